@@ -1,0 +1,1 @@
+"""Declarations: one file, one experiment, in a constant EXPERIMENT; its name is the file's."""

@@ -1,0 +1,200 @@
+"""The model: ids in, logits out, with the recurrent state always explicit.
+
+    model = CharModel(ModelConfig(cell="gru", units=1024), vocabulary_size=66)
+    logits, state = model(ids, model.initial_state(batch_size))     # closed loop: reads the ids
+    logits, fed, state = model.open_loop(ids, own, choose, state)   # reads its own output wherever `own` is true
+
+The weights live in Keras layers. `recurrence.py` runs them faster than Keras on a CPU; `choose_path` decides.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from charrnn import recurrence
+from charrnn.errors import UserError, check
+
+States = tuple[recurrence.State, ...]
+"""One state a layer: `(h,)` for a GRU, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
+
+_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What a model is made of. Two models with equal configs and vocabularies can share weights."""
+
+    cell: str = "gru"  # "gru" or "lstm"
+    units: int = 1024  # hidden units of each recurrent layer
+    num_layers: int = 1
+    embedding_size: int = 256  # 0: one-hot input
+    recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
+
+    def __post_init__(self):
+        check("model.cell", self.cell, self.cell in _LAYERS, f"one of {', '.join(_LAYERS)}")
+        check("model.units", self.units, self.units >= 1, "at least 1")
+        check("model.num_layers", self.num_layers, self.num_layers >= 1, "at least 1")
+        check("model.embedding_size", self.embedding_size, self.embedding_size >= 0, "at least 0 (0: one-hot input)")
+        try:
+            keras.initializers.get(self.recurrent_initializer)
+        except ValueError:
+            allowed = "the name of a Keras initialiser, such as orthogonal or glorot_uniform"
+            check("model.recurrent_initializer", self.recurrent_initializer, False, allowed)
+
+
+def choose_path(requested: str, xla: bool) -> tuple[str, str]:
+    """Decides how recurrent layers run in closed loop: ("fused" | "keras", why). The one place that decides.
+
+    Args:
+        requested: "auto", or one of the two by name.
+        xla: whether the step is compiled by XLA, which cuDNN's kernels cannot be.
+    """
+    if requested not in ("auto", "fused", "keras"):
+        raise UserError(f"runtime.recurrence={requested}: must be auto, fused or keras.")
+    if requested != "auto":
+        return requested, "as asked for"
+    if xla:
+        return "fused", "XLA cannot compile cuDNN's kernels"
+    if tf.config.list_logical_devices("GPU"):
+        return "keras", "cuDNN's kernels are the fastest on a GPU"
+    return "fused", "the fastest on a CPU"
+
+
+class CharModel(keras.Model):
+    """A character-level recurrent language model.
+
+    Args:
+        config: what it is made of.
+        vocabulary_size: V, the number of ids.
+        precision: a Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". Logits are float32 always.
+        seed: the initial weights are a function of it.
+        path: "fused" or "keras", from `choose_path`.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, precision="float32", seed=0, path="fused"):
+        super().__init__(dtype=precision, name="char_model")
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        self.recurrence_path = path
+        seeds = (1000 * seed + i for i in range(1000))
+        self.embedding = None
+        if config.embedding_size:
+            uniform = keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds))
+            embedding = keras.layers.Embedding(vocabulary_size, config.embedding_size, uniform, dtype=precision)
+            embedding.build((None, None))
+            self.embedding = embedding
+        self.recurrent_layers = []
+        width = config.embedding_size or vocabulary_size
+        for i in range(config.num_layers):
+            self.recurrent_layers.append(_recurrent_layer(config, width, precision, f"{config.cell}_{i}", seeds))
+            width = config.units
+        glorot = keras.initializers.GlorotUniform(seed=next(seeds))
+        self.readout = keras.layers.Dense(vocabulary_size, kernel_initializer=glorot, dtype="float32", name="readout")
+        self.readout.build((None, None, width))
+        self.built = True
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> States:
+        """The zero state of `batch_size` rows."""
+        zeros = tf.zeros((batch_size, self.config.units), self.compute_dtype)
+        num_states = recurrence.CELLS[self.config.cell].num_states
+        return tuple((zeros,) * num_states for _ in self.recurrent_layers)
+
+    def __call__(self, ids: tf.Tensor, state: States | None = None, training: bool = False) -> tuple[tf.Tensor, States]:
+        """Closed loop. Eager or graph.
+
+        Takes the place of Keras's `__call__`, in which every weight would read as the compute dtype, the readout's too.
+
+        Args:
+            ids: int32 `[B, T]`.
+            state: from `initial_state` or an earlier call; None: the zero state.
+            training: whether dropout applies.
+
+        Returns:
+            Logits float32 `[B, T, V]` and the state after the last character.
+        """
+        state = self.initial_state(tf.shape(ids)[0]) if state is None else state
+        run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
+        return run(ids, state, training)
+
+    def open_loop(
+        self, ids: tf.Tensor, own: tf.Tensor, choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], state: States
+    ) -> tuple[tf.Tensor, tf.Tensor, States]:
+        """Reads its own output wherever `own` is true. Eager or graph.
+
+        The first character of a row is always read from `ids`. The gradient flows through the state, not through the
+        choice of an id.
+
+        Args:
+            ids: int32 `[B, T]`, the text.
+            own: bool `[B, T]`.
+            choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`, what is read at position t.
+            state: as in a call.
+
+        Returns:
+            Logits float32 `[B, T, V]`, the ids that were read int32 `[B, T]`, and the state after the last character.
+        """
+        network = self.network()
+        fed, saved = recurrence.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
+        logits, state = self._replay(network, fed, state, saved)
+        return logits, tf.transpose(fed), state
+
+    def network(self) -> recurrence.Network:
+        """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
+        layers = []
+        for layer in self.recurrent_layers:
+            kernel, recurrent_kernel, bias = (self._cast(w) for w in layer.trainable_weights)
+            bias, *recurrent_bias = tf.unstack(bias) if self.config.cell == "gru" else (bias,)
+            if not layers:
+                embedded = kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ kernel
+                kernel, bias = embedded + bias, None
+            cell = recurrence.CELLS[self.config.cell]
+            layers.append(recurrence.Layer(cell, kernel, bias, (recurrent_kernel, *recurrent_bias)))
+        kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
+        return recurrence.Network(tuple(layers), kernel, bias)
+
+    def _closed_loop_fused(self, ids, state, training):
+        return self._replay(self.network(), tf.transpose(ids), state, [None] * len(state))
+
+    def _replay(self, network, ids, state, saved):
+        """Time-major ids `[T, B]` through the layers, one after the other -> logits `[B, T, V]` and state."""
+        first, *higher = network.layers
+        x, last = recurrence.closed_loop(first, first.kernel, state[0], ids=ids, saved=saved[0])
+        states = [last]
+        for layer, start, history in zip(higher, state[1:], saved[1:], strict=True):
+            x, last = recurrence.closed_loop(layer, layer.project(x), start, saved=history)
+            states.append(last)
+        return tf.transpose(network.logits(x), [1, 0, 2]), tuple(states)
+
+    def _closed_loop_keras(self, ids, state, training):
+        """The stock layers: cuDNN on a GPU."""
+        if self.embedding is None:
+            x = tf.one_hot(ids, self.vocabulary_size, dtype=self.compute_dtype)
+        else:
+            x = self.embedding(ids)
+        states = []
+        for layer, start in zip(self.recurrent_layers, state, strict=True):
+            x, *last = layer(x, initial_state=list(start), training=training)
+            states.append(tuple(last))
+        return self.readout(tf.cast(x, tf.float32)), tuple(states)
+
+    def _cast(self, weight):
+        return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+
+
+def _recurrent_layer(config, width, precision, name, seeds):
+    recurrent = keras.initializers.get(config.recurrent_initializer)
+    if "seed" in recurrent.get_config():
+        recurrent = type(recurrent).from_config({**recurrent.get_config(), "seed": next(seeds)})
+    layer = _LAYERS[config.cell](
+        config.units,
+        return_sequences=True,
+        return_state=True,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        recurrent_initializer=recurrent,
+        dtype=precision,
+        name=name,
+    )
+    layer.build((None, None, width))
+    return layer

@@ -1,0 +1,235 @@
+"""One training step, and the hooks that a curriculum overrides.
+
+    state = zero, or carried over from the batch before
+    with GradientTape:
+        rollout = forward(batch, state)         # own_inputs, and choose for each of them
+        loss, extra metrics = loss(rollout, batch)
+    gradients -> all-reduce -> finite? -> clip by global norm -> apply
+
+A curriculum is a subclass that overrides the part it changes:
+
+    class Warmup(Trainer):
+        def own_input_prob(self, step):
+            return tf.minimum(0.5, tf.cast(step, tf.float32) / 2000)
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from charrnn import metrics, randomness, sampling
+from charrnn.batches import Batch, Source
+from charrnn.model import CharModel, States
+
+
+class Rollout(NamedTuple):
+    """What the network read and predicted in one batch."""
+
+    logits: tf.Tensor  # float32 [B, T, V]
+    fed: tf.Tensor  # int32 [B, T], the ids that were read
+    own: tf.Tensor  # bool [B, T], which of them the network wrote itself
+    state: States  # after the last character
+
+
+class Trainer(tf.Module):
+    """Teacher forcing; the parent of every curriculum.
+
+    Variables that a subclass holds as attributes are saved and resumed with the rest.
+
+    Args:
+        model: whose weights are trained.
+        source: where batches come from.
+        optimizer: a Keras optimizer; for float16 a LossScaleOptimizer.
+        config: the curriculum's own settings, an instance of the class's `Config`.
+        seed: all random numbers are functions of it and of the step.
+        clip_norm: the largest global gradient norm; 0: no limit.
+        xla: whether the step is compiled by XLA.
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        """The curriculum's own settings, set by `--set trainer.FIELD=VALUE`. Teacher forcing has none."""
+
+    def __init__(
+        self,
+        model: CharModel,
+        source: Source,
+        optimizer: keras.optimizers.Optimizer,
+        config: "Trainer.Config | None" = None,
+        seed: int = 0,
+        clip_norm: float = 0.0,
+        xla: bool = False,
+    ):
+        super().__init__(name="trainer")
+        self.model, self.source, self.optimizer = model, source, optimizer
+        self.config = self.Config() if config is None else config
+        self.seed, self.clip_norm = seed, clip_norm
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+        self.skipped_updates = tf.Variable(0, trainable=False, dtype=tf.int64, name="skipped_updates")
+        zero = model.initial_state(source.batch_size) if source.carries_state else ()
+        self.carried = tf.nest.map_structure(lambda s: tf.Variable(s, trainable=False, name="carried"), zero)
+        optimizer.build(model.trainable_variables)
+        # Without AutoGraph: a hook needs no source text, and what it does is what it says. `if` on a tensor is refused.
+        self._train_step = tf.function(self._one_update, autograph=False, jit_compile=xla)
+        self._evaluate_step = tf.function(self._one_evaluation, autograph=False, jit_compile=xla)
+
+    # Hooks, in the order in which a step calls them.
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager. A pure function of the step: it is called anew after a resume."""
+        return self.source.batch_at(step)
+
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor | float:
+        """The probability that a character which is read is the network's own. Graph.
+
+        Args:
+            step: int64 `[]`.
+
+        Returns:
+            float32 `[]` in [0, 1]: 0 is teacher forcing, 1 open loop. A plain Python 0 says "at no step", and the
+            closed loop is taken.
+        """
+        return 0.0
+
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor | None:
+        """Which characters are the network's own: bool `[B, T]`, or None for none at any step. Graph.
+
+        The first character of a row is always the text's, whatever is returned for it.
+        """
+        prob = self.own_input_prob(step)
+        if not tf.is_tensor(prob) and prob == 0:
+            return None
+        coins = tf.random.stateless_uniform(tf.shape(batch.inputs), self.random_seed(randomness.Purpose.OWN_INPUTS))
+        return coins < tf.cast(prob, tf.float32)
+
+    def choose(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+        """What the network writes at one position. Graph.
+
+        Args:
+            logits: float32 `[B, V]`, its prediction of this position.
+            noise: float32 `[B, V]`, Gumbel noise: arg-max(logits + noise) is a sample.
+            gold: int32 `[B]`, the text at this position.
+
+        Returns:
+            ids int32 `[B]`. No gradient flows through them.
+        """
+        return sampling.sample(logits, noise)
+
+    def forward(self, batch: Batch, state: States) -> Rollout:
+        """Reads the batch: closed loop if nothing is ever the network's own, else open loop. Graph."""
+        own = self.own_inputs(self.step, batch)
+        if own is None:
+            logits, state = self.model(batch.inputs, state, training=True)
+            return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
+        rows, length = tf.unstack(tf.shape(batch.inputs))
+        own = tf.logical_and(own, tf.range(length) > 0)
+        gold = tf.transpose(batch.inputs)
+        seed = self.random_seed(randomness.Purpose.CHOICES)
+        noise = randomness.gumbel([length, rows, self.model.vocabulary_size], seed)
+        logits, fed, state = self.model.open_loop(
+            batch.inputs, own, lambda logits, t: self.choose(logits, noise[t], gold[t]), state
+        )
+        return Rollout(logits, fed, own, state)
+
+    def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph."""
+        nats = metrics.nats(rollout.logits, batch.targets, batch.weights)
+        return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
+
+    def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
+        """Called after each evaluation with its measurements, "nats_per_char" among them. Eager."""
+
+    # What every curriculum has in common.
+
+    def random_seed(self, purpose: randomness.Purpose) -> tf.Tensor:
+        """The seed int32 `[2]` for this step's random numbers of one purpose. Graph."""
+        return randomness.seed_for(self.seed, purpose, self.step)
+
+    def train_step(self, batch: Batch, continues: bool) -> dict[str, tf.Tensor]:
+        """One update. Not overridden, so that every curriculum reports the same numbers.
+
+        Args:
+            batch: int32 `[B, T]` twice and float32 `[B, T]`.
+            continues: whether the rows go on where those of the batch before ended.
+
+        Returns:
+            float32 `[]` each: "nats" summed over the batch and "chars", the sum of its weights; "gradient_norm" before
+            clipping, "own_input_prob" as scheduled and "own_input_share" as it was, "learning_rate", and what `loss`
+            adds.
+        """
+        return self._train_step(Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues))
+
+    def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
+        """Closed-loop loss. Not overridden. Eager.
+
+        Args:
+            batches: (batch, whether it continues the one before), all of one shape.
+
+        Returns:
+            "nats_per_char" and "bits_per_char".
+        """
+        total, count, state = 0.0, 0.0, None
+        for batch, continues in batches:
+            state = state if continues else self.model.initial_state(len(batch.inputs))
+            nats, state = self._evaluate_step(Batch(*map(tf.convert_to_tensor, batch)), state)
+            total, count = total + float(nats), count + float(batch.weights.sum())
+        return {"nats_per_char": total / count, "bits_per_char": metrics.bits_per_char(total / count)}
+
+    def _one_evaluation(self, batch: Batch, state: States):
+        logits, state = self.model(batch.inputs, state, training=False)
+        return metrics.nats(logits, batch.targets, batch.weights), state
+
+    def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            rollout = self.forward(batch, self._start_state(batch, continues))
+            loss, extra = self.loss(rollout, batch)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        gradient_norm = self._apply(tape.gradient(scaled_loss, variables, unconnected_gradients="zero"), variables)
+        measured = {
+            "nats": metrics.nats(rollout.logits, batch.targets, batch.weights),
+            "chars": tf.reduce_sum(batch.weights),
+            "gradient_norm": gradient_norm,
+            "own_input_prob": self.own_input_prob(self.step),
+            "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),
+            "learning_rate": self.optimizer.learning_rate,
+            **extra,
+        }
+        if self.source.carries_state:
+            tf.nest.map_structure(lambda variable, s: variable.assign(s), self.carried, rollout.state)
+        self.step.assign_add(1)
+        return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
+
+    def _start_state(self, batch: Batch, continues: tf.Tensor) -> States:
+        zero = self.model.initial_state(tf.shape(batch.inputs)[0])
+        if not self.source.carries_state:
+            return zero
+        return tf.nest.map_structure(lambda z, s: tf.where(continues, s, z), zero, self.carried)
+
+    def _apply(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
+        """The update: all-reduce, check finite, clip by global norm, apply. Returns the norm before clipping.
+
+        Keras would check and clip on each replica for itself, before the sum. Its loss scale, where there is one,
+        skips the update by itself when it is handed gradients that are not finite.
+        """
+        scaler = self.optimizer if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer) else None
+        gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
+        scale = tf.cast(scaler.dynamic_scale, tf.float32) if scaler else 1.0
+        norm = tf.linalg.global_norm(gradients) / scale
+        finite = tf.math.is_finite(norm)
+        self.skipped_updates.assign_add(tf.cast(~finite, tf.int64))
+        if self.clip_norm:
+            factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
+            gradients = [gradient * factor for gradient in gradients]
+        if scaler:
+            scaler.apply(gradients, variables)
+        else:
+            tf.cond(finite, lambda: self._apply_finite(gradients, variables), lambda: False)
+        return norm
+
+    def _apply_finite(self, gradients, variables):
+        self.optimizer.apply(gradients, variables)
+        return True
