@@ -1,4 +1,7 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and how to say what is allowed."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
@@ -20,3 +23,10 @@ def check(name: str, value: object, right: bool, allowed: str) -> None:
     """
     if not right:
         raise UserError(f"{name}={value} is not possible: it must be {allowed}.")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: "; nearest: …", or, where none is near, all there are."""
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; nearest: {', '.join(near)}" if near else f"; there are {', '.join(names)}"

@@ -22,12 +22,21 @@ class Sampler:
         check("top_k", self.top_k, self.top_k >= 0, "at least 0 (0: all characters)")
         check("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
 
-    def __call__(self, logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Logits float32 `[B, V]` and Gumbel noise of that shape -> ids int32 `[B]`."""
+    def choose(self, logits: tf.Tensor, noise: tf.Tensor, temperatures: tf.Tensor | None = None) -> tf.Tensor:
+        """One character a row.
+
+        Args:
+            logits: float32 `[B, V]`.
+            noise: float32 `[B, V]`, Gumbel noise.
+            temperatures: float32 `[B]`, each row's own, in place of `temperature`.
+
+        Returns:
+            ids int32 `[B]`.
+        """
         if self.greedy:
             return tf.argmax(logits, -1, output_type=tf.int32)
-        logits = keep_top_p(keep_top_k(logits / self.temperature, self.top_k), self.top_p)
-        return sample(logits, noise)
+        logits /= self.temperature if temperatures is None else temperatures[:, None]
+        return sample(keep_top_p(keep_top_k(logits, self.top_k), self.top_p), noise)
 
 
 def sample(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

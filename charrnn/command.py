@@ -1,0 +1,79 @@
+"""What all commands share: exit statuses, one sentence for a user's mistake, and silence otherwise."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from absl import flags
+
+from charrnn.errors import UserError, nearest
+
+DONE = 0
+MISTAKE = 2  # the user's
+DIVERGED = 3
+STOPPED = 75  # by a signal, all saved
+
+flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h")
+
+
+def run(main: Callable[[list[str]], int], argv: list[str] | None = None) -> int:
+    """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
+
+    Args:
+        main: reads `flags.FLAGS`; takes what was given beside the flags, and returns the exit status.
+        argv: default: the process's.
+
+    Returns:
+        The exit status.
+    """
+    flags.FLAGS.unparse_flags()
+    try:
+        beside = flags.FLAGS(sys.argv if argv is None else argv)[1:]
+        if flags.FLAGS.help:
+            print(sys.modules[main.__module__].__doc__, flags.FLAGS.main_module_help(), sep="\n")
+            return DONE
+        return main(beside)
+    except flags.UnrecognizedFlagError as error:
+        return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, flags.FLAGS)}.")
+    except (UserError, flags.Error) as error:
+        return _mistake(str(error))
+    except BrokenPipeError:  # whoever read standard output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without the chatter of its start-up: what a command prints is what the user asked for.
+
+    To be called by commands before they import anything that imports TensorFlow.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _held_back():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+def _mistake(sentence: str) -> int:
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    return MISTAKE
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Keeps what is written to standard error, by native code too, and shows it only if the body fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        real = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(real, kept.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)

@@ -1,0 +1,126 @@
+"""Prompt -> text, the whole loop in one graph.
+
+    generator = Generator(model, vocabulary, Sampler(temperature=0.8))
+    texts = generator.generate(["ROMEO:", "JULIET:"], num_chars=500, seeds=[0, 1])
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.errors import UserError
+from charrnn.model import CharModel
+from charrnn.sampling import Sampler
+from charrnn.vocabulary import Vocabulary
+
+_BLOCK = 128  # characters a graph call. Fixed, so that the first characters do not depend on how many are asked for
+_CHOOSE = -1  # in a block of ids to read: the network's own choice
+
+
+class Generator:
+    """Writes text with a model.
+
+    A text is a function of (weights, prompt, seed, sampler): it does not depend on the other texts of a batch (but for
+    the rounding of a matmul of another size), nor on how many characters follow.
+
+    Args:
+        model: whose weights are used, as they are at each call.
+        vocabulary: its characters; the unknown character is never written.
+        sampler: how a character is chosen.
+    """
+
+    def __init__(self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler | None = None):
+        self._model, self._vocabulary, self._sampler = model, vocabulary, sampler or Sampler()
+        self._write_block = tf.function(self._write, autograph=False)
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        num_chars: int,
+        seeds: Sequence[int],
+        temperatures: Sequence[float] | None = None,
+        stop: str = "",
+    ) -> list[str]:
+        """Continues each prompt.
+
+        Args:
+            prompts: one a text, of any lengths, at least one character each.
+            num_chars: characters to write after each prompt.
+            seeds: one a text.
+            temperatures: one a text; default: the sampler's.
+            stop: a text ends before this string; "" never.
+
+        Returns:
+            What was written after each prompt.
+
+        Raises:
+            UserError: a prompt is empty or has a character that the model does not know.
+        """
+        encoded = [self._encode(prompt) for prompt in prompts]
+        total = max(map(len, encoded)) + num_chars
+        written = [[] for _ in prompts]
+        state, logits = self._start(len(prompts))
+        scale = tf.constant(temperatures or [self._sampler.temperature] * len(prompts), tf.float32)
+        for start in range(0, total, _BLOCK):
+            forced = [[ids[t] if t < len(ids) else _CHOOSE for t in range(start, start + _BLOCK)] for ids in encoded]
+            noise_seeds = tf.stack([self._noise_seed(seed, start) for seed in seeds])
+            ids, state, logits = self._write_block(tf.constant(forced), noise_seeds, scale, state, logits)
+            for row, new in zip(written, ids.numpy().tolist(), strict=True):
+                row.extend(new)
+            texts = [
+                self._vocabulary.decode(row[len(ids) : len(ids) + num_chars])
+                for row, ids in zip(written, encoded, strict=True)
+            ]
+            if stop and all(stop in text for text in texts):
+                break
+        return [text.split(stop)[0] for text in texts] if stop else texts
+
+    def _encode(self, prompt: str) -> list[int]:
+        if not prompt:
+            raise UserError("The prompt is empty: give at least one character, such as a line break.")
+        unknown = self._vocabulary.unknown_characters(prompt)
+        if unknown:
+            raise UserError(
+                f"The prompt {prompt!r} has characters that the model never saw: {', '.join(map(repr, unknown))}; "
+                f"leave them out. It knows {''.join(self._vocabulary.characters)!r}."
+            )
+        return self._vocabulary.encode(prompt).tolist()
+
+    def _noise_seed(self, seed: int, start: int) -> tf.Tensor:
+        return randomness.seed_for(seed, randomness.Purpose.GENERATION, start)
+
+    def _start(self, rows: int):
+        return self._model.initial_state(rows), tf.zeros((rows, self._model.vocabulary_size))
+
+    def _write(self, forced, seeds, temperatures, state, logits):
+        """One block of characters, in a graph.
+
+        Args:
+            forced: int32 `[B, N]`, the ids to read, or _CHOOSE.
+            seeds: int32 `[B, 2]`, for the noise of this block.
+            temperatures: float32 `[B]`.
+            state: the recurrent state before the block.
+            logits: float32 `[B, V]`, the prediction of the block's first character.
+
+        Returns:
+            The ids read int32 `[B, N]`, and state and logits after them.
+        """
+        network = self._model.network()
+        size = self._model.vocabulary_size
+        forced = tf.transpose(forced)
+        length = forced.shape[0]
+        noise = tf.map_fn(lambda seed: randomness.gumbel([length, size], seed), seeds, fn_output_signature=tf.float32)
+        allowed = tf.range(size) != (-1 if self._vocabulary.unknown_id is None else self._vocabulary.unknown_id)
+
+        def body(t, state, logits, read):
+            known = tf.where(allowed, logits, float("-inf"))
+            ids = tf.where(forced[t] == _CHOOSE, self._sampler.choose(known, noise[:, t], temperatures), forced[t])
+            state, _ = network.advance(ids, state)
+            return t + 1, state, network.logits(state[-1][0]), read.write(t, ids)
+
+        read = tf.TensorArray(tf.int32, size=length, element_shape=forced.shape[1:])
+        _, state, logits, read = tf.while_loop(
+            lambda t, *_: t < length, body, (tf.constant(0), state, logits, read), maximum_iterations=length
+        )
+        return tf.transpose(read.stack()), state, logits

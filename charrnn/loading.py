@@ -1,0 +1,87 @@
+"""A trained model from its run directory. The directory may have been moved; nothing in it is executed.
+
+    loaded = load("runs/shakespeare_gru")
+    print(loaded.generate("ROMEO:", 500))
+"""
+
+import json
+import os
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from charrnn.generation import Generator
+from charrnn.model import CharModel, ModelConfig
+from charrnn.sampling import Sampler
+from charrnn.vocabulary import Vocabulary
+
+CONFIG = "config.json"
+VOCABULARY = "vocabulary.json"
+NEWEST = "checkpoints"
+BEST = "best"
+
+
+class Loaded(NamedTuple):
+    """A model ready to use."""
+
+    model: CharModel
+    vocabulary: Vocabulary
+    checkpoint: str  # where its weights came from
+
+    def generate(self, prompt: str, num_chars: int, sampler: Sampler | None = None, seed: int = 0) -> str:
+        """What the model writes after the prompt, `num_chars` characters."""
+        return Generator(self.model, self.vocabulary, sampler).generate([prompt], num_chars, [seed])[0]
+
+
+def load(run_dir: str, weights: str = "best") -> Loaded:
+    """Loads a model.
+
+    Args:
+        run_dir: a run directory.
+        weights: "best" by validation, where there is one, else the newest; or "newest".
+
+    Raises:
+        UserError: there is no such run, or a file of it is damaged.
+    """
+    config = read_config(run_dir)
+    try:
+        model_config, precision = ModelConfig(**config["model"]), config["runtime"]["precision"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a model ({error}).") from error
+    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
+    model = CharModel(model_config, vocabulary.size, precision)
+    checkpoint = find_checkpoint(run_dir, weights)
+    try:
+        tf.train.Checkpoint(model=model).restore(checkpoint).assert_existing_objects_matched().expect_partial()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
+    return Loaded(model, vocabulary, checkpoint)
+
+
+def read_config(run_dir: str) -> dict:
+    """A run directory's config.json; UserError where there is none, or no JSON object in it."""
+    path = os.path.join(run_dir, CONFIG)
+    if not tf.io.gfile.exists(path):
+        raise UserError(f"{run_dir} is not a run directory: it has no {CONFIG}. Give one that trainers.run has made.")
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            config = json.load(file)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object.")
+    return config
+
+
+def find_checkpoint(run_dir: str, weights: str = "best") -> str:
+    """The checkpoint's path prefix; UserError where none is there."""
+    if weights not in ("best", "newest"):
+        raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
+    folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
+    found = [tf.train.latest_checkpoint(os.path.join(run_dir, folder)) for folder in folders]
+    if not any(found):
+        raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
+    return next(filter(None, found))
+
+

@@ -1,0 +1,124 @@
+"""An experiment: the configs of everything that a run is made of, and how a user changes them.
+
+    EXPERIMENT = Experiment(corpus="shakespeare", model=ModelConfig(units=1024))
+    experiment = override(EXPERIMENT, ["model.units=512", "loop.steps=1000"])
+"""
+
+import dataclasses
+import importlib
+import json
+import typing
+from collections.abc import Iterable
+
+from charrnn.batches import DataConfig
+from charrnn.errors import UserError, nearest
+from charrnn.model import ModelConfig
+from trainers.loop import LoopConfig
+from trainers.optimizer import OptimizerConfig
+from trainers.runtime import RuntimeConfig
+from trainers.samples import SamplesConfig
+from trainers.trainer import Trainer
+
+TRAINERS = {
+    "teacher_forcing": "trainers.trainer:Trainer",
+    "scheduled_sampling": "trainers.scheduled_sampling:ScheduledSampling",
+}
+"""The curricula that come with the package, by name: module:Class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """All that decides what a run does."""
+
+    corpus: str = "plays"  # a registered name, a file, or a glob of files
+    seed: int = 0  # weights, order of batches, coins and samples are functions of it
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    trainer_class: type[Trainer] = Trainer
+    trainer: Trainer.Config = Trainer.Config()  # the class's own settings
+    loop: LoopConfig = LoopConfig()
+    samples: SamplesConfig = SamplesConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+def with_trainer(experiment: Experiment, name: str) -> Experiment:
+    """The experiment under another curriculum: a name of TRAINERS, or "module:Class" for one of the user's own."""
+    path = TRAINERS.get(name, name)
+    module_name, colon, class_name = path.partition(":")
+    if not colon:
+        raise UserError(f"There is no trainer {name!r}{nearest(name, TRAINERS)}; for your own, give module:Class.")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
+    trainer_class = getattr(module, class_name, None)
+    if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
+        raise UserError(f"--trainer={name}: {module_name} has no class {class_name!r} that is a trainers.Trainer.")
+    if trainer_class is experiment.trainer_class:
+        return experiment
+    return dataclasses.replace(experiment, trainer_class=trainer_class, trainer=trainer_class.Config())
+
+
+def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
+    """The experiment with settings "group.field=value" changed, each value read as the field's type.
+
+    Raises:
+        UserError: a setting is unknown, or its value is of the wrong type or out of range.
+    """
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        group, dot, field = name.strip().partition(".")
+        if not (equals and dot):
+            raise UserError(f"--set {setting!r} is not of the form group.field=value, such as model.units=512.")
+        allowed = _settable(experiment)
+        if f"{group}.{field}" not in allowed:
+            raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
+        config = getattr(experiment, group)
+        value = _parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
+        experiment = dataclasses.replace(experiment, **{group: dataclasses.replace(config, **{field: value})})
+    return experiment
+
+
+def to_dict(experiment: Experiment) -> dict:
+    """The experiment as JSON can hold it."""
+    trainer = {"class": f"{experiment.trainer_class.__module__}:{experiment.trainer_class.__qualname__}"}
+    fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
+    del fields["trainer_class"]
+    nested = {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
+    }
+    return {**nested, "trainer": {**trainer, **nested["trainer"]}}
+
+
+def _settable(experiment: Experiment) -> dict[str, type]:
+    """The type of each "group.field"."""
+    configs = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
+    return {
+        f"{group}.{field}": kind
+        for group, config in configs.items()
+        if dataclasses.is_dataclass(config) and not isinstance(config, type)
+        for field, kind in typing.get_type_hints(type(config)).items()
+    }
+
+
+def _parse(name: str, text: str, kind: type):
+    if typing.get_origin(kind) is tuple:
+        return tuple(_parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
+    if kind is str:
+        return text
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError) as error:
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+        raise UserError(f"{name}={text} is not possible: it must be {wanted}.") from error
+
+
+def _parts(name: str, text: str) -> list[str]:
+    """The parts of a list: "a,b", or a JSON list where a part has a comma or a line break in it."""
+    if not text.startswith("["):
+        return text.split(",") if text else []
+    try:
+        return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(text)]
+    except ValueError as error:
+        raise UserError(f"{name}={text} is not possible: it must be a JSON list, or parts with commas.") from error

@@ -1,0 +1,131 @@
+"""Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
+
+Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
+diverged, 75 stopped by a signal, with all saved.
+"""
+
+import ast
+import dataclasses
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import sys
+import tempfile
+
+from absl import flags
+
+import experiments
+from charrnn import command
+from charrnn.errors import UserError, nearest
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("experiment", None, "Which experiment; --list shows them.", short_name="e")
+flags.DEFINE_string("run_dir", None, "Where the run lives. Default: runs/ and the experiment's name.")
+flags.DEFINE_integer("steps", None, "Updates in total; the same as --set loop.steps=N.", lower_bound=1)
+flags.DEFINE_string("corpus", None, "A registered corpus, a file, or a glob of files.")
+flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class for one of your own.")
+flags.DEFINE_string("precision", None, "float32, mixed_bfloat16 or mixed_float16.")
+flags.DEFINE_boolean("xla", None, "Compile the step with XLA.")
+flags.DEFINE_string("strategy", None, "auto or one_device.")
+flags.DEFINE_integer("seed", None, "Of the weights, the batches' order, coins and samples.", lower_bound=0)
+flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Whether to go on with the run in --run_dir.")
+flags.DEFINE_multi_string("set", [], "A setting: group.field=value. May be given again; --print_config shows all.")
+flags.DEFINE_boolean("list", False, "Show the experiments and leave.")
+flags.DEFINE_boolean("print_config", False, "Show all settings as JSON and leave.")
+flags.DEFINE_boolean("dry_run", False, "Two steps, an evaluation, samples and a save, in a directory that is removed.")
+
+
+def main(settings: list[str]) -> int:
+    """Runs what the flags ask for; `settings` are more of what --set takes. Returns the exit status."""
+    if FLAGS.list:
+        print("\n".join(f"{name:28}{_summary(path)}" for name, path in _experiments().items()))
+        return command.DONE
+    if FLAGS.experiment is None:
+        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(_experiments())}.")
+    if FLAGS.experiment not in _experiments():
+        raise UserError(f"There is no experiment {FLAGS.experiment!r}{nearest(FLAGS.experiment, _experiments())}.")
+    command.start_tensorflow()
+    experiment = _resolve(settings)
+    if FLAGS.print_config:
+        from trainers.experiment import to_dict
+
+        print(json.dumps({"experiment": FLAGS.experiment, **to_dict(experiment)}, indent=2))
+        return command.DONE
+    if FLAGS.dry_run:
+        return _dry_run(experiment)
+    return _train(experiment, FLAGS.run_dir or os.path.join("runs", FLAGS.experiment))
+
+
+def _experiments() -> dict[str, str]:
+    """The path of each experiment's file, by name."""
+    found = pkgutil.iter_modules(experiments.__path__)
+    return {module.name: os.path.join(module.module_finder.path, f"{module.name}.py") for module in found}
+
+
+def _summary(path: str) -> str:
+    """The first line of a file's docstring, without running the file."""
+    with open(path, encoding="utf-8") as file:
+        return ast.get_docstring(ast.parse(file.read())).splitlines()[0]
+
+
+def _resolve(settings: list[str]):
+    """The experiment, with what the flags and `settings` change."""
+    from trainers.experiment import override, with_trainer
+
+    experiment = importlib.import_module(f"experiments.{FLAGS.experiment}").EXPERIMENT
+    if FLAGS.trainer is not None:
+        sys.path.insert(0, os.getcwd())
+        experiment = with_trainer(experiment, FLAGS.trainer)
+    given = {name: FLAGS[name].value for name in ("corpus", "seed") if FLAGS[name].value is not None}
+    experiment = dataclasses.replace(experiment, **given)
+    shorthands = {"steps": "loop.steps", "precision": "runtime.precision", "xla": "runtime.xla"}
+    shorthands["strategy"] = "runtime.strategy"
+    flagged = [f"{name}={FLAGS[flag].value}" for flag, name in shorthands.items() if FLAGS[flag].value is not None]
+    return override(experiment, [*flagged, *FLAGS.set, *settings])
+
+
+def _train(experiment, run_dir: str) -> int:
+    from trainers.loop import Diverged
+    from trainers.training import train
+
+    asked = _Stop()
+    try:
+        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, stopping=asked.asked)
+    except Diverged as error:
+        print(f"error: Training diverged: {error}; the last checkpoint is kept in {run_dir}.", file=sys.stderr)
+        return command.DIVERGED
+    if not finished:
+        print(f"Stopped and saved in {run_dir}; run the same command to go on.", file=sys.stderr)
+        return command.STOPPED
+    return command.DONE
+
+
+def _dry_run(experiment) -> int:
+    from trainers.experiment import override
+
+    short = override(experiment, ["loop.steps=2", "loop.log_every=1"])
+    with tempfile.TemporaryDirectory() as folder:
+        return _train(short, os.path.join(folder, "dry_run"))
+
+
+class _Stop:
+    """Notices SIGTERM and SIGINT. The first asks the run to stop after its step; the second stops at once."""
+
+    def __init__(self):
+        self._signal = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._notice)
+
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self._signal is not None
+
+    def _notice(self, number, frame):
+        self._signal = number
+        signal.signal(number, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

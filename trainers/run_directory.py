@@ -1,0 +1,97 @@
+"""The directory that a run lives in: what it must hold, and whether a run may go on in it."""
+
+import json
+import os
+
+import tensorflow as tf
+from charrnn.vocabulary import Vocabulary
+
+from charrnn import loading
+from charrnn.errors import UserError
+
+_MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
+"""Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
+
+
+class RunDirectory:
+    """`runs/<name>/`. Looking is apart from writing: nothing is written before `prepare`."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def file(self, name: str) -> str:
+        """The path of a file or folder in it."""
+        return os.path.join(self.path, name)
+
+    def check(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
+        """Whether a run is there to be resumed.
+
+        Args:
+            resume: "auto", "never" or "must".
+            config: what config.json would say of the run that is to be started.
+            vocabulary: the one of that run.
+
+        Raises:
+            UserError: `resume` forbids it, or the run there is another one; the differences are listed.
+        """
+        exists = tf.io.gfile.exists(self.file(loading.CONFIG))
+        if resume == "never" and exists:
+            raise UserError(f"{self.path} holds a run, and --resume=never was given: give another --run_dir.")
+        if resume == "must" and not exists:
+            raise UserError(f"{self.path} holds no run, and --resume=must was given: give the --run_dir of one.")
+        if not exists:
+            if tf.io.gfile.exists(self.path) and (not tf.io.gfile.isdir(self.path) or tf.io.gfile.listdir(self.path)):
+                raise UserError(f"{self.path} exists and is not a run directory: give another --run_dir.")
+            return False
+        differences = _differences(loading.read_config(self.path), config)
+        other = Vocabulary.load(self.file(loading.VOCABULARY))
+        if other != vocabulary:
+            differences.append(f"vocabulary ({other.differences(vocabulary)})")
+        if differences:
+            raise UserError(
+                f"{self.path} belongs to another run: {'; '.join(differences)}. Give another --run_dir, "
+                f"or the settings that it was started with."
+            )
+        return True
+
+    def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
+        """Makes the directory, and writes config.json and vocabulary.json.
+
+        Raises:
+            UserError: it cannot be written to.
+        """
+        try:
+            tf.io.gfile.makedirs(self.path)
+            write_json(self.file(loading.CONFIG), config)
+            vocabulary.save(self.file(loading.VOCABULARY))
+        except (OSError, tf.errors.OpError) as error:
+            raise UserError(f"{self.path} cannot be written to ({_reason(error)}): give another --run_dir.") from error
+
+
+def write_json(path: str, value: object) -> None:
+    """Writes a JSON file at once: a reader finds the old one or the new one, never half of it."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with tf.io.gfile.GFile(temporary, "w") as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+
+
+def _differences(old: dict, new: dict) -> list[str]:
+    """Each setting that differs, as "model.units was 1024, is 512"."""
+    old, new = (_flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    return [
+        f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(config: dict, prefix: str = "") -> dict[str, object]:
+    flat = {}
+    for name, value in config.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)

@@ -1,0 +1,47 @@
+"""On what a run runs: precision, XLA, devices."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import keras
+import numpy
+import tensorflow as tf
+
+from charrnn.errors import check
+from charrnn.model import choose_path
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+STRATEGIES = ("auto", "one_device")
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeConfig:
+    """What changes the speed and the rounding of a run, but not what is computed."""
+
+    precision: str = "float32"  # "mixed_bfloat16", "mixed_float16": matmuls in 16 bits; weights and loss in 32
+    xla: bool = False  # compile the step
+    strategy: str = "auto"  # "auto" or "one_device": one device
+    recurrence: str = "auto"  # "fused", "keras", or whichever suits the device
+
+    def __post_init__(self):
+        check("--precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        check("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
+        choose_path(self.recurrence, self.xla)
+
+
+def describe(config: RuntimeConfig) -> Iterator[str]:
+    """What the user should know of how the run runs, a line each."""
+    path, why = choose_path(config.recurrence, config.xla)
+    device = tf.config.list_logical_devices()[-1].name.split("device:")[-1]
+    yield f"{device}, {config.precision}{', XLA' if config.xla else ''}; recurrence: {path} ({why})"
+    on_cpu = not tf.config.list_logical_devices("GPU")
+    if on_cpu and config.xla and config.precision != "float32":
+        yield f"Note: {config.precision} through XLA is slow on a CPU; without --xla it is the fastest"
+    if on_cpu and config.precision == "mixed_float16":
+        yield "Note: float16 is slow on a CPU; use --precision=mixed_bfloat16"
+
+
+def versions() -> dict[str, str]:
+    """The packages that a run's numbers depend on."""
+    return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": numpy.__version__}
+
