@@ -15,28 +15,29 @@ MISTAKE = 2  # the user's
 DIVERGED = 3
 STOPPED = 75  # by a signal, all saved
 
-flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h")
 
-
-def run(main: Callable[[list[str]], int], argv: list[str] | None = None) -> int:
+def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
     """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
 
     Args:
-        main: reads `flags.FLAGS`; takes what was given beside the flags, and returns the exit status.
+        main: reads the flags; takes what was given beside them, and returns the exit status.
+        values: the command's flags.
         argv: default: the process's.
 
     Returns:
         The exit status.
     """
-    flags.FLAGS.unparse_flags()
+    if "help" not in values:
+        flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
+    values.unparse_flags()
     try:
-        beside = flags.FLAGS(sys.argv if argv is None else argv)[1:]
-        if flags.FLAGS.help:
-            print(sys.modules[main.__module__].__doc__, flags.FLAGS.main_module_help(), sep="\n")
+        beside = values(sys.argv if argv is None else argv)[1:]
+        if values.help:
+            print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
             return DONE
         return main(beside)
     except flags.UnrecognizedFlagError as error:
-        return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, flags.FLAGS)}.")
+        return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.")
     except (UserError, flags.Error) as error:
         return _mistake(str(error))
     except BrokenPipeError:  # whoever read standard output has gone, as `head` does

@@ -85,14 +85,14 @@ class CharModel(keras.Model):
             embedding = keras.layers.Embedding(vocabulary_size, config.embedding_size, uniform, dtype=precision)
             embedding.build((None, None))
             self.embedding = embedding
-        self.recurrent_layers = []
-        width = config.embedding_size or vocabulary_size
-        for i in range(config.num_layers):
-            self.recurrent_layers.append(_recurrent_layer(config, width, precision, f"{config.cell}_{i}", seeds))
-            width = config.units
+        widths = [config.embedding_size or vocabulary_size] + [config.units] * (config.num_layers - 1)
+        # A tuple: tf.train.Checkpoint does not look into the lists of a Keras model.
+        self.recurrent_layers = tuple(
+            _recurrent_layer(config, width, precision, f"{config.cell}_{i}", seeds) for i, width in enumerate(widths)
+        )
         glorot = keras.initializers.GlorotUniform(seed=next(seeds))
         self.readout = keras.layers.Dense(vocabulary_size, kernel_initializer=glorot, dtype="float32", name="readout")
-        self.readout.build((None, None, width))
+        self.readout.build((None, None, config.units))
         self.built = True
 
     def initial_state(self, batch_size: int | tf.Tensor) -> States:

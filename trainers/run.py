@@ -6,6 +6,7 @@ diverged, 75 stopped by a signal, with all saved.
 
 import ast
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -20,21 +21,25 @@ import experiments
 from charrnn import command
 from charrnn.errors import UserError, nearest
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("experiment", None, "Which experiment; --list shows them.", short_name="e")
-flags.DEFINE_string("run_dir", None, "Where the run lives. Default: runs/ and the experiment's name.")
-flags.DEFINE_integer("steps", None, "Updates in total; the same as --set loop.steps=N.", lower_bound=1)
-flags.DEFINE_string("corpus", None, "A registered corpus, a file, or a glob of files.")
-flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class for one of your own.")
-flags.DEFINE_string("precision", None, "float32, mixed_bfloat16 or mixed_float16.")
-flags.DEFINE_boolean("xla", None, "Compile the step with XLA.")
-flags.DEFINE_string("strategy", None, "auto or one_device.")
-flags.DEFINE_integer("seed", None, "Of the weights, the batches' order, coins and samples.", lower_bound=0)
-flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Whether to go on with the run in --run_dir.")
-flags.DEFINE_multi_string("set", [], "A setting: group.field=value. May be given again; --print_config shows all.")
-flags.DEFINE_boolean("list", False, "Show the experiments and leave.")
-flags.DEFINE_boolean("print_config", False, "Show all settings as JSON and leave.")
-flags.DEFINE_boolean("dry_run", False, "Two steps, an evaluation, samples and a save, in a directory that is removed.")
+FLAGS = flags.FlagValues()
+_string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
+_boolean = functools.partial(flags.DEFINE_boolean, default=False, flag_values=FLAGS)
+_integer = functools.partial(flags.DEFINE_integer, default=None, flag_values=FLAGS)
+
+_string("experiment", help="Which experiment; --list shows them.", short_name="e")
+_string("run_dir", help="Where the run lives. Default: runs/ and the experiment's name.")
+_integer("steps", help="Updates in total; the same as --set loop.steps=N.")
+_string("corpus", help="A registered corpus, a file, or a glob of files.")
+_string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
+_string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
+_boolean("xla", default=None, help="Compile the step with XLA.")
+_string("strategy", help="auto or one_device.")
+_integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
+_string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
+flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
+_boolean("list", help="Show the experiments and leave.")
+_boolean("print_config", help="Show all settings as JSON and leave.")
+_boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
 
 
 def main(settings: list[str]) -> int:
@@ -128,4 +133,4 @@ class _Stop:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main))
+    sys.exit(command.run(main, FLAGS))

@@ -4,10 +4,10 @@ import json
 import os
 
 import tensorflow as tf
-from charrnn.vocabulary import Vocabulary
 
 from charrnn import loading
-from charrnn.errors import UserError
+from charrnn.errors import UserError, check
+from charrnn.vocabulary import Vocabulary
 
 _MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
@@ -34,6 +34,7 @@ class RunDirectory:
         Raises:
             UserError: `resume` forbids it, or the run there is another one; the differences are listed.
         """
+        check("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
         exists = tf.io.gfile.exists(self.file(loading.CONFIG))
         if resume == "never" and exists:
             raise UserError(f"{self.path} holds a run, and --resume=never was given: give another --run_dir.")
