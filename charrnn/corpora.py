@@ -1,0 +1,226 @@
+"""Named corpora and files of one's own: find, download, verify, cache, read; and their parts.
+
+corpus = load("shakespeare")                    # or "plays", "plays:200000", "notes.txt", "books/*.txt"
+parts = split(len(corpus.content), validation_fraction=0.1, test_fraction=0.0)
+train = corpus.content[parts.train]
+"""
+
+import contextlib
+import difflib
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+import tensorflow as tf
+
+from charrnn import downloads
+from charrnn.downloads import DownloadError, Published
+from charrnn.errors import UserError
+from charrnn.plays import Plays
+
+PUBLISHED = {
+    "shakespeare": Published(
+        file_name="shakespeare.txt",
+        url="https://storage.googleapis.com/download.tensorflow.org/data/shakespeare.txt",
+        num_bytes=1_115_394,
+        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+}
+PLAYS_CHARS, MOST_PLAYS_CHARS = 1_000_000, 1_000_000_000
+PLAYS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to learn from.
+
+    Attributes:
+        name: what the user called it.
+        content: the text, without byte-order mark and with its line ends as they were; or the raw bytes.
+        sha256: of the raw bytes, hexadecimal.
+        entropy_rate: the true one in nats per character, or None where nobody knows it.
+    """
+
+    name: str
+    content: str | bytes
+    sha256: str
+    entropy_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the contiguous parts of a corpus lie: first train, then validation, then test."""
+
+    train: slice
+    validation: slice
+    test: slice
+
+
+def registered_names() -> list[str]:
+    """The names that `load` knows, sorted."""
+    return sorted([*PUBLISHED, "plays"])
+
+
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error) -> Corpus:
+    """Reads a corpus, eagerly; a published one is downloaded if it is neither in $CHARRNN_DATA_DIR nor in the cache.
+
+    Args:
+        spec: a registered name ("plays" also as "plays:NUM_CHARS"), else a file, else a glob of files, which are
+            joined in the order of their paths with nothing between them.
+        as_bytes: whether `content` shall be the raw bytes, which any file has, rather than text in UTF-8.
+        log: is given each line for the user.
+
+    Raises:
+        UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
+    """
+    if spec.partition(":")[0] == "plays":
+        return _plays(spec, as_bytes)
+    paths = [_published_file(spec, log)] if spec in PUBLISHED else _own_files(spec)
+    parts = [_read(path) for path in paths]
+    for path, data in zip(paths, parts, strict=True):
+        _tell_if_it_differs(path, data, log)
+    content = b"".join(parts) if as_bytes else "".join(map(_decoded, paths, parts))
+    if not content:
+        raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
+    return Corpus(spec, content, hashlib.sha256(b"".join(parts)).hexdigest())
+
+
+def split(length: int, validation_fraction: float, test_fraction: float) -> Split:
+    """Cuts `length` characters into parts by position; what rounding leaves over goes to the later part.
+
+    Raises UserError for fractions outside [0, 1) or that leave nothing to train on.
+    """
+    fractions = {"data.validation_fraction": validation_fraction, "data.test_fraction": test_fraction}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise UserError(f"{name} is {fraction}, but must be at least 0 and less than 1; set another one.")
+    # A float's decimal form is what the user wrote: a tenth of 10 characters is 1, while int((1 - 0.9) * 10) is 0.
+    validation, test = (Fraction(str(float(fraction))) for fraction in fractions.values())
+    if validation + test >= 1:
+        raise UserError(
+            f"data.validation_fraction is {validation_fraction} and data.test_fraction is {test_fraction}, but "
+            "together they must be less than 1 to leave text to train on; set smaller ones."
+        )
+    first, second = floor(length * (1 - validation - test)), floor(length * (1 - test))
+    return Split(slice(0, first), slice(first, second), slice(second, length))
+
+
+def _plays(spec: str, as_bytes: bool) -> Corpus:
+    _, colon, number = spec.partition(":")
+    num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
+    if not 1 <= num_chars <= MOST_PLAYS_CHARS:
+        raise UserError(
+            f"The corpus {spec!r} has no valid length: write plays:NUM_CHARS with a whole number from 1 to "
+            f"{MOST_PLAYS_CHARS}, for example plays:{PLAYS_CHARS}."
+        )
+    plays = Plays()
+    text = plays.text(num_chars, PLAYS_SEED)
+    data = text.encode("ascii")
+    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), plays.entropy_rate)
+
+
+def _published_file(name: str, log: Callable[[str], None]) -> str:
+    """The path of a registered corpus: in the data folder, or in the cache, where it is put if need be."""
+    published = PUBLISHED[name]
+    if folder := os.environ.get("CHARRNN_DATA_DIR"):
+        path = os.path.join(folder, published.file_name)
+        if _exists(path):
+            return path
+    path = os.path.join(_cache_folder(), published.file_name)
+    if os.path.isfile(path):
+        if _sha256(_read(path)) == published.sha256:
+            return path
+        log(f"{path} is not the published file any more and is downloaded anew.")
+    return _download(name, log)
+
+
+def _download(name: str, log: Callable[[str], None]) -> str:
+    published, folder = PUBLISHED[name], _cache_folder()
+    log(f"Downloading the corpus {name!r} ({published.num_bytes:,} bytes) from {published.url} to {folder}.")
+    try:
+        return downloads.fetch(published, folder)
+    except DownloadError as error:
+        problem = f"could not be downloaded from {published.url} ({error})"
+    except OSError as error:
+        problem = f"could not be written to the cache {folder} ({error.strerror})"
+    given = os.environ.get("CHARRNN_DATA_DIR")
+    now = f", now {given!r}," if given else ""
+    raise UserError(
+        f"The corpus {name!r} {problem}: give a file of your own with --corpus=FILE, set CHARRNN_DATA_DIR{now} to a "
+        f"folder that has {published.file_name}, or use the built-in --corpus=plays."
+    )
+
+
+def _cache_folder() -> str:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
+
+
+def _own_files(spec: str) -> list[str]:
+    """The file or the files of a glob, sorted."""
+    path = os.path.expanduser(spec)
+    if spec and _exists(path):
+        if tf.io.gfile.isdir(path):
+            glob = os.path.join(spec, "*.txt")
+            raise UserError(f"The corpus {spec!r} is a directory; give a file or a glob of files, such as {glob!r}.")
+        return [path]
+    with _file_errors(spec):
+        found = sorted(match for match in tf.io.gfile.glob(path) if not tf.io.gfile.isdir(match)) if spec else []
+    if not found:
+        names = registered_names()
+        near = difflib.get_close_matches(spec.partition(":")[0], names, n=1)
+        raise UserError(
+            f"The corpus {spec!r} is neither a registered name ({', '.join(names)}) nor a file nor a glob that matches "
+            f"files; {f'did you mean {near[0]!r}?' if near else 'give one of these.'}"
+        )
+    return found
+
+
+def _exists(path: str) -> bool:
+    with _file_errors(path):
+        return tf.io.gfile.exists(path)
+
+
+def _read(path: str) -> bytes:
+    with _file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def _file_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _tell_if_it_differs(path: str, data: bytes, log: Callable[[str], None]) -> None:
+    for name, published in PUBLISHED.items():
+        if f"/{path}".endswith(f"/{published.file_name}") and _sha256(data) != published.sha256:
+            log(f"{path} differs from the published file of the corpus {name!r} (by its sha256) and is used as it is.")
+
+
+def _decoded(path: str, data: bytes) -> str:
+    """UTF-8 to text. A byte-order mark is dropped, line ends stay."""
+    remedy = "convert it to UTF-8 or train on bytes with --set data.vocabulary=bytes."
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = data[error.start]
+        raise UserError(f"{path!r} is not UTF-8 (byte 0x{byte:02x} at offset {error.start}); {remedy}") from error
+    if "\0" in text:
+        raise UserError(f"{path!r} is not text but binary (a NUL at offset {data.index(0)}); {remedy}")
+    return text.removeprefix("\ufeff")

@@ -1,0 +1,138 @@
+"""Fetch one published file into a folder: whole and verified, or not at all."""
+
+import hashlib
+import http.client
+import os
+import queue
+import ssl
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+# Without a network some systems let each address of a host wait for its own time-out: this bounds them together.
+ANSWER_SECONDS = 6.0
+# How long a download that has begun may stand still.
+STALL_SECONDS = 20.0
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file as its publisher has it; a download must equal it.
+
+    Attributes:
+        file_name: its name in a data folder, with "/" if it lies in a folder there.
+        url: its https address.
+        num_bytes: its size.
+        sha256: its checksum, hexadecimal.
+    """
+
+    file_name: str
+    url: str
+    num_bytes: int
+    sha256: str
+
+
+class DownloadError(Exception):
+    """Why a file could not be fetched, as a phrase."""
+
+
+def fetch(published: Published, folder: str) -> str:
+    """Downloads a file into `folder`, a local one that is made if need be; returns the file's path.
+
+    The file appears there under its name only when size and sha256 are right; else nothing is left behind. Progress
+    is shown on standard error if that is a terminal.
+
+    Raises:
+        DownloadError: no connection, no https, or another file than the published one.
+        OSError: `folder` cannot be written.
+    """
+    path = os.path.join(folder, published.file_name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".download-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _receive(published, file)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+def _receive(published: Published, file: BinaryIO) -> None:
+    """Writes the download to `file`, never more than the published size; raises DownloadError if it differs."""
+    digest, received = hashlib.sha256(), 0
+    for block in _blocks(published.url):
+        received += len(block)
+        if received > published.num_bytes:
+            raise DownloadError(f"it is larger than the published {published.num_bytes:,} bytes")
+        digest.update(block)
+        file.write(block)
+        _show_progress(published, received)
+    if received < published.num_bytes:
+        raise DownloadError(f"it ended after {received:,} of {published.num_bytes:,} bytes")
+    if digest.hexdigest() != published.sha256:
+        raise DownloadError(f"its sha256 is {digest.hexdigest()}, not the published {published.sha256}")
+
+
+def _blocks(url: str) -> Iterator[bytes]:
+    try:
+        with _open(url) as response:
+            while block := response.read(BLOCK):
+                yield block
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error) if not isinstance(error, urllib.error.HTTPError) else error
+        raise DownloadError(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__) from error
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    """Connects in a thread of its own: looking up a host's name has no time-out that could be set."""
+    _require_https(url)
+    https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    opener = urllib.request.build_opener(https, _HttpsRedirects())
+    answer: queue.SimpleQueue = queue.SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answer.put(opener.open(url, timeout=STALL_SECONDS))
+        except Exception as error:
+            answer.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        response = answer.get(timeout=ANSWER_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {ANSWER_SECONDS:g} seconds") from None
+    if isinstance(response, Exception):
+        raise response
+    return response
+
+
+class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https only."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        """The request for the new address; raises DownloadError if that is not https."""
+        _require_https(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_https(url: str) -> None:
+    if urlsplit(url).scheme != "https":
+        raise DownloadError(f"only https is allowed and {url} is not")
+
+
+def _show_progress(published: Published, received: int) -> None:
+    if sys.stderr.isatty():
+        share = received / published.num_bytes
+        bar = f"{'#' * int(20 * share):20}"
+        # The line is left blank at the end, so that whatever is printed next starts on a clean one.
+        line = f"{published.file_name} [{bar}] {share:4.0%} of {published.num_bytes:,} bytes"
+        print(f"\r{line}" if share < 1 else f"\r{' ' * len(line)}\r", end="", file=sys.stderr, flush=True)
