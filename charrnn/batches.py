@@ -168,7 +168,7 @@ def stateful_pass(
         (batch, whether it continues the one before).
     """
     total = len(ids) - 1
-    rows = max(1, min(rows, total // (8 * warm_up)))
+    rows = max(1, min(rows, total // max(1, 8 * warm_up)))
     share = -(-max(0, total - warm_up) // rows)  # the first row counts its warm-up too
     for t in range(0, warm_up + share, length):
         starts = share * np.arange(rows) + t

@@ -270,7 +270,7 @@ def _backward(cell, saved, recurrent, outputs, d_outputs, d_last, num_steps):
     arrays = tuple(
         tf.TensorArray(kernel.dtype, size=num_steps, element_shape=wide) for _ in range(1 + len(bias))
     )
-    start = (tf.constant(num_steps - 1), tuple(d_last), arrays)
+    start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
     _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
     stacked = [array.stack() for array in arrays]
     rows = tf.reshape(stacked[-1], [-1, kernel.shape[1]])

@@ -225,7 +225,8 @@ class Trainer(tf.Module):
             factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
             gradients = [gradient * factor for gradient in gradients]
         if scaler:
-            scaler.apply(gradients, variables)
+            # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite.
+            scaler.apply([tf.where(finite, gradient, float("nan")) for gradient in gradients], variables)
         else:
             tf.cond(finite, lambda: self._apply_finite(gradients, variables), lambda: False)
         return norm

@@ -1,0 +1,299 @@
+"""The fused path against Keras's stock layers; the open loop against the closed one."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from charrnn.model import CharModel, ModelConfig, choose_path
+
+V, B, T = 7, 3, 5
+ARCHITECTURES = [
+    pytest.param({"cell": cell, "num_layers": layers, "embedding_size": size}, id=f"{cell}-{layers}-{name}")
+    for cell, layers, (size, name) in itertools.product(["gru", "lstm"], [1, 3], [(5, "embedding"), (0, "one_hot")])
+]
+SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # what is slow to compile: gru-3-embedding, lstm-1-one_hot
+ONE_LAYER = [ARCHITECTURES[0], ARCHITECTURES[5]]
+
+
+def random_ids(length=T, seed=0, rows=B):
+    return tf.constant(np.random.default_rng(seed).integers(0, V, (rows, length)), tf.int32)
+
+
+def random_state(model, rows=B):
+    random = np.random.default_rng(9)
+    draw = lambda s: tf.constant(random.normal(0, 0.5, s.shape), s.dtype)  # noqa: E731
+    return tf.nest.map_structure(draw, model.initial_state(rows))
+
+
+def measure(model, forward, ids, state=None):
+    """Logits, last state, and the gradients of all weights and of the state before, of a random linear loss."""
+    random = np.random.default_rng(3)
+    watched = state if state is not None else ()
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        logits, last = forward(ids, state)
+        loss = sum(
+            tf.reduce_sum(tf.cast(value, tf.float32) * random.normal(size=value.shape).astype(np.float32))
+            for value in (logits, *tf.nest.flatten(last))
+        )
+    gradients = tape.gradient(loss, [model.trainable_variables, watched])
+    return logits, last, tf.nest.map_structure(tf.convert_to_tensor, gradients)
+
+
+def measure_keras(model, ids, state=None):
+    model.recurrence_path = "keras"
+    result = measure(model, model, ids, state)
+    model.recurrence_path = "fused"
+    return result
+
+
+def all_text(model):
+    """The open loop in which nothing is the network's own, with the signature of a closed loop."""
+
+    def run(ids, state):
+        logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), lambda logits, t: 0 * ids[:, 0], state)
+        tf.debugging.assert_equal(fed, ids)
+        return logits, last
+
+    return run
+
+
+def assert_same_bits(got, expected):
+    for a, b in zip(tf.nest.flatten(got), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_fused_path_equals_keras(make_model, relative_error, architecture):
+    model = make_model(**architecture)
+    for length, state in [(T, None), (T, random_state(model)), (1, random_state(model))]:
+        ids = random_ids(length)
+        assert relative_error(measure(model, model, ids, state), measure_keras(model, ids, state)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_fused_path_equals_keras_in_a_graph(make_model, relative_error, architecture):
+    model = make_model(**architecture)
+    ids, state = random_ids(), random_state(model)
+    in_graph = tf.function(lambda ids, state: measure(model, model, ids, state))
+    assert relative_error(in_graph(ids, state), measure_keras(model, ids, state)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
+def test_fused_path_equals_keras_with_xla(make_model, relative_error, architecture):
+    model = make_model(**architecture)
+    ids, state = random_ids(), random_state(model)
+    compiled = tf.function(lambda ids, state: measure(model, model, ids, state), jit_compile=True)
+    assert relative_error(compiled(ids, state), measure_keras(model, ids, state)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_bfloat16_equals_float32_within_its_precision(make_model, relative_error, architecture):
+    """bfloat16 rounds each number by up to 2^-9; over layers and steps that grows to no more than 5 %."""
+    exact, rounded = make_model(**architecture), make_model(precision="mixed_bfloat16", **architecture)
+    ids = random_ids()
+    expected = measure(exact, exact, ids, random_state(exact))
+    logits, last, gradients = measure(rounded, rounded, ids, random_state(rounded))
+    assert logits.dtype == tf.float32
+    assert {s.dtype for s in tf.nest.flatten(last)} == {tf.bfloat16}
+    assert {w.dtype for w in rounded.trainable_variables} == {"float32"}
+    assert {g.dtype for g in gradients[0]} == {tf.float32}
+    as_float = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), (logits, last, gradients))
+    assert 1e-5 < relative_error(as_float, expected) < 0.05
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_weights_move_to_a_plain_keras_model(make_model, relative_error, cell):
+    model = make_model(cell=cell, num_layers=2)
+    layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+    plain = keras.Sequential(
+        [
+            keras.layers.Embedding(V, 5),
+            layer(6, return_sequences=True),
+            layer(6, return_sequences=True),
+            keras.layers.Dense(V),
+        ]
+    )
+    plain.build((None, None))
+    plain.set_weights(model.get_weights())
+    ids = random_ids(9)
+    assert relative_error(model(ids)[0], plain(ids)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_text_in_two_parts_equals_the_whole(make_model, relative_error, architecture):
+    model, ids = make_model(**architecture), random_ids(10)
+    logits, last = model(ids)
+    first, between = model(ids[:, :4])
+    second, end = model(ids[:, 4:], between)
+    assert relative_error((tf.concat([first, second], 1), end), (logits, last)) < 1e-6
+    assert relative_error(model(ids[:, 4:])[0], second) > 1e-3  # the state does matter
+
+
+@pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
+def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture):
+    model = make_model(**architecture)
+    traces = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def gradients(ids):
+        traces.append(None)
+        with tf.GradientTape() as tape:
+            logits, last = model(ids)
+            loss = tf.reduce_sum(logits**2)
+        return logits, last, tape.gradient(loss, model.trainable_variables)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def open_loop(ids):
+        own = tf.ones(tf.shape(ids), tf.bool)
+        state = model.initial_state(tf.shape(ids)[0])
+        return model.open_loop(ids, own, lambda logits, t: tf.argmax(logits, -1, tf.int32), state)
+
+    for rows, length in [(2, 1), (3, 6)]:
+        ids = random_ids(length, rows=rows)
+        assert relative_error(gradients(ids), gradients.python_function(ids)) < 1e-5
+        assert relative_error(open_loop(ids), open_loop.python_function(ids)) < 1e-5
+    assert len(traces) == 1 + 2  # one for the graph, two eager
+
+
+@pytest.mark.parametrize("architecture", ONE_LAYER)
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, architecture, mode):
+    model = make_model(**architecture)
+
+    def both(ids, state):
+        return measure(model, model, ids, state), measure(model, all_text(model), ids, state)
+
+    run = both if mode == "eager" else tf.function(both, jit_compile=mode == "xla")
+    closed, opened = run(random_ids(), random_state(model))
+    assert_same_bits(opened, closed)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_model, relative_error, cell, mode):
+    """To rounding: a higher layer's input is projected step by step, and in one matmul."""
+    model = make_model(cell=cell, num_layers=3)
+
+    def both(ids, state):
+        return measure(model, model, ids, state), measure(model, all_text(model), ids, state)
+
+    closed, opened = (both if mode == "eager" else tf.function(both))(random_ids(), random_state(model))
+    assert relative_error(opened, closed) < 1e-6
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_open_loop_reads_what_a_step_by_step_run_reads(make_model, relative_error, architecture):
+    model, length = make_model(**architecture), 12
+    ids, start = random_ids(length), random_state(model)
+    own = np.random.default_rng(4).random((B, length)) < 0.6
+    own[:, 0] = True  # asked for, and not heeded: nothing was written yet
+    noise = tf.constant(np.random.default_rng(5).gumbel(size=(length, B, V)), tf.float32)
+
+    def choose(logits, t):
+        return tf.argmax(logits + noise[t], -1, tf.int32)
+
+    logits, fed, last = model.open_loop(ids, tf.constant(own), choose, start)
+
+    state, expected_fed, expected_logits = start, [], []
+    for t in range(length):
+        read = ids[:, t] if t == 0 else tf.where(own[:, t], choose(expected_logits[-1], t), ids[:, t])
+        step_logits, state = model(read[:, None], state)
+        expected_fed.append(read)
+        expected_logits.append(step_logits[:, 0])
+    np.testing.assert_array_equal(fed, tf.stack(expected_fed, 1))
+    np.testing.assert_array_equal(fed[:, 0], ids[:, 0])
+    assert (fed.numpy() != ids.numpy()).any()
+    assert relative_error((logits, last), (tf.stack(expected_logits, 1), state)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_open_loop_gradient_is_that_of_the_ids_it_read(make_model, relative_error, architecture, mode):
+    """The choice of an id carries no gradient, the state does."""
+    model = make_model(**architecture)
+    ids, own, state = random_ids(), tf.constant(np.random.default_rng(1).random((B, T)) < 0.7), random_state(model)
+
+    def run(ids, state):
+        read = []
+
+        def forward(ids, state):
+            logits, fed, last = model.open_loop(ids, own, lambda logits, t: tf.argmax(-logits, -1, tf.int32), state)
+            read.append(fed)
+            return logits, last
+
+        return measure(model, forward, ids, state), read[0]
+
+    opened, fed = (run if mode == "eager" else tf.function(run, jit_compile=mode == "xla"))(ids, state)
+    assert (fed.numpy() != ids.numpy()).any()
+    assert relative_error(opened, measure(model, model, fed, state)) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
+def test_initial_weights_are_a_function_of_the_seed(architecture):
+    config = ModelConfig(units=6, **architecture)
+    first, again, other = (CharModel(config, V, seed=seed).get_weights() for seed in (3, 3, 4))
+    assert_same_bits(first, again)
+    for a, b in zip(first, other, strict=True):
+        if a.ndim == 2 and a.shape[0] > 2:  # a kernel, not a bias
+            assert (a != b).mean() > 0.9
+    kernels = [w for w in first if w.ndim == 2 and w.shape[0] > 2]
+    for a, b in itertools.combinations(kernels, 2):  # no two weights share their random numbers
+        if a.shape == b.shape:
+            assert (a != b).mean() > 0.9
+
+
+def test_recurrent_kernels_are_orthogonal():
+    model = CharModel(ModelConfig(units=8, num_layers=2), V)
+    for layer in model.recurrent_layers:
+        kernel = layer.trainable_weights[1].numpy()
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(8), atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_number_of_parameters(architecture):
+    config, h = ModelConfig(units=6, **architecture), 6
+    gates, biases = (3, 2) if config.cell == "gru" else (4, 1)
+    width, expected = config.embedding_size or V, V * config.embedding_size
+    for _ in range(config.num_layers):
+        expected += gates * h * (width + h + biases)
+        width = h
+    expected += (h + 1) * V
+    model = CharModel(config, V)
+    assert model.count_params() == expected
+    assert sum(w.numpy().size for w in model.trainable_variables) == expected
+
+
+def test_initial_state_is_zero_in_the_compute_dtype():
+    for cell, size in [("gru", 1), ("lstm", 2)]:
+        model = CharModel(ModelConfig(cell=cell, units=6, num_layers=2), V, "mixed_bfloat16")
+        state = model.initial_state(4)
+        assert [len(layer) for layer in state] == [size, size]
+        for entry in tf.nest.flatten(state):
+            assert entry.shape == (4, 6) and entry.dtype == tf.bfloat16 and not np.any(entry)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [("cell", "rmn"), ("units", 0), ("num_layers", 0), ("embedding_size", -1), ("recurrent_initializer", "ortogonal")],
+)
+def test_config_refuses(field, value):
+    with pytest.raises(UserError, match=rf"model\.{field}.*{value}"):
+        ModelConfig(**{field: value})
+
+
+def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
+    devices = []
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices)
+    assert choose_path("keras", xla=True)[0] == "keras"
+    assert choose_path("auto", xla=False)[0] == "fused"
+    devices.append("a GPU")
+    assert choose_path("auto", xla=False)[0] == "keras"
+    assert choose_path("auto", xla=True)[0] == "fused"
+    assert choose_path("fused", xla=False)[0] == "fused"
+    with pytest.raises(UserError, match="cudnn"):
+        choose_path("cudnn", xla=False)

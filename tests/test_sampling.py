@@ -1,0 +1,114 @@
+"""What is drawn, against softmax and a NumPy reference of the two sets."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.errors import UserError
+from charrnn.sampling import Sampler, keep_top_k, keep_top_p, sample
+
+DRAWS = 50_000
+LOGITS = np.array([2.0, 0.5, 0.5, -1.0, 1.0, -30.0], np.float32)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum()
+
+
+def shares(sampler, logits=LOGITS, seed=3):
+    """How often each id is drawn."""
+    noise = randomness.gumbel((DRAWS, len(logits)), tf.constant([seed, 0]))
+    ids = sampler(tf.tile(logits[None], [DRAWS, 1]), noise)
+    assert ids.dtype == tf.int32
+    return np.bincount(ids, minlength=len(logits)) / DRAWS
+
+
+def assert_within_four_sigma(got, expected):
+    assert (np.abs(got - expected) <= 4 * np.sqrt(expected * (1 - expected) / DRAWS) + 1e-12).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_softmax_at_the_temperature(temperature):
+    got = shares(Sampler(temperature=temperature))
+    assert_within_four_sigma(got, softmax(LOGITS / temperature))
+    with pytest.raises(AssertionError):
+        assert_within_four_sigma(got, softmax(LOGITS / (1.1 * temperature)))
+
+
+def test_sample_is_softmax_too():
+    assert_within_four_sigma(shares(sample), softmax(LOGITS))
+
+
+def test_draws_follow_the_softmax_of_what_is_kept():
+    kept = np.array([1, 1, 1, 0, 1, 0], bool)
+    expected = softmax(np.where(kept, LOGITS / 1.5, -np.inf))
+    assert_within_four_sigma(shares(Sampler(temperature=1.5, top_k=4)), expected)
+
+
+def test_greedy_takes_the_likeliest_whatever_the_noise():
+    logits, noise = (np.random.default_rng(i).normal(size=(50, 9)).astype(np.float32) for i in (0, 1))
+    for sampler in (Sampler(greedy=True), Sampler(temperature=7, top_k=3, top_p=0.2, greedy=True)):
+        np.testing.assert_array_equal(sampler(tf.constant(logits), 100 * noise), logits.argmax(-1))
+
+
+@pytest.mark.parametrize("sampler", [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6)])
+def test_limits_are_the_likeliest(sampler):
+    logits = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
+    noise = randomness.gumbel(logits.shape, tf.constant([1, 2]))
+    np.testing.assert_array_equal(sampler(tf.constant(logits), noise), logits.argmax(-1))
+
+
+def kept_by(function, logits, limit):
+    kept = function(tf.constant(logits), limit).numpy()
+    np.testing.assert_array_equal(kept[np.isfinite(kept)], logits[np.isfinite(kept)])  # what is kept is unchanged
+    return np.isfinite(kept)
+
+
+def random_logits():
+    """Rows with and without equal entries."""
+    random = np.random.default_rng(0)
+    return np.concatenate([random.normal(size=(30, 8)), random.integers(-2, 3, (30, 8))]).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 7, 8, 9, 0])
+def test_top_k_keeps_all_that_have_fewer_than_k_above(k):
+    logits = random_logits()
+    above = (logits[:, None, :] > logits[:, :, None]).sum(-1)  # [B, V]: how many are larger
+    np.testing.assert_array_equal(kept_by(keep_top_k, logits, k), above < (k or 8))
+
+
+@pytest.mark.parametrize("p", [0.05, 0.3, 0.6, 0.9, 0.999])
+def test_top_p_keeps_all_whose_likelier_ones_do_not_reach_p(p):
+    logits = random_logits()
+    for row, kept in zip(logits, kept_by(keep_top_p, logits, p), strict=True):
+        probabilities = softmax(row.astype(np.float64))
+        order = np.argsort(-probabilities, kind="stable")
+        size = 1 + np.searchsorted(np.cumsum(probabilities[order]), p - 1e-6)
+        np.testing.assert_array_equal(kept, row >= row[order[size - 1]])  # equals of the last one stay too
+        assert probabilities[kept].sum() >= p - 1e-6
+
+
+def test_top_p_of_one_keeps_all():
+    assert kept_by(keep_top_p, random_logits(), 1.0).all()
+
+
+def test_top_p_applies_to_what_top_k_left():
+    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
+    logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
+    assert (shares(Sampler(top_p=0.5), logits) > 0).tolist() == [True, True, False, False]
+    assert (shares(Sampler(top_k=2, top_p=0.5), logits) > 0).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        *(("temperature", value) for value in (0.0, -1.0, float("inf"), float("nan"))),
+        ("top_k", -1),
+        *(("top_p", value) for value in (0.0, 1.5, float("nan"))),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(field, value):
+    with pytest.raises(UserError, match=f"{field}={value}"):
+        Sampler(**{field: value})

@@ -1,0 +1,374 @@
+"""One update against a tape and an optimizer by hand; what each hook may change, and what it may not."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import trainers
+from charrnn.batches import Batch, stateful_pass
+from trainers.trainer import Trainer
+
+LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured
+
+
+def train(trainer, first, end):
+    """Steps `first` to `end`, without it; the measurements of each as floats."""
+    measured = []
+    for step in range(first, end):
+        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        measured.append({name: float(value) for name, value in numbers.items()})
+    return measured
+
+
+def weights_of(trainer):
+    return trainer.model.get_weights()
+
+
+def optimizer_of(trainer):
+    return [variable.numpy() for variable in trainer.optimizer.variables]
+
+
+def gradients_by_hand(model, batch, state=None):
+    """Mean cross-entropy and its gradients through Keras's stock layers, and the last state."""
+    model.recurrence_path = "keras"
+    with tf.GradientTape() as tape:
+        logits, last = model(tf.constant(batch.inputs), state)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.targets, logits)
+    gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
+    return loss, gradients, last
+
+
+def assert_equal(got, expected):
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_updates_equal_a_tape_and_adam_by_hand(make_model, make_trainer, relative_error, cell):
+    trainer = make_trainer(model=make_model(cell=cell))
+    model, adam = make_model(cell=cell), keras.optimizers.Adam(0.01)
+    for step in range(3):
+        (measured,) = train(trainer, step, step + 1)
+        loss, gradients, _ = gradients_by_hand(model, trainer.batch_at(step))
+        adam.apply(gradients, model.trainable_variables)
+        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=1e-6)
+        assert measured["chars"] == 3 * 5
+        assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(gradients)), rel=1e-5)
+        assert measured["learning_rate"] == pytest.approx(0.01)
+        assert measured["own_input_prob"] == measured["own_input_share"] == 0
+        # Adam divides by the gradient's own size, and so enlarges the rounding of small gradients.
+        assert relative_error(weights_of(trainer), model.get_weights()) < 1e-5
+        assert int(trainer.step) == step + 1
+    assert int(trainer.skipped_updates) == 0
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
+@pytest.mark.parametrize("part", [0.5, 2.0])
+def test_clips_by_global_norm_and_reports_the_norm_before(make_model, make_trainer, relative_error, part, scaled):
+    model = make_model()
+    before = model.get_weights()
+    trainer = make_trainer(model=model)
+    _, gradients, _ = gradients_by_hand(make_model(), trainer.batch_at(0))
+    norm = np.sqrt(sum((g.numpy().astype(np.float64) ** 2).sum() for g in gradients))
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0) if scaled else optimizer
+    trainer = make_trainer(model=model, optimizer=optimizer, clip_norm=part * norm)
+    (measured,) = train(trainer, 0, 1)
+    assert measured["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+    change = [w - b for w, b in zip(weights_of(trainer), before, strict=True)]
+    expected = [-g.numpy() * min(1.0, part) for g in gradients]
+    assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(norm * min(1.0, part), rel=1e-5)
+    assert relative_error(change, expected) < 1e-4  # a difference of weights has lost digits
+
+
+def test_loss_scaling_gives_the_same_updates(make_trainer, relative_error):
+    plain = make_trainer()
+    scaled = make_trainer(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)))
+    for a, b in zip(train(scaled, 0, 3), train(plain, 0, 3), strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+    assert relative_error(weights_of(scaled), weights_of(plain)) < 1e-6  # a power of two changes no digit
+
+
+class Spoilt(Trainer):
+    """One step's loss is not a number, or infinite."""
+
+    factor, at = np.nan, 1
+
+    def loss(self, rollout, batch):
+        loss, extra = super().loss(rollout, batch)
+        return loss * tf.where(self.step == self.at, self.factor, 1.0), extra
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5], ids=["unclipped", "clipped"])
+def test_gradients_that_are_not_finite_change_nothing_but_the_counts(make_trainer, factor, clip_norm):
+    trainer, twin = make_trainer(Spoilt, clip_norm=clip_norm), make_trainer(clip_norm=clip_norm)
+    trainer.factor = factor
+    train(trainer, 0, 1)
+    weights, optimizer = weights_of(trainer), optimizer_of(trainer)
+    (measured,) = train(trainer, 1, 2)
+    assert not np.isfinite(measured["gradient_norm"])
+    assert_equal(weights_of(trainer), weights)
+    assert_equal(optimizer_of(trainer), optimizer)
+    assert (int(trainer.step), int(trainer.skipped_updates)) == (2, 1)
+    train(trainer, 2, 4)
+    assert (int(trainer.step), int(trainer.skipped_updates)) == (4, 1)
+    for step in (0, 2, 3):  # the same batches, without the spoilt one
+        train(twin, step, step + 1)
+    assert_equal(weights_of(trainer), weights_of(twin))
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5], ids=["unclipped", "clipped"])
+def test_float16_skips_and_halves_its_scale(make_model, make_trainer, factor, clip_norm):
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=256.0)
+    model = make_model(precision="mixed_float16")
+    trainer = make_trainer(Spoilt, model=model, optimizer=optimizer, clip_norm=clip_norm)
+    trainer.factor = factor
+    train(trainer, 0, 1)
+    weights, inner = weights_of(trainer), [v.numpy() for v in optimizer.inner_optimizer.variables]
+    train(trainer, 1, 2)
+    assert_equal(weights_of(trainer), weights)
+    assert_equal([v.numpy() for v in optimizer.inner_optimizer.variables], inner)
+    assert float(optimizer.dynamic_scale) == 128
+    assert (int(trainer.step), int(trainer.skipped_updates)) == (2, 1)
+    (measured,) = train(trainer, 2, 3)
+    assert np.isfinite(measured["gradient_norm"]) and int(trainer.skipped_updates) == 1
+    assert all((a != b).any() for a, b in zip(weights_of(trainer), weights, strict=True))
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5], ids=["unclipped", "clipped"])
+def test_an_update_is_skipped_too_when_only_the_norm_overflows(make_trainer, scaled, clip_norm):
+    """Finite gradients whose squares are not: what is counted as skipped is skipped, with a loss scale too."""
+    adam = keras.optimizers.Adam(0.01)
+    optimizer = keras.optimizers.LossScaleOptimizer(adam, initial_scale=1.0) if scaled else adam
+    trainer = make_trainer(Spoilt, optimizer=optimizer, clip_norm=clip_norm)
+    trainer.factor, trainer.at = 1e25, 0
+    weights = weights_of(trainer)
+    train(trainer, 0, 1)
+    assert int(trainer.skipped_updates) == 1
+    assert_equal(weights_of(trainer), weights)
+    assert int(adam.iterations) == 0
+
+
+def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
+    """Of `012321012321…` only a row's first prediction is uncertain; ids alone, without a state, leave 0.46 nats."""
+    text = np.tile([0, 1, 2, 3, 2, 1], 100)
+    trainer = make_trainer(model=make_model(4, units=16), optimizer=keras.optimizers.Adam(0.02), text=text)
+    measured = [m["nats"] / m["chars"] for m in train(trainer, 0, 150)]
+    assert measured[0] > 0.8 * np.log(4)
+    assert np.mean(measured[-10:]) < 0.3
+
+
+def test_streams_carry_the_state_and_start_epochs_from_zero(make_model, make_trainer, relative_error):
+    data = {"order": "streams", "batch_size": 3, "seq_length": 5}
+    optimizer = keras.optimizers.SGD(0.1)
+    model = make_model(cell="lstm", num_layers=2)
+    trainer = make_trainer(model=model, optimizer=optimizer, text=np.arange(3 * 5 * 3) % 7, data=data)
+    assert trainer.source.steps_per_epoch == 2
+    reference, state = make_model(cell="lstm", num_layers=2), None
+    for step in range(4):
+        batch = trainer.batch_at(step)
+        if step in (0, 2):  # an epoch's first step
+            state = None
+        loss, gradients, state = gradients_by_hand(reference, batch, state)
+        for variable, gradient in zip(reference.trainable_variables, gradients, strict=True):
+            variable.assign_sub(0.1 * gradient)
+        (measured,) = train(trainer, step, step + 1)
+        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=1e-5)
+        assert relative_error(trainer.carried, state) < 1e-5
+        assert relative_error(weights_of(trainer), reference.get_weights()) < 1e-5
+        if step == 1:  # else the test would not notice a state that is dropped
+            assert abs(measured["nats"] / 15 / float(gradients_by_hand(reference, batch)[0]) - 1) > 1e-4
+
+
+def test_positions_of_weight_zero_do_not_matter(make_trainer):
+    first, second = make_trainer(), make_trainer()
+    batch = first.batch_at(0)
+    weights = np.array([[1, 1, 1, 0, 0], [1, 0.5, 0, 0, 0], [1, 1, 1, 1, 1]], np.float32)
+    unread = np.cumsum(weights[:, ::-1], 1)[:, ::-1] == 0  # no target that counts comes after
+    other = Batch(np.where(unread, 6 - batch.inputs, batch.inputs), np.where(weights == 0, 0, batch.targets), weights)
+    assert (other.inputs != batch.inputs).any() and (other.targets != batch.targets).any()
+    measured = first.train_step(batch._replace(weights=weights), False)
+    assert_equal(measured.values(), second.train_step(other, False).values())
+    assert_equal(weights_of(first), weights_of(second))
+    assert float(measured["chars"]) == 9.5
+
+
+def test_a_step_is_traced_once(make_trainer):
+    traces = []
+
+    class Counting(Trainer):
+        def loss(self, rollout, batch):
+            traces.append(None)
+            return super().loss(rollout, batch)
+
+    trainer = make_trainer(Counting, data={"order": "streams"})
+    train(trainer, 0, 4)
+    assert len(traces) == 1
+    assert {trainer.source.continues(step) for step in range(4)} == {False, True}
+
+
+def test_evaluation_is_the_mean_loss_with_the_state_carried(make_model, make_trainer):
+    ids = np.random.default_rng(2).integers(0, 7, 90)
+    trainer = make_trainer()
+    weights = weights_of(trainer)
+    got = trainer.evaluate(stateful_pass(ids, rows=1, warm_up=8, length=16))
+    model = make_model()
+    model.recurrence_path = "keras"
+    logits, _ = model(tf.constant(ids[None, :-1], tf.int32))
+    loss = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(ids[None, 1:], logits))
+    assert got["nats_per_char"] == pytest.approx(loss, rel=1e-5)
+    assert got["bits_per_char"] == pytest.approx(loss / np.log(2), rel=1e-5)
+    assert_equal(weights_of(trainer), weights)
+    assert int(trainer.step) == 0
+
+
+def assert_share(share, expected, draws):
+    assert abs(share - expected) <= 4 * np.sqrt(expected * (1 - expected) / draws)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["number", "tensor"])
+def test_own_input_prob_alone_makes_a_curriculum(make_trainer, as_tensor):
+    class Third(Trainer):
+        def own_input_prob(self, step):
+            return tf.constant(0.3) if as_tensor else 0.3
+
+    measured = train(make_trainer(Third, data=LARGE), 0, 2)
+    draws = 32 * 24  # a row's first character is not drawn
+    for numbers in measured:
+        assert numbers["own_input_prob"] == pytest.approx(0.3)
+        assert_share(numbers["own_input_share"] * 25 / 24, 0.3, draws)
+    assert measured[0]["own_input_share"] != measured[1]["own_input_share"]  # other coins each step
+
+
+def test_own_input_prob_may_rise_with_the_step_in_one_trace(make_trainer):
+    class Rising(Trainer):
+        def own_input_prob(self, step):
+            return tf.cast(step, tf.float32) / 4
+
+    measured = train(make_trainer(Rising, data=LARGE), 0, 5)
+    assert [numbers["own_input_prob"] for numbers in measured] == [0, 0.25, 0.5, 0.75, 1]
+    assert measured[0]["own_input_share"] == 0
+    assert measured[-1]["own_input_share"] == pytest.approx(24 / 25)
+    for numbers in measured[1:-1]:
+        assert_share(numbers["own_input_share"] * 25 / 24, numbers["own_input_prob"], 32 * 24)
+
+
+def test_own_inputs_alone_makes_a_curriculum(make_trainer):
+    class EverySecond(Trainer):
+        def own_inputs(self, step, batch):
+            return tf.broadcast_to(tf.range(5) % 2 == 0, tf.shape(batch.inputs))
+
+    (measured,) = train(make_trainer(EverySecond), 0, 1)
+    assert measured["own_input_share"] == pytest.approx(2 / 5)  # positions 2 and 4; position 0 is the text's
+    assert measured["own_input_prob"] == 0
+
+
+def test_choose_alone_decides_what_is_read(make_trainer):
+    read = []
+
+    class Open(Trainer):
+        def own_input_prob(self, step):
+            return 1.0
+
+        def forward(self, batch, state):
+            rollout = super().forward(batch, state)
+            read.append(rollout.fed)
+            return rollout
+
+    class Text(Open):
+        def choose(self, logits, noise, gold):
+            return gold
+
+    class Two(Open):
+        def choose(self, logits, noise, gold):
+            return tf.fill(tf.shape(gold), 2)
+
+    tf.config.run_functions_eagerly(True)  # to see what was read
+    try:
+        forced, text, two = make_trainer(), make_trainer(Text), make_trainer(Two)
+        for trainer in (forced, text, two):
+            train(trainer, 0, 1)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    inputs = forced.batch_at(0).inputs
+    np.testing.assert_array_equal(read[0], inputs)
+    np.testing.assert_array_equal(read[1][:, 0], inputs[:, 0])
+    assert (read[1][:, 1:].numpy() == 2).all()
+    assert_equal(weights_of(text), weights_of(forced))  # it wrote the text itself: teacher forcing
+    assert any((a != b).any() for a, b in zip(weights_of(two), weights_of(forced), strict=True))
+
+
+def test_what_is_chosen_by_default_is_a_sample(make_model, make_trainer):
+    """A readout that ignores the state writes by its biases alone, whatever it read."""
+    model = make_model(3)
+    shares = np.array([0.6, 0.3, 0.1])
+    model.readout.set_weights([np.zeros((6, 3)), np.log(shares)])
+
+    class Open(Trainer):
+        def own_input_prob(self, step):
+            return 1.0
+
+        def loss(self, rollout, batch):
+            loss, extra = super().loss(rollout, batch)
+            counts = tf.reduce_sum(tf.one_hot(rollout.fed[:, 1:], 3), [0, 1])
+            return loss, {**extra, **{f"share_{i}": counts[i] / (32 * 24) for i in range(3)}}
+
+    (fed,) = train(make_trainer(Open, model=model, data=LARGE), 0, 1)
+    for i, share in enumerate(shares):
+        assert_share(fed[f"share_{i}"], share, 32 * 24)
+
+
+def test_loss_alone_makes_a_curriculum(make_trainer):
+    """Half the loss, half the gradient; "nats" are measured the same for every curriculum."""
+
+    class Half(Trainer):
+        def loss(self, rollout, batch):
+            loss, _ = super().loss(rollout, batch)
+            return loss / 2, {"halved": loss / 2}
+
+    (whole,), (half,) = train(make_trainer(), 0, 1), train(make_trainer(Half), 0, 1)
+    assert half["nats"] == whole["nats"]
+    assert half["halved"] == pytest.approx(whole["nats"] / whole["chars"] / 2, rel=1e-6)
+    assert half["gradient_norm"] == pytest.approx(whole["gradient_norm"] / 2, rel=1e-6)
+    assert set(half) - set(whole) == {"halved"}
+
+
+def test_randomness_is_a_function_of_seed_and_step(make_trainer):
+    class Open(Trainer):
+        def own_input_prob(self, step):
+            return 0.5
+
+    first, again, other = (make_trainer(Open, seed=seed) for seed in (1, 1, 2))
+    for trainer in (first, again, other):
+        train(trainer, 0, 2)
+    assert_equal(weights_of(first), weights_of(again))
+    assert any((a != b).any() for a, b in zip(weights_of(first), weights_of(other), strict=True))
+
+
+def test_xla_gives_the_same_update(make_trainer, relative_error):
+    """In closed loop: stateless random numbers are others with XLA."""
+    plain, compiled = make_trainer(), make_trainer(xla=True)
+    assert train(compiled, 0, 2) == [pytest.approx(numbers, rel=1e-5) for numbers in train(plain, 0, 2)]
+    assert relative_error(weights_of(compiled), weights_of(plain)) < 1e-4
+
+
+def test_a_curriculums_variables_are_the_modules(make_trainer):
+    class Counted(Trainer):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            self.good_evaluations = tf.Variable(0)
+
+    trainer = make_trainer(Counted, data={"order": "streams"})
+    held = {id(variable) for variable in trainer.variables}
+    expected = [trainer.good_evaluations, trainer.step, trainer.skipped_updates, *tf.nest.flatten(trainer.carried)]
+    assert {id(variable) for variable in expected} <= held
+
+
+def test_trainer_stands_at_the_packages_door():
+    assert trainers.Trainer is Trainer
+    with pytest.raises(AttributeError, match="Trianer"):
+        _ = trainers.Trianer
