@@ -6,7 +6,6 @@ train = corpus.content[parts.train]
 """
 
 import contextlib
-import difflib
 import hashlib
 import os
 import sys
@@ -19,7 +18,7 @@ import tensorflow as tf
 
 from charrnn import downloads
 from charrnn.downloads import DownloadError, Published
-from charrnn.errors import UserError
+from charrnn.errors import UserError, nearest
 from charrnn.plays import Plays
 
 PUBLISHED = {
@@ -176,11 +175,9 @@ def _own_files(spec: str) -> list[str]:
     with _file_errors(spec):
         found = sorted(match for match in tf.io.gfile.glob(path) if not tf.io.gfile.isdir(match)) if spec else []
     if not found:
-        names = registered_names()
-        near = difflib.get_close_matches(spec.partition(":")[0], names, n=1)
         raise UserError(
-            f"The corpus {spec!r} is neither a registered name ({', '.join(names)}) nor a file nor a glob that matches "
-            f"files; {f'did you mean {near[0]!r}?' if near else 'give one of these.'}"
+            f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
+            f"{nearest(spec.partition(':')[0], registered_names())}."
         )
     return found
 

@@ -338,8 +338,8 @@ def test_what_is_no_file_with_text_is_refused(tmp_path):
     assert "'mark' is empty" in refusal("mark")
     assert "'folder' is a directory" in refusal("folder")
     assert "folder/*.txt" in refusal("folder/")
-    assert "did you mean 'shakespeare'?" in refusal("shakespere")
-    assert "did you mean 'shakespeare'?" in refusal("shakespeare:100")
+    assert "nearest: shakespeare" in refusal("shakespere")
+    assert "nearest: shakespeare" in refusal("shakespeare:100")
     for spec in ("", "nothing.txt", "no/*.txt", "folder*", "a\0b", "["):
         message = refusal(spec)
         assert "(plays, shakespeare)" in message
