@@ -1,0 +1,78 @@
+"""What is saved is all there is, and comes back to the bit."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from trainers.checkpoints import Checkpoints
+
+
+def all_values(trainer):
+    variables = [*trainer.model.variables, *trainer.optimizer.variables, trainer.step, trainer.skipped_updates]
+    return [np.array(v) for v in [*variables, *tf.nest.flatten(trainer.carried)]]
+
+
+def steps(folder):
+    return [os.path.basename(p) for p in tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_everything_that_moves_comes_back(make_trainer, make_model, tmp_path, cell):
+    def make(seed):
+        model = make_model(seed=seed, cell=cell, num_layers=2)
+        return make_trainer(model=model, data={"order": "streams"})
+
+    trainer = make(seed=1)
+    for step in range(3):
+        trainer.train_step(trainer.batch_at(step), step > 0)
+    checkpoints = Checkpoints(str(tmp_path), trainer, keep=3)
+    checkpoints.memory.pending = [{"nats": tf.constant(0.1), "chars": tf.constant(3.0)}]
+    checkpoints.memory.best = 1.25
+    checkpoints.save(3)
+
+    other = make(seed=2)
+    restored = Checkpoints(str(tmp_path), other, keep=3)
+    assert any((a != b).any() for a, b in zip(all_values(trainer), all_values(other), strict=True))
+    assert restored.restore() is True
+    for a, b in zip(all_values(trainer), all_values(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert restored.memory.pending == [{"nats": float(np.float32(0.1)), "chars": 3.0}]
+    assert restored.memory.best == 1.25
+
+
+def test_a_variable_of_a_curriculum_is_saved_with_the_rest(make_trainer, tmp_path):
+    class Adaptive(make_trainer().__class__):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            self.average = tf.Variable(0.0)
+
+    trainer = make_trainer(Adaptive)
+    trainer.average.assign(0.75)
+    Checkpoints(str(tmp_path), trainer, keep=1).save(0)
+    other = make_trainer(Adaptive)
+    Checkpoints(str(tmp_path), other, keep=1).restore()
+    assert other.average.numpy() == 0.75
+
+
+def test_the_newest_are_kept_and_the_best_apart_from_them(make_trainer, tmp_path):
+    checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
+    assert checkpoints.restore() is False
+    for step in (1, 2, 3, 3):
+        checkpoints.save(step)
+        if step == 1:
+            checkpoints.save_best(step)
+    assert steps(tmp_path / "checkpoints") == ["step-2", "step-3"]
+    assert steps(tmp_path / "best") == ["step-1"]
+
+
+def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(make_trainer, make_model, tmp_path):
+    Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
+    with pytest.raises(UserError, match="step-1"):
+        Checkpoints(str(tmp_path), make_trainer(model=make_model(num_layers=2)), keep=1).restore()
+    data = tmp_path / "checkpoints" / "step-1.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(UserError, match="step-1"):
+        Checkpoints(str(tmp_path), make_trainer(), keep=1).restore()

@@ -1,0 +1,347 @@
+"""The command trainers.run, end to end: a run is stopped, goes on, and ends as if nothing had happened."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn import command
+from trainers import run
+
+TINY = [
+    "--experiment=quickstart",
+    "--corpus=plays:3000",
+    "--steps=6",
+    "--set=model.units=8",
+    "--set=data.seq_length=8",
+    "--set=data.batch_size=4",
+    "--set=loop.log_every=2",
+    "--set=loop.evaluate_every=3",
+    "--set=loop.save_every=2",
+    "--set=samples.num_chars=20",
+]
+CURRICULUM = ["--trainer=scheduled_sampling", "--set=trainer.half_step=3", "--set=trainer.max_prob=1.0"]
+
+
+@pytest.fixture
+def start(capsys):
+    """Calls the command: -> exit status, lines on standard output, standard error."""
+
+    def call(*arguments):
+        status = command.run(run.main, run.FLAGS, ["run", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return status, captured.out.splitlines(), captured.err
+
+    return call
+
+
+def records(run_dir, name="metrics.jsonl"):
+    """The lines of a record, less what time it took."""
+    lines = [json.loads(line) for line in (run_dir / name).read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "chars_per_sec")} for line in lines]
+
+
+def saved(run_dir):
+    """All numbers of the newest checkpoint but those that tell how often, or when, something was saved."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run_dir / "checkpoints")))
+    names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE") and "save_counter" not in n]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def assert_equal_to_the_bit(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def snapshot(folder):
+    return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in pathlib.Path(folder).rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--set=data.order=streams", "--set=model.num_layers=2"],
+        ["--set=data.order=windows", "--set=model.cell=lstm", "--set=model.embedding_size=4", *CURRICULUM],
+    ],
+    ids=["teacher forcing, streams", "scheduled sampling, windows"],
+)
+def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path, settings):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert start(*TINY, *settings, f"--run_dir={whole}")[0] == command.DONE
+    for steps in (3, 6):
+        status, lines, _ = start(*TINY, *settings, f"--run_dir={parts}", f"--steps={steps}")
+        assert status == command.DONE
+    assert any("Going on at step 3" in line for line in lines)
+
+    assert_equal_to_the_bit(saved(parts), saved(whole))
+    assert records(parts, "samples.jsonl") == records(whole, "samples.jsonl")
+    validation = [[r for r in records(d) if r["split"] == "validation"] for d in (whole, parts)]
+    assert validation[0] == validation[1] and len(validation[0]) == 2
+    train = [[r for r in records(d) if r["split"] == "train"] for d in (whole, parts)]
+    assert [r["step"] for r in train[0]] == [2, 4, 6]
+    assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part ended at 3, with a line of its own
+    assert train[0][2] == train[1][3]
+    if CURRICULUM[0] in settings:
+        assert train[0][2]["own_input_prob"] == pytest.approx(train[1][3]["own_input_prob"]) > 0.5
+
+    other = tmp_path / "other"  # the twin that must differ: another seed
+    assert start(*TINY, *settings, f"--run_dir={other}", "--seed=1")[0] == command.DONE
+    assert any((value != saved(other)[name]).any() for name, value in saved(whole).items() if "optimizer" in name)
+
+
+def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
+    run_dir = tmp_path / "run"
+    status, lines, errors = start(*TINY, f"--run_dir={run_dir}")
+    assert (status, errors) == (command.DONE, "")
+    files, folders = ["config.json", "metrics.jsonl", "samples.jsonl", "vocabulary.json"], ["best", "checkpoints"]
+    assert sorted(p.name for p in run_dir.iterdir()) == sorted([*files, *folders, "train", "validation"])
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["model"]["units"] == 8 and config["loop"]["steps"] == 6 and config["experiment"] == "quickstart"
+    assert config["trainer"] == {"class": "trainers.trainer:Trainer"}
+    first = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[0])
+    promised = "step split nats_per_char bits_per_char chars_per_sec own_input_prob learning_rate gradient_norm"
+    assert first.keys() >= {*promised.split(), "skipped_updates", "seconds"}
+    assert first["bits_per_char"] == pytest.approx(first["nats_per_char"] / np.log(2))
+    sample = json.loads((run_dir / "samples.jsonl").read_text().splitlines()[0])
+    assert sample.keys() == {"step", "prompt", "temperature", "seed", "text"} and len(sample["text"]) == 20
+    assert any("true entropy" in line for line in lines)
+
+    before = snapshot(run_dir / "checkpoints"), records(run_dir)
+    status, lines, _ = start(*TINY, f"--run_dir={run_dir}")  # finished: the same command does nothing more
+    assert status == command.DONE and any("nothing to do" in line for line in lines)
+    assert (snapshot(run_dir / "checkpoints"), records(run_dir)) == before
+    assert start(*TINY, f"--run_dir={run_dir}", "--resume=never")[0] == command.MISTAKE
+    moved = run_dir.rename(tmp_path / "moved")
+    assert start(*TINY, f"--run_dir={moved}", "--steps=7", "--resume=must")[0] == command.DONE
+    assert records(moved)[-1]["step"] == 7
+
+
+def test_lines_of_a_run_that_was_killed_are_not_written_twice(start, tmp_path):
+    """What a kill leaves behind: lines later than the newest checkpoint, the last one torn."""
+    run_dir = tmp_path / "run"
+    start(*TINY, f"--run_dir={run_dir}", "--steps=4")
+    expected = records(run_dir)
+    with open(run_dir / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": 5, "split": "train", "nats_per_char": 1.0}) + '\n{"step": 6, "spl')
+    start(*TINY, f"--run_dir={run_dir}", "--steps=6")
+    assert records(run_dir)[: len(expected)] == expected
+    steps = [(r["step"], r["split"]) for r in records(run_dir)]
+    assert len(set(steps)) == len(steps) and (5, "train") not in steps
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+    run_dir = tmp_path / "run"
+    arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainers.run", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (run_dir / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == command.STOPPED
+    assert re.fullmatch(r"Stopped and saved in .*/run; run the same command to go on\.\n", errors)
+    step = int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rpartition("-")[2])
+    assert step >= 2 and records(run_dir)[-1]["step"] in (step, step - 1, step - step % 2)
+
+
+def test_list_shows_each_experiment_in_one_line(start):
+    status, lines, _ = start("--list")
+    names = [line.split()[0] for line in lines]
+    assert status == command.DONE
+    assert names == sorted(p.stem for p in pathlib.Path("experiments").glob("*.py") if p.stem != "__init__")
+    assert all(len(line.split(maxsplit=1)[1]) > 20 for line in lines)
+
+
+def test_print_config_shows_all_settings_and_writes_nothing(start, tmp_path, monkeypatch):
+    status, lines, _ = start(*TINY, "--print_config", "model.cell=lstm", f"--run_dir={tmp_path / 'run'}")
+    config = json.loads("\n".join(lines))
+    assert status == command.DONE and config["model"]["cell"] == "lstm" and config["corpus"] == "plays:3000"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_leaves_nothing_behind(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, lines, _ = start(*TINY, "--dry_run")
+    assert status == command.DONE and any(re.match(r"step 2 +validation", line) for line in lines)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_curriculum_of_ones_own(start, tmp_path, monkeypatch):
+    (tmp_path / "my_curriculum.py").write_text(
+        "import dataclasses\n"
+        "from trainers import Trainer\n"
+        "class Half(Trainer):\n"
+        "    @dataclasses.dataclass(frozen=True)\n"
+        "    class Config:\n"
+        "        prob: float = 0.0\n"
+        "    def own_input_prob(self, step):\n"
+        "        return self.config.prob\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    arguments = [*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=my_curriculum:Half", "--set=trainer.prob=0.5"]
+    assert start(*arguments)[0] == command.DONE
+    lines = [r for r in records(tmp_path / "run") if r["split"] == "train"]
+    assert all(r["own_input_prob"] == 0.5 and 0.1 < r["own_input_share"] < 0.8 for r in lines)
+
+
+def test_divergence_keeps_the_last_good_checkpoint(start, tmp_path, monkeypatch):
+    (tmp_path / "exploding.py").write_text(
+        "import tensorflow as tf\n"
+        "from trainers import Trainer\n"
+        "class Exploding(Trainer):\n"
+        "    def forward(self, batch, state):\n"
+        "        rollout = super().forward(batch, state)\n"
+        "        broken = tf.where(self.step < 4, 1.0, float('nan'))\n"
+        "        return rollout._replace(logits=rollout.logits * broken)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = start(*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=exploding:Exploding")
+    assert status == command.DIVERGED and "diverged" in errors and len(errors.splitlines()) == 1
+    assert tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints")).endswith("step-4")
+    assert all(np.isfinite(value).all() for value in saved(tmp_path / "run").values())
+
+
+BAD_FILES = {
+    "empty.txt": b"",
+    "one.txt": b"a",
+    "short.txt": b"to be or not to be",
+    "binary.bin": bytes(range(256)) * 10,
+    "nul.txt": b"text\0text" * 100,
+    "latin.txt": "caf\u00e9 ".encode("latin-1") * 100,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--experiment=shakespeare_gpu"], ["shakespeare_gpu", "shakespeare_gru"]),
+        (["--experiment=../quickstart"], ["../quickstart", "quickstart"]),
+        (["--experiment="], ["''"]),
+        ([], ["--experiment=NAME", "quickstart"]),
+        ([*TINY, "--stepz=3"], ["--stepz", "steps"]),
+        ([*TINY, "--steps=many"], ["steps", "many"]),
+        ([*TINY, "--steps=0"], ["loop.steps", "0", "at least 1"]),
+        ([*TINY, "--seed=-1"], ["seed", "-1"]),
+        ([*TINY, "--seed=99999999999"], ["seed", "99999999999"]),
+        ([*TINY, "--resume=perhaps"], ["--resume", "perhaps", "auto, never or must"]),
+        ([*TINY, "--resume=must"], ["holds no run"]),
+        ([*TINY, "--precision=float8"], ["precision", "float8", "mixed_bfloat16"]),
+        ([*TINY, "--strategy=mirrored"], ["strategy", "mirrored", "one_device"]),
+        ([*TINY, "--trainer=sampling"], ["sampling", "scheduled_sampling"]),
+        ([*TINY, "--trainer=no_such_module:Class"], ["no_such_module"]),
+        ([*TINY, "--trainer=json:JSONDecoder"], ["JSONDecoder", "trainers.Trainer"]),
+        ([*TINY, "--set=model.unit=3"], ["model.unit", "model.units"]),
+        ([*TINY, "--set=units=3"], ["units=3", "group.field=value"]),
+        ([*TINY, "--set=model.units"], ["model.units", "group.field=value"]),
+        ([*TINY, "--set=model.units=many"], ["model.units=many", "a whole number"]),
+        ([*TINY, "--set=model.units=0"], ["model.units=0", "at least 1"]),
+        ([*TINY, "--set=model.cell=gur"], ["model.cell=gur", "gru, lstm"]),
+        ([*TINY, "--set=optimizer.name=adamm"], ["optimizer.name=adamm", "adam"]),
+        ([*TINY, "--set=optimizer.learning_rate=nan"], ["optimizer.learning_rate=nan", "above 0"]),
+        ([*TINY, "--set=runtime.xla=maybe"], ["runtime.xla=maybe", "true or false"]),
+        ([*TINY, "--set=trainer.half_step=3"], ["trainer.half_step"]),
+        ([*TINY, *CURRICULUM, "--set=trainer.max_prob=1.5"], ["trainer.max_prob=1.5", "between 0 and 1"]),
+        ([*TINY, *CURRICULUM, "--set=trainer.schedule=cosine"], ["trainer.schedule=cosine", "inverse_sigmoid"]),
+        ([*TINY, "--set=data.validation_fraction=1.0"], ["data.validation_fraction", "1.0"]),
+        ([*TINY, "--set=samples.temperatures=1,0"], ["samples.temperatures", "above 0"]),
+        ([*TINY, "stray"], ["stray", "group.field=value"]),
+        ([*TINY, "--corpus=nowhere.txt"], ["nowhere.txt", "plays", "shakespeare"]),
+        ([*TINY, "--corpus=plays:few"], ["plays:few"]),
+        ([*TINY, "--corpus=empty.txt"], ["empty.txt"]),
+        ([*TINY, "--corpus=one.txt"], ["0 characters", "data.batch_size", "data.seq_length"]),
+        ([*TINY, "--corpus=short.txt"], ["16 characters", "data.batch_size", "data.seq_length"]),
+        ([*TINY, "--corpus=binary.bin"], ["binary.bin", "data.vocabulary=bytes"]),
+        ([*TINY, "--corpus=nul.txt"], ["nul.txt", "data.vocabulary=bytes"]),
+        ([*TINY, "--corpus=latin.txt"], ["latin.txt", "0xe9", "offset 3", "data.vocabulary=bytes"]),
+        ([*TINY, "--run_dir=one.txt"], ["one.txt", "--run_dir"]),
+        ([*TINY, "--run_dir=one.txt/run"], ["one.txt/run", "--run_dir"]),
+        ([*TINY, "--run_dir=full"], ["full", "not a run directory"]),
+    ],
+    ids=lambda value: value[-1] if value else "nothing",
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_written(start, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    for name, data in BAD_FILES.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("my only copy")
+    before = snapshot(tmp_path)
+    status, _, errors = start(*arguments)
+    assert status == command.MISTAKE
+    assert errors.startswith("error: ") and len(errors.splitlines()) == 1
+    for part in parts:
+        assert part in errors
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--set=model.units=9"], ["model.units was 8, is 9"]),
+        (["--set=model.cell=lstm", "--set=data.order=windows"], ["model.cell", "data.order"]),
+        (["--seed=3"], ["seed was 0, is 3"]),
+        (["--corpus=plays:2999"], ["corpus_sha256"]),
+        (["--corpus=other.txt"], ["vocabulary", "'x'"]),
+        (["--xla"], ["runtime.xla"]),
+        (["--trainer=scheduled_sampling"], ["trainer.class"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_another_runs_directory_is_refused_with_the_differences(start, a_run, arguments, parts):
+    before = snapshot(a_run)
+    status, _, errors = start(*TINY, f"--run_dir={a_run}", *arguments)
+    assert status == command.MISTAKE and len(errors.splitlines()) == 1
+    for part in [*parts, "belongs to another run", "Give another --run_dir"]:
+        assert part in errors
+    assert snapshot(a_run) == before
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    """A finished run, with a corpus of another vocabulary at hand."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "other.txt").write_text("xyz " * 1000)
+    run_dir = folder / "run"
+    assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={run_dir}", "--steps=2"]) == command.DONE
+    os.chdir(folder)
+    return run_dir
+
+
+@pytest.fixture(autouse=True)
+def _stay_here():
+    """Each test begins in the directory that pytest was started in, and leaves the signals as it found them."""
+    folder, handlers = os.getcwd(), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    os.chdir(folder)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_read_only_directory_is_found_at_the_start(start):
+    """As an ordinary user also where the tests run as root, whom no permission stops."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            status, _, errors = start(*TINY, f"--run_dir={folder}/run")
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o755)
+        assert os.listdir(folder) == []
+    assert status == command.MISTAKE and len(errors.splitlines()) == 1
+    assert "cannot be written to" in errors

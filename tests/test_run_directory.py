@@ -1,0 +1,66 @@
+"""Whether a run may go on in a directory, and what is written there."""
+
+import json
+
+import pytest
+
+from charrnn.errors import UserError
+from charrnn.vocabulary import Vocabulary
+from trainers.run_directory import RunDirectory
+
+CONFIG = {"experiment": "one", "seed": 0, "model": {"units": 8, "cell": "gru"}, "loop": {"steps": 5}}
+LETTERS = Vocabulary.from_text("abc")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    made = RunDirectory(str(tmp_path / "run"))
+    made.prepare(CONFIG, LETTERS)
+    return made
+
+
+def test_what_was_written_is_read_back(directory, tmp_path):
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == CONFIG
+    assert Vocabulary.load(directory.file("vocabulary.json")) == LETTERS
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "vocabulary.json"]
+
+
+def test_the_same_run_goes_on_and_its_length_may_change(directory):
+    assert directory.check("auto", CONFIG, LETTERS) is True
+    assert directory.check("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
+
+
+def test_every_difference_is_named(directory):
+    other = {**CONFIG, "seed": 4, "model": {"units": 9, "cell": "gru", "layers": 2}}
+    with pytest.raises(UserError) as caught:
+        directory.check("auto", other, Vocabulary.from_text("abd"))
+    expected = ["seed was 0, is 4", "model.units was 8, is 9", "model.layers was not there, is 2", "vocabulary", "'d'"]
+    for part in expected:
+        assert part in str(caught.value)
+    assert "model.cell" not in str(caught.value)
+
+
+def test_never_and_must_are_kept_to(directory, tmp_path):
+    with pytest.raises(UserError, match="--resume=never"):
+        directory.check("never", CONFIG, LETTERS)
+    fresh = RunDirectory(str(tmp_path / "fresh"))
+    with pytest.raises(UserError, match="--resume=must"):
+        fresh.check("must", CONFIG, LETTERS)
+    assert fresh.check("auto", CONFIG, LETTERS) is False
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_an_empty_directory_is_as_good_as_none_but_a_strangers_is_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert RunDirectory(str(tmp_path / "empty")).check("auto", CONFIG, LETTERS) is False
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "thesis.tex").write_text("my only copy")
+    with pytest.raises(UserError, match="not a run directory"):
+        RunDirectory(str(tmp_path / "strange")).check("auto", CONFIG, LETTERS)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", ""])
+def test_a_damaged_config_is_named(directory, tmp_path, damage):
+    (tmp_path / "run" / "config.json").write_text(damage)
+    with pytest.raises(UserError, match=r"config\.json is damaged"):
+        directory.check("auto", CONFIG, LETTERS)
