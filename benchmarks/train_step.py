@@ -1,8 +1,8 @@
 """One training step against the same model under Keras `fit`: python -m benchmarks.train_step [--cell=lstm …].
 
 The contestants take turns, some steps each, so that whatever else the machine does hits all of them: closed loop, open
-loop at probability 0.5, Keras `fit`, and the matmuls of a step alone, which are the machine's own limit. Medians; prints a
-table, and with --json=FILE writes it. Run it on an otherwise idle machine.
+loop at probability 0.5, Keras `fit`, and the matmuls of a step alone, which are the machine's own limit. Prints
+medians, and writes them with --json=FILE. Run it on an otherwise idle machine.
 """
 
 import functools
@@ -39,7 +39,7 @@ def main(beside: list[str]) -> int:
     contestants = {"closed loop": _ours("teacher_forcing"), "open loop, p = 0.5": _ours("scheduled_sampling")}
     contestants |= {"keras fit": _keras_fit(), "matmuls alone": _matmuls()}
     seconds = {name: [] for name in contestants}
-    for name, turn in contestants.items():
+    for turn in contestants.values():
         turn(2)  # tracing and warm-up
     for _ in range(FLAGS.turns):
         for name, turn in contestants.items():
