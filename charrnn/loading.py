@@ -21,6 +21,9 @@ VOCABULARY = "vocabulary.json"
 NEWEST = "checkpoints"
 BEST = "best"
 
+CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError, RuntimeError)
+"""What TensorFlow raises for a checkpoint that is damaged, or of other variables."""
+
 
 class Loaded(NamedTuple):
     """A model ready to use."""
@@ -54,7 +57,7 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     checkpoint = find_checkpoint(run_dir, weights)
     try:
         tf.train.Checkpoint(model=model).restore(checkpoint).assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except CHECKPOINT_ERRORS as error:
         raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
     return Loaded(model, vocabulary, checkpoint)
 

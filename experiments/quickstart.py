@@ -1,8 +1,9 @@
-"""A GRU learns the built-in source `plays`: about a minute on two cores, no download.
+"""A small GRU learns the built-in source `plays`: under a minute on two cores, no download.
 
     python -m trainers.run --experiment=quickstart
 
-Expect …
+The source's true entropy is known: 0.6104 nats per character, which no model can undercut. Expect a validation loss about
+5 % above it (0.64) and samples that are spelt right, with the right speaker answering.
 """
 
 from charrnn.batches import DataConfig
@@ -14,9 +15,9 @@ from trainers.samples import SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="plays",
-    model=ModelConfig(cell="gru", units=256, embedding_size=0),
+    model=ModelConfig(cell="gru", units=192, embedding_size=0),
     data=DataConfig(order="streams", seq_length=64, batch_size=32),
-    optimizer=OptimizerConfig(name="adam", learning_rate=4e-3, clip_norm=1.0),
-    loop=LoopConfig(steps=600, log_every=50, evaluate_every=200, save_every=200),
-    samples=SamplesConfig(prompts=("\n",), temperatures=(0.7, 1.0), num_chars=300),
+    optimizer=OptimizerConfig(name="adam", learning_rate=6e-3, clip_norm=1.0),
+    loop=LoopConfig(steps=1500, log_every=50, evaluate_every=300, save_every=300),
+    samples=SamplesConfig(prompts=("\n",), temperatures=(0.5, 1.0), num_chars=200),
 )

@@ -11,8 +11,10 @@ from trainers.checkpoints import Checkpoints
 
 
 def all_values(trainer):
-    variables = [*trainer.model.variables, *trainer.optimizer.variables, trainer.step, trainer.skipped_updates]
-    return [np.array(v) for v in [*variables, *tf.nest.flatten(trainer.carried)]]
+    """Not those of Keras's seed generators, which nothing here draws from."""
+    weights = [*trainer.model.trainable_variables, *trainer.optimizer.variables]
+    own = [trainer.step, trainer.skipped_updates, *tf.nest.flatten(trainer.carried)]
+    return [tf.convert_to_tensor(variable).numpy() for variable in [*weights, *own]]
 
 
 def steps(folder):

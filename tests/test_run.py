@@ -92,7 +92,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path, settings):
     assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part ended at 3, with a line of its own
     assert train[0][2] == train[1][3]
     if CURRICULUM[0] in settings:
-        assert train[0][2]["own_input_prob"] == pytest.approx(train[1][3]["own_input_prob"]) > 0.5
+        assert 0.5 < train[0][2]["own_input_prob"] < 1.0
 
     other = tmp_path / "other"  # the twin that must differ: another seed
     assert start(*TINY, *settings, f"--run_dir={other}", "--seed=1")[0] == command.DONE
