@@ -11,13 +11,17 @@ import dataclasses
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from charrnn import recurrence
-from charrnn.errors import UserError, check
+from charrnn.errors import check
 
 States = tuple[recurrence.State, ...]
 """One state a layer: `(h,)` for a GRU, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
+
+PATHS = ("auto", "fused", "keras")
+"""How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
 
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
@@ -48,11 +52,9 @@ def choose_path(requested: str, xla: bool) -> tuple[str, str]:
     """Decides how recurrent layers run in closed loop: ("fused" | "keras", why). The one place that decides.
 
     Args:
-        requested: "auto", or one of the two by name.
+        requested: one of PATHS.
         xla: whether the step is compiled by XLA, which cuDNN's kernels cannot be.
     """
-    if requested not in ("auto", "fused", "keras"):
-        raise UserError(f"runtime.recurrence={requested}: must be auto, fused or keras.")
     if requested != "auto":
         return requested, "as asked for"
     if xla:
@@ -78,7 +80,7 @@ class CharModel(keras.Model):
         self.config = config
         self.vocabulary_size = vocabulary_size
         self.recurrence_path = path
-        seeds = (1000 * seed + i for i in range(1000))
+        seeds = iter(np.random.SeedSequence(seed).generate_state(3 + 2 * config.num_layers).tolist())
         self.embedding = None
         if config.embedding_size:
             uniform = keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds))

@@ -2,8 +2,8 @@
 
     python -m trainers.run --experiment=quickstart
 
-The source's true entropy is known: 0.6104 nats per character, which no model can undercut. Expect a validation loss about
-5 % above it (0.64) and samples that are spelt right, with the right speaker answering.
+The source's true entropy is known: 0.6104 nats per character, which no model can undercut. Expect a validation loss
+about 5 % above it (0.64), and samples that are spelt right.
 """
 
 from charrnn.batches import DataConfig

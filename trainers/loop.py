@@ -128,15 +128,13 @@ class Loop:
         """The means since the last log, to all reports."""
         memory, trainer = self._memory, self._trainer
         rows = [{name: float(value) for name, value in row.items()} for row in memory.pending]
-        sums = {name: math.fsum(row[name] for row in rows) for name in rows[0]}
         memory.seconds += memory.interval_seconds
-        nats, chars = sums.pop("nats"), sums.pop("chars")
-        means = {name: value / len(rows) for name, value in sums.items()}
+        nats, chars = (sum(row[name] for row in rows) for name in ("nats", "chars"))
         values = {
             "nats_per_char": nats / chars,
             "bits_per_char": metrics.bits_per_char(nats / chars),
             "chars_per_sec": chars / memory.interval_seconds,
-            **means,
+            **{name: _mean([row[name] for row in rows]) for name in rows[0] if name not in ("nats", "chars")},
             "own_input_prob": rows[-1]["own_input_prob"],
             "learning_rate": rows[-1]["learning_rate"],
             "skipped_updates": float(trainer.skipped_updates.numpy()),
@@ -145,6 +143,8 @@ class Loop:
         memory.pending, memory.interval_seconds = [], 0.0
         self._report(step, "train", values)
         if not math.isfinite(nats):
+            for report in self._reports:
+                report.flush()
             raise Diverged(f"the loss is {nats} at step {step}")
 
     def _measure(self, step: int) -> None:
@@ -169,3 +169,9 @@ class Loop:
         for report in self._reports:
             report.flush()
         self._checkpoints.save(step)
+
+
+def _mean(values: list[float]) -> float:
+    """Of those that are finite: a skipped update has no gradient norm."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan

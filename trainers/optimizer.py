@@ -1,10 +1,11 @@
 """Keras optimizers by name."""
 
 import dataclasses
+import inspect
 
 import keras
 
-from charrnn.errors import UserError, check
+from charrnn.errors import check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,15 +19,18 @@ class OptimizerConfig:
     def __post_init__(self):
         check("optimizer.learning_rate", self.learning_rate, 0 < self.learning_rate < float("inf"), "above 0")
         check("optimizer.clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "at least 0 (0: no limit)")
-        make_optimizer(self, "float32")
+        check("optimizer.name", self.name, self.name.lower() in _classes(), f"one of {', '.join(sorted(_classes()))}")
 
 
 def make_optimizer(config: OptimizerConfig, precision: str) -> keras.optimizers.Optimizer:
     """The optimizer; for mixed_float16 it scales the loss, so that small gradients survive."""
-    try:
-        description = {"class_name": config.name, "config": {"learning_rate": config.learning_rate}}
-        optimizer = keras.optimizers.get(description)
-    except (ValueError, TypeError) as error:
-        allowed = "adam, adamw, rmsprop, sgd or another Keras optimizer's name"
-        raise UserError(f"optimizer.name={config.name} is not possible: it must be {allowed}.") from error
+    optimizer = _classes()[config.name.lower()](learning_rate=config.learning_rate)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
+
+
+def _classes() -> dict[str, type[keras.optimizers.Optimizer]]:
+    """Keras's optimizers by lower-case name; not those that wrap others."""
+    base = keras.optimizers.Optimizer
+    classes = [c for c in vars(keras.optimizers).values() if isinstance(c, type) and issubclass(c, base)]
+    taking_a_rate = [c for c in classes if "learning_rate" in inspect.signature(c).parameters]
+    return {c.__name__.lower(): c for c in taking_a_rate if c is not base}

@@ -8,7 +8,7 @@ import numpy
 import tensorflow as tf
 
 from charrnn.errors import check
-from charrnn.model import choose_path
+from charrnn.model import PATHS, choose_path
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one_device")
@@ -26,7 +26,7 @@ class RuntimeConfig:
     def __post_init__(self):
         check("--precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         check("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
-        choose_path(self.recurrence, self.xla)
+        check("runtime.recurrence", self.recurrence, self.recurrence in PATHS, f"one of {', '.join(PATHS)}")
 
 
 def describe(config: RuntimeConfig) -> Iterator[str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from charrnn.vocabulary import Vocabulary
 
 from charrnn import corpora
 from charrnn.batches import Source, make_source, stateful_pass, window_pass
 from charrnn.model import CharModel, choose_path
+from charrnn.vocabulary import Vocabulary
 from trainers import experiment as experiments
 from trainers import runtime
 from trainers.checkpoints import Checkpoints
@@ -48,6 +48,8 @@ def load_texts(experiment: Experiment, log: Callable[[str], None]) -> Texts:
         f"{corpus.name}: {len(train_text):,} characters to train on, {len(validation) - 1:,} to validate, "
         f"{vocabulary.size} ids; an epoch is {source.steps_per_epoch:,} steps"
     )
+    if vocabulary.unknown_id is not None and (unknown := int((validation == vocabulary.unknown_id).sum())):
+        log(f"{unknown:,} characters of the validation text are not in the training text and count as unknown")
     if corpus.entropy_rate is not None:
         log(f"The source's true entropy is {corpus.entropy_rate:.4f} nats per character: no model can have less")
     return Texts(corpus, vocabulary, source, validation)
