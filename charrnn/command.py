@@ -56,6 +56,7 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")  # a refused checkpoint would warn of each of its values once more
 
 
 def _mistake(sentence: str) -> int:
