@@ -60,7 +60,7 @@ class Checkpoints:
             return False
         try:
             self._checkpoint.restore(path).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except loading.CHECKPOINT_ERRORS as error:
             raise UserError(f"The checkpoint {path} is damaged, or was written by another version.") from error
         return True
 
