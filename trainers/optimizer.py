@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from charrnn.errors import UserError, check
+from charrnn.errors import check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,8 @@ def make_optimizer(config: OptimizerConfig, precision: str) -> keras.optimizers.
     try:
         description = {"class_name": config.name, "config": {"learning_rate": config.learning_rate}}
         optimizer = keras.optimizers.get(description)
-    except (ValueError, TypeError) as error:
-        allowed = "adam, adamw, rmsprop, sgd or another Keras optimizer's name"
-        raise UserError(f"optimizer.name={config.name} is not possible: it must be {allowed}.") from error
+    except (ValueError, TypeError, KeyError):  # KeyError: the names of wrappers around other optimizers
+        optimizer = None
+    usable = type(optimizer) not in (type(None), keras.optimizers.Optimizer)  # the latter is the abstract parent
+    check("optimizer.name", config.name, usable, "adam, adamw, rmsprop, sgd or another Keras optimizer's name")
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
