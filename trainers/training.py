@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from charrnn.vocabulary import Vocabulary
 
 from charrnn import corpora
 from charrnn.batches import Source, make_source, stateful_pass, window_pass
 from charrnn.model import CharModel, choose_path
+from charrnn.vocabulary import Vocabulary
 from trainers import experiment as experiments
 from trainers import runtime
 from trainers.checkpoints import Checkpoints
