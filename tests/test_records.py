@@ -1,11 +1,18 @@
 """The two files of records: what a line holds, and which lines a resumed run keeps."""
 
+import io
 import json
 
 import pytest
 
+from charrnn.batches import DataConfig
+from charrnn.model import ModelConfig
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.progress import Console
 from trainers.records import Records
-from trainers.samples import Sample
+from trainers.samples import Sample, SamplesConfig
+from trainers.training import train
 
 STRANGE = 'a "quote"\\ \n\r\t\x00 é ☂ 🎭 \N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}\x85\x0c` end'
 
@@ -98,3 +105,26 @@ def test_going_on_appends(tmp_path):
     second.start()
     second.scalars(3, "train", {"x": 33})
     assert [(line["step"], line["x"]) for line in lines_of(tmp_path / "metrics.jsonl")] == [(1, 1), (2, 2), (3, 33)]
+
+
+def test_a_runs_lines_have_the_documented_keys(tmp_path):
+    experiment = Experiment(
+        corpus="plays:3000",
+        model=ModelConfig(units=4, embedding_size=0),
+        data=DataConfig(seq_length=20, batch_size=4),
+        loop=LoopConfig(steps=4, log_every=2, evaluate_every=2),
+        samples=SamplesConfig(prompts=("\n",), temperatures=(0.5, 1.0), num_chars=5),
+    )
+    assert train(experiment, "tiny", str(tmp_path / "run"), console=Console(io.StringIO()))
+    metrics = lines_of(tmp_path / "run" / "metrics.jsonl")
+    splits = [(line["step"], line["split"]) for line in metrics]
+    assert splits == [(2, "train"), (2, "validation"), (4, "train"), (4, "validation")]
+    documented = {"step", "split", "nats_per_char", "bits_per_char", "seconds"}
+    training = {"chars_per_sec", "own_input_prob", "learning_rate", "gradient_norm", "skipped_updates"}
+    for line in metrics:
+        assert documented | (training if line["split"] == "train" else set()) <= set(line)
+        assert all(isinstance(value, float) for name, value in line.items() if name not in ("step", "split"))
+    samples = lines_of(tmp_path / "run" / "samples.jsonl")
+    assert [(line["step"], line["temperature"]) for line in samples] == [(2, 0.5), (2, 1.0), (4, 0.5), (4, 1.0)]
+    assert all(list(line) == ["step", "prompt", "temperature", "seed", "text"] for line in samples)
+    assert all(len(line["text"]) == 5 for line in samples)
