@@ -34,8 +34,9 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
         beside = values(sys.argv if argv is None else argv)[1:]
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
-            return DONE
-        return main(beside)
+        status = DONE if values.help else main(beside)
+        sys.stdout.flush()  # a reader that has gone shows only now, where little was written
+        return status
     except flags.UnrecognizedFlagError as error:
         return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.")
     except (UserError, flags.Error) as error:
@@ -55,6 +56,7 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")  # a refused checkpoint would warn of each of its values once more
 
 
 def _mistake(sentence: str) -> int:

@@ -44,10 +44,10 @@ def main(beside: list[str]) -> int:
 
     sampler = sampling.Sampler(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.greedy)
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
-    print(f"weights: {loaded.checkpoint}", file=sys.stderr)
     generator = generation.Generator(loaded.model, loaded.vocabulary, sampler)
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.num_samples)
     texts = generator.generate([FLAGS.prompt] * len(seeds), FLAGS.num_chars, seeds, stop=FLAGS.stop)
+    print(f"weights: {loaded.checkpoint}", file=sys.stderr)  # not earlier: a refusal is one line
     print("\n----------\n".join(FLAGS.prompt + text for text in texts))
     return command.DONE
 

@@ -21,8 +21,8 @@ VOCABULARY = "vocabulary.json"
 NEWEST = "checkpoints"
 BEST = "best"
 
-CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError, RuntimeError)
-"""What TensorFlow raises for a checkpoint that is damaged, or of other variables."""
+CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
+"""What TensorFlow raises for a checkpoint of other objects, or a damaged one: IndexError where data are cut off."""
 
 
 class Loaded(NamedTuple):
@@ -48,18 +48,25 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         UserError: there is no such run, or a file of it is damaged.
     """
     config = read_config(run_dir)
-    try:
-        model_config, precision = ModelConfig(**config["model"]), config["runtime"]["precision"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a model ({error}).") from error
     vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
-    model = CharModel(model_config, vocabulary.size, precision)
+    try:
+        model = _build(config["model"], vocabulary.size, config["runtime"]["precision"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # Keras tells a wrong type by any of them
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a model ({reason}).") from error
     checkpoint = find_checkpoint(run_dir, weights)
     try:
-        tf.train.Checkpoint(model=model).restore(checkpoint).assert_existing_objects_matched().expect_partial()
+        # "Partial" first: what a checkpoint has beside the model would else be told as a warning when this fails.
+        tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
     except CHECKPOINT_ERRORS as error:
         raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
     return Loaded(model, vocabulary, checkpoint)
+
+
+def _build(config: dict, vocabulary_size: int, precision: str) -> CharModel:
+    if not isinstance(precision, str):  # Keras would take null for its default
+        raise TypeError(f"precision {precision!r} is not a name")
+    return CharModel(ModelConfig(**config), vocabulary_size, precision)
 
 
 def read_config(run_dir: str) -> dict:
@@ -70,6 +77,8 @@ def read_config(run_dir: str) -> dict:
     try:
         with tf.io.gfile.GFile(path) as file:
             config = json.load(file)
+    except tf.errors.OpError as error:
+        raise UserError(f"{path} cannot be read ({error.message}).") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(config, dict):
@@ -82,7 +91,10 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     if weights not in ("best", "newest"):
         raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
     folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
-    found = [tf.train.latest_checkpoint(os.path.join(run_dir, folder)) for folder in folders]
+    try:
+        found = [tf.train.latest_checkpoint(os.path.join(run_dir, folder)) for folder in folders]
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(f"The list of checkpoints in {run_dir} is damaged, in {' or '.join(folders)}.") from error
     if not any(found):
         raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
     return next(filter(None, found))

@@ -17,10 +17,10 @@ def softmax(logits):
     return exponentials / exponentials.sum()
 
 
-def shares(sampler, logits=LOGITS, seed=3):
+def shares(choose, logits=LOGITS, seed=3):
     """How often each id is drawn."""
     noise = randomness.gumbel((DRAWS, len(logits)), tf.constant([seed, 0]))
-    ids = sampler(tf.tile(logits[None], [DRAWS, 1]), noise)
+    ids = choose(tf.tile(logits[None], [DRAWS, 1]), noise)
     assert ids.dtype == tf.int32
     return np.bincount(ids, minlength=len(logits)) / DRAWS
 
@@ -31,7 +31,7 @@ def assert_within_four_sigma(got, expected):
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_follow_softmax_at_the_temperature(temperature):
-    got = shares(Sampler(temperature=temperature))
+    got = shares(Sampler(temperature=temperature).choose)
     assert_within_four_sigma(got, softmax(LOGITS / temperature))
     with pytest.raises(AssertionError):
         assert_within_four_sigma(got, softmax(LOGITS / (1.1 * temperature)))
@@ -44,20 +44,20 @@ def test_sample_is_softmax_too():
 def test_draws_follow_the_softmax_of_what_is_kept():
     kept = np.array([1, 1, 1, 0, 1, 0], bool)
     expected = softmax(np.where(kept, LOGITS / 1.5, -np.inf))
-    assert_within_four_sigma(shares(Sampler(temperature=1.5, top_k=4)), expected)
+    assert_within_four_sigma(shares(Sampler(temperature=1.5, top_k=4).choose), expected)
 
 
 def test_greedy_takes_the_likeliest_whatever_the_noise():
     logits, noise = (np.random.default_rng(i).normal(size=(50, 9)).astype(np.float32) for i in (0, 1))
     for sampler in (Sampler(greedy=True), Sampler(temperature=7, top_k=3, top_p=0.2, greedy=True)):
-        np.testing.assert_array_equal(sampler(tf.constant(logits), 100 * noise), logits.argmax(-1))
+        np.testing.assert_array_equal(sampler.choose(tf.constant(logits), 100 * noise), logits.argmax(-1))
 
 
 @pytest.mark.parametrize("sampler", [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6)])
 def test_limits_are_the_likeliest(sampler):
     logits = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
     noise = randomness.gumbel(logits.shape, tf.constant([1, 2]))
-    np.testing.assert_array_equal(sampler(tf.constant(logits), noise), logits.argmax(-1))
+    np.testing.assert_array_equal(sampler.choose(tf.constant(logits), noise), logits.argmax(-1))
 
 
 def kept_by(function, logits, limit):
@@ -97,8 +97,8 @@ def test_top_p_of_one_keeps_all():
 def test_top_p_applies_to_what_top_k_left():
     """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
-    assert (shares(Sampler(top_p=0.5), logits) > 0).tolist() == [True, True, False, False]
-    assert (shares(Sampler(top_k=2, top_p=0.5), logits) > 0).tolist() == [True, False, False, False]
+    assert (shares(Sampler(top_p=0.5).choose, logits) > 0).tolist() == [True, True, False, False]
+    assert (shares(Sampler(top_k=2, top_p=0.5).choose, logits) > 0).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

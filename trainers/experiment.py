@@ -46,12 +46,14 @@ def with_trainer(experiment: Experiment, name: str) -> Experiment:
     """The experiment under another curriculum: a name of TRAINERS, or "module:Class" for one of the user's own."""
     path = TRAINERS.get(name, name)
     module_name, colon, class_name = path.partition(":")
-    if not colon:
+    if not (colon and all(part.isidentifier() for part in module_name.split("."))):
         raise UserError(f"There is no trainer {name!r}{nearest(name, TRAINERS)}; for your own, give module:Class.")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
+    except ImportError as error:
+        raise UserError(f"--trainer={name}: {error}.") from error
     trainer_class = getattr(module, class_name, None)
     if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
         raise UserError(f"--trainer={name}: {module_name} has no class {class_name!r} that is a trainers.Trainer.")

@@ -50,12 +50,12 @@ def _append(path: str, line: dict) -> None:
 
 
 def _keep_until(path: str, step: int) -> None:
-    with tf.io.gfile.GFile(path) as file:
-        *lines, torn = file.read().split("\n")  # the last line has no end where its writer was killed
+    with tf.io.gfile.GFile(path, "rb") as file:  # bytes: a line may be torn in the middle of a character
+        *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
     kept = [line for line in lines if json.loads(line)["step"] <= step]
     if kept == lines and not torn:
         return
     temporary = f"{path}.{os.getpid()}.tmp"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write("".join(f"{line}\n" for line in kept))
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+        file.write(b"".join(line + b"\n" for line in kept))
     tf.io.gfile.rename(temporary, path, overwrite=True)

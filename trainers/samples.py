@@ -3,11 +3,10 @@
 import dataclasses
 from typing import NamedTuple
 
-from charrnn.vocabulary import Vocabulary
-
 from charrnn.errors import check
 from charrnn.generation import Generator
 from charrnn.model import CharModel
+from charrnn.vocabulary import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""The command of this test: says hello."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError
+
+
+@pytest.fixture
+def values():
+    values = flags.FlagValues()
+    flags.DEFINE_integer("number", 3, "A number.", flag_values=values)
+    flags.DEFINE_boolean("loud", False, "Whether it is loud.", flag_values=values)
+    flags.DEFINE_multi_string("set", [], "Settings.", flag_values=values)
+    return values
+
+
+def hello(beside):
+    print("hello", *beside)
+    return 75
+
+
+def test_returns_what_main_returns_and_hands_over_what_is_beside_the_flags(values, capsys):
+    assert command.run(hello, values, ["it", "a", "--number=5", "b"]) == 75
+    assert capsys.readouterr() == ("hello a b\n", "")
+    assert values.number == 5
+
+
+def test_flags_of_an_earlier_call_are_forgotten(values):
+    command.run(hello, values, ["it", "--number=5", "--loud", "--set=a", "--set=b"])
+    assert (values.number, values.loud, values.set) == (5, True, ["a", "b"])
+    command.run(hello, values, ["it", "--set=c"])
+    assert (values.number, values.loud, values.set) == (3, False, ["c"])
+
+
+def test_reads_the_processs_arguments_by_default(values, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["it", "--number=8", "x"])
+    assert command.run(hello, values) == 75
+    assert (values.number, capsys.readouterr().out) == (8, "hello x\n")
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--numbr=5"], "error: There is no flag --numbr; nearest: number.\n"),
+        (["--zzzzzz"], "error: There is no flag --zzzzzz; there are "),
+        (["--number=five"], "--number=five"),
+        (["--number"], "number"),
+        (["--loud=maybe"], "--loud=maybe"),
+    ],
+)
+def test_a_mistake_in_the_flags(values, capsys, arguments, said):
+    assert command.run(hello, values, ["it", *arguments]) == command.MISTAKE == 2
+    out, err = capsys.readouterr()
+    assert out == "" and said in err
+    assert err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_users_mistake_is_one_line_whatever_its_text(values, capsys):
+    def main(beside):
+        raise UserError("This\n  cannot be:\n\ttry another.")
+
+    assert command.run(main, values, ["it"]) == 2
+    assert capsys.readouterr() == ("", "error: This cannot be: try another.\n")
+
+
+def test_our_own_mistakes_are_not_swallowed(values):
+    def main(beside):
+        raise ValueError("ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        command.run(main, values, ["it"])
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_the_docstring_and_the_flags(values, capsys, flag):
+    assert command.run(hello, values, ["it", flag]) == command.DONE == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith(__doc__)
+    for line in ("--number: A number.", "(default: '3')", "--[no]loud: Whether it is loud."):
+        assert line in out
+    assert "hello" not in out.removeprefix(__doc__)
+
+
+def test_help_to_a_reader_of_one_line():
+    shell = f"{sys.executable} -m charrnn.generate --help | head -1"
+    process = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("Writes text with a trained model") and process.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_has_gone_is_no_error(lines):
+    program = f"""
+        import sys
+        from absl import flags
+        from charrnn import command
+
+        def main(beside):
+            for _ in range({lines}):
+                print("to nobody")
+            return 0
+
+        sys.exit(command.run(main, flags.FlagValues(), ["it"]))
+    """
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    read, write = os.pipe()
+    os.close(read)
+    command_line = [sys.executable, "-c", textwrap.dedent(program)]
+    process = subprocess.run(command_line, stdout=write, stderr=subprocess.PIPE, env=buffered)
+    os.close(write)
+    assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_a_mistyped_flag_is_told_before_tensorflow_is_loaded():
+    program = """
+        import sys
+        from charrnn import command, generate
+
+        status = command.run(generate.main, generate.FLAGS, ["generate", "--promt=A"])
+        sys.exit(f"status {status}, tensorflow {'tensorflow' in sys.modules}")
+    """
+    process = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert process.stderr.splitlines()[1:] == ["status 2, tensorflow False"]
+
+
+def test_what_start_up_writes_is_kept_back_unless_it_fails():
+    program = """
+        import os, sys
+        from charrnn import command
+
+        with command._held_back():
+            os.write(2, b"chatter\\n")
+        print("after", file=sys.stderr, flush=True)
+        try:
+            with command._held_back():
+                os.write(2, b"reason\\n")
+                raise KeyError
+        except KeyError:
+            os.write(2, b"end\\n")
+    """
+    process = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "after\nreason\nend\n")

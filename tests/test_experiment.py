@@ -1,0 +1,370 @@
+"""Settings: every one can be changed, by its type; what cannot be is told in a sentence."""
+
+import dataclasses
+import json
+import math
+import sys
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.errors import UserError
+from trainers.experiment import TRAINERS, Experiment, override, to_dict, with_trainer
+from trainers.scheduled_sampling import ScheduledSampling
+from trainers.trainer import Trainer
+
+
+class Curriculum(Trainer):
+    """Has a setting of every type, with no limits."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        number: int = 1
+        share: float = 0.5
+        loud: bool = False
+        word: str = "a"
+        words: tuple[str, ...] = ("a", "b")
+        shares: tuple[float, ...] = (0.5,)
+
+
+FREE = Experiment(trainer_class=Curriculum, trainer=Curriculum.Config())
+SCHEDULED = Experiment(trainer_class=ScheduledSampling, trainer=ScheduledSampling.Config())
+
+SETTABLE = {
+    "model.cell": ("lstm", "lstm"),
+    "model.units": ("512", 512),
+    "model.num_layers": ("3", 3),
+    "model.embedding_size": ("0", 0),
+    "model.recurrent_initializer": ("glorot_uniform", "glorot_uniform"),
+    "data.seq_length": ("50", 50),
+    "data.batch_size": ("16", 16),
+    "data.order": ("streams", "streams"),
+    "data.stride": ("10", 10),
+    "data.vocabulary": ("bytes", "bytes"),
+    "data.validation_fraction": ("0.2", 0.2),
+    "data.test_fraction": ("5e-2", 0.05),
+    "optimizer.name": ("rmsprop", "rmsprop"),
+    "optimizer.learning_rate": ("2e-3", 0.002),
+    "optimizer.clip_norm": ("5", 5.0),
+    "trainer.schedule": ("linear", "linear"),
+    "trainer.half_step": ("70", 70),
+    "trainer.max_prob": ("1", 1.0),
+    "loop.steps": ("7", 7),
+    "loop.log_every": ("2", 2),
+    "loop.evaluate_every": ("0", 0),
+    "loop.save_every": ("0", 0),
+    "loop.keep": ("9", 9),
+    "samples.prompts": ("ROMEO:,JULIET:", ("ROMEO:", "JULIET:")),
+    "samples.temperatures": ("0.5,1", (0.5, 1.0)),
+    "samples.num_chars": ("0", 0),
+    "samples.seed": ("4", 4),
+    "runtime.precision": ("mixed_bfloat16", "mixed_bfloat16"),
+    "runtime.xla": ("true", True),
+    "runtime.strategy": ("one_device", "one_device"),
+    "runtime.recurrence": ("keras", "keras"),
+}
+
+
+def fields_of(experiment):
+    """Every "group.field" and its value."""
+    groups = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
+    configs = {name: group for name, group in groups.items() if dataclasses.is_dataclass(type(group))}
+    return {f"{name}.{key}": value for name, group in configs.items() for key, value in vars(group).items()}
+
+
+def refused(experiment, setting):
+    """The sentence by which a setting is refused."""
+    with pytest.raises(UserError) as error:
+        override(experiment, [setting])
+    sentence = str(error.value)
+    assert sentence.endswith(".") and "\n" not in sentence
+    return sentence
+
+
+def test_the_table_has_every_setting():
+    assert set(SETTABLE) == set(fields_of(SCHEDULED))
+
+
+@pytest.mark.parametrize("name", SETTABLE)
+def test_every_setting_can_be_changed_and_changes_nothing_else(name):
+    text, value = SETTABLE[name]
+    before = fields_of(SCHEDULED)
+    changed = override(SCHEDULED, [f"{name}={text}"])
+    assert fields_of(changed) == {**before, name: value} != before
+    assert type(fields_of(changed)[name]) is type(value)
+    assert fields_of(SCHEDULED) == before
+    assert changed.trainer_class is ScheduledSampling
+
+
+def test_settings_apply_in_their_order():
+    changed = override(FREE, ["model.units=5", "loop.steps=3", "model.units=6"])
+    assert (changed.model.units, changed.loop.steps) == (6, 3)
+    assert override(FREE, []) == FREE
+
+
+def test_spaces_around_name_and_value_do_not_matter():
+    assert override(FREE, [" model.units = 5 "]).model.units == 5
+
+
+texts = st.text().filter(lambda text: text == text.strip())
+VALUES = {
+    "number": st.integers(),
+    "share": st.floats(),
+    "loud": st.booleans(),
+    "word": texts,
+    "shares": st.lists(st.floats()).map(tuple),
+}
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_a_values_own_text_gives_the_value(field):
+    @given(VALUES[field])
+    def round_trip(value):
+        text = ",".join(map(str, value)) if field == "shares" else str(value)
+        got = getattr(override(FREE, [f"trainer.{field}={text}"]).trainer, field)
+        assert type(got) is type(value) and repr(got) == repr(value)  # `repr`: nan is nan, and -0.0 is not 0.0
+
+    round_trip()
+
+
+@given(st.lists(st.text()).map(tuple))
+def test_texts_with_commas_and_line_breaks_as_a_json_list(words):
+    for text in (json.dumps(words), json.dumps(words, ensure_ascii=False)):
+        assert override(FREE, [f"trainer.words={text}"]).trainer.words == words
+
+
+@pytest.mark.parametrize(
+    "setting, words",
+    [
+        ("trainer.words=", ()),
+        ("trainer.words=a", ("a",)),
+        ("trainer.words=a,b c,d=e", ("a", "b c", "d=e")),
+        (r'trainer.words=["To be, or not", "\n"]', ("To be, or not", "\n")),
+        ("trainer.words=[]", ()),
+        ("trainer.shares=[0.5, 2]", (0.5, 2.0)),
+    ],
+)
+def test_lists(setting, words):
+    name = setting.partition("=")[0].removeprefix("trainer.")
+    assert getattr(override(FREE, [setting]).trainer, name) == words
+
+
+@pytest.mark.parametrize("text, value", [("True", True), ("FALSE", False), ("true", True)])
+def test_truth(text, value):
+    assert override(FREE, [f"trainer.loud={text}"]).trainer.loud is value
+
+
+@pytest.mark.parametrize(
+    "setting, said",
+    [
+        ("model.unit=5", "There is no setting 'model.unit'; nearest: model.units"),
+        ("modle.units=5", "There is no setting 'modle.units'; nearest: model.units"),
+        ("trainer.half_stp=5", "There is no setting 'trainer.half_stp'; nearest: trainer.half_step"),
+        ("trainer_class.name=5", "There is no setting 'trainer_class.name'"),
+        ("seed.x=5", "There is no setting 'seed.x'"),
+        ("qqqqqq.x=5", "; there are data.batch_size"),
+        ("model.units.x=5", "There is no setting 'model.units.x'; nearest: model.units"),
+        ("seed=5", "--set 'seed=5' is not of the form group.field=value"),
+        ("model.units", "--set 'model.units' is not of the form group.field=value"),
+        ("", "--set '' is not of the form"),
+        ("units=0.5", "is not of the form"),
+    ],
+)
+def test_an_unknown_setting_is_told_with_the_nearest(setting, said):
+    assert said in refused(SCHEDULED, setting)
+
+
+@pytest.mark.parametrize(
+    "setting, wanted",
+    [
+        ("trainer.number=five", "a whole number"),
+        ("trainer.number=5.5", "a whole number"),
+        ("trainer.number=", "a whole number"),
+        ("trainer.number=true", "a whole number"),
+        ("trainer.share=half", "a number"),
+        ("trainer.share=0,5", "a number"),
+        ("trainer.loud=1", "true or false"),
+        ("trainer.loud=yes", "true or false"),
+        ("trainer.shares=0.5,x", "a number"),
+        ("trainer.shares=0.5,", "a number"),
+        ("trainer.shares=[[1]]", "a number"),
+        ('trainer.words=["a', "a JSON list"),
+        ("trainer.words=[a, b]", "a JSON list"),
+    ],
+)
+def test_a_value_of_another_type_is_told(setting, wanted):
+    sentence = refused(FREE, setting)
+    assert setting.partition("=")[0] in sentence and f"must be {wanted}" in sentence
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "model.cell=qrnn",
+        "model.units=0",
+        "model.num_layers=0",
+        "model.embedding_size=-1",
+        "model.recurrent_initializer=wild",
+        "data.seq_length=0",
+        "data.batch_size=0",
+        "data.order=random",
+        "data.stride=-1",
+        "data.vocabulary=words",
+        "optimizer.name=magic",
+        "optimizer.learning_rate=0",
+        "optimizer.learning_rate=nan",
+        "optimizer.learning_rate=inf",
+        "optimizer.clip_norm=-1",
+        "trainer.schedule=cosine",
+        "trainer.half_step=0",
+        "trainer.max_prob=1.01",
+        "loop.steps=0",
+        "loop.log_every=0",
+        "loop.evaluate_every=-1",
+        "loop.save_every=-1",
+        "loop.keep=0",
+        "samples.temperatures=0.5,0",
+        'samples.prompts=[""]',
+        "samples.num_chars=-1",
+        "runtime.precision=float99",
+        "runtime.strategy=many",
+        "runtime.recurrence=slow",
+    ],
+)
+def test_a_value_out_of_range_is_told(setting):
+    name, _, value = setting.partition("=")
+    sentence = refused(SCHEDULED, setting)
+    assert name.rpartition(".")[2] in sentence and "must be" in sentence
+    assert value in sentence or name.startswith("samples")
+
+
+def test_a_trainer_by_its_name():
+    for name, path in TRAINERS.items():
+        experiment = with_trainer(Experiment(seed=7), name)
+        cls = experiment.trainer_class
+        assert f"{cls.__module__}:{cls.__name__}" == path
+        assert experiment == dataclasses.replace(Experiment(seed=7), trainer_class=cls, trainer=cls.Config())
+    assert with_trainer(SCHEDULED, "teacher_forcing").trainer == Trainer.Config()
+
+
+def test_the_trainer_that_it_has_keeps_its_settings():
+    experiment = override(SCHEDULED, ["trainer.half_step=70"])
+    assert with_trainer(experiment, "scheduled_sampling") is experiment
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module of the user's own -> its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def write(content, name="my_curriculum"):
+        (tmp_path / f"{name}.py").write_text(content)
+        return name
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+MINE = """
+import dataclasses
+from trainers import Trainer
+
+class Mine(Trainer):
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        height: int = 3
+
+class Plain(Trainer):
+    pass
+
+class Other:
+    pass
+
+def function():
+    pass
+"""
+
+
+def test_a_trainer_of_ones_own(module):
+    experiment = with_trainer(Experiment(), f"{module(MINE)}:Mine")
+    assert issubclass(experiment.trainer_class, Trainer) and experiment.trainer_class.__name__ == "Mine"
+    assert override(experiment, ["trainer.height=8"]).trainer.height == 8
+    assert to_dict(experiment)["trainer"] == {"class": "my_curriculum:Mine", "height": 3}
+    assert with_trainer(Experiment(), "my_curriculum:Plain").trainer == Trainer.Config()
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("schedueled_sampling", "no trainer 'schedueled_sampling'; nearest: scheduled_sampling"),
+        ("", "no trainer ''"),
+        ("my_curriculum", "give module:Class"),
+        ("my_curriculum:Missing", "my_curriculum has no class 'Missing' that is a trainers.Trainer"),
+        ("my_curriculum:", "my_curriculum has no class ''"),
+        ("my_curriculum:Other", "my_curriculum has no class 'Other' that is a trainers.Trainer"),
+        ("my_curriculum:function", "no class 'function'"),
+        ("my_curriculum:dataclasses", "no class 'dataclasses'"),
+        ("not_there:Mine", "there is no module 'not_there'"),
+        ("my_curriculum.inner:Mine", "there is no module 'my_curriculum.inner'"),
+        (":Mine", "give module:Class"),
+        (".relative:Mine", "give module:Class"),
+        ("a..b:Mine", "give module:Class"),
+        ("my_curriculum.py:Mine", "there is no module 'my_curriculum.py'"),
+        ("./my_curriculum.py:Mine", "give module:Class"),
+    ],
+)
+def test_what_is_no_trainer_is_told(module, name, said):
+    module(MINE)
+    with pytest.raises(UserError) as error:
+        with_trainer(Experiment(), name)
+    assert said in str(error.value) and str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [("import not_installed_here", "'not_installed_here'"), ("from math import no_such_name", "'no_such_name'")],
+)
+def test_a_module_that_cannot_import_what_it_needs(module, content, said):
+    name = module(content, "incomplete")
+    with pytest.raises(UserError, match=f"--trainer=incomplete:Mine: .*{said}"):
+        with_trainer(Experiment(), f"{name}:Mine")
+
+
+def test_other_mistakes_in_a_module_show_where_they_are(module):
+    with pytest.raises(ZeroDivisionError):
+        with_trainer(Experiment(), f"{module('1 / 0', 'broken')}:Mine")
+
+
+@pytest.mark.parametrize("experiment", [Experiment(), SCHEDULED, FREE], ids=["plain", "scheduled", "free"])
+def test_as_json_an_experiment_has_every_setting(experiment):
+    described = json.loads(json.dumps(to_dict(experiment), allow_nan=False))
+    groups = {"model", "data", "optimizer", "trainer", "loop", "samples", "runtime"}
+    assert set(described) == groups | {"corpus", "seed"}
+    cls = experiment.trainer_class
+    assert described["trainer"].pop("class") == f"{cls.__module__}:{cls.__qualname__}"
+    flat = {f"{group}.{name}": value for group in groups for name, value in described[group].items()}
+    as_lists = {name: list(v) if isinstance(v, tuple) else v for name, v in fields_of(experiment).items()}
+    assert flat == as_lists
+    assert (described["corpus"], described["seed"]) == ("plays", 0)
+
+
+def test_the_groups_have_the_settings_that_others_rely_on():
+    promised = """
+        model.cell model.units model.num_layers model.embedding_size
+        data.seq_length data.batch_size data.order data.stride
+        optimizer.name optimizer.learning_rate optimizer.clip_norm loop.steps loop.log_every loop.evaluate_every
+        loop.save_every loop.keep samples.prompts samples.temperatures samples.num_chars
+    """
+    assert set(promised.split()) <= set(fields_of(Experiment()))
+
+
+def test_an_experiment_cannot_be_changed():
+    for name, value in {"seed": 1, "model": FREE.model}.items():
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(FREE, name, value)
+    assert math.isnan(override(FREE, ["trainer.share=nan"]).trainer.share) and FREE.trainer.share == 0.5
+    assert typing.get_type_hints(Experiment)["seed"] is int

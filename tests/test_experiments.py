@@ -1,0 +1,84 @@
+"""The declarations: each is an experiment, says how to run it, and has the figures that its text promises."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import experiments
+from trainers.experiment import Experiment
+from trainers.scheduled_sampling import ScheduledSampling
+from trainers.trainer import Trainer
+
+NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
+
+
+def declared(name):
+    return importlib.import_module(f"experiments.{name}")
+
+
+def test_the_promised_ones_are_there():
+    assert {"quickstart", "shakespeare_gru", "shakespeare_lstm", "shakespeare_gru_scheduled"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_an_experiment_and_says_how_to_run_it(name):
+    module = declared(name)
+    assert type(module.EXPERIMENT) is Experiment
+    assert type(module.EXPERIMENT.trainer) is module.EXPERIMENT.trainer_class.Config
+    summary, blank, *rest = module.__doc__.splitlines()
+    assert summary.endswith(".") and not blank
+    assert f"    python -m trainers.run --experiment={name}" in rest
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_intervals_fit_into_the_steps(name):
+    loop = declared(name).EXPERIMENT.loop
+    assert max(loop.log_every, loop.evaluate_every, loop.save_every) <= loop.steps
+
+
+@pytest.mark.parametrize("name", ["shakespeare_gru", "shakespeare_lstm", "shakespeare_gru_scheduled"])
+def test_shakespeare_has_the_tutorials_sizes(name):
+    experiment = declared(name).EXPERIMENT
+    assert experiment.corpus == "shakespeare"
+    assert (experiment.model.embedding_size, experiment.model.units, experiment.model.num_layers) == (256, 1024, 1)
+    assert (experiment.data.batch_size, experiment.data.seq_length) == (64, 100)
+    assert (experiment.optimizer.name, experiment.optimizer.learning_rate) == ("adam", 1e-3)
+
+
+def test_shakespeare_gru_is_teacher_forcing_on_windows():
+    experiment = declared("shakespeare_gru").EXPERIMENT
+    assert (experiment.model.cell, experiment.data.order) == ("gru", "windows")
+    assert experiment.trainer_class is Trainer
+    # 1,115,394 characters, nine tenths to train on: 10,038 windows of 100, 156 batches of 64.
+    windows = (1_115_394 * 9 // 10 - 1) // 100
+    assert experiment.loop.steps == 20 * (windows // 64) == 20 * 156
+
+
+def test_shakespeare_lstm_carries_its_state():
+    experiment = declared("shakespeare_lstm").EXPERIMENT
+    assert (experiment.model.cell, experiment.data.order) == ("lstm", "streams")
+    assert experiment.trainer_class is Trainer
+    assert experiment.loop.steps == 10 * 156
+
+
+def test_shakespeare_gru_scheduled_differs_in_its_trainer_only():
+    plain, scheduled = declared("shakespeare_gru").EXPERIMENT, declared("shakespeare_gru_scheduled").EXPERIMENT
+    differing = {name for name in vars(plain) if getattr(plain, name) != getattr(scheduled, name)}
+    assert differing == {"trainer_class", "trainer"}
+    assert scheduled.trainer_class is ScheduledSampling
+    assert scheduled.trainer.schedule == "inverse_sigmoid"
+
+
+def test_shakespeare_gru_scheduled_has_the_probabilities_that_it_promises(make_trainer):
+    experiment = declared("shakespeare_gru_scheduled").EXPERIMENT
+    trainer = make_trainer(ScheduledSampling, config=experiment.trainer)
+    assert float(trainer.own_input_prob(0)) == pytest.approx(0.003, abs=0.0005)
+    middle, end = experiment.loop.steps // 2, experiment.loop.steps
+    assert 0.15 < float(trainer.own_input_prob(middle)) <= 0.25
+    assert float(trainer.own_input_prob(end)) == 0.25
+
+
+def test_quickstart_needs_no_download():
+    experiment = declared("quickstart").EXPERIMENT
+    assert experiment.corpus == "plays"

@@ -1,0 +1,171 @@
+"""The command: the text alone on standard output, one sentence for a mistake, and nothing written."""
+
+import io
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from charrnn import command, generate, loading
+from charrnn.batches import DataConfig
+from charrnn.generation import Generator
+from charrnn.model import ModelConfig
+from charrnn.sampling import Sampler
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.progress import Console
+from trainers.samples import SamplesConfig
+from trainers.training import train
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("runs") / "tiny")
+    experiment = Experiment(
+        corpus="plays:3000",
+        model=ModelConfig(units=8, embedding_size=5),
+        data=DataConfig(seq_length=20, batch_size=4),
+        loop=LoopConfig(steps=2, evaluate_every=1),
+        samples=SamplesConfig(num_chars=0),
+    )
+    assert train(experiment, "tiny", path, console=Console(io.StringIO()))
+    return path
+
+
+@pytest.fixture
+def run(run_dir, capsys):
+    """Runs the command on the run directory -> exit status, standard output, standard error."""
+
+    def run(*arguments):
+        status = command.run(generate.main, generate.FLAGS, ["generate", f"--run_dir={run_dir}", *arguments])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def written(run_dir):
+    """What the library writes with the same weights."""
+    loaded = loading.load(run_dir)
+
+    def written(prompts, num_chars, seeds, sampler=None, **arguments):
+        return Generator(loaded.model, loaded.vocabulary, sampler).generate(prompts, num_chars, seeds, **arguments)
+
+    return written
+
+
+def test_prints_prompt_and_text_alone(run, run_dir, written):
+    status, out, err = run("--prompt=LEAR:", "--num_chars=140", "--seed=3")
+    assert (status, out) == (0, f"LEAR:{written(['LEAR:'], 140, [3])[0]}\n")
+    assert err == f"weights: {loading.find_checkpoint(run_dir)}\n"
+
+
+def test_the_prompt_is_a_line_break_unless_given(run, written):
+    assert run("--num_chars=20")[1] == f"\n{written([chr(10)], 20, [0])[0]}\n"
+
+
+def test_each_of_several_samples_has_the_next_seed(run, written):
+    _, out, _ = run("--prompt=A", "--num_samples=3", "--seed=5", "--num_chars=30")
+    texts = written(["A"] * 3, 30, [5, 6, 7])
+    assert len(set(texts)) == 3
+    assert out == "\n----------\n".join(f"A{text}" for text in texts) + "\n"
+    assert run("--prompt=A", "--seed=6", "--num_chars=30")[1] == f"A{texts[1]}\n"
+
+
+def test_flags_reach_the_sampler(run, written):
+    for arguments, sampler in [
+        (["--greedy"], Sampler(greedy=True)),
+        (["--temperature=0.01"], Sampler(temperature=0.01)),
+        (["--top_k=3"], Sampler(top_k=3)),
+        (["--top_p=0.1"], Sampler(top_p=0.1)),
+    ]:
+        text = written(["A"], 60, [0], sampler)[0]
+        assert run("--prompt=A", "--num_chars=60", *arguments)[1] == f"A{text}\n"
+        assert text != written(["A"], 60, [0])[0]  # no flag stays from one call to the next
+
+
+def test_stops_before_the_stop_string(run, written):
+    whole = written(["A"], 60, [0])[0]
+    stop = whole[30:34]
+    assert run("--prompt=A", "--num_chars=60", f"--stop={stop}")[1] == f"A{whole[: whole.index(stop)]}\n"
+
+
+def test_weights_may_be_the_newest(run, run_dir):
+    assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {loading.find_checkpoint(run_dir, 'newest')}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--run_dir="], "--run_dir=DIR"),
+        (["--run_dir=/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
+        (["--prompt=caf\N{LATIN SMALL LETTER E WITH ACUTE}"], "never saw: 'é'"),
+        (["--prompt="], "prompt is empty"),
+        (["--temperature=0"], "temperature=0.0 is not possible: it must be above 0"),
+        (["--temperature=-1"], "temperature=-1.0"),
+        (["--temperature=nan"], "temperature=nan"),
+        (["--temperature=inf"], "temperature=inf"),
+        (["--top_p=0"], "top_p=0.0 is not possible: it must be above 0 and at most 1"),
+        (["--top_p=1.5"], "top_p=1.5"),
+        (["--top_p=nan"], "top_p=nan"),
+        (["--top_k=-1"], "top_k=-1 is not possible: it must be at least 0"),
+        (["--num_chars=0"], "--num_chars=0 is not possible: it must be at least 1"),
+        (["--num_chars=-5"], "--num_chars=-5"),
+        (["--num_samples=0"], "--num_samples=0 is not possible: it must be at least 1"),
+        (["--seed=-1"], "--seed=-1 is not possible"),
+        (["--seed=2147483648"], "--seed=2147483648 is not possible"),
+        (["--weights=foo"], "no 'foo' weights: ask for best or newest"),
+        (["--temprature=1"], "no flag --temprature; nearest: temperature"),
+        (["--num_chars=many"], "--num_chars=many"),
+        (["--temperature=warm"], "--temperature=warm"),
+        (["--greedy=perhaps"], "--greedy=perhaps"),
+        (["--prompt"], "prompt"),
+        (["--prompt=MY", "LORD"], "'LORD' belongs to no flag"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_in_one_sentence(run, arguments, said):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ") and err.endswith("\n") and err.count("\n") == 1
+    assert said in err
+
+
+def test_a_model_must_be_named(capsys):
+    assert command.run(generate.main, generate.FLAGS, ["generate"]) == 2
+    told = "error: Whose model? Give --run_dir=DIR, a directory that trainers.run has made.\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
+    def listing():
+        files = sorted(tmp_path_factory.getbasetemp().glob("runs*/**/*"))
+        return [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+    before = listing()
+    assert len(before) > 8
+    assert run("--num_chars=5")[0] == 0
+    assert run("--num_chars=5", "--prompt=\N{SNOWMAN}")[0] == 2
+    assert listing() == before
+
+
+def run_process(*arguments):
+    """Runs the command in a process of its own -> exit status, standard output, standard error."""
+    process = subprocess.run([sys.executable, "-m", "charrnn.generate", *arguments], capture_output=True, text=True)
+    return process.returncode, process.stdout, process.stderr
+
+
+def test_nothing_else_is_printed_by_the_process(run, run_dir):
+    status, out, err = run_process(f"--run_dir={run_dir}", "--prompt=A", "--num_chars=40")
+    assert (status, out, err) == run("--prompt=A", "--num_chars=40")
+    assert err == f"weights: {loading.find_checkpoint(run_dir)}\n"
+
+
+def test_a_checkpoint_of_another_model_is_told_in_one_sentence_by_the_process(run_dir, tmp_path):
+    other = shutil.copytree(run_dir, tmp_path / "other")
+    config = (other / "config.json").read_text()
+    (other / "config.json").write_text(config.replace('"units": 8', '"units": 9'))
+    checkpoint = loading.find_checkpoint(str(other))
+    told = f"error: The checkpoint {checkpoint} does not hold this model's weights, or is damaged.\n"
+    assert run_process(f"--run_dir={other}") == (2, "", told)

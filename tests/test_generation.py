@@ -1,0 +1,216 @@
+"""Generated text against a loop of one character at a time; what a text depends on, and what not."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.errors import UserError
+from charrnn.generation import Generator
+from charrnn.sampling import Sampler
+from charrnn.vocabulary import Vocabulary
+
+LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `make_model` makes by default
+BLOCK = 128
+LONG = "fedcab" * 25  # 150 characters: the prompt itself crosses the border of a block
+CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]
+
+
+def likeliest(logits, noise):
+    return int(logits.argmax())
+
+
+def sampled(temperature=1.0):
+    return lambda logits, noise: int((logits / np.float32(temperature) + noise).argmax())
+
+
+def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
+    """Reads the prompt and then its own choices, one `model(...)` call a character."""
+    read = tf.function(model, reduce_retracing=True)
+    size = model.vocabulary_size
+    ids = vocabulary.encode(prompt).tolist()
+    logits, state = model(tf.constant([ids]))
+    while len(ids) < len(vocabulary.encode(prompt)) + num_chars:
+        block, place = divmod(len(ids), BLOCK)
+        noise_seed = randomness.seed_for(seed, randomness.Purpose.GENERATION, block * BLOCK)
+        known = logits[0, -1].numpy()
+        if vocabulary.unknown_id is not None:
+            known[vocabulary.unknown_id] = -np.inf
+        ids.append(choose(known, randomness.gumbel([BLOCK, size], noise_seed)[place].numpy()))
+        logits, state = read(tf.constant([[ids[-1]]]), state)
+    return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
+
+
+@pytest.mark.parametrize("config", CELLS)
+def test_greedy_text_is_that_of_closed_loop_calls(make_model, config):
+    model = make_model(**config)
+    text = Generator(model, LETTERS, Sampler(greedy=True)).generate(["fab"], 60, [0])[0]
+    assert text == one_by_one(model, LETTERS, "fab", 60, 0, likeliest)
+    assert len(text) == 60
+
+
+@pytest.mark.parametrize("config", CELLS)
+def test_sampled_text_is_that_of_closed_loop_calls_with_the_same_noise(make_model, config):
+    model = make_model(**config)
+    text = Generator(model, LETTERS, Sampler(temperature=0.7)).generate(["fab"], 140, [11])[0]
+    assert text == one_by_one(model, LETTERS, "fab", 140, 11, sampled(0.7))
+    assert text != one_by_one(model, LETTERS, "fab", 140, 12, sampled(0.7))
+
+
+def test_sampled_text_after_a_prompt_longer_than_a_block(make_model):
+    model = make_model()
+    assert Generator(model, LETTERS).generate([LONG], 20, [3])[0] == one_by_one(model, LETTERS, LONG, 20, 3, sampled())
+
+
+def test_top_k_and_top_p_as_by_numpy(make_model):
+    def choose(logits, noise):
+        logits = logits / np.float32(1.5)
+        logits[logits < np.sort(logits)[-4]] = -np.inf
+        weights = np.exp(logits - logits.max())
+        order = np.argsort(-logits)
+        before = np.cumsum(weights[order] / weights.sum()) - weights[order] / weights.sum()
+        logits[order[before >= 0.8]] = -np.inf
+        return int((logits + noise).argmax())
+
+    model = make_model()
+    text = Generator(model, LETTERS, Sampler(temperature=1.5, top_k=4, top_p=0.8)).generate(["d"], 80, [5])[0]
+    assert text == one_by_one(model, LETTERS, "d", 80, 5, choose)
+    assert text != Generator(model, LETTERS, Sampler(temperature=1.5)).generate(["d"], 80, [5])[0]
+
+
+def test_a_text_does_not_depend_on_the_other_rows(make_model):
+    model = make_model(cell="lstm", num_layers=2)
+    generator = Generator(model, LETTERS)
+    prompts, seeds = ["a", LONG, "fe", "a", "bcd"], [0, 1, 2, 3, 0]
+    together = generator.generate(prompts, 150, seeds)
+    alone = [generator.generate([prompt], 150, [seed])[0] for prompt, seed in zip(prompts, seeds, strict=True)]
+    assert together == alone
+    assert [len(text) for text in together] == [150] * 5
+    assert len(set(together)) == 5
+
+
+@pytest.mark.parametrize("prompt", ["a", LONG])
+def test_a_text_does_not_depend_on_how_much_of_it_is_asked_for(make_model, prompt):
+    generator = Generator(make_model(), LETTERS)
+    whole = generator.generate([prompt], 300, [7])[0]
+    for num_chars in (0, 1, 105, 106, 107, 127, 128, 129, 255, 256):
+        assert generator.generate([prompt], num_chars, [7])[0] == whole[:num_chars]
+
+
+def test_equal_seeds_give_equal_texts_and_others_others(make_model):
+    model = make_model()
+    first, second, other = Generator(model, LETTERS).generate(["cab"] * 3, 200, [4, 4, 5])
+    assert first == second != other
+    assert first == Generator(make_model(), LETTERS).generate(["cab"], 200, [4])[0]
+
+
+@pytest.mark.parametrize("greedy", [False, True], ids=["sampled", "greedy"])
+def test_the_unknown_character_is_never_written(make_model, greedy):
+    model = make_model()
+    bias = model.readout.bias.numpy()
+    bias[LETTERS.unknown_id] = 1000.0
+    model.readout.bias.assign(bias)
+    logits, _ = model(tf.constant([LETTERS.encode("fab").tolist()]))
+    assert (logits.numpy().argmax(-1) == LETTERS.unknown_id).all()
+    text = Generator(model, LETTERS, Sampler(greedy=greedy, top_p=0.9)).generate(["fab"], 200, [0])[0]
+    assert len(text) == 200 and set(text) <= set("abcdef")
+
+
+def test_id_zero_of_a_byte_vocabulary_is_a_byte_like_any_other(make_model):
+    model = make_model(vocabulary_size=256)
+    bias = model.readout.bias.numpy()
+    bias[0] = 1000.0
+    model.readout.bias.assign(bias)
+    assert Generator(model, Vocabulary.bytes()).generate(["a"], 9, [0])[0] == "\0" * 9
+
+
+@pytest.mark.parametrize("sampler", [Sampler(greedy=True), Sampler()], ids=["greedy", "sampled"])
+def test_a_byte_vocabulary_reads_and_writes_utf_8(make_model, sampler):
+    model, vocabulary = make_model(vocabulary_size=256), Vocabulary.bytes()
+    text = Generator(model, vocabulary, sampler).generate(["Ô, 🎭!"], 40, [2])[0]
+    choose = likeliest if sampler.greedy else sampled()
+    assert text == one_by_one(model, vocabulary, "Ô, 🎭!", 40, 2, choose)
+
+
+def test_bytes_that_are_a_character_together_are_written_as_one(make_model):
+    model, euro = make_model(vocabulary_size=256, embedding_size=0, units=256), "€".encode()
+    for weight in model.trainable_variables:
+        weight.assign(tf.zeros_like(weight))
+    kernel, _, bias = model.recurrent_layers[0].trainable_weights
+    kernel.assign(np.concatenate([np.zeros((256, 512)), 50 * np.eye(256)], 1))  # the state is the last byte, one-hot:
+    bias.assign(np.repeat([[-50.0, 0.0, 0.0], [0.0, 0.0, 0.0]], 256, axis=1))  # nothing is kept of the one before
+    follows = np.zeros((256, 256))
+    follows[list(euro), list(euro[1:] + euro[:1])] = 50.0
+    model.readout.kernel.assign(follows)
+    generator = Generator(model, Vocabulary.bytes(), Sampler(greedy=True))
+    assert generator.generate(["€"], 9, [0]) == ["€€€"]
+    assert generator.generate(["€"], 5, [0]) == ["€\N{REPLACEMENT CHARACTER}"]  # what was asked for are bytes
+
+
+def test_each_row_has_its_own_temperature(make_model):
+    model = make_model()
+    rows = Generator(model, LETTERS).generate(["e"] * 3, 150, [9, 9, 9], temperatures=[0.3, 1.0, 3.0])
+    for text, temperature in zip(rows, (0.3, 1.0, 3.0), strict=True):
+        assert text == Generator(model, LETTERS, Sampler(temperature=temperature)).generate(["e"], 150, [9])[0]
+    assert len(set(rows)) == 3
+
+
+def test_the_likeliest_of_one_is_the_likeliest(make_model):
+    model = make_model()
+    greedy = Generator(model, LETTERS, Sampler(greedy=True)).generate(["ab", LONG], 150, [0, 1])
+    assert Generator(model, LETTERS, Sampler(top_k=1)).generate(["ab", LONG], 150, [5, 6]) == greedy
+    assert Generator(model, LETTERS, Sampler(top_k=2)).generate(["ab", LONG], 150, [5, 6]) != greedy
+
+
+def test_a_text_ends_before_the_stop_string(make_model):
+    generator = Generator(make_model(), LETTERS)
+    prompts, seeds = ["a", "fed"], [1, 2]
+    whole = generator.generate(prompts, 300, seeds)
+    across = whole[0][BLOCK - 8 : BLOCK + 8]  # the border lies in it
+    assert whole[0].count(across) == 1 and across not in whole[1]
+    first, second = generator.generate(prompts, 300, seeds, stop=across)
+    assert first == whole[0][: BLOCK - 8] and second == whole[1]
+    for stop in (whole[0][:1], whole[0][5:7], whole[1][40:45]):
+        expected = [text[: text.index(stop)] if stop in text else text for text in whole]
+        assert generator.generate(prompts, 300, seeds, stop=stop) == expected
+
+
+def test_a_stop_string_in_the_prompt_ends_nothing(make_model):
+    generator = Generator(make_model(), LETTERS)
+    whole = generator.generate([LONG], 100, [1])[0]
+    assert LONG[:20] not in whole
+    assert generator.generate([LONG], 100, [1], stop=LONG[:20]) == [whole]
+
+
+def test_an_empty_prompt_is_refused(make_model):
+    with pytest.raises(UserError, match="prompt is empty"):
+        Generator(make_model(), LETTERS).generate(["ab", ""], 5, [0, 1])
+
+
+def test_characters_that_the_model_never_saw_are_named(make_model):
+    with pytest.raises(UserError, match=r"'aXb☂X'.*never saw: 'X', '☂'; .*'abcdef'"):
+        Generator(make_model(), LETTERS).generate(["ab", "aXb☂X"], 5, [0, 1])
+
+
+def test_weights_are_those_at_the_call(make_model):
+    model, other = make_model(), make_model(seed=1)
+    generator = Generator(model, LETTERS)
+    before = generator.generate(["ab"], 100, [0])
+    model.set_weights(other.get_weights())
+    assert generator.generate(["ab"], 100, [0]) == Generator(other, LETTERS).generate(["ab"], 100, [0]) != before
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_pairs_of_characters_have_the_models_probability(make_model, temperature):
+    model, rows = make_model(), 4000
+    texts = Generator(model, LETTERS, Sampler(temperature)).generate(["fab"] * rows, 2, range(rows))
+    logits, state = model(tf.constant([LETTERS.encode("fab").tolist()]))
+
+    def probabilities(logits):
+        return tf.nn.softmax(logits[1:] / temperature).numpy()  # without the unknown character
+
+    first = probabilities(logits[0, -1])
+    for i, a in enumerate("abcdef"):
+        second = probabilities(model(tf.constant([[i + 1]]), state)[0][0, -1])
+        for b, p in zip("abcdef", first[i] * second, strict=True):
+            assert abs(texts.count(a + b) - rows * p) < 4 * np.sqrt(rows * p * (1 - p)) + 1

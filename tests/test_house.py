@@ -1,0 +1,99 @@
+"""Which room may know which: the direction of imports, and what stands in one place only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent
+ROOMS = ("charrnn", "trainers", "experiments")
+FILES = {path.relative_to(HOUSE).as_posix(): path for room in ROOMS for path in sorted((HOUSE / room).rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def imported(tree):
+    """The full name of every module or name that is imported, also inside of functions."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative imports hide the direction"
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def dotted(tree):
+    """Every `a.b.c` in the text, with the names of imports as they are bound."""
+    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def is_entry_point(tree):
+    return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree.body)
+
+
+ENTRY_POINTS = {name for name, tree in TREES.items() if is_entry_point(tree)}
+
+
+def users(of):
+    """The files that import a package, or something in it."""
+    return {name for name, tree in TREES.items() if any(f"{i}.".startswith(f"{of}.") for i in imported(tree))}
+
+
+def uses(tree, prefix):
+    return any(f"{name}.".startswith(f"{prefix}.") for name in imported(tree) | dotted(tree))
+
+
+def in_room(*rooms):
+    return {name for name in FILES if name.split("/")[0] in rooms}
+
+
+def test_the_commands_are_entry_points():
+    assert {"charrnn/generate.py", "trainers/run.py"} <= ENTRY_POINTS
+    assert not {"charrnn/model.py", "trainers/loop.py", "charrnn/command.py"} & ENTRY_POINTS
+
+
+def test_rooms_know_only_the_rooms_below():
+    assert not users("trainers") & in_room("charrnn")
+    assert not users("experiments") & in_room("charrnn")
+    assert users("experiments") & in_room("trainers") <= ENTRY_POINTS
+    assert "trainers/run.py" in users("experiments")  # so that the search is known to find
+
+
+def test_nobody_imports_an_entry_point():
+    for entry_point in ENTRY_POINTS:
+        assert users(entry_point.removesuffix(".py").replace("/", ".")) == set()
+
+
+def test_flags_are_read_at_the_door_only():
+    assert ENTRY_POINTS <= users("absl.flags") <= ENTRY_POINTS | {"charrnn/command.py"}
+    assert users("absl") == users("absl.flags")
+
+
+def test_one_file_writes_for_tensorboard():
+    names = {name for name, tree in TREES.items() if uses(tree, "tf.summary") or uses(tree, "tensorflow.summary")}
+    assert names == {"trainers/summaries.py"}
+
+
+@pytest.mark.parametrize(
+    "private", ["tensorflow.python", "tf.python", "tensorflow.compat.v1", "tf.compat.v1", "keras.src", "tf.keras"]
+)
+def test_public_interfaces_only(private):
+    assert not {name for name, tree in TREES.items() if uses(tree, private)}
+
+
+def test_the_search_for_private_interfaces_finds_them():
+    for text in (
+        "from tensorflow.python.ops import rnn",
+        "import tensorflow.python.ops as ops",
+        "from tensorflow import python",
+        "def f():\n    import tensorflow.python",
+        "x = tensorflow.python.ops.rnn(1)",
+    ):
+        assert uses(ast.parse(text), "tensorflow.python")
+    assert not uses(ast.parse("import tensorflow.pythonic"), "tensorflow.python")
+
+
+def test_every_file_says_what_it_is_for():
+    for name, tree in TREES.items():
+        assert ast.get_docstring(tree), name

@@ -1,0 +1,74 @@
+"""Keras's optimizers by name, and the loss scale of float16."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from trainers.optimizer import OptimizerConfig, make_optimizer
+
+
+@pytest.mark.parametrize(
+    "name, cls",
+    [
+        ("adam", keras.optimizers.Adam),
+        ("Adam", keras.optimizers.Adam),
+        ("adamw", keras.optimizers.AdamW),
+        ("AdamW", keras.optimizers.AdamW),
+        ("rmsprop", keras.optimizers.RMSprop),
+        ("sgd", keras.optimizers.SGD),
+        ("nadam", keras.optimizers.Nadam),
+        ("lion", keras.optimizers.Lion),
+    ],
+)
+def test_a_name_and_a_learning_rate_make_keras_own_optimizer(name, cls):
+    made = make_optimizer(OptimizerConfig(name=name, learning_rate=0.0375), "float32")
+    assert type(made) is cls
+    assert float(made.learning_rate) == pytest.approx(0.0375)
+    random = np.random.default_rng(0)
+    start, gradients = random.normal(size=(4, 3)), random.normal(size=(3, 4, 3))
+    mine, keras_own = tf.Variable(start), tf.Variable(start)
+    for gradient in gradients:
+        made.apply([tf.constant(gradient)], [mine])
+    optimizer = cls(learning_rate=0.0375)
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient)], [keras_own])
+    np.testing.assert_array_equal(mine, keras_own)
+    assert not np.array_equal(mine, start)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["magic", "", "adm", "dense", "optimizer", "lossscaleoptimizer", "LossScaleOptimizer", "multioptimizer"],
+)
+def test_what_is_no_optimizers_name_is_refused(name):
+    with pytest.raises(UserError, match=f"optimizer.name={name} is not possible: it must be .*adam"):
+        OptimizerConfig(name=name)
+
+
+@pytest.mark.parametrize("learning_rate", [0.0, -1e-3, float("nan"), float("inf")])
+def test_impossible_learning_rates_are_refused(learning_rate):
+    with pytest.raises(UserError, match=r"optimizer.learning_rate=.* must be above 0\."):
+        OptimizerConfig(learning_rate=learning_rate)
+
+
+@pytest.mark.parametrize("clip_norm", [-1.0, float("nan"), float("inf")])
+def test_impossible_norms_are_refused(clip_norm):
+    with pytest.raises(UserError, match=r"optimizer.clip_norm=.* must be at least 0"):
+        OptimizerConfig(clip_norm=clip_norm)
+
+
+def test_float16_gets_a_loss_scale_and_no_other_precision():
+    config = OptimizerConfig(name="sgd", learning_rate=0.5)
+    for precision in ("float32", "mixed_bfloat16"):
+        assert type(make_optimizer(config, precision)) is keras.optimizers.SGD
+    scaled = make_optimizer(config, "mixed_float16")
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(scaled.inner_optimizer, keras.optimizers.SGD)
+    assert float(scaled.learning_rate) == 0.5
+    weight = tf.Variable(3.0)
+    scaled.build([weight])
+    assert float(scaled.scale_loss(tf.constant(1.0))) == float(scaled.dynamic_scale) > 1
+    scaled.apply([scaled.dynamic_scale * 2.0], [weight])
+    assert float(weight) == 3.0 - 0.5 * 2.0

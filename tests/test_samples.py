@@ -1,0 +1,77 @@
+"""Sample texts while training: the same at each evaluation, and no prompt that the model cannot read."""
+
+import pytest
+
+from charrnn.errors import UserError
+from charrnn.generation import Generator
+from charrnn.sampling import Sampler
+from charrnn.vocabulary import Vocabulary
+from trainers.samples import Sample, SamplesConfig, Sampling
+
+LETTERS = Vocabulary("abcdef")
+
+
+def test_every_prompt_at_every_temperature_as_the_generator_writes_it(make_model):
+    model = make_model()
+    config = SamplesConfig(prompts=("fab", "c"), temperatures=(0.5, 2.0), num_chars=140, seed=3)
+    samples = Sampling(config, model, LETTERS).write()
+    assert samples == [
+        Sample(prompt, temperature, 3, Generator(model, LETTERS, Sampler(temperature)).generate([prompt], 140, [3])[0])
+        for prompt in ("fab", "c")
+        for temperature in (0.5, 2.0)
+    ]
+    assert len({sample.text for sample in samples}) == 4
+
+
+def test_equal_weights_write_equal_samples_and_others_others(make_model):
+    model = make_model()
+    sampling = Sampling(SamplesConfig(prompts=("a",), num_chars=50), model, LETTERS)
+    before = sampling.write()
+    assert sampling.write() == before
+    model.set_weights(make_model(seed=1).get_weights())
+    assert sampling.write() != before
+    model.set_weights(make_model().get_weights())
+    assert sampling.write() == before
+    assert Sampling(SamplesConfig(prompts=("a",), num_chars=50, seed=1), model, LETTERS).write() != before
+
+
+def test_characters_that_the_vocabulary_lacks_are_left_out_and_named(make_model):
+    model = make_model()
+    config = SamplesConfig(prompts=("xaybz☂", "d", "yy"), temperatures=(1.0,), num_chars=20)
+    sampling = Sampling(config, model, LETTERS)
+    assert sampling.left_out == ["x", "y", "z", "☂"]
+    samples = sampling.write()
+    assert [sample.prompt for sample in samples] == ["ab", "d", "f"]  # in place of nothing: some character
+    known = SamplesConfig(prompts=("ab", "d", "f"), temperatures=(1.0,), num_chars=20)
+    assert samples == Sampling(known, model, LETTERS).write()
+
+
+def test_nothing_is_left_out_of_what_is_known(make_model):
+    config = SamplesConfig(prompts=("abc", "f"), num_chars=5)
+    assert Sampling(config, make_model(), LETTERS).left_out == []
+    config = SamplesConfig(prompts=("é🎭",), temperatures=(1.0,), num_chars=5)
+    sampling = Sampling(config, make_model(vocabulary_size=256), Vocabulary.bytes())
+    assert sampling.left_out == []
+    assert [sample.prompt for sample in sampling.write()] == ["é🎭"]
+
+
+@pytest.mark.parametrize("nothing", [{"num_chars": 0}, {"prompts": ()}, {"temperatures": ()}])
+def test_nothing_is_written_where_nothing_is_asked_for(make_model, nothing):
+    config = SamplesConfig(**{"prompts": ("a",), "num_chars": 5, **nothing})
+    assert Sampling(config, make_model(), LETTERS).write() == []
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("temperatures", (0.5, 0.0)),
+        ("temperatures", (-1.0,)),
+        ("temperatures", (float("nan"),)),
+        ("temperatures", (float("inf"),)),
+        ("prompts", ("a", "")),
+        ("num_chars", -1),
+    ],
+)
+def test_impossible_settings_are_named(field, value):
+    with pytest.raises(UserError, match=f"samples.{field}=.* is not possible: it must be "):
+        SamplesConfig(**{field: value})

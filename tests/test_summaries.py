@@ -1,0 +1,86 @@
+"""Event files read back: which tags, which values, at which steps, in which split."""
+
+import re
+
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainers.samples import Sample
+from trainers.summaries import Summaries, fenced
+
+
+def read_back(folder):
+    """(tag, step, plugin, value) of all event files of a split, in the order in which they were written."""
+    found = []
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                array = tf.make_ndarray(value.tensor)
+                found.append((value.tag, event.step, value.metadata.plugin_data.plugin_name, array))
+    return found
+
+
+def scalars(folder):
+    return [(tag, step, array.item()) for tag, step, plugin, array in read_back(folder) if plugin == "scalars"]
+
+
+def texts(folder):
+    return [(tag, step, array.item().decode()) for tag, step, plugin, array in read_back(folder) if plugin == "text"]
+
+
+def test_both_splits_have_the_same_tag_and_their_own_values(tmp_path):
+    summaries = Summaries(str(tmp_path))
+    summaries.scalars(10, "train", {"nats_per_char": 2.5, "learning_rate": 0.001})
+    summaries.scalars(10, "validation", {"nats_per_char": 2.75})
+    summaries.scalars(20, "train", {"nats_per_char": 1.5, "learning_rate": 0.0005})
+    summaries.flush()
+    assert scalars(tmp_path / "train") == [
+        ("nats_per_char", 10, 2.5),
+        ("learning_rate", 10, pytest.approx(0.001)),
+        ("nats_per_char", 20, 1.5),
+        ("learning_rate", 20, pytest.approx(0.0005)),
+    ]
+    assert scalars(tmp_path / "validation") == [("nats_per_char", 10, 2.75)]
+
+
+def test_steps_beyond_32_bits(tmp_path):
+    summaries = Summaries(str(tmp_path))
+    summaries.scalars(2**33, "train", {"nats_per_char": 1.0})
+    summaries.flush()
+    assert scalars(tmp_path / "train") == [("nats_per_char", 2**33, 1.0)]
+
+
+def test_each_prompt_and_temperature_has_its_own_tag(tmp_path):
+    summaries = Summaries(str(tmp_path))
+    samples = [Sample("ROMEO:\n", 0.5, 0, "O 🎭"), Sample("ROMEO:\n", 1.0, 0, "P"), Sample("\n", 0.8, 0, "Q\n```\nR")]
+    summaries.samples(30, samples)
+    summaries.flush()
+    assert texts(tmp_path / "validation") == [
+        ("samples/ROMEO:/temperature 0.5", 30, "```\nROMEO:\nO 🎭\n```"),
+        ("samples/ROMEO:/temperature 1", 30, "```\nROMEO:\nP\n```"),
+        ("samples/line break/temperature 0.8", 30, "````\n\nQ\n```\nR\n````"),
+    ]
+    assert texts(tmp_path / "train") == []
+
+
+def code_block(markdown):
+    """The block's text, by CommonMark's rule: it ends at the first line of as many backticks or more."""
+    opening, *lines = markdown.split("\n")
+    assert re.fullmatch("`{3,}", opening)
+    for i, line in enumerate(lines):
+        if re.fullmatch(f" {{0,3}}`{{{len(opening)},}} *", line):
+            return "\n".join(lines[:i]), lines[i + 1 :]
+    raise AssertionError("the block does not end")
+
+
+@given(st.text(alphabet="`` \n#a", max_size=40))
+def test_nothing_in_a_text_ends_its_fence(text):
+    assert code_block(fenced(text)) == (text, [])
+
+
+def test_three_backticks_would_not_do():
+    text = "a\n```\n# b"
+    assert code_block(f"```\n{text}\n```") != (text, [])
