@@ -122,8 +122,8 @@ def _keras_fit() -> Callable[[int], list[float]]:
 
     def turn(num_steps: int) -> list[float]:
         stamps = []
-        stamp = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: stamps.append(time.perf_counter()))
-        model.fit(dataset, steps_per_epoch=num_steps + 1, shuffle=False, verbose=0, callbacks=[stamp])
+        clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: stamps.append(time.perf_counter()))
+        model.fit(dataset, steps_per_epoch=num_steps + 1, shuffle=False, verbose=0, callbacks=[clock])
         return np.diff(stamps).tolist()
 
     return turn

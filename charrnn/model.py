@@ -57,11 +57,11 @@ def choose_path(requested: str, xla: bool) -> tuple[str, str]:
     """
     if requested != "auto":
         return requested, "as asked for"
+    if not tf.config.list_logical_devices("GPU"):
+        return "fused", "the fastest on a CPU"
     if xla:
         return "fused", "XLA cannot compile cuDNN's kernels"
-    if tf.config.list_logical_devices("GPU"):
-        return "keras", "cuDNN's kernels are the fastest on a GPU"
-    return "fused", "the fastest on a CPU"
+    return "keras", "cuDNN's kernels are the fastest on a GPU"
 
 
 class CharModel(keras.Model):

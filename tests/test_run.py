@@ -179,22 +179,16 @@ def test_dry_run_leaves_nothing_behind(start, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_curriculum_of_ones_own(start, tmp_path, monkeypatch):
-    (tmp_path / "my_curriculum.py").write_text(
-        "import dataclasses\n"
-        "from trainers import Trainer\n"
-        "class Half(Trainer):\n"
-        "    @dataclasses.dataclass(frozen=True)\n"
-        "    class Config:\n"
-        "        prob: float = 0.0\n"
-        "    def own_input_prob(self, step):\n"
-        "        return self.config.prob\n"
-    )
+def test_the_curriculum_in_the_readme_runs_as_it_stands(start, tmp_path, monkeypatch):
+    readme = pathlib.Path("README.md").read_text()
+    (code,) = re.findall(r"```python\n(import dataclasses\n.*?)```", readme, flags=re.DOTALL)
+    (tmp_path / "my_curriculum.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    arguments = [*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=my_curriculum:Half", "--set=trainer.prob=0.5"]
+    arguments = [*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=my_curriculum:Ramp", "--set=trainer.ramp_steps=4"]
     assert start(*arguments)[0] == command.DONE
     lines = [r for r in records(tmp_path / "run") if r["split"] == "train"]
-    assert all(r["own_input_prob"] == 0.5 and 0.1 < r["own_input_share"] < 0.8 for r in lines)
+    assert [r["own_input_prob"] for r in lines] == [0.125, 0.375, 0.5]  # at steps 1, 3 and 5
+    assert 0.1 < lines[-1]["own_input_share"] < 0.8
 
 
 def test_divergence_keeps_the_last_good_checkpoint(start, tmp_path, monkeypatch):
