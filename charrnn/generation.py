@@ -4,8 +4,9 @@
     texts = generator.generate(["ROMEO:", "JULIET:"], num_chars=500, seeds=[0, 1])
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
@@ -58,23 +59,32 @@ class Generator:
             UserError: a prompt is empty or has a character that the model does not know.
         """
         encoded = [self._encode(prompt) for prompt in prompts]
-        total = max(map(len, encoded)) + num_chars
-        written = [[] for _ in prompts]
-        state, logits = self._start(len(prompts))
         scale = tf.constant(temperatures or [self._sampler.temperature] * len(prompts), tf.float32)
+        blocks = []
+        for block in self._blocks(encoded, max(map(len, encoded)) + num_chars, seeds, scale):
+            blocks.append(block)
+            if stop and all(stop in text for text in self._texts(blocks, encoded, num_chars)):
+                break
+        texts = self._texts(blocks, encoded, num_chars)
+        return [text.split(stop)[0] for text in texts] if stop else texts
+
+    def _blocks(self, encoded, total, seeds, scale) -> Iterator[np.ndarray]:
+        """Ids int32 `[B, _BLOCK]`, prompts included, until there are `total` of them or more."""
+        state = self._model.initial_state(len(encoded))
+        logits = tf.zeros((len(encoded), self._model.vocabulary_size))
         for start in range(0, total, _BLOCK):
             forced = [[ids[t] if t < len(ids) else _CHOOSE for t in range(start, start + _BLOCK)] for ids in encoded]
-            noise_seeds = tf.stack([self._noise_seed(seed, start) for seed in seeds])
+            noise_seeds = tf.stack([randomness.seed_for(s, randomness.Purpose.GENERATION, start) for s in seeds])
             ids, state, logits = self._write_block(tf.constant(forced), noise_seeds, scale, state, logits)
-            for row, new in zip(written, ids.numpy().tolist(), strict=True):
-                row.extend(new)
-            texts = [
-                self._vocabulary.decode(row[len(ids) : len(ids) + num_chars])
-                for row, ids in zip(written, encoded, strict=True)
-            ]
-            if stop and all(stop in text for text in texts):
-                break
-        return [text.split(stop)[0] for text in texts] if stop else texts
+            yield ids.numpy()
+
+    def _texts(self, blocks, encoded, num_chars) -> list[str]:
+        """What the blocks hold after each prompt."""
+        rows = np.concatenate(blocks, axis=1)
+        return [
+            self._vocabulary.decode(row[len(ids) : len(ids) + num_chars])
+            for row, ids in zip(rows, encoded, strict=True)
+        ]
 
     def _encode(self, prompt: str) -> list[int]:
         if not prompt:
@@ -86,12 +96,6 @@ class Generator:
                 f"leave them out. It knows {''.join(self._vocabulary.characters)!r}."
             )
         return self._vocabulary.encode(prompt).tolist()
-
-    def _noise_seed(self, seed: int, start: int) -> tf.Tensor:
-        return randomness.seed_for(seed, randomness.Purpose.GENERATION, start)
-
-    def _start(self, rows: int):
-        return self._model.initial_state(rows), tf.zeros((rows, self._model.vocabulary_size))
 
     def _write(self, forced, seeds, temperatures, state, logits):
         """One block of characters, in a graph.

@@ -78,3 +78,12 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(make_trainer,
     data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(UserError, match="step-1"):
         Checkpoints(str(tmp_path), make_trainer(), keep=1).restore()
+
+
+@pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None])
+def test_a_damaged_list_of_checkpoints_is_not_taken_for_a_new_run(make_trainer, tmp_path, damage):
+    Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
+    marker = tmp_path / "checkpoints" / "checkpoint"
+    marker.unlink() if damage is None else marker.write_bytes(damage)
+    with pytest.raises(UserError, match="checkpoints/checkpoint, the list of checkpoints, is damaged or missing"):
+        Checkpoints(str(tmp_path), make_trainer(), keep=1).restore()

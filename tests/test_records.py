@@ -6,6 +6,7 @@ import json
 import pytest
 
 from charrnn.batches import DataConfig
+from charrnn.errors import UserError
 from charrnn.model import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
@@ -128,3 +129,12 @@ def test_a_runs_lines_have_the_documented_keys(tmp_path):
     assert [(line["step"], line["temperature"]) for line in samples] == [(2, 0.5), (2, 1.0), (4, 0.5), (4, 1.0)]
     assert all(list(line) == ["step", "prompt", "temperature", "seed", "text"] for line in samples)
     assert all(len(line["text"]) == 5 for line in samples)
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", '{"split": "train"}'])
+def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, line):
+    text = f'{{"step": 1}}\n{line}\n{{"step": 2}}\n'
+    (tmp_path / "metrics.jsonl").write_text(text)
+    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):
+        Records(str(tmp_path), 1).start()
+    assert (tmp_path / "metrics.jsonl").read_text() == text

@@ -45,9 +45,8 @@ class Checkpoints:
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
         self.memory = Memory()
         self._checkpoint = tf.train.Checkpoint(model=trainer.model, trainer=trainer, memory=self.memory)
-        newest, best = (os.path.join(run_dir, folder) for folder in (loading.NEWEST, loading.BEST))
-        self._newest = tf.train.CheckpointManager(self._checkpoint, newest, max_to_keep=keep, checkpoint_name="step")
-        self._best = tf.train.CheckpointManager(self._checkpoint, best, max_to_keep=1, checkpoint_name="step")
+        self._newest = _manager(self._checkpoint, os.path.join(run_dir, loading.NEWEST), keep)
+        self._best = _manager(self._checkpoint, os.path.join(run_dir, loading.BEST), 1)
 
     def restore(self) -> bool:
         """Restores the newest checkpoint, all of it; false where there is none.
@@ -57,12 +56,19 @@ class Checkpoints:
         """
         path = self._newest.latest_checkpoint
         if not path:
+            self._check_empty()
             return False
         try:
             self._checkpoint.restore(path).assert_consumed()
         except loading.CHECKPOINT_ERRORS as error:
             raise UserError(f"The checkpoint {path} is damaged, or was written by another version.") from error
         return True
+
+    def _check_empty(self) -> None:
+        """TensorFlow takes a damaged list of checkpoints for none, and the run would begin anew over what it has."""
+        folder = self._newest.directory
+        if tf.io.gfile.glob(os.path.join(folder, "*.index")):
+            raise _damaged_list(folder)
 
     def save(self, step: int) -> None:
         """Saves all, unless this step was saved already."""
@@ -72,3 +78,14 @@ class Checkpoints:
     def save_best(self, step: int) -> None:
         """Saves all as the best so far."""
         self._best.save(checkpoint_number=step)
+
+
+def _manager(checkpoint: tf.train.Checkpoint, folder: str, keep: int) -> tf.train.CheckpointManager:
+    try:
+        return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=keep, checkpoint_name="step")
+    except loading.CHECKPOINT_ERRORS as error:
+        raise _damaged_list(folder) from error
+
+
+def _damaged_list(folder: str) -> UserError:
+    return UserError(f"{os.path.join(folder, 'checkpoint')}, the list of checkpoints, is damaged or missing.")

@@ -109,10 +109,12 @@ def _parse(name: str, text: str, kind: type):
         return tuple(_parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
         return text
+    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind)
+    if wanted is None:
+        raise UserError(f"{name} is of the type {kind}, which --set cannot read: set it in Python.")
     try:
         return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError) as error:
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise UserError(f"{name}={text} is not possible: it must be {wanted}.") from error
 
 

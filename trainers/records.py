@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from charrnn.errors import UserError
 from trainers.samples import Sample
 
 METRICS = "metrics.jsonl"
@@ -52,7 +53,10 @@ def _append(path: str, line: dict) -> None:
 def _keep_until(path: str, step: int) -> None:
     with tf.io.gfile.GFile(path, "rb") as file:  # bytes: a line may be torn in the middle of a character
         *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    try:
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
     if kept == lines and not torn:
         return
     temporary = f"{path}.{os.getpid()}.tmp"
