@@ -2,12 +2,9 @@
 
     source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
     inputs, targets, weights = source.batch_at(step)
-
-    for batch, continues in stateful_pass(ids): …       # evaluation, every character counted once
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -31,8 +28,12 @@ class DataConfig:
 
     seq_length: int = 100  # characters a row, T
     batch_size: int = 64  # rows, B
-    order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, the state carried over
+    order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, the state carried over;
+    # "lines": one document a row, longer ones cut off at seq_length
     stride: int = 0  # characters from one window to the next; 0: seq_length, so that windows do not overlap
+    targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
+    lowercase: bool = False  # turn the text into lower case first
+    csv_column: int = 0  # for lines: the column of a CSV file that holds them, counted from 1; 0: a plain text file
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
@@ -42,6 +43,12 @@ class DataConfig:
         check("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         check("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
         check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
+        check("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
+        check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
+        only_lines = self.csv_column == 0 or self.order == "lines"
+        check("data.csv_column", self.csv_column, only_lines, "0 unless data.order=lines")
+        all_counted = self.targets == "all" or self.order == "windows"
+        check("data.targets", self.targets, all_counted, "all unless data.order=windows")
         check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
 
 
@@ -78,10 +85,9 @@ class Windows:
     def batch_at(self, step: int) -> Batch:
         """The batch of a step. Eager, pure."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        rows = tf.range(index * self._config.batch_size, (index + 1) * self._config.batch_size)
-        seed = randomness.seed_for(self._seed, randomness.Purpose.WINDOWS, epoch)
-        windows = tf.random.experimental.index_shuffle(rows, seed, self.num_windows - 1).numpy()
-        return cut(self._ids, windows.astype(np.int64) * self._stride, self._config.seq_length)
+        windows = _shuffled(self._seed, epoch, index, self._config.batch_size, self.num_windows)
+        batch = cut(self._ids, windows * self._stride, self._config.seq_length)
+        return last_only(batch) if self._config.targets == "last" else batch
 
     def continues(self, step: int) -> bool:
         """Never: each window starts from the zero state."""
@@ -119,7 +125,44 @@ class Streams:
         return step % self.steps_per_epoch != 0
 
 
-SOURCES = {"windows": Windows, "streams": Streams}
+class Lines:
+    """One document a row, from the zero state, in an order shuffled anew each epoch.
+
+    A row reads the end-of-text character and then the document; what it learns is the document and then the
+    end-of-text character. It is padded on the right, with weight 0; a document longer than T is cut off, and its end is
+    not learnt.
+
+    Args:
+        ids: `[N]`, documents with the end-of-text id before, between and after them.
+        config: with seq_length the limit T.
+        seed: of the order.
+    """
+
+    carries_state = False
+
+    def __init__(self, ids: np.ndarray, config: DataConfig, seed: int):
+        self._ids, self._config, self._seed = ids, config, seed
+        self.batch_size = config.batch_size
+        self._borders = borders(ids)
+        self.steps_per_epoch = (len(self._borders) - 1) // config.batch_size
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"There are {len(self._borders) - 1:,} documents to train on, fewer than data.batch_size="
+                f"{config.batch_size}: give more, or set it lower."
+            )
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
+        return documents_at(self._ids, self._borders, rows, self._config.seq_length)
+
+    def continues(self, step: int) -> bool:
+        """Never: no state leaks from one document into another."""
+        return False
+
+
+SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
 
 
 def make_source(ids: np.ndarray, config: DataConfig, seed: int) -> Source:
@@ -127,65 +170,35 @@ def make_source(ids: np.ndarray, config: DataConfig, seed: int) -> Source:
     return SOURCES[config.order](ids, config, seed)
 
 
+def borders(ids: np.ndarray) -> np.ndarray:
+    """Where the end-of-text id stands, which is the first of `ids`: int64 `[documents + 1]`."""
+    return np.flatnonzero(ids == ids[0])
+
+
+def documents_at(ids: np.ndarray, borders: np.ndarray, rows: np.ndarray, length: int) -> Batch:
+    """The documents with the numbers `rows` `[B]`, each padded on the right or cut off to `length` characters."""
+    starts, ends = borders[rows], borders[rows + 1]
+    positions = np.minimum(starts[:, None] + np.arange(length + 1), ends[:, None])  # padded with the end-of-text
+    text = ids[positions].astype(np.int32)
+    return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
+
+
+def last_only(batch: Batch) -> Batch:
+    """The batch with weights for each row's last target only."""
+    return batch._replace(weights=batch.weights * (np.arange(batch.weights.shape[1]) == batch.weights.shape[1] - 1))
+
+
+def _shuffled(seed: int, epoch: int, index: int, batch_size: int, count: int) -> np.ndarray:
+    """The numbers int64 `[batch_size]` of batch `index` in the epoch's permutation of `count`."""
+    rows = tf.range(index * batch_size, (index + 1) * batch_size)
+    epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
+    return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy().astype(np.int64)
+
+
 def cut(ids: np.ndarray, starts: np.ndarray, length: int) -> Batch:
     """Rows of `length` characters from positions `starts` `[B]`; all targets count."""
     rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int32)
     return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32))
-
-
-def window_pass(ids: np.ndarray, window: int = 256, rows: int = 64) -> Iterator[tuple[Batch, bool]]:
-    """Evaluation by windows from the zero state, every position of each window counted.
-
-    Args:
-        ids: `[N]`, N at least 2. Its N - 1 predictions are each counted once, in ceil((N - 1) / window) windows.
-        window: characters a window.
-        rows: windows a batch; all batches have this shape, filled up with weight 0.
-
-    Yields:
-        (batch, False).
-    """
-    starts = np.arange(0, len(ids) - 1, window)
-    rows = min(rows, len(starts))
-    for i in range(0, len(starts), rows):
-        yield _padded(ids, starts[i : i + rows], rows, window), False
-
-
-def stateful_pass(
-    ids: np.ndarray, rows: int = 32, warm_up: int = 256, length: int = 128
-) -> Iterator[tuple[Batch, bool]]:
-    """Evaluation in one pass with the state carried, every character counted once.
-
-    For speed the text is read by several rows at once. Each but the first begins `warm_up` characters early, with
-    weight 0, so that it has the state of one long pass, as far as a network remembers that many characters.
-
-    Args:
-        ids: `[N]`, N at least 2; its N - 1 predictions are each counted once.
-        rows: rows at most; a short text is read by fewer.
-        warm_up: characters that a row reads before it counts.
-        length: characters a batch.
-
-    Yields:
-        (batch, whether it continues the one before).
-    """
-    total = len(ids) - 1
-    rows = max(1, min(rows, total // max(1, 8 * warm_up)))
-    share = -(-max(0, total - warm_up) // rows)  # the first row counts its warm-up too
-    for t in range(0, warm_up + share, length):
-        starts = share * np.arange(rows) + t
-        batch = _padded(ids, starts, rows, length)
-        offsets = t + np.arange(length)
-        counts = (offsets < warm_up + share) & ((offsets >= warm_up) | (np.arange(rows) == 0)[:, None])
-        yield batch._replace(weights=batch.weights * counts.astype(np.float32)), t > 0
-
-
-def _padded(ids, starts, rows, length) -> Batch:
-    """Like `cut`, for positions that may lie beyond the text: those have weight 0."""
-    positions = np.full((rows, 1), len(ids), np.int64)
-    positions[: len(starts), 0] = starts
-    positions = positions + np.arange(length)
-    inside = positions < len(ids) - 1
-    positions = np.minimum(positions, len(ids) - 2)
-    return Batch(ids[positions].astype(np.int32), ids[positions + 1].astype(np.int32), inside.astype(np.float32))
 
 
 def _check_filled(source, ids, config, needed):

@@ -18,7 +18,7 @@ _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 
 _string("run_dir", None, "The run directory of the model.")
-_string("prompt", "\n", "What the text begins with; default: a line break.")
+_string("prompt", None, "What the text begins with; default: a line break, or where a document begins.")
 _integer("num_chars", 500, "How many characters to write after the prompt.")
 _float("temperature", 1.0, "Below 1: safer; above 1: wilder.")
 _integer("top_k", 0, "Choose among the k likeliest characters only; 0: among all.")
@@ -40,15 +40,15 @@ def main(beside: list[str]) -> int:
     check("--num_samples", FLAGS.num_samples, FLAGS.num_samples >= 1, "at least 1")
     check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     command.start_tensorflow()
-    from charrnn import generation, loading, sampling
+    from charrnn import loading, sampling
 
     sampler = sampling.Sampler(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.greedy)
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
-    generator = generation.Generator(loaded.model, loaded.vocabulary, sampler)
+    prompt = FLAGS.prompt if FLAGS.prompt is not None else "" if loaded.end_of_text else "\n"
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.num_samples)
-    texts = generator.generate([FLAGS.prompt] * len(seeds), FLAGS.num_chars, seeds, stop=FLAGS.stop)
+    texts = loaded.generator(sampler).generate([prompt] * len(seeds), FLAGS.num_chars, seeds, stop=FLAGS.stop)
     print(f"weights: {loaded.checkpoint}", file=sys.stderr)  # not earlier: a refusal is one line
-    print("\n----------\n".join(FLAGS.prompt + text for text in texts))
+    print("\n----------\n".join(prompt + text for text in texts))
     return command.DONE
 
 

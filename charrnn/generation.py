@@ -4,6 +4,7 @@
     texts = generator.generate(["ROMEO:", "JULIET:"], num_chars=500, seeds=[0, 1])
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -29,10 +30,15 @@ class Generator:
         model: whose weights are used, as they are at each call.
         vocabulary: its characters; the unknown character is never written.
         sampler: how a character is chosen.
+        end_of_text: the character between the documents that the model has learnt, if it has learnt documents: read
+            before each prompt, and where it is written the text ends. "": the model has learnt running text.
     """
 
-    def __init__(self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler | None = None):
+    def __init__(
+        self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler | None = None, end_of_text: str = ""
+    ):
         self._model, self._vocabulary, self._sampler = model, vocabulary, sampler or Sampler()
+        self._end_of_text = end_of_text
         self._write_block = tf.function(self._write, autograph=False)
 
     def generate(
@@ -46,10 +52,10 @@ class Generator:
         """Continues each prompt.
 
         Args:
-            prompts: one a text, of any lengths, at least one character each.
+            prompts: one a text, of any lengths, at least one character each (none, if there is an end of text).
             num_chars: characters to write after each prompt.
             seeds: one a text.
-            temperatures: one a text; default: the sampler's.
+            temperatures: one a text, 0: the likeliest character always; default: the sampler's.
             stop: a text ends before this string; "" never.
 
         Returns:
@@ -59,23 +65,25 @@ class Generator:
             UserError: a prompt is empty or has a character that the model does not know.
         """
         encoded = [self._encode(prompt) for prompt in prompts]
-        scale = tf.constant(temperatures or [self._sampler.temperature] * len(prompts), tf.float32)
+        heat = tf.constant(temperatures or [self._sampler.temperature] * len(prompts), tf.float32)
+        endings = [re.escape(ending) for ending in (stop, self._end_of_text) if ending]
+        stops = re.compile("|".join(endings)) if endings else None
         blocks = []
-        for block in self._blocks(encoded, max(map(len, encoded)) + num_chars, seeds, scale):
+        for block in self._blocks(encoded, max(map(len, encoded)) + num_chars, seeds, heat):
             blocks.append(block)
-            if stop and all(stop in text for text in self._texts(blocks, encoded, num_chars)):
+            if stops and all(map(stops.search, self._texts(blocks, encoded, num_chars))):
                 break
         texts = self._texts(blocks, encoded, num_chars)
-        return [text.split(stop)[0] for text in texts] if stop else texts
+        return [stops.split(text)[0] for text in texts] if stops else texts
 
-    def _blocks(self, encoded, total, seeds, scale) -> Iterator[np.ndarray]:
+    def _blocks(self, encoded, total, seeds, temperatures) -> Iterator[np.ndarray]:
         """Ids int32 `[B, _BLOCK]`, prompts included, until there are `total` of them or more."""
         state = self._model.initial_state(len(encoded))
         logits = tf.zeros((len(encoded), self._model.vocabulary_size))
         for start in range(0, total, _BLOCK):
             forced = [[ids[t] if t < len(ids) else _CHOOSE for t in range(start, start + _BLOCK)] for ids in encoded]
             noise_seeds = tf.stack([randomness.seed_for(s, randomness.Purpose.GENERATION, start) for s in seeds])
-            ids, state, logits = self._write_block(tf.constant(forced), noise_seeds, scale, state, logits)
+            ids, state, logits = self._write_block(tf.constant(forced), noise_seeds, temperatures, state, logits)
             yield ids.numpy()
 
     def _texts(self, blocks, encoded, num_chars) -> list[str]:
@@ -87,7 +95,7 @@ class Generator:
         ]
 
     def _encode(self, prompt: str) -> list[int]:
-        if not prompt:
+        if not prompt and not self._end_of_text:
             raise UserError("The prompt is empty: give at least one character, such as a line break.")
         unknown = self._vocabulary.unknown_characters(prompt)
         if unknown:
@@ -95,7 +103,7 @@ class Generator:
                 f"The prompt {prompt!r} has characters that the model never saw: {', '.join(map(repr, unknown))}; "
                 f"leave them out. It knows {''.join(self._vocabulary.characters)!r}."
             )
-        return self._vocabulary.encode(prompt).tolist()
+        return self._vocabulary.encode(self._end_of_text + prompt).tolist()
 
     def _write(self, forced, seeds, temperatures, state, logits):
         """One block of characters, in a graph.

@@ -14,6 +14,7 @@ from charrnn.errors import UserError
 from charrnn.generation import Generator
 from charrnn.model import CharModel, ModelConfig
 from charrnn.sampling import Sampler
+from charrnn.texts import END_OF_TEXT
 from charrnn.vocabulary import Vocabulary
 
 CONFIG = "config.json"
@@ -31,10 +32,15 @@ class Loaded(NamedTuple):
     model: CharModel
     vocabulary: Vocabulary
     checkpoint: str  # where its weights came from
+    end_of_text: str  # the character between documents, or "" where it has learnt running text
+
+    def generator(self, sampler: Sampler | None = None) -> Generator:
+        """Writes text with the model."""
+        return Generator(self.model, self.vocabulary, sampler, self.end_of_text)
 
     def generate(self, prompt: str, num_chars: int, sampler: Sampler | None = None, seed: int = 0) -> str:
-        """What the model writes after the prompt, `num_chars` characters."""
-        return Generator(self.model, self.vocabulary, sampler).generate([prompt], num_chars, [seed])[0]
+        """What the model writes after the prompt: `num_chars` characters, or fewer where the text ends."""
+        return self.generator(sampler).generate([prompt], num_chars, [seed])[0]
 
 
 def load(run_dir: str, weights: str = "best") -> Loaded:
@@ -51,6 +57,7 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
     try:
         model = _build(config["model"], vocabulary.size, config["runtime"]["precision"])
+        end_of_text = END_OF_TEXT if config["data"]["order"] == "lines" else ""
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # Keras tells a wrong type by any of them
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a model ({reason}).") from error
@@ -60,7 +67,7 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
     except CHECKPOINT_ERRORS as error:
         raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
-    return Loaded(model, vocabulary, checkpoint)
+    return Loaded(model, vocabulary, checkpoint, end_of_text)
 
 
 def _build(config: dict, vocabulary_size: int, precision: str) -> CharModel:

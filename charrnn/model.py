@@ -18,19 +18,19 @@ from charrnn import recurrence
 from charrnn.errors import check
 
 States = tuple[recurrence.State, ...]
-"""One state a layer: `(h,)` for a GRU, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
+"""One state a layer: `(h,)` for a GRU or RNN, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
 
 PATHS = ("auto", "fused", "keras")
 """How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
 
-_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """What a model is made of. Two models with equal configs and vocabularies can share weights."""
 
-    cell: str = "gru"  # "gru" or "lstm"
+    cell: str = "gru"  # "gru", "lstm" or "rnn"
     units: int = 1024  # hidden units of each recurrent layer
     num_layers: int = 1
     embedding_size: int = 256  # 0: one-hot input

@@ -13,6 +13,7 @@ class Purpose(enum.IntEnum):
     WINDOWS = 2
     STREAMS = 3
     GENERATION = 4
+    PROMPTS = 5
 
 
 def seed_for(seed: int, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:

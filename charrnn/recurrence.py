@@ -5,7 +5,7 @@
     fed, saved, state = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
     outputs, _ = closed_loop(layer, x, state, ids=fed, saved=saved[0])  # the same values, now differentiable
 
-It runs the weights of Keras's GRU and LSTM layers and gives their results, faster on a CPU:
+It runs the weights of Keras's GRU, LSTM and SimpleRNN layers and gives their results, faster on a CPU:
 
 - the first layer's input projection is a table `[V, G·H]`, looked up by id inside the loop; a higher layer's is one
   matmul over all time steps, done before the loop;
@@ -102,13 +102,40 @@ class LSTM:
         return (tf.concat(d_a, -1),), (None, d_c * f)
 
 
-CELLS = {"gru": GRU, "lstm": LSTM}
+class RNN:
+    """The simple recurrent network (Elman 1990).
+
+        a = x + h @ U                    [B, H]
+        h' = tanh(a)
+    """
+
+    num_gates = 1
+    num_states = 1
+    num_saved = 0
+
+    @staticmethod
+    def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
+        """Projected input `[B, H]` and state -> new state; `gradient` needs no more than the states."""
+        return (tf.tanh(x + tf.matmul(state[0], kernel)),), ()
+
+    @staticmethod
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
+        """Gradient of one step.
+
+        Returns:
+            The gradient of `a`, `[B, H]`, which is the projected input's too; and no more of the state before than what
+            comes through `a`.
+        """
+        return (d_state[0] * (1 - after[0] * after[0]),), (None,)
+
+
+CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
 
 
 class Layer(NamedTuple):
     """One recurrent layer's weights, in the compute dtype."""
 
-    cell: type[GRU] | type[LSTM]
+    cell: type[GRU] | type[LSTM] | type[RNN]
     kernel: tf.Tensor  # the first layer's table [V, G·H], bias included; above it the input kernel [H, G·H]
     bias: tf.Tensor | None  # [G·H]; None where the table includes it
     recurrent: tuple[tf.Tensor, ...]  # the recurrent kernel [H, G·H]; for a GRU also the recurrent bias [G·H]

@@ -28,15 +28,18 @@ class Sampler:
         Args:
             logits: float32 `[B, V]`.
             noise: float32 `[B, V]`, Gumbel noise.
-            temperatures: float32 `[B]`, each row's own, in place of `temperature`.
+            temperatures: float32 `[B]`, each row's own, in place of `temperature`; 0: the likeliest character.
 
         Returns:
             ids int32 `[B]`.
         """
         if self.greedy:
             return tf.argmax(logits, -1, output_type=tf.int32)
-        logits /= self.temperature if temperatures is None else temperatures[:, None]
-        return sample(keep_top_p(keep_top_k(logits, self.top_k), self.top_p), noise)
+        if temperatures is None:
+            temperatures = tf.fill(tf.shape(logits)[:1], self.temperature)
+        hot = temperatures[:, None] > 0
+        logits /= tf.where(hot, temperatures[:, None], 1.0)
+        return sample(keep_top_p(keep_top_k(logits, self.top_k), self.top_p), tf.where(hot, noise, 0.0))
 
 
 def sample(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,6 @@ EXPERIMENT = Experiment(
     model=ModelConfig(cell="gru", units=1024, embedding_size=256),
     data=DataConfig(order="windows", seq_length=100, batch_size=64),
     optimizer=OptimizerConfig(name="adam", learning_rate=1e-3),
-    loop=LoopConfig(steps=20 * 156, log_every=26, evaluate_every=156, save_every=78),
-    samples=SamplesConfig(prompts=("ROMEO:",), temperatures=(0.5, 0.8, 1.0), num_chars=400),
+    loop=LoopConfig(epochs=20, log_every=26, save_every=78),
+    samples=SamplesConfig(prompts=("ROMEO:",), temperatures=(0.5, 1.0), num_chars=1000),
 )

@@ -17,5 +17,5 @@ EXPERIMENT = dataclasses.replace(
     shakespeare_gru.EXPERIMENT,
     model=ModelConfig(cell="lstm", units=1024, embedding_size=256, recurrent_initializer="glorot_uniform"),
     data=DataConfig(order="streams", seq_length=100, batch_size=64),
-    loop=LoopConfig(steps=10 * 156, log_every=26, evaluate_every=156, save_every=78),
+    loop=LoopConfig(epochs=10, log_every=26, save_every=78),
 )

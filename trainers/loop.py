@@ -25,20 +25,32 @@ from trainers.trainer import Trainer
 
 @dataclasses.dataclass(frozen=True)
 class LoopConfig:
-    """All in steps."""
+    """All in steps, but for `epochs`."""
 
     steps: int = 1000  # in total; raising it goes on with a finished run
+    epochs: float = 0.0  # in total, in place of `steps`; 0: `steps` says
     log_every: int = 50
-    evaluate_every: int = 500  # 0: only at the end
-    save_every: int = 500  # 0: only at the end
+    evaluate_every: int = 0  # 0: each epoch
+    save_every: int = 0  # 0: each epoch
     keep: int = 3  # checkpoints
 
     def __post_init__(self):
         check("loop.steps", self.steps, self.steps >= 1, "at least 1")
+        check("loop.epochs", self.epochs, 0 <= self.epochs < float("inf"), "at least 0 (0: loop.steps says)")
         check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
-        check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: only at the end)")
-        check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: only at the end)")
+        check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
+        check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
+
+    def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
+        """The same with all in steps."""
+        return dataclasses.replace(
+            self,
+            steps=max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps,
+            epochs=0.0,
+            evaluate_every=self.evaluate_every or steps_per_epoch,
+            save_every=self.save_every or steps_per_epoch,
+        )
 
 
 class Report(Protocol):
@@ -52,6 +64,9 @@ class Report(Protocol):
 
     def flush(self) -> None:
         """Writes what is buffered."""
+
+
+_SUMMED = ("nats", "chars", "chars_read")  # of a step's measurements; of the others the mean is reported
 
 
 class Diverged(ArithmeticError):
@@ -68,7 +83,7 @@ class Loop:
         reports: where measurements go.
         console: where progress is shown.
         evaluate: -> measurements of the validation text, "nats_per_char" among them; None where there is no such text.
-        write_samples: -> sample texts.
+        write_samples: step -> sample texts.
         stopping: -> whether the run was asked to stop.
     """
 
@@ -80,7 +95,7 @@ class Loop:
         reports: Sequence[Report],
         console: Console,
         evaluate: Callable[[], dict[str, float]] | None,
-        write_samples: Callable[[], list[Sample]],
+        write_samples: Callable[[int], list[Sample]],
         stopping: Callable[[], bool] = lambda: False,
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
@@ -110,12 +125,12 @@ class Loop:
             self._console.progress(step, config.steps)
             if step % config.log_every == 0:
                 self._log(step)
-            if config.evaluate_every and step % config.evaluate_every == 0:
+            if step % config.evaluate_every == 0:
                 self._measure(step)
             if self._stopping():
                 self._save(step)
                 return False
-            if config.save_every and step % config.save_every == 0:
+            if step % config.save_every == 0:
                 self._save(step)
         if self._memory.pending:
             self._log(step)
@@ -129,12 +144,12 @@ class Loop:
         memory, trainer = self._memory, self._trainer
         rows = [{name: float(value) for name, value in row.items()} for row in memory.pending]
         memory.seconds += memory.interval_seconds
-        nats, chars = (sum(row[name] for row in rows) for name in ("nats", "chars"))
+        nats, chars, chars_read = (sum(row[name] for row in rows) for name in _SUMMED)
         values = {
             "nats_per_char": nats / chars,
             "bits_per_char": metrics.bits_per_char(nats / chars),
-            "chars_per_sec": chars / memory.interval_seconds,
-            **{name: _mean([row[name] for row in rows]) for name in rows[0] if name not in ("nats", "chars")},
+            "chars_per_sec": chars_read / memory.interval_seconds,
+            **{name: _mean([row[name] for row in rows]) for name in rows[0] if name not in _SUMMED},
             "own_input_prob": rows[-1]["own_input_prob"],
             "learning_rate": rows[-1]["learning_rate"],
             "skipped_updates": float(trainer.skipped_updates.numpy()),
@@ -157,7 +172,7 @@ class Loop:
             if self._memory.best is None or values["nats_per_char"] < self._memory.best:
                 self._memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)
-        samples = self._write_samples()
+        samples = self._write_samples(step)
         for report in self._reports:
             report.samples(step, samples)
 

@@ -24,11 +24,13 @@ from charrnn.errors import UserError, nearest
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
 _boolean = functools.partial(flags.DEFINE_boolean, default=False, flag_values=FLAGS)
+_float = functools.partial(flags.DEFINE_float, default=None, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, default=None, flag_values=FLAGS)
 
 _string("experiment", help="Which experiment; --list shows them.", short_name="e")
 _string("run_dir", help="Where the run lives. Default: runs/ and the experiment's name.")
-_integer("steps", help="Updates in total; the same as --set loop.steps=N.")
+_integer("steps", help="Updates in total, also where the experiment counts epochs.")
+_float("epochs", help="Epochs in total, in place of steps; the same as --set loop.epochs=N.")
 _string("corpus", help="A registered corpus, a file, or a glob of files.")
 _string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
@@ -85,9 +87,11 @@ def _resolve(settings: list[str]):
         experiment = with_trainer(experiment, FLAGS.trainer)
     given = {name: FLAGS[name].value for name in ("corpus", "seed") if FLAGS[name].value is not None}
     experiment = dataclasses.replace(experiment, **given)
-    shorthands = {"steps": "loop.steps", "precision": "runtime.precision", "xla": "runtime.xla"}
+    shorthands = {"epochs": "loop.epochs", "steps": "loop.steps", "precision": "runtime.precision", "xla": "runtime.xla"}
     shorthands["strategy"] = "runtime.strategy"
     flagged = [f"{name}={FLAGS[flag].value}" for flag, name in shorthands.items() if FLAGS[flag].value is not None]
+    if FLAGS.steps is not None and FLAGS.epochs is None:
+        flagged.append("loop.epochs=0")
     return override(experiment, [*flagged, *FLAGS.set, *settings])
 
 
@@ -110,7 +114,7 @@ def _train(experiment, run_dir: str) -> int:
 def _dry_run(experiment) -> int:
     from trainers.experiment import override
 
-    short = override(experiment, ["loop.steps=2", "loop.log_every=1"])
+    short = override(experiment, ["loop.steps=2", "loop.epochs=0", "loop.log_every=1"])
     with tempfile.TemporaryDirectory() as folder:
         return _train(short, os.path.join(folder, "dry_run"))
 

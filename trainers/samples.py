@@ -1,12 +1,16 @@
 """Sample text while training: the same prompts, temperatures and seeds at each evaluation, so that progress shows."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import tensorflow as tf
+
+from charrnn import randomness
 from charrnn.errors import check
 from charrnn.generation import Generator
 from charrnn.model import CharModel
-from charrnn.vocabulary import Vocabulary
+from charrnn.texts import Texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,15 +18,18 @@ class SamplesConfig:
     """What is sampled at each evaluation: every prompt at every temperature."""
 
     prompts: tuple[str, ...] = ("\n",)
-    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)
-    num_chars: int = 300
-    seed: int = 0
+    from_text: int = 0  # one prompt more: this many characters of the training text, at each evaluation from elsewhere
+    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # 0: the likeliest character always
+    num_chars: int = 300  # 0: no samples
+    seed: int = 0  # of the first prompt; each next one has the next
 
     def __post_init__(self):
-        above_zero = all(0 < t < float("inf") for t in self.temperatures)
-        check("samples.temperatures", self.temperatures, above_zero, "numbers above 0")
+        usable = all(0 <= t < float("inf") for t in self.temperatures)
+        check("samples.temperatures", self.temperatures, usable, "numbers of at least 0 (0: the likeliest always)")
         check("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
+        check("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
         check("samples.num_chars", self.num_chars, self.num_chars >= 0, "at least 0 (0: no samples)")
+        check("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 
 class Sample(NamedTuple):
@@ -38,23 +45,41 @@ class Sampling:
     """Writes the samples that `config` asks for, all in one batch.
 
     Characters of a prompt that the vocabulary lacks are left out; `left_out` names them.
+
+    Args:
+        config: what is asked for.
+        model: whose weights are used, as they are at each call.
+        texts: with the vocabulary, and the training text that prompts are taken from.
+        end_of_text: as in `Generator`.
     """
 
-    def __init__(self, config: SamplesConfig, model: CharModel, vocabulary: Vocabulary):
-        self._config = config
-        self._generator = Generator(model, vocabulary)
-        self.left_out = sorted({c for prompt in config.prompts for c in vocabulary.unknown_characters(prompt)})
+    def __init__(self, config: SamplesConfig, model: CharModel, texts: Texts, end_of_text: str = ""):
+        self._config, self._texts = config, texts
+        self._generator = Generator(model, texts.vocabulary, end_of_text=end_of_text)
+        unknown = texts.vocabulary.unknown_characters
+        self.left_out = sorted({character for prompt in config.prompts for character in unknown(prompt)})
         known = ["".join(c for c in prompt if c not in self.left_out) for prompt in config.prompts]
-        self._prompts = [prompt or vocabulary.decode([vocabulary.size - 1]) for prompt in known]
+        self._prompts = [prompt or texts.vocabulary.decode(texts.train[:1]) for prompt in known]
 
-    def write(self) -> list[Sample]:
+    def write(self, step: int) -> list[Sample]:
         """The samples of the model as it is now."""
-        if not self._config.num_chars:
+        prompts = [*self._prompts, *self._from_text(step)]
+        asked = [
+            (prompt, temperature, self._config.seed + i)
+            for i, prompt in enumerate(prompts)
+            for temperature in self._config.temperatures
+        ]
+        if not asked or not self._config.num_chars:
             return []
-        asked = [(prompt, temperature) for prompt in self._prompts for temperature in self._config.temperatures]
-        if not asked:
-            return []
-        prompts, temperatures = (list(column) for column in zip(*asked, strict=True))
-        seeds = [self._config.seed] * len(asked)
+        prompts, temperatures, seeds = (list(column) for column in zip(*asked, strict=True))
         texts = self._generator.generate(prompts, self._config.num_chars, seeds, temperatures)
         return [Sample(*fields) for fields in zip(prompts, temperatures, seeds, texts, strict=True)]
+
+    def _from_text(self, step: int) -> Iterator[str]:
+        """A place of the training text; a function of the samples' seed and the step."""
+        length = min(self._config.from_text, len(self._texts.train))
+        if length:
+            seed = randomness.seed_for(self._config.seed, randomness.Purpose.PROMPTS, step)
+            last = len(self._texts.train) - length
+            start = tf.random.stateless_uniform([], seed, 0, last + 1, tf.int64).numpy()
+            yield self._texts.vocabulary.decode(self._texts.train[start : start + length])

@@ -156,7 +156,8 @@ class Trainer(tf.Module):
             continues: whether the rows go on where those of the batch before ended.
 
         Returns:
-            float32 `[]` each: "nats" summed over the batch and "chars", the sum of its weights; "gradient_norm" before
+            float32 `[]` each: "nats" summed over the batch, "chars", the sum of its weights, and "chars_read", all that the
+            network read; "gradient_norm" before
             clipping, "own_input_prob" as scheduled and "own_input_share" as it was, "learning_rate", and what `loss`
             adds.
         """
@@ -192,6 +193,7 @@ class Trainer(tf.Module):
         measured = {
             "nats": metrics.nats(rollout.logits, batch.targets, batch.weights),
             "chars": tf.reduce_sum(batch.weights),
+            "chars_read": tf.size(batch.inputs),
             "gradient_norm": gradient_norm,
             "own_input_prob": self.own_input_prob(self.step),
             "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),

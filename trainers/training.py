@@ -3,14 +3,11 @@
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
-import numpy as np
-
-from charrnn import corpora
-from charrnn.batches import Source, make_source, stateful_pass, window_pass
+from charrnn.batches import make_source
 from charrnn.model import CharModel, choose_path
-from charrnn.vocabulary import Vocabulary
+from charrnn.passes import passes_for
+from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
 from trainers import runtime
 from trainers.checkpoints import Checkpoints
@@ -25,44 +22,15 @@ from trainers.summaries import Summaries
 from trainers.trainer import Trainer
 
 
-class Texts(NamedTuple):
-    """The corpus as a run reads it."""
-
-    corpus: corpora.Corpus
-    vocabulary: Vocabulary
-    source: Source  # of training batches
-    validation: np.ndarray  # ids, begun one character early, so that the first can be predicted too
-
-
-def load_texts(experiment: Experiment, log: Callable[[str], None]) -> Texts:
-    """Finds the corpus, splits it, and makes the vocabulary from the training part."""
-    config = experiment.data
-    corpus = corpora.load(experiment.corpus, as_bytes=config.vocabulary == "bytes", log=log)
-    split = corpora.split(len(corpus.content), config.validation_fraction, config.test_fraction)
-    train_text = corpus.content[split.train]
-    vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train_text)
-    source = make_source(vocabulary.encode(train_text), config, experiment.seed)
-    start = max(0, split.validation.start - 1)
-    validation = vocabulary.encode(corpus.content[start : split.validation.stop])
-    log(
-        f"{corpus.name}: {len(train_text):,} characters to train on, {len(validation) - 1:,} to validate, "
-        f"{vocabulary.size} ids; an epoch is {source.steps_per_epoch:,} steps"
-    )
-    if vocabulary.unknown_id is not None and (unknown := int((validation == vocabulary.unknown_id).sum())):
-        log(f"{unknown:,} characters of the validation text are not in the training text and count as unknown")
-    if corpus.entropy_rate is not None:
-        log(f"The source's true entropy is {corpus.entropy_rate:.4f} nats per character: no model can have less")
-    return Texts(corpus, vocabulary, source, validation)
-
-
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
+    source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
     return experiment.trainer_class(
         model,
-        texts.source,
+        source,
         make_optimizer(experiment.optimizer, config.precision),
         experiment.trainer,
         seed=experiment.seed,
@@ -97,7 +65,7 @@ def train(
         Diverged: the loss is not finite; the last checkpoint is kept.
     """
     console = console or Console()
-    texts = load_texts(experiment, console.line)
+    texts = load_texts(experiment.corpus, experiment.data, console.line)
     description = {
         "experiment": name,
         **experiments.to_dict(experiment),
@@ -108,49 +76,53 @@ def train(
     directory = RunDirectory(run_dir)
     directory.check(resume, description, texts.vocabulary)
     trainer = make_trainer(experiment, texts)
+    loop_config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
     checkpoints = Checkpoints(run_dir, trainer, experiment.loop.keep)
     checkpoints.restore()
     directory.prepare(description, texts.vocabulary)
 
-    step = int(trainer.step.numpy())
-    sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary)
-    records = Records(run_dir, step)
+    end = END_OF_TEXT if experiment.data.order == "lines" else ""
+    sampling = Sampling(experiment.samples, trainer.model, texts, end)
+    records = Records(run_dir, int(trainer.step.numpy()))
     records.start()
-    for line in _opening_lines(experiment, trainer, sampling, run_dir, step):
+    for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
         console.line(line)
     loop = Loop(
         trainer,
-        experiment.loop,
+        loop_config,
         checkpoints,
         [records, Summaries(run_dir), console],
         console,
-        _evaluation(trainer, texts.validation),
+        _evaluation(experiment, trainer, texts),
         sampling.write,
         stopping,
     )
     return loop.run()
 
 
-def _evaluation(trainer: Trainer, ids: np.ndarray) -> Callable[[], dict[str, float]] | None:
-    """Both protocols over the validation ids; None where there is nothing to predict."""
-    if len(ids) < 2:
+def _evaluation(experiment: Experiment, trainer: Trainer, texts: Texts) -> Callable[[], dict[str, float]] | None:
+    """Measures the validation text; None where there is none."""
+    passes = passes_for(texts.validation, experiment.data)
+    if not passes:
         return None
 
     def evaluate():
-        by_windows = trainer.evaluate(window_pass(ids))["nats_per_char"]
-        return {**trainer.evaluate(stateful_pass(ids)), "nats_per_char_window_256": by_windows}
+        measured = {name: trainer.evaluate(make_pass()) for name, make_pass in passes.items()}
+        return {**measured["nats_per_char"], **{name: values["nats_per_char"] for name, values in measured.items()}}
 
     return evaluate
 
 
-def _opening_lines(experiment, trainer, sampling, run_dir, step):
+def _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
+    step = int(trainer.step.numpy())
     yield from runtime.describe(experiment.runtime)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
+    yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
     if sampling.left_out:
         yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
-    if step >= experiment.loop.steps:
+    if step >= loop_config.steps:
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
     elif step:
         yield f"Going on at step {step:,} in {run_dir}"

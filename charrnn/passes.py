@@ -1,0 +1,111 @@
+"""Evaluation: once over all of a text, each prediction counted once.
+
+    for batch, continues in stateful_pass(ids): …
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from charrnn.batches import Batch, DataConfig, borders, cut, documents_at, last_only
+
+Pass = Iterator[tuple[Batch, bool]]
+"""Batches of one shape, and whether each continues the one before."""
+
+
+def passes_for(ids: np.ndarray, config: DataConfig) -> dict[str, Callable[[], Pass]]:
+    """The passes that suit what is learnt, by the name of the loss that each measures; the first is the main one.
+
+    Args:
+        ids: `[N]`; empty where there is nothing to evaluate on, and no pass then.
+    """
+    if len(ids) < 2:
+        return {}
+    if config.order == "lines":
+        return {"nats_per_char": lambda: document_pass(ids, config.seq_length)}
+    if config.targets == "last":
+        stride = config.stride or config.seq_length
+        if len(ids) <= config.seq_length:
+            return {}
+        return {"nats_per_char": lambda: last_pass(ids, config.seq_length, stride)}
+    return {"nats_per_char": lambda: stateful_pass(ids), "nats_per_char_window_256": lambda: window_pass(ids)}
+
+
+def document_pass(ids: np.ndarray, length: int, rows: int = 64) -> Pass:
+    """Each document from the zero state, its end-of-text character counted too, cut off at `length` characters.
+
+    Args:
+        ids: `[N]`, documents with the end-of-text id before, between and after them.
+        length: T.
+        rows: documents a batch; the last batch is filled up with weight 0.
+    """
+    places = borders(ids)
+    numbers = np.arange(len(places) - 1)
+    for i in range(0, len(numbers), rows):
+        part = numbers[i : i + rows]
+        batch = documents_at(ids, places, np.resize(part, min(rows, len(numbers))), length)
+        yield batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < len(part))[:, None]), False
+
+
+def last_pass(ids: np.ndarray, window: int, stride: int, rows: int = 64) -> Pass:
+    """Windows from the zero state, only the last character of each counted; the last batch is filled up likewise."""
+    starts = np.arange(0, len(ids) - window, stride)
+    for i in range(0, len(starts), rows):
+        part = starts[i : i + rows]
+        batch = last_only(cut(ids, np.resize(part, min(rows, len(starts))), window))
+        yield batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < len(part))[:, None]), False
+
+
+def window_pass(ids: np.ndarray, window: int = 256, rows: int = 64) -> Pass:
+    """Evaluation by windows from the zero state, every position of each window counted.
+
+    Args:
+        ids: `[N]`, N at least 2. Its N - 1 predictions are each counted once, in ceil((N - 1) / window) windows.
+        window: characters a window.
+        rows: windows a batch; all batches have this shape, filled up with weight 0.
+
+    Yields:
+        (batch, False).
+    """
+    starts = np.arange(0, len(ids) - 1, window)
+    rows = min(rows, len(starts))
+    for i in range(0, len(starts), rows):
+        yield _padded(ids, starts[i : i + rows], rows, window), False
+
+
+def stateful_pass(
+    ids: np.ndarray, rows: int = 32, warm_up: int = 256, length: int = 128
+) -> Pass:
+    """Evaluation in one pass with the state carried, every character counted once.
+
+    For speed the text is read by several rows at once. Each but the first begins `warm_up` characters early, with
+    weight 0, so that it has the state of one long pass, as far as a network remembers that many characters.
+
+    Args:
+        ids: `[N]`, N at least 2; its N - 1 predictions are each counted once.
+        rows: rows at most; a short text is read by fewer.
+        warm_up: characters that a row reads before it counts.
+        length: characters a batch.
+
+    Yields:
+        (batch, whether it continues the one before).
+    """
+    total = len(ids) - 1
+    rows = max(1, min(rows, total // max(1, 8 * warm_up)))
+    share = -(-max(0, total - warm_up) // rows)  # the first row counts its warm-up too
+    for t in range(0, warm_up + share, length):
+        starts = share * np.arange(rows) + t
+        batch = _padded(ids, starts, rows, length)
+        offsets = t + np.arange(length)
+        counts = (offsets < warm_up + share) & ((offsets >= warm_up) | (np.arange(rows) == 0)[:, None])
+        yield batch._replace(weights=batch.weights * counts.astype(np.float32)), t > 0
+
+
+def _padded(ids, starts, rows, length) -> Batch:
+    """Like `cut`, for positions that may lie beyond the text: those have weight 0."""
+    positions = np.full((rows, 1), len(ids), np.int64)
+    positions[: len(starts), 0] = starts
+    positions = positions + np.arange(length)
+    inside = positions < len(ids) - 1
+    positions = np.minimum(positions, len(ids) - 2)
+    return Batch(ids[positions].astype(np.int32), ids[positions + 1].astype(np.int32), inside.astype(np.float32))

@@ -1,0 +1,27 @@
+"""Headlines of AG News: a small LSTM writes titles, one document a row.
+
+    python -m trainers.run --experiment=ag_news_lstm
+
+One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, padding on the right that counts for nothing.
+After each epoch titles from five beginnings, the likeliest and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
+"""
+
+from charrnn.batches import DataConfig
+from charrnn.model import ModelConfig
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.optimizer import OptimizerConfig
+from trainers.samples import SamplesConfig
+
+EXPERIMENT = Experiment(
+    corpus="ag_news",
+    model=ModelConfig(cell="lstm", units=128, embedding_size=0),
+    data=DataConfig(order="lines", seq_length=100, batch_size=128, csv_column=2),
+    optimizer=OptimizerConfig(name="rmsprop", learning_rate=1e-3),
+    loop=LoopConfig(epochs=20, log_every=50),
+    samples=SamplesConfig(
+        prompts=("Today ", "On Sunday ", "Moscow, ", "President ", "Little red riding hood "),
+        temperatures=(0.0, 0.3, 0.8, 1.0, 1.3, 1.8),
+        num_chars=150,
+    ),
+)

@@ -1,0 +1,23 @@
+"""C source of the Linux kernel: an LSTM on 6 MB of code.
+
+    python -m trainers.run --experiment=linux_lstm
+
+Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epochs of 872 steps: 14 minutes an epoch on two
+cores. 4,000 characters are sampled after each epoch.
+"""
+
+from charrnn.batches import DataConfig
+from charrnn.model import ModelConfig
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.optimizer import OptimizerConfig
+from trainers.samples import SamplesConfig
+
+EXPERIMENT = Experiment(
+    corpus="linux",
+    model=ModelConfig(cell="lstm", units=1024, embedding_size=256),
+    data=DataConfig(order="windows", seq_length=100, batch_size=64),
+    optimizer=OptimizerConfig(name="adam", learning_rate=1e-3),
+    loop=LoopConfig(epochs=10, log_every=50, save_every=200),
+    samples=SamplesConfig(prompts=("static int ",), temperatures=(1.0,), num_chars=4000),
+)

@@ -1,0 +1,23 @@
+"""Nietzsche, lower-cased: a small LSTM learns only the character after each window of 60.
+
+    python -m trainers.run --experiment=nietzsche_lstm
+
+One-hot input, LSTM 128, windows of 60 characters with stride 3, RMSprop 0.01, batch 128, up to 60 epochs. After each epoch
+400 characters from a random place of the text, at temperatures 0.2, 0.5, 1.0 and 1.2.
+"""
+
+from charrnn.batches import DataConfig
+from charrnn.model import ModelConfig
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.optimizer import OptimizerConfig
+from trainers.samples import SamplesConfig
+
+EXPERIMENT = Experiment(
+    corpus="nietzsche",
+    model=ModelConfig(cell="lstm", units=128, embedding_size=0),
+    data=DataConfig(order="windows", seq_length=60, batch_size=128, stride=3, targets="last", lowercase=True),
+    optimizer=OptimizerConfig(name="rmsprop", learning_rate=0.01),
+    loop=LoopConfig(epochs=60, log_every=200),
+    samples=SamplesConfig(prompts=(), from_text=60, temperatures=(0.2, 0.5, 1.0, 1.2), num_chars=400),
+)
