@@ -28,6 +28,26 @@ PUBLISHED = {
         num_bytes=1_115_394,
         sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
+    "nietzsche": Published(
+        file_name="nietzsche.txt",
+        url="https://s3.amazonaws.com/text-datasets/nietzsche.txt",
+        num_bytes=600_901,
+        sha256="23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+    ),
+    "linux": Published(
+        file_name="linux.txt",
+        url="https://raw.githubusercontent.com/solaris33/deep-learning-tensorflow-book-code/master/"
+        "Ch08-RNN/Char-RNN/data/linux/input.txt",
+        num_bytes=6_206_996,
+        sha256=None,
+    ),
+    # A CSV: class, title, description; no header.
+    "ag_news": Published(
+        file_name="ag_news_csv/train.csv",
+        url="https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/train.csv",
+        num_bytes=None,
+        sha256=None,
+    ),
 }
 PLAYS_CHARS, MOST_PLAYS_CHARS = 1_000_000, 1_000_000_000
 PLAYS_SEED = 0
@@ -85,7 +105,7 @@ def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_sta
     paths = [_published_file(spec, log)] if spec in PUBLISHED else _own_files(spec)
     parts = [_read(path) for path in paths]
     for path, data in zip(paths, parts, strict=True):
-        _tell_if_it_differs(path, data, log)
+        _tell_if_it_may_differ(path, data, log)
     content = b"".join(parts) if as_bytes else "".join(map(_decoded, paths, parts))
     if not content:
         raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
@@ -133,9 +153,9 @@ def _published_file(name: str, log: Callable[[str], None]) -> str:
         path = os.path.join(folder, published.file_name)
         if _exists(path):
             return path
-    path = os.path.join(_cache_folder(), published.file_name)
+    path = _cached(published)
     if os.path.isfile(path):
-        if _sha256(_read(path)) == published.sha256:
+        if not _difference(published, _read(path)):
             return path
         log(f"{path} is not the published file any more and is downloaded anew.")
     return _download(name, log)
@@ -143,7 +163,8 @@ def _published_file(name: str, log: Callable[[str], None]) -> str:
 
 def _download(name: str, log: Callable[[str], None]) -> str:
     published, folder = PUBLISHED[name], _cache_folder()
-    log(f"Downloading the corpus {name!r} ({published.num_bytes:,} bytes) from {published.url} to {folder}.")
+    size = "" if published.num_bytes is None else f" ({published.num_bytes:,} bytes)"
+    log(f"Downloading the corpus {name!r}{size} from {published.url} to {folder}.")
     try:
         return downloads.fetch(published, folder)
     except DownloadError as error:
@@ -162,6 +183,10 @@ def _cache_folder() -> str:
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification has relative paths ignored.
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
+
+
+def _cached(published: Published) -> str:
+    return os.path.join(_cache_folder(), published.file_name)
 
 
 def _own_files(spec: str) -> list[str]:
@@ -200,14 +225,23 @@ def _file_errors(path: str) -> Iterator[None]:
         raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _difference(published: Published, data: bytes) -> str | None:
+    return published.difference(len(data), hashlib.sha256(data).hexdigest())
 
 
-def _tell_if_it_differs(path: str, data: bytes, log: Callable[[str], None]) -> None:
+def _tell_if_it_may_differ(path: str, data: bytes, log: Callable[[str], None]) -> None:
     for name, published in PUBLISHED.items():
-        if f"/{path}".endswith(f"/{published.file_name}") and _sha256(data) != published.sha256:
-            log(f"{path} differs from the published file of the corpus {name!r} (by its sha256) and is used as it is.")
+        if not f"/{path}".endswith(f"/{published.file_name}"):
+            continue
+        if _difference(published, data):
+            mark = "sha256" if published.sha256 else "size"
+            log(f"{path} differs from the published file of the corpus {name!r} (by its {mark}) and is used as it is.")
+        # What is in the cache came from the publisher, as far as anyone can know.
+        elif published.sha256 is None and path != _cached(published):
+            log(
+                f"{path} cannot be verified and is used as it is: no checksum of the published file of the corpus "
+                f"{name!r} is known."
+            )
 
 
 def _decoded(path: str, data: bytes) -> str:

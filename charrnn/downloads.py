@@ -1,4 +1,4 @@
-"""Fetch one published file into a folder: whole and verified, or not at all."""
+"""Fetch one published file into a folder: whole and checked against what is known of it, or not at all."""
 
 import hashlib
 import http.client
@@ -24,19 +24,27 @@ BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class Published:
-    """A file as its publisher has it; a download must equal it.
+    """What is known of a file as its publisher has it; a download must agree with all of that.
 
     Attributes:
         file_name: its name in a data folder, with "/" if it lies in a folder there.
         url: its https address.
-        num_bytes: its size.
-        sha256: its checksum, hexadecimal.
+        num_bytes: its size, or None where it is not known.
+        sha256: its checksum, hexadecimal, or None where it is not known.
+        most_bytes: a download whose size is not known is given up when it grows larger than this.
     """
 
     file_name: str
     url: str
-    num_bytes: int
-    sha256: str
+    num_bytes: int | None
+    sha256: str | None
+    most_bytes: int = 100_000_000
+
+    def difference(self, num_bytes: int, sha256: str) -> str | None:
+        """In what a file of this size and checksum is known to be another: "size", "sha256" or nothing."""
+        if self.num_bytes not in (None, num_bytes):
+            return "size"
+        return "sha256" if self.sha256 not in (None, sha256) else None
 
 
 class DownloadError(Exception):
@@ -46,8 +54,8 @@ class DownloadError(Exception):
 def fetch(published: Published, folder: str) -> str:
     """Downloads a file into `folder`, a local one that is made if need be; returns the file's path.
 
-    The file appears there under its name only when size and sha256 are right; else nothing is left behind. Progress
-    is shown on standard error if that is a terminal.
+    The file appears there under its name only when it is whole, and size and sha256 are right where they are known;
+    else nothing is left behind. Progress is shown on standard error if that is a terminal.
 
     Raises:
         DownloadError: no connection, no https, or another file than the published one.
@@ -67,26 +75,40 @@ def fetch(published: Published, folder: str) -> str:
 
 
 def _receive(published: Published, file: BinaryIO) -> None:
-    """Writes the download to `file`, never more than the published size; raises DownloadError if it differs."""
+    """Writes the download to `file`, never more than its size or limit; raises DownloadError if it differs."""
     digest, received = hashlib.sha256(), 0
-    for block in _blocks(published.url):
-        received += len(block)
-        if received > published.num_bytes:
-            raise DownloadError(f"it is larger than the published {published.num_bytes:,} bytes")
-        digest.update(block)
-        file.write(block)
-        _show_progress(published, received)
-    if received < published.num_bytes:
+    try:
+        for block in _blocks(published):
+            received += len(block)
+            _require_room(published, received)
+            digest.update(block)
+            file.write(block)
+            _show_progress(published, received)
+    finally:
+        _show("")
+    difference = published.difference(received, digest.hexdigest())
+    if difference == "size":
         raise DownloadError(f"it ended after {received:,} of {published.num_bytes:,} bytes")
-    if digest.hexdigest() != published.sha256:
+    if difference == "sha256":
         raise DownloadError(f"its sha256 is {digest.hexdigest()}, not the published {published.sha256}")
 
 
-def _blocks(url: str) -> Iterator[bytes]:
+def _require_room(published: Published, received: int) -> None:
+    if published.num_bytes is None and received > published.most_bytes:
+        raise DownloadError(f"it is larger than the {published.most_bytes:,} bytes allowed for it")
+    if published.num_bytes is not None and received > published.num_bytes:
+        raise DownloadError(f"it is larger than the published {published.num_bytes:,} bytes")
+
+
+def _blocks(published: Published) -> Iterator[bytes]:
     try:
-        with _open(url) as response:
+        with _open(published.url) as response:
             while block := response.read(BLOCK):
                 yield block
+            # A connection that breaks looks like the end of the file to `read`. Where no published size tells them
+            # apart, the server must have announced its own size, or the last of its chunks.
+            if published.num_bytes is None and not response.chunked and response.length != 0:
+                raise DownloadError("it ended without a sign that it is whole")
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error) if not isinstance(error, urllib.error.HTTPError) else error
         raise DownloadError(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__) from error
@@ -130,9 +152,14 @@ def _require_https(url: str) -> None:
 
 
 def _show_progress(published: Published, received: int) -> None:
+    if published.num_bytes is None:
+        return _show(f"{published.file_name} {received:,} bytes")
+    share = received / published.num_bytes
+    bar = f"{'#' * int(20 * share):20}"
+    _show(f"{published.file_name} [{bar}] {share:4.0%} of {published.num_bytes:,} bytes")
+
+
+def _show(line: str) -> None:
+    """Puts `line` in the place of the one before; an empty one leaves it clean for whatever is printed next."""
     if sys.stderr.isatty():
-        share = received / published.num_bytes
-        bar = f"{'#' * int(20 * share):20}"
-        # The line is left blank at the end, so that whatever is printed next starts on a clean one.
-        line = f"{published.file_name} [{bar}] {share:4.0%} of {published.num_bytes:,} bytes"
-        print(f"\r{line}" if share < 1 else f"\r{' ' * len(line)}\r", end="", file=sys.stderr, flush=True)
+        print(f"\r{line:78}", end="" if line else "\r", file=sys.stderr, flush=True)

@@ -23,6 +23,7 @@ from charrnn.plays import Plays
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 5000
 DATA = TEXT.encode()
+SIZE, SHA256 = len(DATA), hashlib.sha256(DATA).hexdigest()
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -33,15 +34,20 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/to/"):
             return self.redirect(f"{self.path[4:]}")
         body = {"/good": DATA, "/changed": b"X" + DATA[1:], "/larger": DATA * 3, "/cut": DATA[:-9]}.get(self.path)
-        if body is None and self.path not in ("/broken", "/endless"):
+        if self.path in ("/told", "/broken"):
+            body = DATA
+        if self.path in ("/chunks", "/broken_chunks"):
+            body = b"%x\r\n%b\r\n" % (len(DATA), DATA) + (b"0\r\n\r\n" if self.path == "/chunks" else b"")
+        if body is None and self.path != "/endless":
             return self.send_error(404)
         self.send_response(200)
-        if self.path == "/broken":
-            self.send_header("Content-Length", str(len(DATA)))
-            body = DATA[:1000]
+        if self.path in ("/told", "/broken"):
+            self.send_header("Content-Length", str(len(body)))
+        if self.path in ("/chunks", "/broken_chunks"):
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            self.wfile.write(body or DATA)
+            self.wfile.write(body[:1000] if self.path == "/broken" else body or DATA)
             while self.path == "/endless":
                 self.wfile.write(DATA)
                 self.server.sent += len(DATA)
@@ -94,9 +100,9 @@ def publish(server, authority, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
-    def register(address):
+    def register(address, num_bytes=SIZE, sha256=SHA256, **limit):
         url = f"https://localhost:{server.server_port}{address}" if address.startswith("/") else address
-        published = Published("texts/speech.txt", url, len(DATA), hashlib.sha256(DATA).hexdigest())
+        published = Published("texts/speech.txt", url, num_bytes, sha256, **limit)
         monkeypatch.setitem(corpora.PUBLISHED, "speech", published)
 
     server.asked.clear()
@@ -161,6 +167,81 @@ def test_an_endless_download_is_stopped_at_the_published_size(publish, server, c
     assert files_under(cache) == []
 
 
+@pytest.mark.parametrize("address", ["/good", "/changed"])
+def test_without_a_checksum_a_download_of_the_right_size_is_kept_and_trusted(publish, server, cache, address):
+    publish(address, sha256=None)
+    lines = []
+    content = load("speech", log=lines.append).content
+    assert content == (TEXT if address == "/good" else f"X{TEXT[1:]}")
+    assert files_under(cache) == [str(cache / "texts" / "speech.txt")]
+    assert load("speech", log=lines.append).content == content
+    assert len(server.asked) == 1
+    assert len(lines) == 1
+    assert f"({len(DATA):,} bytes)" in lines[0]
+
+
+@pytest.mark.parametrize("address, reason", [("/larger", "larger than the published"), ("/cut", "it ended after")])
+def test_without_a_checksum_a_download_of_another_size_is_refused(publish, cache, address, reason):
+    publish(address, sha256=None)
+    assert reason in refusal("speech")
+    assert files_under(cache) == []
+
+
+def test_without_a_checksum_a_cached_file_of_another_size_is_downloaded_anew(publish, cache):
+    publish("/good", sha256=None)
+    (cache / "texts").mkdir(parents=True)
+    (cache / "texts" / "speech.txt").write_text("damaged")
+    lines = []
+    assert load("speech", log=lines.append).content == TEXT
+    assert "downloaded anew" in lines[0]
+
+
+@pytest.mark.parametrize("address", ["/told", "/chunks"])
+def test_a_download_of_unknown_size_may_be_as_large_as_its_limit(publish, server, cache, address):
+    publish(address, num_bytes=None, sha256=None, most_bytes=len(DATA))
+    lines = []
+    for _ in range(2):
+        assert load("speech", log=lines.append).content == TEXT
+    assert len(server.asked) == 1
+    assert len(lines) == 1
+    assert "Downloading the corpus 'speech' from https://" in lines[0]
+    publish(address, num_bytes=None, sha256=None, most_bytes=len(DATA) - 1)
+    (cache / "texts" / "speech.txt").unlink()
+    assert f"larger than the {len(DATA) - 1:,} bytes allowed" in refusal("speech")
+    assert files_under(cache) == []
+
+
+def test_a_checksum_is_checked_without_a_size_too(publish, cache):
+    publish("/told", num_bytes=None)
+    assert load("speech", log=lambda line: None).content == TEXT
+    (cache / "texts" / "speech.txt").unlink()
+    publish("/told", num_bytes=None, sha256="0" * 64)
+    assert "its sha256 is" in refusal("speech")
+    assert files_under(cache) == []
+
+
+@pytest.mark.parametrize(
+    "address, reason",
+    [
+        ("/broken", "without a sign that it is whole"),
+        ("/good", "without a sign that it is whole"),
+        ("/broken_chunks", "IncompleteRead"),
+    ],
+)
+def test_a_download_of_unknown_size_must_be_seen_to_be_whole(publish, cache, address, reason):
+    publish(address, num_bytes=None, sha256=None)
+    assert reason in refusal("speech")
+    assert files_under(cache) == []
+
+
+def test_an_endless_download_of_unknown_size_is_stopped_at_its_limit(publish, server, cache):
+    publish("/endless", num_bytes=None, sha256=None, most_bytes=2 * len(DATA))
+    before = server.sent
+    assert "bytes allowed for it" in refusal("speech")
+    assert server.sent - before < 40 * len(DATA)
+    assert files_under(cache) == []
+
+
 def test_a_server_that_nobody_vouches_for_is_refused(publish, cache, monkeypatch, tmp_path):
     publish("/good")
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
@@ -202,13 +283,24 @@ def test_an_interrupted_download_leaves_nothing(publish, cache, monkeypatch):
     assert files_under(cache) == []
 
 
-def test_a_terminal_sees_progress(publish, monkeypatch, capfd):
-    publish("/good")
+@pytest.mark.parametrize(
+    "address, known, progress",
+    [
+        ("/good", {}, "\rtexts/speech.txt [####"),
+        ("/told", {"num_bytes": None, "sha256": None}, f"\rtexts/speech.txt {len(DATA):,} bytes "),
+        ("/cut", {}, "\rtexts/speech.txt [####"),
+    ],
+)
+def test_a_terminal_sees_progress_and_then_a_clean_line(publish, monkeypatch, capfd, address, known, progress):
+    publish(address, **known)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    load("speech", log=lambda line: None)
+    if address == "/cut":
+        refusal("speech")
+    else:
+        load("speech", log=lambda line: None)
     shown = capfd.readouterr().err
-    assert "texts/speech.txt [####" in shown
-    assert shown.endswith(" \r")
+    assert progress in shown
+    assert shown.endswith(f"\r{' ' * 78}\r")
 
 
 def test_a_cache_that_cannot_be_written_is_named(publish, cache):
@@ -240,7 +332,42 @@ def test_the_data_folder_comes_first_and_may_hold_another_version(publish, serve
     assert load("speech", log=lines.append).content == content.decode()
     assert server.asked == []
     assert len(lines) == (0 if content == DATA else 1)
-    assert all("differs from the published file" in line for line in lines)
+    assert all("differs from the published file of the corpus 'speech' (by its sha256)" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "known, content, line",
+    [
+        ({}, DATA, "no checksum of the published file of the corpus 'speech' is known"),
+        ({}, b"X" + DATA[1:], "no checksum of the published file of the corpus 'speech' is known"),
+        ({}, b"a stand-in", "differs from the published file of the corpus 'speech' (by its size)"),
+        ({"num_bytes": None}, b"a stand-in", "no checksum of the published file of the corpus 'speech' is known"),
+    ],
+)
+def test_without_a_checksum_one_line_says_what_is_known(publish, server, tmp_path, monkeypatch, known, content, line):
+    publish("/good", sha256=None, **known)
+    (tmp_path / "data" / "texts").mkdir(parents=True)
+    (tmp_path / "data" / "texts" / "speech.txt").write_bytes(content)
+    monkeypatch.setenv("CHARRNN_DATA_DIR", str(tmp_path / "data"))
+    for spec in ("speech", "data/texts/speech.txt"):
+        lines = []
+        assert load(spec, log=lines.append).content == content.decode()
+        assert len(lines) == 1
+        assert line in lines[0]
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["linux", "ag_news"])
+def test_stand_ins_of_corpora_without_a_checksum_load_with_one_line(tmp_path, monkeypatch, name):
+    published = corpora.PUBLISHED[name]
+    path = tmp_path / published.file_name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x" * (published.num_bytes or 1000))
+    monkeypatch.setenv("CHARRNN_DATA_DIR", str(tmp_path))
+    lines = []
+    load(name, log=lines.append)
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{path} cannot be verified")
 
 
 def test_a_data_folder_without_the_file_is_passed_over_and_named(publish, tmp_path, monkeypatch):
@@ -265,9 +392,15 @@ def test_the_registered_figures_are_complete():
     assert corpora.registered_names() == sorted({"plays", *corpora.PUBLISHED})
     for published in corpora.PUBLISHED.values():
         assert published.url.startswith("https://")
-        assert len(bytes.fromhex(published.sha256)) == 32
-        assert published.num_bytes > 0
-    assert corpora.PUBLISHED["shakespeare"].num_bytes == 1_115_394
+        assert published.sha256 is None or len(bytes.fromhex(published.sha256)) == 32
+        assert published.num_bytes is None or published.num_bytes > 0
+    assert {name: published.num_bytes for name, published in corpora.PUBLISHED.items()} == {
+        "shakespeare": 1_115_394,
+        "nietzsche": 600_901,
+        "linux": 6_206_996,
+        "ag_news": None,
+    }
+    assert [name for name, published in corpora.PUBLISHED.items() if not published.sha256] == ["linux", "ag_news"]
 
 
 def test_plays_are_built_in():
@@ -342,7 +475,7 @@ def test_what_is_no_file_with_text_is_refused(tmp_path):
     assert "nearest: shakespeare" in refusal("shakespeare:100")
     for spec in ("", "nothing.txt", "no/*.txt", "folder*", "a\0b", "["):
         message = refusal(spec)
-        assert "there are plays, shakespeare" in message
+        assert "there are ag_news, linux, nietzsche, plays, shakespeare" in message
         assert repr(spec) in message
     assert "cannot be read" in refusal("nowhere://bucket/file")
 
