@@ -2,8 +2,8 @@
 
     python -m trainers.run --experiment=ag_news_lstm
 
-One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, padding on the right that counts for nothing.
-After each epoch titles from five beginnings, the likeliest and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
+One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, padding on the right that counts for
+nothing. After each epoch titles from five beginnings, the likeliest and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
 """
 
 from charrnn.batches import DataConfig

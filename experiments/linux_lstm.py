@@ -2,8 +2,8 @@
 
     python -m trainers.run --experiment=linux_lstm
 
-Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epochs of 872 steps: 14 minutes an epoch on two
-cores. 4,000 characters are sampled after each epoch.
+Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epochs of 872 steps: 14 minutes an epoch on
+two cores. 4,000 characters are sampled after each epoch.
 """
 
 from charrnn.batches import DataConfig

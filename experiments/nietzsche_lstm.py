@@ -2,8 +2,8 @@
 
     python -m trainers.run --experiment=nietzsche_lstm
 
-One-hot input, LSTM 128, windows of 60 characters with stride 3, RMSprop 0.01, batch 128, up to 60 epochs. After each epoch
-400 characters from a random place of the text, at temperatures 0.2, 0.5, 1.0 and 1.2.
+One-hot input, LSTM 128, windows of 60 characters with stride 3, RMSprop 0.01, batch 128, up to 60 epochs. After
+each epoch 400 characters from a random place of the text, at temperatures 0.2, 0.5, 1.0 and 1.2.
 """
 
 from charrnn.batches import DataConfig

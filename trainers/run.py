@@ -44,6 +44,16 @@ _boolean("print_config", help="Show all settings as JSON and leave.")
 _boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
 
 
+_SHORTHANDS = {
+    "steps": "loop.steps",
+    "epochs": "loop.epochs",
+    "precision": "runtime.precision",
+    "xla": "runtime.xla",
+    "strategy": "runtime.strategy",
+}
+"""The settings that have flags of their own."""
+
+
 def main(settings: list[str]) -> int:
     """Runs what the flags ask for; `settings` are more of what --set takes. Returns the exit status."""
     if FLAGS.list:
@@ -87,9 +97,7 @@ def _resolve(settings: list[str]):
         experiment = with_trainer(experiment, FLAGS.trainer)
     given = {name: FLAGS[name].value for name in ("corpus", "seed") if FLAGS[name].value is not None}
     experiment = dataclasses.replace(experiment, **given)
-    shorthands = {"epochs": "loop.epochs", "steps": "loop.steps", "precision": "runtime.precision", "xla": "runtime.xla"}
-    shorthands["strategy"] = "runtime.strategy"
-    flagged = [f"{name}={FLAGS[flag].value}" for flag, name in shorthands.items() if FLAGS[flag].value is not None]
+    flagged = [f"{name}={FLAGS[flag].value}" for flag, name in _SHORTHANDS.items() if FLAGS[flag].value is not None]
     if FLAGS.steps is not None and FLAGS.epochs is None:
         flagged.append("loop.epochs=0")
     return override(experiment, [*flagged, *FLAGS.set, *settings])

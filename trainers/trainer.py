@@ -156,10 +156,9 @@ class Trainer(tf.Module):
             continues: whether the rows go on where those of the batch before ended.
 
         Returns:
-            float32 `[]` each: "nats" summed over the batch, "chars", the sum of its weights, and "chars_read", all that the
-            network read; "gradient_norm" before
-            clipping, "own_input_prob" as scheduled and "own_input_share" as it was, "learning_rate", and what `loss`
-            adds.
+            float32 `[]` each: "nats" summed over the batch, "chars", the sum of its weights, and "chars_read", all that
+            the network read; "gradient_norm" before clipping, "own_input_prob" as scheduled and "own_input_share" as
+            it was, "learning_rate", and what `loss` adds.
         """
         return self._train_step(Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues))
 
