@@ -33,7 +33,7 @@ class DataConfig:
     stride: int = 0  # characters from one window to the next; 0: seq_length, so that windows do not overlap
     targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
     lowercase: bool = False  # turn the text into lower case first
-    csv_column: int = 0  # for lines: the column of a CSV file that holds them, counted from 1; 0: a plain text file
+    csv_column: int = 0  # the column of a CSV file that holds the text, counted from 1; 0: a plain text file
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
@@ -45,8 +45,6 @@ class DataConfig:
         check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
         check("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
         check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
-        only_lines = self.csv_column == 0 or self.order == "lines"
-        check("data.csv_column", self.csv_column, only_lines, "0 unless data.order=lines")
         all_counted = self.targets == "all" or self.order == "windows"
         check("data.targets", self.targets, all_counted, "all unless data.order=windows")
         check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")

@@ -35,7 +35,8 @@ def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Tex
         UserError: there is no such corpus, or it is not as `config` says.
     """
     as_bytes = config.vocabulary == "bytes"
-    corpus = corpora.load(spec, as_bytes=as_bytes and config.order != "lines", log=log)
+    of_characters = config.order == "lines" or config.csv_column > 0  # what a document is, is said of text
+    corpus = corpora.load(spec, as_bytes=as_bytes and not of_characters, log=log)
     content = corpus.content.lower() if config.lowercase else corpus.content
     train, validation = (_lines if config.order == "lines" else _running_text)(content, config, log)
     vocabulary = Vocabulary.bytes() if as_bytes else Vocabulary.from_text(train)
@@ -52,6 +53,8 @@ def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Tex
 
 
 def _running_text(content, config, log):
+    if config.csv_column:
+        content = END_OF_TEXT.join(read_documents(content, config.csv_column).texts)
     split = corpora.split(len(content), config.validation_fraction, config.test_fraction)
     return content[split.train], content[max(0, split.validation.start - 1) : split.validation.stop]
 

@@ -4,12 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn import metrics
-from charrnn.batches import Batch, DataConfig, Streams, Windows, cut, make_source, stateful_pass, window_pass
+from charrnn.batches import Batch, DataConfig, Lines, Streams, Windows, make_source
 from charrnn.errors import UserError
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
@@ -157,64 +155,40 @@ def test_config_refuses(field, value):
         DataConfig(**{field: value})
 
 
-def counted_positions(batches):
-    """With ids = positions: every target which counts, sorted; checks shapes and weights on the way."""
-    shapes, counted = set(), []
-    for batch, _ in batches:
-        shapes.add((batch.inputs.shape, batch.targets.shape, batch.weights.shape))
-        assert set(np.unique(batch.weights)) <= {0.0, 1.0}
-        counts = batch.weights == 1
-        np.testing.assert_array_equal(batch.targets[counts], batch.inputs[counts] + 1)
-        counted.extend(batch.targets[counts])
-    assert len(shapes) == 1
-    return sorted(counted)
+def documents(lengths):
+    """Documents of those lengths of 1s, 2s, …, the end-of-text id 0 before, between and after them."""
+    return np.concatenate([[0], *([number + 1] * length + [0] for number, length in enumerate(lengths))])
 
 
 @few
-@given(length=st.integers(2, 300), window=st.integers(1, 20), rows=st.integers(1, 9))
-@example(length=2, window=20, rows=9)
-@example(length=201, window=10, rows=5)
-def test_window_pass_counts_each_character_once(length, window, rows):
-    batches = list(window_pass(np.arange(length), window, rows))
-    assert counted_positions(batches) == list(range(1, length))
-    assert not any(continues for _, continues in batches)
-    starts = [batch.inputs[row, 0] for batch, _ in batches for row in range(len(batch.inputs)) if batch.weights[row, 0]]
-    assert starts == list(range(0, length - 1, window))  # ceil((N - 1) / window) windows, from their first character
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=30), length=st.integers(1, 12), seed=st.integers(0, 9))
+def test_lines_are_one_document_a_row_each_once_an_epoch(lengths, length, seed):
+    size = 1 + seed % len(lengths)
+    source = Lines(documents(lengths), DataConfig(order="lines", seq_length=length, batch_size=size), seed)
+    seen = []
+    for batch in epoch_of(source):
+        for inputs, targets, weights in zip(*batch, strict=True):
+            document = targets[0]
+            count = int(weights.sum())
+            assert count == min(lengths[document - 1] + 1, length) and (weights[:count] == 1).all()
+            text = [0] + [document] * lengths[document - 1] + [0]
+            assert inputs[:count].tolist() == text[:count]
+            assert targets[:count].tolist() == text[1 : count + 1]
+            seen.append(document)
+    assert len(seen) == len(set(seen)) == len(lengths) // size * size
 
 
-@few
-@given(length=st.integers(2, 600), rows=st.integers(1, 9), warm_up=st.integers(0, 9), chars=st.integers(1, 20))
-@example(length=2, rows=9, warm_up=9, chars=20)
-@example(length=8, rows=9, warm_up=9, chars=4)
-@example(length=1 + 8 * 9 * 4, rows=9, warm_up=9, chars=4)
-@example(length=100, rows=4, warm_up=0, chars=7)
-def test_stateful_pass_counts_each_character_once(length, rows, warm_up, chars):
-    batches = list(stateful_pass(np.arange(length), rows, warm_up, chars))
-    assert counted_positions(batches) == list(range(1, length))
-    assert [continues for _, continues in batches] == [i > 0 for i in range(len(batches))]
-    for row in range(len(batches[0][0].inputs)):
-        read = np.concatenate([batch.inputs[row] for batch, _ in batches])
-        counts = np.flatnonzero(np.concatenate([batch.weights[row] for batch, _ in batches]))
-        if len(counts):  # it read on without a gap from its start, and `warm_up` characters before any that counts
-            np.testing.assert_array_equal(read[: counts[-1] + 1], read[0] + np.arange(counts[-1] + 1))
-            assert counts[0] == (warm_up if row else 0)
+def test_too_few_documents_are_refused_with_the_figures():
+    with pytest.raises(UserError, match=r"2 documents .* data\.batch_size=3"):
+        Lines(documents([4, 5]), DataConfig(order="lines", batch_size=3), seed=0)
 
 
-def test_stateful_pass_equals_one_long_pass(make_model):
-    """A tiny network forgets what was 40 characters ago to 1e-6 of its loss, and needs the last few."""
-    model = make_model()
-    ids = np.random.default_rng(2).integers(0, 7, 4 * 8 * 40 + 1)
+def test_only_the_last_target_counts_where_it_is_asked_for():
+    config = DataConfig(seq_length=4, batch_size=2, stride=3, targets="last")
+    batch = Windows(np.arange(100), config, seed=0).batch_at(0)
+    assert batch.weights.tolist() == [[0, 0, 0, 1]] * 2
 
-    def nats(batches):
-        total, state = 0.0, None
-        for batch, continues in batches:
-            logits, state = model(tf.constant(batch.inputs), state if continues else None)
-            total += float(metrics.nats(logits, batch.targets, batch.weights))
-        return total / (len(ids) - 1)
 
-    whole = nats([(cut(ids, np.array([0]), len(ids) - 1), False)])
-    by_rows = list(stateful_pass(ids, rows=4, warm_up=40, length=64))
-    assert len(by_rows[0][0].inputs) == 4
-    assert nats(stateful_pass(ids, rows=1, warm_up=40, length=64)) == pytest.approx(whole, rel=1e-6)
-    assert nats(by_rows) == pytest.approx(whole, rel=1e-6)
-    assert abs(nats(window_pass(ids, window=8, rows=4)) / whole - 1) > 1e-4  # the state does matter
+def test_nietzsches_windows_are_as_many_as_the_original_has():
+    config = DataConfig(seq_length=60, batch_size=128, stride=3, targets="last")
+    assert Windows(np.zeros(600_893, np.uint8), config, seed=0).num_windows == 200_278

@@ -43,6 +43,9 @@ SETTABLE = {
     "data.order": ("streams", "streams"),
     "data.stride": ("10", 10),
     "data.vocabulary": ("bytes", "bytes"),
+    "data.targets": ("last", "last"),
+    "data.lowercase": ("true", True),
+    "data.csv_column": ("2", 2),
     "data.validation_fraction": ("0.2", 0.2),
     "data.test_fraction": ("5e-2", 0.05),
     "optimizer.name": ("rmsprop", "rmsprop"),
@@ -52,11 +55,13 @@ SETTABLE = {
     "trainer.half_step": ("70", 70),
     "trainer.max_prob": ("1", 1.0),
     "loop.steps": ("7", 7),
+    "loop.epochs": ("2.5", 2.5),
     "loop.log_every": ("2", 2),
-    "loop.evaluate_every": ("0", 0),
-    "loop.save_every": ("0", 0),
+    "loop.evaluate_every": ("5", 5),
+    "loop.save_every": ("5", 5),
     "loop.keep": ("9", 9),
     "samples.prompts": ("ROMEO:,JULIET:", ("ROMEO:", "JULIET:")),
+    "samples.from_text": ("60", 60),
     "samples.temperatures": ("0.5,1", (0.5, 1.0)),
     "samples.num_chars": ("0", 0),
     "samples.seed": ("4", 4),
@@ -225,7 +230,8 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "loop.evaluate_every=-1",
         "loop.save_every=-1",
         "loop.keep=0",
-        "samples.temperatures=0.5,0",
+        "samples.temperatures=0.5,-1",
+        "samples.from_text=-1",
         'samples.prompts=[""]',
         "samples.num_chars=-1",
         "runtime.precision=float99",
@@ -368,3 +374,9 @@ def test_an_experiment_cannot_be_changed():
             setattr(FREE, name, value)
     assert math.isnan(override(FREE, ["trainer.share=nan"]).trainer.share) and FREE.trainer.share == 0.5
     assert typing.get_type_hints(Experiment)["seed"] is int
+
+
+def test_settings_that_are_possible_only_together_may_come_in_any_order():
+    for settings in (["data.targets=last", "data.order=windows"], ["data.order=windows", "data.targets=last"]):
+        streams = override(FREE, ["data.order=streams"])
+        assert override(streams, settings).data.targets == "last"

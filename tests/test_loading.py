@@ -56,6 +56,7 @@ def save_by_hand(run_dir, trainer, step=1):
     """What `loading` reads of a run directory, and no more."""
     os.makedirs(run_dir)
     config = {"model": dataclasses.asdict(trainer.model.config), "runtime": {"precision": "float32"}}
+    config["data"] = {"order": "windows"}
     (run_dir / "config.json").write_text(json.dumps(config))
     LETTERS.save(run_dir / "vocabulary.json")
     Checkpoints(str(run_dir), trainer, keep=1).save(step)

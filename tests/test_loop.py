@@ -46,7 +46,7 @@ def make_loop(make_trainer, tmp_path):
         def evaluate():
             return {"nats_per_char": next(losses)}
 
-        def write_samples():
+        def write_samples(step):
             return [Sample("a", 1.0, 0, "b")]
 
         loop = Loop(trainer, config, checkpoints, [notes], notes, evaluate, write_samples, stopping)
@@ -72,7 +72,7 @@ def test_each_thing_happens_at_its_steps(make_loop, tmp_path):
 
 
 def test_a_last_step_off_schedule_is_logged_evaluated_and_saved(make_loop, tmp_path):
-    loop, notes, _, _ = make_loop(steps=5, log_every=3, evaluate_every=0, save_every=0)
+    loop, notes, _, _ = make_loop(steps=5, log_every=3, evaluate_every=100, save_every=100)
     loop.run()
     assert [step for step, _ in notes.of("train")] == [3, 5]
     assert [step for step, _ in notes.of("validation")] == [5]
@@ -95,15 +95,15 @@ def test_the_logged_loss_is_the_mean_over_all_characters_of_the_interval(make_lo
 def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interval(make_loop, make_trainer, tmp_path):
     """A log interval that a stop cuts in two gives the same line as one that was not cut."""
     asked = iter([False, True])
-    loop, _, _, _ = make_loop(stopping=lambda: next(asked), evaluate_every=0)
+    loop, _, _, _ = make_loop(stopping=lambda: next(asked), evaluate_every=100)
     assert loop.run() is False
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2"]
 
-    loop, notes, trainer, checkpoints = make_loop(evaluate_every=0)
+    loop, notes, trainer, checkpoints = make_loop(evaluate_every=100)
     assert checkpoints.restore() and int(trainer.step.numpy()) == 2
     assert len(checkpoints.memory.pending) == 2
     loop.run()
-    uncut = make_loop(evaluate_every=0)
+    uncut = make_loop(evaluate_every=100)
     uncut[0].run()
     timed = ("seconds", "chars_per_sec")
     first, second = (
@@ -156,3 +156,10 @@ def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):
 def test_settings_below_one_are_refused(field):
     with pytest.raises(UserError, match=f"loop.{field}=0"):
         LoopConfig(**{field: 0})
+
+
+def test_epochs_become_steps():
+    config = LoopConfig(steps=7, epochs=2.5, save_every=3).in_steps(steps_per_epoch=10)
+    assert (config.steps, config.evaluate_every, config.save_every) == (25, 10, 3)
+    assert LoopConfig(steps=7).in_steps(10).steps == 7
+    assert config.in_steps(100) == config

@@ -11,9 +11,10 @@ from charrnn.errors import UserError
 from charrnn.model import CharModel, ModelConfig, choose_path
 
 V, B, T = 7, 3, 5
+CELLS = ["gru", "lstm", "rnn"]
 ARCHITECTURES = [
     pytest.param({"cell": cell, "num_layers": layers, "embedding_size": size}, id=f"{cell}-{layers}-{name}")
-    for cell, layers, (size, name) in itertools.product(["gru", "lstm"], [1, 3], [(5, "embedding"), (0, "one_hot")])
+    for cell, layers, (size, name) in itertools.product(CELLS, [1, 3], [(5, "embedding"), (0, "one_hot")])
 ]
 SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # what is slow to compile: gru-3-embedding, lstm-1-one_hot
 ONE_LAYER = [ARCHITECTURES[0], ARCHITECTURES[5]]
@@ -106,10 +107,10 @@ def test_bfloat16_equals_float32_within_its_precision(make_model, relative_error
     assert 1e-5 < relative_error(as_float, expected) < 0.05
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_weights_move_to_a_plain_keras_model(make_model, relative_error, cell):
     model = make_model(cell=cell, num_layers=2)
-    layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+    layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}[cell]
     plain = keras.Sequential(
         [
             keras.layers.Embedding(V, 5),
@@ -173,7 +174,7 @@ def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, 
     assert_same_bits(opened, closed)
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_model, relative_error, cell, mode):
     """To rounding: a higher layer's input is projected step by step, and in one matmul."""
@@ -257,7 +258,7 @@ def test_recurrent_kernels_are_orthogonal():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_number_of_parameters(architecture):
     config, h = ModelConfig(units=6, **architecture), 6
-    gates, biases = (3, 2) if config.cell == "gru" else (4, 1)
+    gates, biases = {"gru": (3, 2), "lstm": (4, 1), "rnn": (1, 1)}[config.cell]
     width, expected = config.embedding_size or V, V * config.embedding_size
     for _ in range(config.num_layers):
         expected += gates * h * (width + h + biases)

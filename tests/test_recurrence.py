@@ -38,6 +38,8 @@ def numpy_step(layer, x, state):
         (u_z, u_r, u_g), (b_z, b_r, b_g), (x_z, x_r, x_g) = kernels, np.split(layer.recurrent[1].numpy(), 3), parts
         z, r = sigmoid(x_z + h @ u_z + b_z), sigmoid(x_r + h @ u_r + b_r)
         return ((1 - z) * np.tanh(x_g + r * (h @ u_g + b_g)) + z * h,)
+    if layer.cell is recurrence.RNN:
+        return (np.tanh(x + state[0] @ layer.recurrent[0].numpy()),)
     h, c = state
     i, f, g, o = (x_part + h @ u for x_part, u in zip(parts, kernels, strict=True))
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)

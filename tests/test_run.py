@@ -142,7 +142,7 @@ def test_lines_of_a_run_that_was_killed_are_not_written_twice(start, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     run_dir = tmp_path / "run"
-    arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=0"]
+    arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=1000000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "trainers.run", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -250,7 +250,7 @@ BAD_FILES = {
         ([*TINY, *CURRICULUM, "--set=trainer.max_prob=1.5"], ["trainer.max_prob=1.5", "between 0 and 1"]),
         ([*TINY, *CURRICULUM, "--set=trainer.schedule=cosine"], ["trainer.schedule=cosine", "inverse_sigmoid"]),
         ([*TINY, "--set=data.validation_fraction=1.0"], ["data.validation_fraction", "1.0"]),
-        ([*TINY, "--set=samples.temperatures=1,0"], ["samples.temperatures", "above 0"]),
+        ([*TINY, "--set=samples.temperatures=1,-1"], ["samples.temperatures", "at least 0"]),
         ([*TINY, "stray"], ["stray", "group.field=value"]),
         ([*TINY, "--corpus=nowhere.txt"], ["nowhere.txt", "plays", "shakespeare"]),
         ([*TINY, "--corpus=plays:few"], ["plays:few"]),

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import trainers
-from charrnn.batches import Batch, stateful_pass
+from charrnn.batches import Batch
+from charrnn.passes import stateful_pass
 from trainers.trainer import Trainer
 
 LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured

@@ -68,18 +68,20 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
     Raises:
         UserError: a setting is unknown, or its value is of the wrong type or out of range.
     """
+    changes: dict[str, dict[str, object]] = {}
+    allowed = _settable(experiment)
     for setting in settings:
         name, equals, text = setting.partition("=")
         group, dot, field = name.strip().partition(".")
         if not (equals and dot):
             raise UserError(f"--set {setting!r} is not of the form group.field=value, such as model.units=512.")
-        allowed = _settable(experiment)
         if f"{group}.{field}" not in allowed:
             raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
-        config = getattr(experiment, group)
         value = _parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
-        experiment = dataclasses.replace(experiment, **{group: dataclasses.replace(config, **{field: value})})
-    return experiment
+        changes.setdefault(group, {})[field] = value
+    # All of a group at once: two settings may be possible only together.
+    groups = {group: dataclasses.replace(getattr(experiment, group), **fields) for group, fields in changes.items()}
+    return dataclasses.replace(experiment, **groups)
 
 
 def to_dict(experiment: Experiment) -> dict:

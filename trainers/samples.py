@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.errors import check
 from charrnn.generation import Generator
 from charrnn.model import CharModel
-from charrnn.texts import Texts
+from charrnn.vocabulary import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +50,24 @@ class Sampling:
     Args:
         config: what is asked for.
         model: whose weights are used, as they are at each call.
-        texts: with the vocabulary, and the training text that prompts are taken from.
+        vocabulary: its characters.
+        train: the training text, ids `[N]`, where `config.from_text` takes prompts from.
         end_of_text: as in `Generator`.
     """
 
-    def __init__(self, config: SamplesConfig, model: CharModel, texts: Texts, end_of_text: str = ""):
-        self._config, self._texts = config, texts
-        self._generator = Generator(model, texts.vocabulary, end_of_text=end_of_text)
-        unknown = texts.vocabulary.unknown_characters
-        self.left_out = sorted({character for prompt in config.prompts for character in unknown(prompt)})
+    def __init__(
+        self,
+        config: SamplesConfig,
+        model: CharModel,
+        vocabulary: Vocabulary,
+        train: np.ndarray | None = None,
+        end_of_text: str = "",
+    ):
+        self._config, self._vocabulary, self._train = config, vocabulary, train
+        self._generator = Generator(model, vocabulary, end_of_text=end_of_text)
+        self.left_out = sorted({c for prompt in config.prompts for c in vocabulary.unknown_characters(prompt)})
         known = ["".join(c for c in prompt if c not in self.left_out) for prompt in config.prompts]
-        self._prompts = [prompt or texts.vocabulary.decode(texts.train[:1]) for prompt in known]
+        self._prompts = [prompt or vocabulary.decode([vocabulary.size - 1]) for prompt in known]
 
     def write(self, step: int) -> list[Sample]:
         """The samples of the model as it is now."""
@@ -77,9 +85,9 @@ class Sampling:
 
     def _from_text(self, step: int) -> Iterator[str]:
         """A place of the training text; a function of the samples' seed and the step."""
-        length = min(self._config.from_text, len(self._texts.train))
-        if length:
-            seed = randomness.seed_for(self._config.seed, randomness.Purpose.PROMPTS, step)
-            last = len(self._texts.train) - length
-            start = tf.random.stateless_uniform([], seed, 0, last + 1, tf.int64).numpy()
-            yield self._texts.vocabulary.decode(self._texts.train[start : start + length])
+        if not self._config.from_text or self._train is None:
+            return
+        length = min(self._config.from_text, len(self._train))
+        seed = randomness.seed_for(self._config.seed, randomness.Purpose.PROMPTS, step)
+        start = tf.random.stateless_uniform([], seed, 0, len(self._train) - length + 1, tf.int64).numpy()
+        yield self._vocabulary.decode(self._train[start : start + length])

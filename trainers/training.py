@@ -82,7 +82,7 @@ def train(
     directory.prepare(description, texts.vocabulary)
 
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
-    sampling = Sampling(experiment.samples, trainer.model, texts, end)
+    sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary, texts.train, end)
     records = Records(run_dir, int(trainer.step.numpy()))
     records.start()
     for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
