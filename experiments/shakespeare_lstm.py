@@ -3,7 +3,7 @@
     python -m trainers.run --experiment=shakespeare_lstm
 
 Embedding 256, 1024 units, batch 64, 100 characters, Adam 1e-3, 10 epochs of 156 steps: 28 minutes on two cores.
-Expect a validation loss that is best after about 6 epochs.
+LOSSES
 """
 
 import dataclasses

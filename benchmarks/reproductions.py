@@ -1,0 +1,113 @@
+"""The tables of docs/reproductions.md from run directories: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
+
+    python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/reproductions.md
+
+Prints Markdown; with --page it takes the place of what stands between that page's two marks. --speed names files which
+`benchmarks.train_step --json=FILE` wrote. So no figure of ours is typed by hand; the originals' are below.
+"""
+
+import json
+import os
+import re
+import sys
+from typing import NamedTuple
+
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_string("speed", [], "What benchmarks.train_step --json wrote.", flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
+
+MARKS = ("<!-- made by benchmarks.reproductions: begin -->", "<!-- made by benchmarks.reproductions: end -->")
+
+
+class Original(NamedTuple):
+    """Published training losses of one of the programs that the project starts from, nats per character by epoch."""
+
+    losses: tuple[float, ...] = ()
+    kind: str = "mean"  # of the epoch; or "end": of its last batch
+
+
+ORIGINALS = {
+    "shakespeare_gru": Original((2.676, 1.962, 1.693, 1.545, 1.458, 1.397, 1.352, 1.313, 1.278, 1.244)),
+    "shakespeare_lstm": Original((2.083, 1.735, 1.567, 1.467, 1.399, 1.344, 1.297), "end"),
+    "nietzsche_lstm": Original(),
+    "linux_lstm": Original((1.398, 1.124, 1.044, 1.038, 0.997, 0.961, 0.884, 0.880, 0.879, 0.823), "end"),
+    "ag_news_lstm": Original(),
+}
+
+
+def main(run_dirs: list[str]) -> int:
+    """Prints the table of the run directories, and puts it on the page. Returns the exit status."""
+    if not run_dirs:
+        raise UserError("Which runs? Give run directories of " + ", ".join(ORIGINALS) + ".")
+    table = "\n\n".join(_section(*_read(run_dir)) for run_dir in run_dirs)
+    if FLAGS.speed:
+        table += "\n\n" + _speeds([_load(path) for path in FLAGS.speed])
+    print(table)
+    if FLAGS.page:
+        _put_on_page(FLAGS.page, table)
+    return command.DONE
+
+
+def _load(path: str) -> dict:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from error
+
+
+def _read(run_dir: str) -> tuple[str, list[dict]]:
+    """The experiment's name, and the lines of metrics.jsonl."""
+    name = _load(os.path.join(run_dir, "config.json"))["experiment"]
+    if name not in ORIGINALS:
+        raise UserError(f"{run_dir} is a run of {name}, which reproduces nothing: give one of {', '.join(ORIGINALS)}.")
+    with open(os.path.join(run_dir, "metrics.jsonl"), encoding="utf-8") as file:
+        return name, [json.loads(line) for line in file]
+
+
+def _section(name: str, lines: list[dict]) -> str:
+    """One system, a row an epoch; an epoch ends with an evaluation."""
+    original = ORIGINALS[name]
+    rows, start, seconds = [], 0, 0.0
+    for epoch, line in enumerate(line for line in lines if line["split"] == "validation"):
+        losses = [x["nats_per_char"] for x in lines if x["split"] == "train" and start < x["step"] <= line["step"]]
+        ours = losses[-1] if original.kind == "end" else sum(losses) / len(losses)
+        published = f"{original.losses[epoch]:.3f}" if epoch < len(original.losses) else "–"
+        took = f"{line['seconds'] - seconds:.0f}"
+        rows.append(f"| {epoch + 1} | {published} | {ours:.3f} | {line['nats_per_char']:.4f} | {took} |")
+        start, seconds = line["step"], line["seconds"]
+    kind = "end of the epoch" if original.kind == "end" else "mean of the epoch"
+    head = f"| epoch | original, train ({kind}) | ours, train | ours, validation | seconds |"
+    return "\n".join([f"### `{name}`", head, "|---|---|---|---|---|", *rows])
+
+
+def _speeds(measured: list[dict]) -> str:
+    """Each model against Keras, from one side-by-side measurement each."""
+    rows = []
+    for one in measured:
+        seconds = one["seconds_per_step"]
+        ours, keras, limit = (seconds[name] for name in ("closed loop", "keras fit", "matmuls alone"))
+        rows.append(f"| `{one['experiment']}` | {ours:.4f} | {keras:.4f} | {keras / ours:.2f} × | {limit / ours:.0%} |")
+    head = "| a training step, seconds | ours | Keras `fit` | speed-up | matmul limit reached |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
+
+
+def _put_on_page(path: str, table: str) -> None:
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    begin, end = map(re.escape, MARKS)
+    if not re.search(f"{begin}.*{end}", page, flags=re.DOTALL):
+        raise UserError(f"{path} lacks the two marks {MARKS[0]} and {MARKS[1]}.")
+    text = f"{MARKS[0]}\n{table}\n{MARKS[1]}"
+    page = re.sub(f"{begin}.*{end}", lambda _: text, page, flags=re.DOTALL)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,57 @@
+"""The reproductions' table says what the run directories hold."""
+
+import json
+
+import pytest
+
+from benchmarks import reproductions
+from charrnn import command
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"experiment": "shakespeare_lstm"}))
+    lines = []
+    for step, loss in ((5, 3.0), (10, 2.5), (15, 2.25), (20, 2.0)):
+        lines.append({"step": step, "split": "train", "nats_per_char": loss, "seconds": 2.0 * step})
+        if step % 10 == 0:
+            lines.append({"step": step, "split": "validation", "nats_per_char": loss + 1, "seconds": 2.0 * step})
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def call(*arguments):
+    return command.run(reproductions.main, reproductions.FLAGS, ["reproductions", *map(str, arguments)])
+
+
+def test_each_epoch_is_a_row(run_dir, capsys):
+    assert call(run_dir) == command.DONE
+    rows = capsys.readouterr().out.splitlines()[3:]
+    assert rows == ["| 1 | 2.083 | 2.500 | 3.5000 | 20 |", "| 2 | 1.735 | 2.000 | 3.0000 | 20 |"]
+
+
+def test_a_published_mean_is_compared_with_a_mean(run_dir, capsys):
+    (run_dir / "config.json").write_text(json.dumps({"experiment": "shakespeare_gru"}))
+    call(run_dir)
+    assert "| 1 | 2.676 | 2.750 | 3.5000 | 20 |" in capsys.readouterr().out
+
+
+def test_only_what_is_between_the_marks_is_replaced(run_dir, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{reproductions.MARKS[0]}\nold\n{reproductions.MARKS[1]}\nafter\n")
+    speed = tmp_path / "speed.json"
+    seconds = {"closed loop": 0.5, "keras fit": 1.25, "matmuls alone": 0.4}
+    speed.write_text(json.dumps({"experiment": "shakespeare_lstm", "settings": [], "seconds_per_step": seconds}))
+    for _ in range(2):
+        assert call(run_dir, f"--page={page}", f"--speed={speed}") == command.DONE
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.count("| `shakespeare_lstm` | 0.5000 | 1.2500 | 2.50 × | 80% |") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nowhere"], ["{run}", "--page={run}/config.json"], ["{run}", "--speed=nothing"]]
+)
+def test_mistakes_are_told(run_dir, capsys, arguments):
+    assert call(*(argument.format(run=run_dir) for argument in arguments)) == command.MISTAKE
+    assert capsys.readouterr().err.startswith("error: ")
