@@ -113,6 +113,20 @@ def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interva
     assert first == second
 
 
+def test_asked_to_stop_at_the_last_step_it_finishes(make_loop):
+    loop, notes, trainer, _ = make_loop(steps=3, evaluate_every=100, stopping=lambda: int(trainer.step.numpy()) == 3)
+    assert loop.run() is True
+    assert [step for step, _ in notes.of("validation")] == [3]
+
+
+def test_the_last_step_is_not_saved_before_it_is_evaluated(make_loop, tmp_path, monkeypatch):
+    loop, notes, _, checkpoints = make_loop(steps=4, save_every=4, evaluate_every=100)
+    monkeypatch.setattr(checkpoints, "save", lambda step: notes.lines.append(("save", step)))
+    loop.run()
+    kinds = [line[0] for line in notes.lines]
+    assert kinds.count("save") == 1 and kinds.index("validation") < kinds.index("save")
+
+
 def test_the_best_is_remembered_over_a_resume(make_loop, tmp_path):
     make_loop(losses=(1.0,), steps=2)[0].run()
     loop, _, _, checkpoints = make_loop(losses=(2.0,), steps=4)

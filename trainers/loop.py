@@ -127,6 +127,8 @@ class Loop:
                 self._log(step)
             if step % config.evaluate_every == 0:
                 self._measure(step)
+            if step == config.steps:
+                break  # saved only after the last evaluation, so that a kill in between cannot lose it
             if self._stopping():
                 self._save(step)
                 return False
