@@ -145,7 +145,7 @@ def _matmuls(experiment, texts) -> Turn:
     """The matmuls of one step of one layer, in the shapes and numbers of the fused recurrence, and nothing else."""
     import tensorflow as tf
 
-    from charrnn.recurrence import CELLS
+    from charrnn.cells import CELLS
 
     rows, length, units = experiment.data.batch_size, experiment.data.seq_length, experiment.model.units
     gates, size = units * CELLS[experiment.model.cell].num_gates, texts.vocabulary.size

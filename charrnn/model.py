@@ -15,9 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import recurrence
+from charrnn.cells import CELLS, State
 from charrnn.errors import check
 
-States = tuple[recurrence.State, ...]
+States = tuple[State, ...]
 """One state a layer: `(h,)` for a GRU or RNN, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
 
 PATHS = ("auto", "fused", "keras")
@@ -100,7 +101,7 @@ class CharModel(keras.Model):
     def initial_state(self, batch_size: int | tf.Tensor) -> States:
         """The zero state of `batch_size` rows."""
         zeros = tf.zeros((batch_size, self.config.units), self.compute_dtype)
-        num_states = recurrence.CELLS[self.config.cell].num_states
+        num_states = CELLS[self.config.cell].num_states
         return tuple((zeros,) * num_states for _ in self.recurrent_layers)
 
     def __call__(self, ids: tf.Tensor, state: States | None = None, training: bool = False) -> tuple[tf.Tensor, States]:
@@ -151,13 +152,13 @@ class CharModel(keras.Model):
             if not layers:
                 embedded = kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ kernel
                 kernel, bias = embedded + bias, None
-            cell = recurrence.CELLS[self.config.cell]
+            cell = CELLS[self.config.cell]
             layers.append(recurrence.Layer(cell, kernel, bias, (recurrent_kernel, *recurrent_bias)))
         kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
         return recurrence.Network(tuple(layers), kernel, bias)
 
     def _closed_loop_fused(self, ids, state, training):
-        return self._replay(self.network(), tf.transpose(ids), state, [None] * len(state))
+        return self._replay(self.network(), tf.transpose(ids), state, [()] * len(state))
 
     def _replay(self, network, ids, state, saved):
         """Time-major ids `[T, B]` through the layers, one after the other -> logits `[B, T, V]` and state."""

@@ -1,4 +1,4 @@
-"""The arithmetic over time: recurrent cells, a forward loop, and a hand-written backward loop.
+"""The arithmetic over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
 
     network = Network(layers, output_kernel, output_bias)     # weights, cast once for all time steps
     outputs, state = closed_loop(layer, x, state, ids=ids)    # one layer, reads what it is given
@@ -20,122 +20,16 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-State = tuple[tf.Tensor, ...]
-"""What a cell carries from one character to the next; the first entry, `[B, H]`, is also its output."""
+from charrnn.cells import Cell, State
 
+_FEW_UNITS, _MANY_ROWS = 512, 16  # where loops over two groups of rows, side by side, are faster than one
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
-
-
-class GRU:
-    """Gated recurrent unit (Cho et al. 2014, 1406.1078), reset after the matmul as in cuDNN. Gate order z, r, g.
-
-        a = h @ U + b                    [B, 3H], in parts a_z, a_r, q
-        z = sigmoid(x_z + a_z)           how much of the old state stays
-        r = sigmoid(x_r + a_r)
-        g = tanh(x_g + r * q)
-        h' = z * h + (1 - z) * g
-    """
-
-    num_gates = 3
-    num_states = 1
-    num_saved = 4
-
-    @staticmethod
-    def step(x: tf.Tensor, state: State, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, 3H]` and state -> new state, and what `gradient` needs besides the states."""
-        (h,) = state
-        x_z, x_r, x_g = tf.split(x, 3, -1)
-        a_z, a_r, q = tf.split(tf.matmul(h, kernel) + bias, 3, -1)
-        z, r = tf.sigmoid(x_z + a_z), tf.sigmoid(x_r + a_r)
-        g = tf.tanh(x_g + r * q)
-        return (z * h + (1 - z) * g,), (z, r, g, q)
-
-    @staticmethod
-    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradients of the projected input and of `a`, each `[B, 3H]`; and that of the state before, less the
-            part which comes through `a`.
-        """
-        (d_h,), (h,), (z, r, g, q) = d_state, before, saved
-        d_z = d_h * (h - g) * z * (1 - z)
-        d_g = d_h * (1 - z) * (1 - g * g)
-        d_r = d_g * q * r * (1 - r)
-        return (tf.concat([d_z, d_r, d_g], -1), tf.concat([d_z, d_r, d_g * r], -1)), (d_h * z,)
-
-
-class LSTM:
-    """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate. Gate order i, f, g, o.
-
-        a = x + h @ U                    [B, 4H]
-        i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g)
-        c' = f * c + i * g
-        h' = o * tanh(c')
-    """
-
-    num_gates = 4
-    num_states = 2
-    num_saved = 4
-
-    @staticmethod
-    def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, 4H]` and state -> new state, and what `gradient` needs besides the states."""
-        h, c = state
-        a_i, a_f, a_g, a_o = tf.split(x + tf.matmul(h, kernel), 4, -1)
-        i, f, g, o = tf.sigmoid(a_i), tf.sigmoid(a_f), tf.tanh(a_g), tf.sigmoid(a_o)
-        c = f * c + i * g
-        return (o * tf.tanh(c), c), (i, f, g, o)
-
-    @staticmethod
-    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradient of `a`, `[B, 4H]`, which is the projected input's too; and that of the state before, less the
-            part which comes through `a`.
-        """
-        (d_h, d_c), (_, c), (_, c_after), (i, f, g, o) = d_state, before, after, saved
-        tanh_c = tf.tanh(c_after)
-        d_c += d_h * o * (1 - tanh_c * tanh_c)
-        d_a = [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g), d_h * tanh_c * o * (1 - o)]
-        return (tf.concat(d_a, -1),), (None, d_c * f)
-
-
-class RNN:
-    """The simple recurrent network (Elman 1990).
-
-        a = x + h @ U                    [B, H]
-        h' = tanh(a)
-    """
-
-    num_gates = 1
-    num_states = 1
-    num_saved = 0
-
-    @staticmethod
-    def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, H]` and state -> new state; `gradient` needs no more than the states."""
-        return (tf.tanh(x + tf.matmul(state[0], kernel)),), ()
-
-    @staticmethod
-    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradient of `a`, `[B, H]`, which is the projected input's too; and no more of the state before than what
-            comes through `a`.
-        """
-        return (d_state[0] * (1 - after[0] * after[0]),), (None,)
-
-
-CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
 
 
 class Layer(NamedTuple):
     """One recurrent layer's weights, in the compute dtype."""
 
-    cell: type[GRU] | type[LSTM] | type[RNN]
+    cell: Cell
     kernel: tf.Tensor  # the first layer's table [V, G·H], bias included; above it the input kernel [H, G·H]
     bias: tf.Tensor | None  # [G·H]; None where the table includes it
     recurrent: tuple[tf.Tensor, ...]  # the recurrent kernel [H, G·H]; for a GRU also the recurrent bias [G·H]
@@ -176,7 +70,7 @@ class Saved(NamedTuple):
     kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the cell's `step` gave them
 
     @classmethod
-    def start(cls, cell: type, state: State, num_steps: int | tf.Tensor) -> "Saved":
+    def start(cls, cell: Cell, state: State, num_steps: int | tf.Tensor) -> "Saved":
         """An empty history that begins with `state`."""
         return cls(
             tuple(_array(num_steps + 1, entry).write(0, entry) for entry in state),
@@ -190,9 +84,13 @@ class Saved(NamedTuple):
             tuple(array.write(t, entry) for array, entry in zip(self.kept, kept, strict=True)),
         )
 
+    def last(self, num_steps: int | tf.Tensor) -> State:
+        """The state after the last character."""
+        return tuple(array.read(num_steps) for array in self.states)
+
 
 def closed_loop(
-    layer: Layer, x: tf.Tensor, state: State, ids: tf.Tensor | None = None, saved: Saved | None = None
+    layer: Layer, x: tf.Tensor, state: State, ids: tf.Tensor | None = None, saved: Sequence[Saved] = ()
 ) -> tuple[tf.Tensor, State]:
     """One layer over all time steps.
 
@@ -201,27 +99,40 @@ def closed_loop(
         x: projected inputs `[T, B, G·H]`; with `ids`, a table `[V, G·H]` instead.
         state: `[B, H]` each.
         ids: int32 `[T, B]`, rows of the table.
-        saved: the history where the loop was run already (`open_loop`); it is replayed, not run again.
+        saved: the history of each group of rows, where the loop was run already (`open_loop`): it is replayed.
 
     Returns:
         Outputs `[T, B, H]` and the last state. Differentiable in `x`, `layer.recurrent` and `state`.
     """
     steps = ids if ids is not None else x
     num_steps = steps.shape[0] if steps.shape[0] is not None else tf.shape(steps)[0]
-    num_weights = len(layer.recurrent)
+    num_weights, groups = len(layer.recurrent), _num_groups(state)
 
     @tf.custom_gradient
     def run(x, *rest):
         recurrent, start = rest[:num_weights], rest[num_weights:]
-        read = (lambda t: x[t]) if ids is None else (lambda t: tf.gather(x, ids[t]))
-        history = saved or _forward(layer.cell, read, recurrent, start, num_steps)
-        outputs = history.states[0].stack()
+        reads = [_reader(part, None if ids is None else x) for part in _split(x if ids is None else ids, groups, 1)]
+        starts = zip(*(_split(entry, groups, 0) for entry in start), strict=True)
+        histories = saved or [
+            _forward(layer.cell, read, recurrent, part, num_steps) for read, part in zip(reads, starts, strict=True)
+        ]
+        outputs = _join([history.states[0].stack() for history in histories], 1)
+        last = [_join(parts, 0) for parts in zip(*(history.last(num_steps) for history in histories), strict=True)]
 
         def gradient(d_outputs, *d_last):
-            d_x, d_recurrent, d_start = _backward(layer.cell, history, recurrent, outputs, d_outputs, d_last, num_steps)
-            return (d_x if ids is None else _table_gradient(x, ids, d_x), *d_recurrent, *d_start)
+            d_lasts = zip(*(_split(entry, groups, 0) for entry in d_last), strict=True)
+            parts = [
+                _backward(layer.cell, history, recurrent[0], *d_parts, num_steps)
+                for history, *d_parts in zip(histories, _split(d_outputs, groups, 1), d_lasts, strict=True)
+            ]
+            d_sums, d_start = (
+                [_join(group, axis) for group in zip(*column, strict=True)]
+                for axis, column in zip((1, 0), zip(*parts, strict=True), strict=True)
+            )
+            d_x = d_sums[0] if ids is None else _table_gradient(x, ids, d_sums[0])
+            return (d_x, *_recurrent_gradients(recurrent, outputs, d_sums[-1]), *d_start)
 
-        return (outputs[1:], *(array.read(num_steps) for array in history.states)), gradient
+        return (outputs[1:], *last), gradient
 
     outputs, *last = run(x, *layer.recurrent, *state)
     return outputs, tuple(last)
@@ -233,7 +144,7 @@ def open_loop(
     own: tf.Tensor,
     choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     states: Sequence[State],
-) -> tuple[tf.Tensor, tuple[Saved, ...]]:
+) -> tuple[tf.Tensor, list[tuple[Saved, ...]]]:
     """All layers together, one character at a time, reading what they wrote wherever `own` is true.
 
     Args:
@@ -245,26 +156,57 @@ def open_loop(
         states: each layer's state before the first character.
 
     Returns:
-        The ids that were read, int32 `[T, B]`, and each layer's history. No gradient flows through this function: the
-        ids are a choice; feed the history to `closed_loop` for the gradient through the states.
+        The ids that were read, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through
+        this function: the ids are a choice; feed the history to `closed_loop` for the gradient through the states.
     """
     num_steps = ids.shape[0] if ids.shape[0] is not None else tf.shape(ids)[0]
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
+    groups = _num_groups(states[0])
 
     def body(t, states, logits, fed, saved):
         read = tf.where(own[t], choose(logits, t), ids[t])
-        states, kept = network.advance(read, states)
-        saved = tuple(s.write(t, *entry) for s, *entry in zip(saved, states, kept, strict=True))
-        return t + 1, states, network.logits(states[-1][0]), fed.write(t, read), saved
+        parts = [network.advance(part, state) for part, state in zip(_split(read, groups, 0), states, strict=True)]
+        states, kept = zip(*parts, strict=True)
+        outputs = _join([state[-1][0] for state in states], 0)
+        saved = tuple(
+            tuple(layer.write(t, *entry) for layer, *entry in zip(*group, strict=True))
+            for group in zip(saved, states, kept, strict=True)
+        )
+        return t + 1, states, network.logits(outputs), fed.write(t, read), saved
 
-    states = tuple(states)
+    split = tf.nest.map_structure(lambda entry: _split(entry, groups, 0), tuple(states))
+    states = tuple(tuple(tuple(parts[group] for parts in layer) for layer in split) for group in range(groups))
     saved = tuple(
-        Saved.start(layer.cell, state, num_steps) for layer, state in zip(network.layers, states, strict=True)
+        tuple(Saved.start(layer.cell, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
+        for group in states
     )
-    logits = tf.zeros_like(network.logits(states[-1][0]))
+    logits = tf.zeros_like(network.logits(_join([group[-1][0] for group in states], 0)))
     start = (tf.constant(0), states, logits, _array(num_steps, ids[0]), saved)
     _, _, _, fed, saved = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
-    return fed.stack(), saved
+    return fed.stack(), list(zip(*saved, strict=True))
+
+
+def _num_groups(state: State) -> int:
+    """Into how many groups the rows of a batch are split, each with loops of its own.
+
+    The operations of a small network are too short to be shared among cores, and one loop would leave all cores but one
+    idle. Loops over independent rows run side by side.
+    """
+    rows, units = state[0].shape
+    return 2 if rows is not None and rows % 2 == 0 and rows >= _MANY_ROWS and units <= _FEW_UNITS else 1
+
+
+def _split(tensor: tf.Tensor, groups: int, axis: int) -> list[tf.Tensor]:
+    return tf.split(tensor, groups, axis) if groups > 1 else [tensor]
+
+
+def _join(parts: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
+    return tf.concat(parts, axis) if len(parts) > 1 else parts[0]
+
+
+def _reader(steps: tf.Tensor, table: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """t -> projected input `[B, G·H]`: of `steps`, or the rows of the table that `steps` names."""
+    return (lambda t: steps[t]) if table is None else (lambda t: tf.gather(table, steps[t]))
 
 
 def _array(size, like) -> tf.TensorArray:
@@ -280,9 +222,8 @@ def _forward(cell, read, recurrent, state, num_steps) -> Saved:
     return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
 
 
-def _backward(cell, saved, recurrent, outputs, d_outputs, d_last, num_steps):
-    """Gradients of the projected inputs `[T, B, G·H]`, of the recurrent weights and of the state before the text."""
-    kernel, *bias = recurrent
+def _backward(cell, saved, kernel, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
+    """The gradients `[T, B, G·H]` of the cell's sums, the projected input's first; and of the state before the text."""
     transposed = tf.transpose(kernel)  # once, not at every time step
 
     def body(t, d_state, arrays):
@@ -293,18 +234,19 @@ def _backward(cell, saved, recurrent, outputs, d_outputs, d_last, num_steps):
         d_state = (through if d_direct is None else d_direct + through, *others)
         return t - 1, d_state, tuple(array.write(t, d) for array, d in zip(arrays, d_sums, strict=True))
 
-    wide = tf.TensorShape([outputs.shape[1], kernel.shape[1]])
-    arrays = tuple(
-        tf.TensorArray(kernel.dtype, size=num_steps, element_shape=wide) for _ in range(1 + len(bias))
-    )
+    wide = tf.TensorShape([d_outputs.shape[1], kernel.shape[1]])
+    arrays = tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=wide) for _ in range(cell.num_sums))
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
     _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
-    stacked = [array.stack() for array in arrays]
-    rows = tf.reshape(stacked[-1], [-1, kernel.shape[1]])
-    d_recurrent = [tf.matmul(tf.reshape(outputs[:-1], [-1, kernel.shape[0]]), rows, transpose_a=True)]
-    if bias:
-        d_recurrent.append(tf.reduce_sum(rows, 0))
-    return stacked[0], d_recurrent, d_start
+    return [array.stack() for array in arrays], d_start
+
+
+def _recurrent_gradients(recurrent, outputs, d_sum) -> list[tf.Tensor]:
+    """Of the recurrent kernel, one matmul over all rows of all time steps; and of the recurrent bias, if any."""
+    kernel, *bias = recurrent
+    rows = tf.reshape(d_sum, [-1, kernel.shape[1]])
+    d_kernel = tf.matmul(tf.reshape(outputs[:-1], [-1, kernel.shape[0]]), rows, transpose_a=True)
+    return [d_kernel, *(tf.reduce_sum(rows, 0) for _ in bias)]
 
 
 def _table_gradient(table, ids, d_rows) -> tf.Tensor:

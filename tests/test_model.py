@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn import recurrence
 from charrnn.errors import UserError
 from charrnn.model import CharModel, ModelConfig, choose_path
 
@@ -296,3 +297,28 @@ def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
     assert choose_path("auto", xla=False)[0] == "keras"
     assert choose_path("auto", xla=True)[0] == "fused"
     assert choose_path("fused", xla=False)[0] == "fused"
+
+
+@pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
+def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, compiled):
+    """Loops over groups of rows, side by side: closed loop as in one group, and open loop equal to it to the bit."""
+    model, ids = make_model(cell="lstm"), random_ids(rows=4)
+    state, own = random_state(model, rows=4), tf.zeros((4, T), tf.bool)
+    pick = lambda logits, t: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
+
+    def run():
+        with tf.GradientTape(persistent=True) as tape:
+            logits, last = model(ids, state)
+            open_logits, fed, open_last = model.open_loop(ids, own, pick, state)
+        weights = model.trainable_variables
+        closed = (logits, last, tape.gradient(logits, weights))
+        return closed, (open_logits, open_last, tape.gradient(open_logits, weights)), fed
+
+    call = run if compiled is None else lambda: tf.function(run, autograph=False, jit_compile=compiled)()
+    one_group, _, _ = call()
+    monkeypatch.setattr(recurrence, "_MANY_ROWS", 2)
+    closed, opened, fed = call()
+    assert relative_error(closed, one_group) < 1e-6
+    np.testing.assert_array_equal(fed, ids)
+    for a, b in zip(tf.nest.flatten(closed), tf.nest.flatten(opened), strict=True):
+        np.testing.assert_array_equal(a, b)

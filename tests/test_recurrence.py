@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn import recurrence
+from charrnn import cells, recurrence
 
 T, B, H, V = 4, 2, 3, 5
 
@@ -13,10 +13,17 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(0, 0.7, shape)
 
 
+@pytest.fixture(autouse=True, params=[1, 2], ids=["one_group", "two_groups"])
+def groups(request, monkeypatch):
+    """All of it holds for one loop over all rows, and for two over half of them each."""
+    monkeypatch.setattr(recurrence, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
+    return request.param
+
+
 def random_layer(cell, x_width=None):
     """A float64 layer with random weights: a table, or with `x_width` an input kernel and a bias."""
     width = cell.num_gates * H
-    recurrent = (normal(1, H, width), normal(2, width))[: 2 if cell is recurrence.GRU else 1]
+    recurrent = (normal(1, H, width), normal(2, width))[: 2 if cell is cells.GRU else 1]
     kernel, bias = normal(3, x_width or V, width), normal(4, width) if x_width else None
     return recurrence.Layer(cell, tf.constant(kernel), bias, tuple(map(tf.constant, recurrent)))
 
@@ -33,12 +40,12 @@ def numpy_step(layer, x, state):
     """One step by the textbook, gate by gate; the reset gate after the matmul."""
     kernels = np.split(layer.recurrent[0].numpy(), layer.cell.num_gates, -1)
     parts = np.split(x, layer.cell.num_gates, -1)
-    if layer.cell is recurrence.GRU:
+    if layer.cell is cells.GRU:
         (h,) = state
         (u_z, u_r, u_g), (b_z, b_r, b_g), (x_z, x_r, x_g) = kernels, np.split(layer.recurrent[1].numpy(), 3), parts
         z, r = sigmoid(x_z + h @ u_z + b_z), sigmoid(x_r + h @ u_r + b_r)
         return ((1 - z) * np.tanh(x_g + r * (h @ u_g + b_g)) + z * h,)
-    if layer.cell is recurrence.RNN:
+    if layer.cell is cells.RNN:
         return (np.tanh(x + state[0] @ layer.recurrent[0].numpy()),)
     h, c = state
     i, f, g, o = (x_part + h @ u for x_part, u in zip(parts, kernels, strict=True))
@@ -46,7 +53,7 @@ def numpy_step(layer, x, state):
     return sigmoid(o) * np.tanh(c), c
 
 
-@pytest.mark.parametrize("cell", recurrence.CELLS.values())
+@pytest.mark.parametrize("cell", cells.CELLS.values())
 @pytest.mark.parametrize("by_id", [False, True], ids=["projected", "by_id"])
 def test_forward_is_the_cells_equations(cell, by_id):
     layer, start = random_layer(cell), random_state(cell)
@@ -64,7 +71,7 @@ def test_forward_is_the_cells_equations(cell, by_id):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("cell", recurrence.CELLS.values())
+@pytest.mark.parametrize("cell", cells.CELLS.values())
 @pytest.mark.parametrize("by_id", [False, True], ids=["projected", "by_id"])
 def test_backward_is_the_numerical_gradient(cell, by_id):
     layer, start = random_layer(cell), random_state(cell)
@@ -99,7 +106,7 @@ def test_table_gradient_adds_up_the_rows_of_each_id(monkeypatch, limit):
 
 def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
     """The limit decides between them, and nothing else changes."""
-    layer, start = random_layer(recurrence.GRU), random_state(recurrence.GRU)
+    layer, start = random_layer(cells.GRU), random_state(cells.GRU)
     ids = tf.constant([[0, 3], [3, 3], [1, 0], [2, 3]])
     gradients = []
     for limit in (V, V - 1):
@@ -112,7 +119,7 @@ def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
     np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("cell", recurrence.CELLS.values())
+@pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
     """`open_loop` keeps what `closed_loop` would have kept: nothing is run a second time."""
     layer, start = random_layer(cell), random_state(cell)
@@ -122,7 +129,7 @@ def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
     fed, saved = recurrence.open_loop(network, ids, tf.zeros((T, B), tf.bool), lambda logits, t: ids[t], (start,))
     np.testing.assert_array_equal(fed, ids)
     results = []
-    for history in (None, saved[0]):
+    for history in ((), saved[0]):
         inputs = [layer.kernel, *layer.recurrent, *start]
         with tf.GradientTape() as tape:
             tape.watch(inputs)
@@ -133,8 +140,8 @@ def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
         np.testing.assert_array_equal(run, replayed)
 
 
-@pytest.mark.parametrize("cell", recurrence.CELLS.values())
-def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(cell):
+@pytest.mark.parametrize("cell", cells.CELLS.values())
+def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(cell, groups):
     """The reason for the hand-written backward pass: no weight gradient is summed up step by step."""
     layer, start = random_layer(cell), random_state(cell)
 
@@ -150,5 +157,5 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     functions = {function.signature.name: function for function in graph.library.function}
     bodies = [functions[node.attr["body"].func.name] for node in graph.node if node.op in ("While", "StatelessWhile")]
     count = [sum(node.op == "MatMul" for node in body.node_def) for body in bodies]
-    assert count == [1, 1]  # forward: state times kernel; backward: gradient times kernel transposed
+    assert count == [1, 1] * groups  # forward: state times kernel; backward: gradient times kernel transposed
     assert sum(node.op == "MatMul" for node in graph.node) == 1  # the recurrent kernel's gradient

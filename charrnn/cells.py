@@ -1,0 +1,120 @@
+"""One time step of each recurrent cell, forward and backward.
+
+Keras's equations, gate order and weight shapes. H units, B rows.
+"""
+
+import tensorflow as tf
+
+State = tuple[tf.Tensor, ...]
+"""What a cell carries from one character to the next; the first entry, `[B, H]`, is also its output."""
+
+
+class GRU:
+    """Gated recurrent unit (Cho et al. 2014, 1406.1078), reset after the matmul as in cuDNN. Gate order z, r, g.
+
+        a = h @ U + b                    [B, 3H], in parts a_z, a_r, q
+        z = sigmoid(x_z + a_z)           how much of the old state stays
+        r = sigmoid(x_r + a_r)
+        g = tanh(x_g + r * q)
+        h' = z * h + (1 - z) * g
+    """
+
+    num_gates = 3
+    num_states = 1
+    num_saved = 4
+    num_sums = 2
+
+    @staticmethod
+    def step(x: tf.Tensor, state: State, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[State, State]:
+        """Projected input `[B, 3H]` and state -> new state, and what `gradient` needs besides the states."""
+        (h,) = state
+        x_z, x_r, x_g = tf.split(x, 3, -1)
+        a_z, a_r, q = tf.split(tf.matmul(h, kernel) + bias, 3, -1)
+        z, r = tf.sigmoid(x_z + a_z), tf.sigmoid(x_r + a_r)
+        g = tf.tanh(x_g + r * q)
+        return (z * h + (1 - z) * g,), (z, r, g, q)
+
+    @staticmethod
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
+        """Gradient of one step.
+
+        Returns:
+            The gradients of the projected input and of `a`, each `[B, 3H]`; and that of the state before, less the
+            part which comes through `a`.
+        """
+        (d_h,), (h,), (z, r, g, q) = d_state, before, saved
+        d_z = d_h * (h - g) * z * (1 - z)
+        d_g = d_h * (1 - z) * (1 - g * g)
+        d_r = d_g * q * r * (1 - r)
+        return (tf.concat([d_z, d_r, d_g], -1), tf.concat([d_z, d_r, d_g * r], -1)), (d_h * z,)
+
+
+class LSTM:
+    """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate. Gate order i, f, g, o.
+
+        a = x + h @ U                    [B, 4H]
+        i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g)
+        c' = f * c + i * g
+        h' = o * tanh(c')
+    """
+
+    num_gates = 4
+    num_states = 2
+    num_saved = 4
+    num_sums = 1
+
+    @staticmethod
+    def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
+        """Projected input `[B, 4H]` and state -> new state, and what `gradient` needs besides the states."""
+        h, c = state
+        a_i, a_f, a_g, a_o = tf.split(x + tf.matmul(h, kernel), 4, -1)
+        i, f, g, o = tf.sigmoid(a_i), tf.sigmoid(a_f), tf.tanh(a_g), tf.sigmoid(a_o)
+        c = f * c + i * g
+        return (o * tf.tanh(c), c), (i, f, g, o)
+
+    @staticmethod
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
+        """Gradient of one step.
+
+        Returns:
+            The gradient of `a`, `[B, 4H]`, which is the projected input's too; and that of the state before, less the
+            part which comes through `a`.
+        """
+        (d_h, d_c), (_, c), (_, c_after), (i, f, g, o) = d_state, before, after, saved
+        tanh_c = tf.tanh(c_after)
+        d_c += d_h * o * (1 - tanh_c * tanh_c)
+        d_a = [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g), d_h * tanh_c * o * (1 - o)]
+        return (tf.concat(d_a, -1),), (None, d_c * f)
+
+
+class RNN:
+    """The simple recurrent network (Elman 1990).
+
+        a = x + h @ U                    [B, H]
+        h' = tanh(a)
+    """
+
+    num_gates = 1
+    num_states = 1
+    num_saved = 0
+    num_sums = 1
+
+    @staticmethod
+    def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
+        """Projected input `[B, H]` and state -> new state; `gradient` needs no more than the states."""
+        return (tf.tanh(x + tf.matmul(state[0], kernel)),), ()
+
+    @staticmethod
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
+        """Gradient of one step.
+
+        Returns:
+            The gradient of `a`, `[B, H]`, which is the projected input's too; and no more of the state before than what
+            comes through `a`.
+        """
+        return (d_state[0] * (1 - after[0] * after[0]),), (None,)
+
+
+CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
+Cell = type[GRU] | type[LSTM] | type[RNN]
+"""A cell is used as a class: it has no state of its own."""
