@@ -121,14 +121,13 @@ def closed_loop(
 
         def gradient(d_outputs, *d_last):
             d_lasts = zip(*(_split(entry, groups, 0) for entry in d_last), strict=True)
-            parts = [
+            by_group = [
                 _backward(layer.cell, history, recurrent[0], *d_parts, num_steps)
                 for history, *d_parts in zip(histories, _split(d_outputs, groups, 1), d_lasts, strict=True)
             ]
-            d_sums, d_start = (
-                [_join(group, axis) for group in zip(*column, strict=True)]
-                for axis, column in zip((1, 0), zip(*parts, strict=True), strict=True)
-            )
+            sums, starts = zip(*by_group, strict=True)
+            d_sums = [_join(parts, 1) for parts in zip(*sums, strict=True)]
+            d_start = [_join(parts, 0) for parts in zip(*starts, strict=True)]
             d_x = d_sums[0] if ids is None else _table_gradient(x, ids, d_sums[0])
             return (d_x, *_recurrent_gradients(recurrent, outputs, d_sums[-1]), *d_start)
 
