@@ -44,7 +44,7 @@ def document_pass(ids: np.ndarray, length: int, rows: int = 64) -> Pass:
     for i in range(0, len(numbers), rows):
         part = numbers[i : i + rows]
         batch = documents_at(ids, places, np.resize(part, min(rows, len(numbers))), length)
-        yield batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < len(part))[:, None]), False
+        yield _first_rows_only(batch, len(part)), False
 
 
 def last_pass(ids: np.ndarray, window: int, stride: int, rows: int = 64) -> Pass:
@@ -53,7 +53,7 @@ def last_pass(ids: np.ndarray, window: int, stride: int, rows: int = 64) -> Pass
     for i in range(0, len(starts), rows):
         part = starts[i : i + rows]
         batch = last_only(cut(ids, np.resize(part, min(rows, len(starts))), window))
-        yield batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < len(part))[:, None]), False
+        yield _first_rows_only(batch, len(part)), False
 
 
 def window_pass(ids: np.ndarray, window: int = 256, rows: int = 64) -> Pass:
@@ -99,6 +99,11 @@ def stateful_pass(
         offsets = t + np.arange(length)
         counts = (offsets < warm_up + share) & ((offsets >= warm_up) | (np.arange(rows) == 0)[:, None])
         yield batch._replace(weights=batch.weights * counts.astype(np.float32)), t > 0
+
+
+def _first_rows_only(batch: Batch, count: int) -> Batch:
+    """The batch with weight 0 for all but the first `count` rows."""
+    return batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < count)[:, None])
 
 
 def _padded(ids, starts, rows, length) -> Batch:

@@ -82,6 +82,7 @@ def test_a_prompt_from_the_text_is_a_part_of_it_and_another_at_each_evaluation(m
     config = SamplesConfig(prompts=(), from_text=30, temperatures=(1.0,), num_chars=5)
     sampling = Sampling(config, make_model(), LETTERS, train)
     prompts = [sampling.write(step)[0].prompt for step in range(5)]
+    assert sampling.write(0)[0].label == "from the text"  # one tag in TensorBoard, not one an evaluation
     assert all(len(prompt) == 30 and prompt in LETTERS.decode(train) for prompt in prompts)
     assert len(set(prompts)) == 5
     assert [sampling.write(step)[0].prompt for step in range(5)] == prompts

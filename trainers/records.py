@@ -39,7 +39,9 @@ class Records:
     def samples(self, step: int, samples: list[Sample]) -> None:
         """A line of samples.jsonl each."""
         for sample in samples:
-            _append(self._samples, {"step": step, **sample._asdict()})
+            line = {"step": step, **sample._asdict()}
+            del line["label"]
+            _append(self._samples, line)
 
     def flush(self) -> None:
         """Nothing to do: each line is written through."""

@@ -141,7 +141,8 @@ class _Stop:
 
     def _notice(self, number, frame):
         self._signal = number
-        signal.signal(number, signal.SIG_DFL)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Sample(NamedTuple):
     temperature: float
     seed: int
     text: str  # what follows the prompt
+    label: str = ""  # what a chart files it under; "": the prompt. Not in samples.jsonl
 
 
 class Sampling:
@@ -71,17 +72,17 @@ class Sampling:
 
     def write(self, step: int) -> list[Sample]:
         """The samples of the model as it is now."""
-        prompts = [*self._prompts, *self._from_text(step)]
+        labelled = [*((prompt, "") for prompt in self._prompts), *((p, "from the text") for p in self._from_text(step))]
         asked = [
-            (prompt, temperature, self._config.seed + i)
-            for i, prompt in enumerate(prompts)
+            (prompt, temperature, self._config.seed + i, label)
+            for i, (prompt, label) in enumerate(labelled)
             for temperature in self._config.temperatures
         ]
         if not asked or not self._config.num_chars:
             return []
-        prompts, temperatures, seeds = (list(column) for column in zip(*asked, strict=True))
+        prompts, temperatures, seeds, labels = (list(column) for column in zip(*asked, strict=True))
         texts = self._generator.generate(prompts, self._config.num_chars, seeds, temperatures)
-        return [Sample(*fields) for fields in zip(prompts, temperatures, seeds, texts, strict=True)]
+        return [Sample(*fields) for fields in zip(prompts, temperatures, seeds, texts, labels, strict=True)]
 
     def _from_text(self, step: int) -> Iterator[str]:
         """A place of the training text; a function of the samples' seed and the step."""

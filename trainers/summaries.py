@@ -23,10 +23,11 @@ class Summaries:
                 tf.summary.scalar(name, value)
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """The texts, one tag a prompt and temperature."""
+        """The texts, one tag a label and temperature."""
         with self._writers["validation"].as_default(step):
             for sample in samples:
-                tag = f"samples/{sample.prompt.strip() or 'line break'}/temperature {sample.temperature:g}"
+                label = sample.label or sample.prompt.strip() or "line break"
+                tag = f"samples/{label}/temperature {sample.temperature:g}"
                 tf.summary.text(tag, fenced(sample.prompt + sample.text))
 
     def flush(self) -> None:
