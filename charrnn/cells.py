@@ -43,9 +43,9 @@ class GRU:
             part which comes through `a`.
         """
         (d_h,), (h,), (z, r, g, q) = d_state, before, saved
-        d_z = d_h * (h - g) * z * (1 - z)
-        d_g = d_h * (1 - z) * (1 - g * g)
-        d_r = d_g * q * r * (1 - r)
+        d_z = _through_sigmoid(z, d_h * (h - g))
+        d_g = _through_tanh(g, d_h * (1 - z))
+        d_r = _through_sigmoid(r, d_g * q)
         return (tf.concat([d_z, d_r, d_g], -1), tf.concat([d_z, d_r, d_g * r], -1)), (d_h * z,)
 
 
@@ -82,9 +82,10 @@ class LSTM:
         """
         (d_h, d_c), (_, c), (_, c_after), (i, f, g, o) = d_state, before, after, saved
         tanh_c = tf.tanh(c_after)
-        d_c += d_h * o * (1 - tanh_c * tanh_c)
-        d_a = [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g), d_h * tanh_c * o * (1 - o)]
-        return (tf.concat(d_a, -1),), (None, d_c * f)
+        d_c += _through_tanh(tanh_c, d_h * o)
+        d_i, d_f = _through_sigmoid(i, d_c * g), _through_sigmoid(f, d_c * c)
+        d_g, d_o = _through_tanh(g, d_c * i), _through_sigmoid(o, d_h * tanh_c)
+        return (tf.concat([d_i, d_f, d_g, d_o], -1),), (None, d_c * f)
 
 
 class RNN:
@@ -112,7 +113,17 @@ class RNN:
             The gradient of `a`, `[B, H]`, which is the projected input's too; and no more of the state before than what
             comes through `a`.
         """
-        return (d_state[0] * (1 - after[0] * after[0]),), (None,)
+        return (_through_tanh(after[0], d_state[0]),), (None,)
+
+
+def _through_sigmoid(y: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
+    """The gradient of x where y = sigmoid(x): dy * y * (1 - y), in one operation."""
+    return tf.raw_ops.SigmoidGrad(y=y, dy=dy)
+
+
+def _through_tanh(y: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
+    """The gradient of x where y = tanh(x): dy * (1 - y * y), in one operation."""
+    return tf.raw_ops.TanhGrad(y=y, dy=dy)
 
 
 CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}

@@ -111,27 +111,31 @@ def closed_loop(
     @tf.custom_gradient
     def run(x, *rest):
         recurrent, start = rest[:num_weights], rest[num_weights:]
-        reads = [_reader(part, None if ids is None else x) for part in _split(x if ids is None else ids, groups, 1)]
+        parts = _split(x if ids is None else ids, groups, 1)
+        reads = [_reader(part, None if ids is None else x) for part in parts]
         starts = zip(*(_split(entry, groups, 0) for entry in start), strict=True)
         histories = saved or [
             _forward(layer.cell, read, recurrent, part, num_steps) for read, part in zip(reads, starts, strict=True)
         ]
-        outputs = _join([history.states[0].stack() for history in histories], 1)
-        last = [_join(parts, 0) for parts in zip(*(history.last(num_steps) for history in histories), strict=True)]
+        outputs = [history.states[0].stack() for history in histories]
+        last = [_join(entries, 0) for entries in zip(*(history.last(num_steps) for history in histories), strict=True)]
 
         def gradient(d_outputs, *d_last):
+            # Each group on its own up to the sums of the weights' gradients: so they run side by side.
             d_lasts = zip(*(_split(entry, groups, 0) for entry in d_last), strict=True)
-            by_group = [
-                _backward(layer.cell, history, recurrent[0], *d_parts, num_steps)
-                for history, *d_parts in zip(histories, _split(d_outputs, groups, 1), d_lasts, strict=True)
-            ]
-            sums, starts = zip(*by_group, strict=True)
-            d_sums = [_join(parts, 1) for parts in zip(*sums, strict=True)]
-            d_start = [_join(parts, 0) for parts in zip(*starts, strict=True)]
-            d_x = d_sums[0] if ids is None else _table_gradient(x, ids, d_sums[0])
-            return (d_x, *_recurrent_gradients(recurrent, outputs, d_sums[-1]), *d_start)
+            d_xs, d_weights, d_starts = [], [], []
+            for part, history, output, d_output, d_state in zip(
+                parts, histories, outputs, _split(d_outputs, groups, 1), d_lasts, strict=True
+            ):
+                d_sums, d_start = _backward(layer.cell, history, recurrent[0], d_output, d_state, num_steps)
+                d_xs.append(d_sums[0] if ids is None else _table_gradient(x, part, d_sums[0]))
+                d_weights.append(_recurrent_gradients(recurrent, output, d_sums[-1]))
+                d_starts.append(d_start)
+            d_x = _join(d_xs, 1) if ids is None else tf.add_n(d_xs)
+            d_start = [_join(entries, 0) for entries in zip(*d_starts, strict=True)]
+            return (d_x, *map(tf.add_n, zip(*d_weights, strict=True)), *d_start)
 
-        return (outputs[1:], *last), gradient
+        return (_join(outputs, 1)[1:], *last), gradient
 
     outputs, *last = run(x, *layer.recurrent, *state)
     return outputs, tuple(last)
