@@ -8,20 +8,18 @@ Prints Markdown; with --page it takes the place of what stands between that page
 
 import json
 import os
-import re
 import sys
 from typing import NamedTuple
 
 from absl import flags
 
+from benchmarks import pages
 from charrnn import command
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("speed", [], "What benchmarks.train_step --json wrote.", flag_values=FLAGS)
 flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
-
-MARKS = ("<!-- made by benchmarks.reproductions: begin -->", "<!-- made by benchmarks.reproductions: end -->")
 
 
 class Original(NamedTuple):
@@ -44,12 +42,13 @@ def main(run_dirs: list[str]) -> int:
     """Prints the table of the run directories, and puts it on the page. Returns the exit status."""
     if not run_dirs:
         raise UserError("Which runs? Give run directories of " + ", ".join(ORIGINALS) + ".")
-    table = "\n\n".join(_section(*_read(run_dir)) for run_dir in run_dirs)
+    runs = dict(map(_read, run_dirs))
+    text = "\n\n".join(_section(name, lines) for name, lines in runs.items())
     if FLAGS.speed:
-        table += "\n\n" + _speeds([_load(path) for path in FLAGS.speed])
-    print(table)
+        text += "\n\n" + _speeds([row for path in FLAGS.speed for row in _load(path)["rows"]], runs)
+    print(text)
     if FLAGS.page:
-        _put_on_page(FLAGS.page, table)
+        pages.put(FLAGS.page, "benchmarks.reproductions", text)
     return command.DONE
 
 
@@ -86,27 +85,17 @@ def _section(name: str, lines: list[dict]) -> str:
     return "\n".join([f"### `{name}`", head, "|---|---|---|---|---|", *rows])
 
 
-def _speeds(measured: list[dict]) -> str:
-    """Each model against Keras, from one side-by-side measurement each."""
-    rows = []
-    for one in measured:
-        seconds = one["seconds_per_step"]
-        ours, keras, limit = (seconds[name] for name in ("closed loop", "keras fit", "matmuls alone"))
-        rows.append(f"| `{one['experiment']}` | {ours:.4f} | {keras:.4f} | {keras / ours:.2f} × | {limit / ours:.0%} |")
-    head = "| a training step, seconds | ours | Keras `fit` | speed-up | matmul limit reached |"
-    return "\n".join([head, "|---|---|---|---|---|", *rows])
-
-
-def _put_on_page(path: str, table: str) -> None:
-    with open(path, encoding="utf-8") as file:
-        page = file.read()
-    begin, end = map(re.escape, MARKS)
-    if not re.search(f"{begin}.*{end}", page, flags=re.DOTALL):
-        raise UserError(f"{path} lacks the two marks {MARKS[0]} and {MARKS[1]}.")
-    text = f"{MARKS[0]}\n{table}\n{MARKS[1]}"
-    page = re.sub(f"{begin}.*{end}", lambda _: text, page, flags=re.DOTALL)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page)
+def _speeds(rows: list[dict], runs: dict[str, list[dict]]) -> str:
+    """Each system's epoch against the same model's in Keras, from a side-by-side measurement of a step."""
+    head = "| seconds an epoch | ours | Keras `fit` | speed-up | matmuls alone |"
+    lines = [head, "|---|---|---|---|---|"]
+    for row in rows:
+        name, measured = row["experiment"], row["measured"]
+        if name in runs:
+            steps = next(line["step"] for line in runs[name] if line["split"] == "validation")
+            ours, keras, limit = (steps * measured[each]["seconds"] for each in ("closed loop", "keras", "matmuls"))
+            lines.append(f"| `{name}` | {ours:.1f} | {keras:.1f} | {keras / ours:.2f} × | {limit:.1f} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

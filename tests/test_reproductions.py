@@ -36,17 +36,19 @@ def test_a_published_mean_is_compared_with_a_mean(run_dir, capsys):
     assert "| 1 | 2.676 | 2.750 | 3.5000 | 20 |" in capsys.readouterr().out
 
 
-def test_only_what_is_between_the_marks_is_replaced(run_dir, tmp_path, capsys):
+def test_an_epochs_seconds_are_its_steps_times_a_steps(run_dir, tmp_path, capsys):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{reproductions.MARKS[0]}\nold\n{reproductions.MARKS[1]}\nafter\n")
+    mark = "<!-- made by benchmarks.reproductions: {} -->"
+    page.write_text(f"before\n{mark.format('begin')}\nold\n{mark.format('end')}\nafter\n")
+    measured = {name: {"seconds": value} for name, value in (("closed loop", 0.5), ("keras", 1.25), ("matmuls", 0.4))}
     speed = tmp_path / "speed.json"
-    seconds = {"closed loop": 0.5, "keras fit": 1.25, "matmuls alone": 0.4}
-    speed.write_text(json.dumps({"experiment": "shakespeare_lstm", "settings": [], "seconds_per_step": seconds}))
+    rows = [{"experiment": name, "measured": measured} for name in ("shakespeare_lstm", "another")]
+    speed.write_text(json.dumps({"rows": rows}))
     for _ in range(2):
         assert call(run_dir, f"--page={page}", f"--speed={speed}") == command.DONE
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert text.count("| `shakespeare_lstm` | 0.5000 | 1.2500 | 2.50 × | 80% |") == 1
+    assert text.count("| `shakespeare_lstm` | 5.0 | 12.5 | 2.50 × | 4.0 |") == 1 and "another" not in text
 
 
 @pytest.mark.parametrize(

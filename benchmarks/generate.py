@@ -1,0 +1,58 @@
+"""Generation against the tutorial's loop and PyTorch: python -m benchmarks.generate [--json=FILE] [--page=PAGE].
+
+The tutorial's model (embedding 256, GRU 1024) writes 1,000 characters, one text at a time and 64 at once; graphs were
+traced before. All take turns; medians are printed. Run it on an otherwise idle machine.
+"""
+
+import json
+import sys
+
+from absl import flags
+
+from benchmarks import contest, machine, pages
+from benchmarks.contest import Entry
+from charrnn import command
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("num_chars", 1000, "Characters of a text.", lower_bound=1, flag_values=FLAGS)
+
+BATCH_SIZES = (1, 64)
+_SECONDS = 4.0  # a turn, about
+
+
+def main(beside: list[str]) -> int:
+    """Measures and prints. Returns the exit status."""
+    rows = []
+    for batch_size in BATCH_SIZES:
+        options = {"batch_size": batch_size, "num_chars": FLAGS.num_chars}
+        entries = {
+            "ours": Entry("benchmarks.ours:generate", options),
+            "tutorial": Entry("benchmarks.keras_peer:generate", options),
+            "torch": Entry("benchmarks.torch_peer:generate", options, needs="torch"),
+        }
+        rows.append({**options, "measured": contest.run(entries, FLAGS.turns, _SECONDS)})
+    text = f"{machine.describe()}.\n\n{_table(rows)}"
+    print(text)
+    if FLAGS.json:
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows}, file, indent=2)
+    if FLAGS.page:
+        pages.put(FLAGS.page, "benchmarks.generate", text)
+    return command.DONE
+
+
+def _table(rows: list[dict]) -> str:
+    lines = ["| texts at once | characters a second | tutorial's loop takes | PyTorch takes |", "|---|---|---|---|"]
+    for row in rows:
+        ours, chars = row["measured"]["ours"]["seconds"], row["batch_size"] * row["num_chars"]
+        times = {name: f"{other['seconds'] / ours:.2f} ×" for name, other in row["measured"].items()}
+        others = " | ".join(times.get(name, "not installed") for name in ("tutorial", "torch"))
+        lines.append(f"| {row['batch_size']} | {chars / ours:,.0f} | {others} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

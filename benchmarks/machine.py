@@ -1,0 +1,63 @@
+"""The machine: what it is, and its own limit, the matmuls of a training step and nothing else."""
+
+import importlib.metadata
+import importlib.util
+import os
+import time
+
+from benchmarks.contest import Turn
+
+
+def describe() -> str:
+    """What the figures were measured on."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    packages = [name for name in ("tensorflow", "keras", "torch") if importlib.util.find_spec(name)]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return f"{os.cpu_count()} cores of {models[0] if models else 'an unknown CPU'}; {versions}"
+
+
+def matmuls(experiment: str, settings: list[str]) -> Turn:
+    """In the shapes and numbers of the fused recurrence, layer by layer."""
+    import tensorflow as tf
+
+    from benchmarks.ours import resolve
+    from charrnn.cells import CELLS
+
+    found, texts = resolve(experiment, settings)
+    rows, length, units = found.data.batch_size, found.data.seq_length, found.model.units
+    gates, size = units * CELLS[found.model.cell].num_gates, texts.vocabulary.size
+    dtype = found.runtime.precision.removeprefix("mixed_")
+    state, wide = tf.ones((rows, units), dtype), tf.ones((rows, gates), dtype)
+    kernel, back = tf.ones((units, gates), dtype), tf.ones((gates, units), dtype)
+    states, gradients = tf.ones((length * rows, units), dtype), tf.ones((length * rows, gates), dtype)
+    one_hot = tf.ones((length * rows, size), dtype)
+    outputs, logits, readout = tf.ones((length * rows, units)), tf.ones((length * rows, size)), tf.ones((units, size))
+
+    def loop(matrix, other):
+        # The sum's place in the loop's state keeps the matmuls from being hoisted out or run at once.
+        def body(t, total):
+            return t + 1, tf.matmul(matrix + total[0, 0], other)
+
+        start = (0, tf.zeros((matrix.shape[0], other.shape[1]), matrix.dtype))
+        return tf.while_loop(lambda t, _: t < length, body, start)[1]
+
+    @tf.function
+    def run():
+        done = []
+        for layer in range(found.model.num_layers):
+            done += [loop(state, kernel), loop(wide, back), tf.matmul(states, gradients, transpose_a=True)]
+            if layer:  # its inputs: forward, their gradient, and the kernel's
+                done += [tf.matmul(states, kernel), tf.matmul(gradients, back)]
+                done.append(tf.matmul(states + 1, gradients, transpose_a=True))
+        table = tf.matmul(one_hot, gradients, transpose_a=True)
+        last = tf.matmul(outputs, readout), tf.matmul(logits, readout, transpose_b=True)
+        return *done, table, *last, tf.matmul(outputs, logits, transpose_a=True)
+
+    def turn(num_steps: int) -> dict[str, float]:
+        start = time.perf_counter()
+        for _ in range(num_steps):
+            run()[0].numpy()
+        return {"seconds": (time.perf_counter() - start) / num_steps}
+
+    return turn

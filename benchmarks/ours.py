@@ -1,0 +1,90 @@
+"""charrnn as a contestant."""
+
+import dataclasses
+import importlib
+import os
+import tempfile
+import time
+
+from benchmarks.contest import Turn
+
+
+def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = ""):
+    """An experiment by name, with another curriculum, another corpus and settings, as given; and its texts."""
+    from charrnn.texts import load_texts
+    from trainers.experiment import override, with_trainer
+
+    found = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
+    found = with_trainer(found, trainer) if trainer else found
+    found = dataclasses.replace(override(found, settings), corpus=corpus or found.corpus)
+    return found, load_texts(found.corpus, found.data, lambda line: None)
+
+
+def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing", corpus: str = "") -> Turn:
+    """The loop of trainers.run, with its batches, metrics, log lines, summaries and checkpoints.
+
+    Measures "seconds" a step, and "step_seconds", of them those within `train_step`. The step that starts a turn and
+    the save that ends it do not count.
+    """
+    from trainers.checkpoints import Checkpoints
+    from trainers.loop import Loop, LoopConfig
+    from trainers.progress import Console
+    from trainers.records import Records
+    from trainers.summaries import Summaries
+    from trainers.training import make_trainer
+
+    found, texts = resolve(experiment, settings, trainer, corpus)
+    built = make_trainer(found, texts)
+    run_dir = tempfile.TemporaryDirectory()
+    checkpoints = Checkpoints(run_dir.name, built, keep=1)
+    records = Records(run_dir.name, 0)
+    records.start()
+    reports = [records, Summaries(run_dir.name)]
+    inside, train_step = [], built.train_step
+
+    def timed(*args):
+        start = time.perf_counter()
+        measured = train_step(*args)
+        inside.append(time.perf_counter() - start)
+        return measured
+
+    built.train_step = timed
+
+    class Clock(Console):
+        def progress(self, step, steps):
+            super().progress(step, steps)
+            stamps.append(time.perf_counter())
+
+    stamps = []
+
+    def turn(num_steps: int) -> dict[str, float]:
+        stamps.clear()
+        inside.clear()
+        steps = int(built.step) + num_steps + 1
+        config = LoopConfig(steps, 0, found.loop.log_every, evaluate_every=2**31, save_every=2**31)
+        with open(os.path.join(run_dir.name, "console"), "a") as stream:
+            console = Clock(stream)
+            Loop(built, config, checkpoints, [*reports, console], console, None, lambda step: []).run()
+        seconds = (stamps[-1] - stamps[0]) / num_steps
+        return {"seconds": seconds, "step_seconds": sum(inside[1:]) / num_steps}
+
+    return turn
+
+
+def generate(batch_size: int, num_chars: int) -> Turn:
+    """`num_chars` characters after one character, by the tutorial's model; what it has learnt does not matter."""
+    from charrnn.generation import Generator
+    from charrnn.model import CharModel, ModelConfig
+    from charrnn.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
+    model = CharModel(ModelConfig(), vocabulary.size)
+    generator = Generator(model, vocabulary)
+
+    def turn(num_texts: int) -> dict[str, float]:
+        start = time.perf_counter()
+        for seed in range(num_texts):
+            generator.generate(["A"] * batch_size, num_chars, range(seed, seed + batch_size))
+        return {"seconds": (time.perf_counter() - start) / num_texts}
+
+    return turn

@@ -1,0 +1,129 @@
+"""How time and memory grow with each size: python -m benchmarks.scaling [--json=FILE] [--plot=FILE.png] [--page=PAGE].
+
+From one GRU of 512 units (batch 64, 100 characters, the built-in corpus of 1 MB) one size at a time is changed:
+characters a row, rows, units, layers, corpus. Each point is a process of its own that runs the loop of trainers.run.
+The exponent of a size is the slope of a straight line through the logarithms: 0, the cost of a character does not
+depend on it; 1, it grows in proportion. Memory is the largest that the process held. Some ten minutes on an otherwise
+idle machine; --plot needs matplotlib.
+"""
+
+import json
+import os
+import sys
+import tempfile
+
+import numpy as np
+from absl import flags
+
+from benchmarks import contest, machine, pages
+from benchmarks.contest import Entry
+from charrnn import command
+from charrnn.errors import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "Where to write the picture.", flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns of each point.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 2, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
+
+_BASE = {"data.seq_length": 100, "data.batch_size": 64, "model.units": 512, "model.num_layers": 1}
+AXES = {
+    "characters a row": ("data.seq_length", (25, 50, 100, 200, 400, 800)),
+    "rows": ("data.batch_size", (1, 4, 16, 64, 256)),
+    "units": ("model.units", (128, 256, 512, 1024, 2048)),
+    "layers": ("model.num_layers", (1, 2, 3, 4)),
+    "megabytes of text": ("corpus", (1, 10, 100, 1000)),
+}
+
+
+def main(beside: list[str]) -> int:
+    """Measures and prints. Returns the exit status."""
+    plot = _import_pyplot() if FLAGS.plot else None
+    command.start_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        points = {
+            axis: [{"size": size, **_measure(setting, size, folder)} for size in sizes]
+            for axis, (setting, sizes) in AXES.items()
+        }
+    text = f"{machine.describe()}.\n\n{_table(points)}"
+    print(text)
+    if FLAGS.json:
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine.describe(), "base": _BASE, "points": points}, file, indent=2)
+    if FLAGS.page:
+        pages.put(FLAGS.page, "benchmarks.scaling", text)
+    if plot:
+        _plot(plot, points, FLAGS.plot)
+    return command.DONE
+
+
+def _measure(setting: str, size: int, folder: str) -> dict[str, float]:
+    """Microseconds a character, and the peak of memory in megabytes."""
+    changed = dict(_BASE)
+    corpus = _text(folder, size if setting == "corpus" else 1)
+    if setting != "corpus":
+        changed[setting] = size
+    settings = [f"{name}={value}" for name, value in changed.items()]
+    options = {"experiment": "shakespeare_gru", "settings": settings, "corpus": corpus}
+    measured = contest.run({"ours": Entry("benchmarks.ours:train", options)}, FLAGS.turns, FLAGS.seconds)["ours"]
+    chars = changed["data.batch_size"] * changed["data.seq_length"]
+    point = {"microseconds": 1e6 * measured["seconds"] / chars, "peak_mb": measured["peak_mb"]}
+    print(f"{setting} {size}: {point['microseconds']:.2f} µs a character, {point['peak_mb']:.0f} MB", flush=True)
+    return point
+
+
+def _text(folder: str, megabytes: int) -> str:
+    """A file of so many megabytes: a megabyte of plays, over and over."""
+    path = os.path.join(folder, f"{megabytes}.txt")
+    if not os.path.exists(path):
+        from charrnn import corpora
+
+        block = corpora.load("plays:1000000", as_bytes=True).content
+        with open(path, "wb") as file:
+            for _ in range(megabytes):
+                file.write(block)
+    return path
+
+
+def exponent(points: list[dict], key: str) -> float:
+    """The power of its size with which a measurement grows."""
+    sizes, values = (np.log([point[name] for point in points]) for name in ("size", key))
+    return float(np.polyfit(sizes, values, 1)[0])
+
+
+def _table(points: dict[str, list[dict]]) -> str:
+    head = "| what grows | from, to | µs a character | exponent | peak memory, MB |"
+    lines = [head, "|---" * 5 + "|"]
+    for axis, column in points.items():
+        times = " ".join(f"{point['microseconds']:.1f}" for point in column)
+        memory = " ".join(f"{point['peak_mb']:.0f}" for point in column)
+        ends = f"{column[0]['size']:,} … {column[-1]['size']:,}"
+        lines.append(f"| {axis} | {ends} | {times} | {exponent(column, 'microseconds'):.2f} | {memory} |")
+    return "\n".join(lines)
+
+
+def _import_pyplot():
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UserError("--plot needs matplotlib: pip install matplotlib.") from error
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _plot(pyplot, points: dict[str, list[dict]], path: str) -> None:
+    figure, rows = pyplot.subplots(2, len(points), figsize=(3 * len(points), 5), sharey="row", layout="constrained")
+    for (key, label), row in zip((("microseconds", "µs a character"), ("peak_mb", "peak, MB")), rows, strict=True):
+        row[0].set_ylabel(label)
+        for axis, column, axes in zip(points, points.values(), row, strict=False):
+            axes.loglog([point["size"] for point in column], [point[key] for point in column], "o-")
+            axes.set_xlabel(f"{axis}, exponent {exponent(column, key):.2f}")
+            axes.grid(True, which="both", alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,98 @@
+"""From the command to the first finished step, by part, against Keras: python -m benchmarks.startup.
+
+New processes in turn, ours and a plain Keras program, for the tutorial's model and text: imports; data and model; the
+first step, which traces the graph; and the second, which is what a step takes. Medians are printed. Run it on an
+otherwise idle machine.
+"""
+
+import dataclasses
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+from benchmarks import keras_peer, machine, pages
+from charrnn import command
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
+
+PARTS = ("imports", "data and model", "first step", "second step")
+
+
+def main(beside: list[str]) -> int:
+    """Measures and prints. Returns the exit status."""
+    if beside:  # a contestant's process: who it is, the text's file, and when it was started
+        who, path, start = beside
+        print(json.dumps({"ours": _ours, "keras": keras_peer.start}[who](path, float(start))))
+        return command.DONE
+    command.start_tensorflow()
+    from charrnn import corpora
+
+    measured = {"ours": [], "keras": []}
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as text:
+        text.write(corpora.load("shakespeare").content)
+        text.flush()
+        for turn in range(FLAGS.turns + 1):
+            for name, rows in measured.items():
+                row = _start(name, text.name)
+                if turn:  # the first fills the disk's cache
+                    rows.append(row)
+    medians = {name: [statistics.median(part) for part in zip(*rows, strict=True)] for name, rows in measured.items()}
+    text = f"{machine.describe()}.\n\n{_table(medians)}"
+    print(text)
+    if FLAGS.json:
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine.describe(), "parts": PARTS, "medians": medians}, file, indent=2)
+    if FLAGS.page:
+        pages.put(FLAGS.page, "benchmarks.startup", text)
+    return command.DONE
+
+
+def _start(name: str, path: str) -> list[float]:
+    """The seconds of each part, by a new process."""
+    arguments = ["-m", "benchmarks.startup", name, path, str(time.time())]
+    done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _table(medians: dict[str, list[float]]) -> str:
+    lines = [f"| seconds | {' | '.join(PARTS)} | to the end of the first step |", "|---" * 6 + "|"]
+    for name, parts in medians.items():
+        lines.append(f"| {name} | {' | '.join(f'{part:.2f}' for part in parts)} | {sum(parts[:3]):.2f} |")
+    ours, keras = (sum(medians[name][:3]) for name in ("ours", "keras"))
+    return "\n".join([*lines, "", f"Ours takes {ours / keras:.2f} times as long to the end of the first step."])
+
+
+def _ours(path: str, start: float) -> list[float]:
+    """As trainers.run does it, from `import tensorflow` on."""
+    command.start_tensorflow()
+    from experiments.shakespeare_gru import EXPERIMENT
+    from trainers.progress import Console
+    from trainers.training import train
+
+    stamps = [start, time.time()]
+
+    class Clock(Console):
+        def line(self, text):
+            if text.startswith("Starting in"):
+                stamps.append(time.time())
+
+        def progress(self, step, steps):
+            stamps.append(time.time())
+
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = dataclasses.replace(EXPERIMENT, corpus=path)
+        train(experiment, "startup", folder, console=Clock(), stopping=lambda: len(stamps) > len(PARTS))
+    return [after - before for before, after in itertools.pairwise(stamps)][: len(PARTS)]
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,52 @@
+"""Each contestant of the benchmarks does its work, and ours and Keras's models are of one size."""
+
+import math
+
+import pytest
+
+from benchmarks import keras_peer, machine, ours, scaling, torch_peer, train_step
+
+LAST = ["model.cell=lstm", "model.embedding_size=0", "data.order=windows", "data.targets=last"]
+SMALL = ["model.units=16", "data.batch_size=4", "data.seq_length=8", "optimizer.clip_norm=1"]
+
+
+@pytest.mark.parametrize("settings", [[], LAST])
+@pytest.mark.parametrize("contestant", [ours.train, keras_peer.fit, machine.matmuls])
+def test_a_training_step_is_timed(contestant, settings):
+    turn = contestant("quickstart", [*SMALL, "model.num_layers=2", *settings])
+    assert 0 < turn(2)["seconds"] < 10
+
+
+def test_open_loop_and_another_corpus_are_possible(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("to be or not to be, that is the question. " * 20)
+    settings = [*SMALL, "trainer.schedule=constant", "trainer.max_prob=0.5"]
+    measured = ours.train("quickstart", settings, "scheduled_sampling", str(path))(3)
+    assert 0 < measured["step_seconds"] < measured["seconds"]
+
+
+@pytest.mark.parametrize("settings", [[], LAST])
+def test_the_torch_peer_is_timed(settings):
+    pytest.importorskip("torch")
+    assert 0 < torch_peer.fit("quickstart", [*SMALL, *settings])(2)["seconds"] < 10
+
+
+@pytest.mark.parametrize("contestant", [ours.generate, keras_peer.generate])
+def test_generation_is_timed(contestant):
+    assert 0 < contestant(batch_size=2, num_chars=3)(1)["seconds"] < 30
+
+
+def test_the_table_gives_all_times_as_multiples_of_ours():
+    measured = {
+        "closed loop": {"seconds": 0.5, "step_seconds": 0.49, "peak_mb": 900.0},
+        "open loop": {"seconds": 0.51, "step_seconds": 0.5, "peak_mb": 950.0},
+        "keras": {"seconds": 1.25, "peak_mb": 1000.0},
+        "matmuls": {"seconds": 0.4, "peak_mb": 500.0},
+    }
+    row = train_step.table([{"label": "GRU", "measured": measured}]).splitlines()[-1]
+    assert row == "| GRU | 0.5000 | 1.02 × | 2.50 × | – | – | 0.80 × | 2.0% | 0.90 × |"
+
+
+def test_the_exponent_is_the_power_of_the_size():
+    points = [{"size": size, "microseconds": 3 * size**1.5} for size in (1, 2, 4, 8)]
+    assert math.isclose(scaling.exponent(points, "microseconds"), 1.5)
