@@ -120,14 +120,17 @@ class Generator:
         """
         network = self._model.network()
         size = self._model.vocabulary_size
+        allowed = tf.range(size) != (-1 if self._vocabulary.unknown_id is None else self._vocabulary.unknown_id)
+        network = network._replace(output_bias=tf.where(allowed, network.output_bias, float("-inf")))
         forced = tf.transpose(forced)
         length = forced.shape[0]
         noise = tf.map_fn(lambda seed: randomness.gumbel([length, size], seed), seeds, fn_output_signature=tf.float32)
-        allowed = tf.range(size) != (-1 if self._vocabulary.unknown_id is None else self._vocabulary.unknown_id)
+        hot = temperatures[:, None] > 0
+        heat = tf.where(hot, temperatures[:, None], 1.0)
+        noise = tf.where(hot, tf.transpose(noise, [1, 0, 2]), 0.0)  # without noise: the likeliest
 
         def body(t, state, logits, read):
-            known = tf.where(allowed, logits, float("-inf"))
-            ids = tf.where(forced[t] == _CHOOSE, self._sampler.choose(known, noise[:, t], temperatures), forced[t])
+            ids = tf.where(forced[t] == _CHOOSE, self._sampler.choose(logits, noise[t], heat), forced[t])
             state, _ = network.advance(ids, state)
             return t + 1, state, network.logits(state[-1][0]), read.write(t, ids)
 

@@ -28,18 +28,15 @@ class Sampler:
         Args:
             logits: float32 `[B, V]`.
             noise: float32 `[B, V]`, Gumbel noise.
-            temperatures: float32 `[B]`, each row's own, in place of `temperature`; 0: the likeliest character.
+            temperatures: float32 `[B, 1]` above 0, each row's own, in place of `temperature`.
 
         Returns:
             ids int32 `[B]`.
         """
         if self.greedy:
             return tf.argmax(logits, -1, output_type=tf.int32)
-        if temperatures is None:
-            temperatures = tf.fill(tf.shape(logits)[:1], self.temperature)
-        hot = temperatures[:, None] > 0
-        logits /= tf.where(hot, temperatures[:, None], 1.0)
-        return sample(keep_top_p(keep_top_k(logits, self.top_k), self.top_p), tf.where(hot, noise, 0.0))
+        logits /= self.temperature if temperatures is None else temperatures
+        return sample(keep_top_p(keep_top_k(logits, self.top_k), self.top_p), noise)
 
 
 def sample(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
