@@ -30,6 +30,7 @@ def main(beside: list[str]) -> int:
         options = {"batch_size": batch_size, "num_chars": FLAGS.num_chars}
         entries = {
             "ours": Entry("benchmarks.ours:generate", options),
+            "ours, XLA": Entry("benchmarks.ours:generate", {**options, "xla": True}),
             "tutorial": Entry("benchmarks.keras_peer:generate", options),
             "torch": Entry("benchmarks.torch_peer:generate", options, needs="torch"),
         }
@@ -45,12 +46,15 @@ def main(beside: list[str]) -> int:
 
 
 def _table(rows: list[dict]) -> str:
-    lines = ["| texts at once | characters a second | tutorial's loop takes | PyTorch takes |", "|---|---|---|---|"]
+    head = "| texts at once | | characters a second | tutorial's loop takes | PyTorch takes |"
+    lines = [head, "|---" * 5 + "|"]
     for row in rows:
-        ours, chars = row["measured"]["ours"]["seconds"], row["batch_size"] * row["num_chars"]
-        times = {name: f"{other['seconds'] / ours:.2f} ×" for name, other in row["measured"].items()}
-        others = " | ".join(times.get(name, "not installed") for name in ("tutorial", "torch"))
-        lines.append(f"| {row['batch_size']} | {chars / ours:,.0f} | {others} |")
+        seconds = {name: measured["seconds"] for name, measured in row["measured"].items()}
+        for name in ("ours", "ours, XLA"):
+            speed = row["batch_size"] * row["num_chars"] / seconds[name]
+            times = {other: f"{value / seconds[name]:.2f} ×" for other, value in seconds.items()}
+            others = " | ".join(times.get(other, "not installed") for other in ("tutorial", "torch"))
+            lines.append(f"| {row['batch_size']} | {name} | {speed:,.0f} | {others} |")
     return "\n".join(lines)
 
 

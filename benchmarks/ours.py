@@ -71,7 +71,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     return turn
 
 
-def generate(batch_size: int, num_chars: int) -> Turn:
+def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
     """`num_chars` characters after one character, by the tutorial's model; what it has learnt does not matter."""
     from charrnn.generation import Generator
     from charrnn.model import CharModel, ModelConfig
@@ -79,7 +79,7 @@ def generate(batch_size: int, num_chars: int) -> Turn:
 
     vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
     model = CharModel(ModelConfig(), vocabulary.size)
-    generator = Generator(model, vocabulary)
+    generator = Generator(model, vocabulary, xla=xla)
 
     def turn(num_texts: int) -> dict[str, float]:
         start = time.perf_counter()

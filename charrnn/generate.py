@@ -26,6 +26,7 @@ _float("top_p", 1.0, "Choose among the likeliest that together have this probabi
 flags.DEFINE_boolean("greedy", False, "Take the likeliest character always.", flag_values=FLAGS)
 _integer("seed", 0, "The text is a function of it; sample i has seed + i.")
 _integer("num_samples", 1, "How many texts to write.")
+flags.DEFINE_boolean("xla", False, "Compile first: pays for one long text, or a few.", flag_values=FLAGS)
 _string("stop", "", "End a text before this string.")
 _string("weights", "best", "best: by validation, where there are any, else newest.")
 
@@ -46,7 +47,8 @@ def main(beside: list[str]) -> int:
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
     prompt = FLAGS.prompt if FLAGS.prompt is not None else "" if loaded.end_of_text else "\n"
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.num_samples)
-    texts = loaded.generator(sampler).generate([prompt] * len(seeds), FLAGS.num_chars, seeds, stop=FLAGS.stop)
+    generator = loaded.generator(sampler, FLAGS.xla)
+    texts = generator.generate([prompt] * len(seeds), FLAGS.num_chars, seeds, stop=FLAGS.stop)
     print(f"weights: {loaded.checkpoint}", file=sys.stderr)  # not earlier: a refusal is one line
     print("\n----------\n".join(prompt + text for text in texts))
     return command.DONE

@@ -32,13 +32,21 @@ class Generator:
         sampler: how a character is chosen.
         end_of_text: the character between the documents that the model has learnt, if it has learnt documents: read
             before each prompt, and where it is written the text ends. "": the model has learnt running text.
+        xla: compile the loop: up to half as fast again for one text or a few, after up to a second of compiling for
+            each number of texts. Where two characters are as good as equally likely, rounding may choose the other.
     """
 
     def __init__(
-        self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler | None = None, end_of_text: str = ""
+        self,
+        model: CharModel,
+        vocabulary: Vocabulary,
+        sampler: Sampler | None = None,
+        end_of_text: str = "",
+        xla: bool = False,
     ):
         self._model, self._vocabulary, self._sampler = model, vocabulary, sampler or Sampler()
         self._end_of_text = end_of_text
+        self._loop = tf.function(self._read_and_write, autograph=False, jit_compile=xla)
         self._write_block = tf.function(self._write, autograph=False)
 
     def generate(
@@ -118,16 +126,20 @@ class Generator:
         Returns:
             The ids read int32 `[B, N]`, and state and logits after them.
         """
-        network = self._model.network()
-        size = self._model.vocabulary_size
-        allowed = tf.range(size) != (-1 if self._vocabulary.unknown_id is None else self._vocabulary.unknown_id)
-        network = network._replace(output_bias=tf.where(allowed, network.output_bias, float("-inf")))
-        forced = tf.transpose(forced)
-        length = forced.shape[0]
-        noise = tf.map_fn(lambda seed: randomness.gumbel([length, size], seed), seeds, fn_output_signature=tf.float32)
+        size = (forced.shape[1], self._model.vocabulary_size)
+        noise = tf.map_fn(lambda seed: randomness.gumbel(size, seed), seeds, fn_output_signature=tf.float32)
         hot = temperatures[:, None] > 0
         heat = tf.where(hot, temperatures[:, None], 1.0)
         noise = tf.where(hot, tf.transpose(noise, [1, 0, 2]), 0.0)  # without noise: the likeliest
+        ids, state, logits = self._loop(tf.transpose(forced), noise, heat, state, logits)
+        return tf.transpose(ids), state, logits
+
+    def _read_and_write(self, forced, noise, heat, state, logits):
+        """The loop over a block, time-major. What does not change from character to character was done before."""
+        network, length = self._model.network(), forced.shape[0]
+        if self._vocabulary.unknown_id is not None:
+            allowed = tf.range(self._model.vocabulary_size) != self._vocabulary.unknown_id
+            network = network._replace(output_bias=tf.where(allowed, network.output_bias, float("-inf")))
 
         def body(t, state, logits, read):
             ids = tf.where(forced[t] == _CHOOSE, self._sampler.choose(logits, noise[t], heat), forced[t])
@@ -138,4 +150,4 @@ class Generator:
         _, state, logits, read = tf.while_loop(
             lambda t, *_: t < length, body, (tf.constant(0), state, logits, read), maximum_iterations=length
         )
-        return tf.transpose(read.stack()), state, logits
+        return read.stack(), state, logits

@@ -34,9 +34,9 @@ class Loaded(NamedTuple):
     checkpoint: str  # where its weights came from
     end_of_text: str  # the character between documents, or "" where it has learnt running text
 
-    def generator(self, sampler: Sampler | None = None) -> Generator:
+    def generator(self, sampler: Sampler | None = None, xla: bool = False) -> Generator:
         """Writes text with the model."""
-        return Generator(self.model, self.vocabulary, sampler, self.end_of_text)
+        return Generator(self.model, self.vocabulary, sampler, self.end_of_text, xla)
 
     def generate(self, prompt: str, num_chars: int, sampler: Sampler | None = None, seed: int = 0) -> str:
         """What the model writes after the prompt: `num_chars` characters, or fewer where the text ends."""

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from charrnn import cells
 from charrnn.cells import Cell, State
 
 _FEW_UNITS, _MANY_ROWS = 512, 16  # where loops over two groups of rows, side by side, are faster than one
@@ -74,7 +75,7 @@ class Saved(NamedTuple):
         """An empty history that begins with `state`."""
         return cls(
             tuple(_array(num_steps + 1, entry).write(0, entry) for entry in state),
-            tuple(_array(num_steps, state[0]) for _ in range(cell.num_saved)),
+            tuple(_array(num_steps, cells.wide(state[0])) for _ in range(cell.num_saved)),
         )
 
     def write(self, t: tf.Tensor, state: State, kept: State) -> "Saved":

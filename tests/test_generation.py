@@ -41,6 +41,11 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
     return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
 
 
+def test_xla_changes_the_speed_and_not_the_text(make_model):
+    texts = [Generator(make_model(), LETTERS, xla=xla).generate(["a", LONG], 20, [0, 1]) for xla in (False, True)]
+    assert texts[0] == texts[1]
+
+
 @pytest.mark.parametrize("config", CELLS)
 def test_greedy_text_is_that_of_closed_loop_calls(make_model, config):
     model = make_model(**config)
