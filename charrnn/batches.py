@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.errors import UserError, check
+from charrnn.sharded import Sharded
 
 
 class Batch(NamedTuple):
@@ -37,6 +38,8 @@ class DataConfig:
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
+    validation_chars: int = 5_000_000  # read at an evaluation: the first so many of the validation part; 0: all
+    within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
 
     def __post_init__(self):
         check("data.seq_length", self.seq_length, self.seq_length >= 1, "at least 1")
@@ -47,6 +50,9 @@ class DataConfig:
         check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
         all_counted = self.targets == "all" or self.order == "windows"
         check("data.targets", self.targets, all_counted, "all unless data.order=windows")
+        check("data.validation_chars", self.validation_chars, self.validation_chars >= 0, "at least 0 (0: all)")
+        possible = not self.within_documents or (self.order == "windows" and not self.csv_column)
+        check("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
         check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
 
 
@@ -72,11 +78,14 @@ class Windows:
 
     carries_state = False
 
-    def __init__(self, ids: np.ndarray, config: DataConfig, seed: int):
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
         self.batch_size = config.batch_size
         self._stride = config.stride or config.seq_length
-        self.num_windows = max(0, (len(ids) - 1 - config.seq_length) // self._stride + 1)
+        self._documents = _edges(ids) if config.within_documents else np.array([0, len(ids)])
+        fitting = (np.diff(self._documents) - 1 - config.seq_length) // self._stride + 1
+        self._windows = np.cumsum([0, *np.maximum(0, fitting)])  # before each document, and in all
+        self.num_windows = int(self._windows[-1])
         self.steps_per_epoch = self.num_windows // config.batch_size
         _check_filled(self, ids, config, 1 + config.seq_length + (config.batch_size - 1) * self._stride)
 
@@ -84,7 +93,9 @@ class Windows:
         """The batch of a step. Eager, pure."""
         epoch, index = divmod(step, self.steps_per_epoch)
         windows = _shuffled(self._seed, epoch, index, self._config.batch_size, self.num_windows)
-        batch = cut(self._ids, windows * self._stride, self._config.seq_length)
+        documents = np.searchsorted(self._windows, windows, side="right") - 1
+        starts = self._documents[documents] + (windows - self._windows[documents]) * self._stride
+        batch = cut(self._ids, starts, self._config.seq_length)
         return last_only(batch) if self._config.targets == "last" else batch
 
     def continues(self, step: int) -> bool:
@@ -101,7 +112,7 @@ class Streams:
 
     carries_state = True
 
-    def __init__(self, ids: np.ndarray, config: DataConfig, seed: int):
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
         self.batch_size = config.batch_size
         spare = config.seq_length - 1  # room for the borders to move
@@ -138,7 +149,7 @@ class Lines:
 
     carries_state = False
 
-    def __init__(self, ids: np.ndarray, config: DataConfig, seed: int):
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
         self.batch_size = config.batch_size
         self._borders = borders(ids)
@@ -163,22 +174,29 @@ class Lines:
 SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
 
 
-def make_source(ids: np.ndarray, config: DataConfig, seed: int) -> Source:
+def make_source(ids: np.ndarray | Sharded, config: DataConfig, seed: int) -> Source:
     """The source that `config.order` names, over the training ids `[N]`."""
     return SOURCES[config.order](ids, config, seed)
 
 
-def borders(ids: np.ndarray) -> np.ndarray:
+def borders(ids: np.ndarray | Sharded) -> np.ndarray | Sharded:
     """Where the end-of-text id stands, which is the first of `ids`: int64 `[documents + 1]`."""
-    return np.flatnonzero(ids == ids[0])
+    return ids.borders if isinstance(ids, Sharded) else np.flatnonzero(ids == ids[0])
 
 
-def documents_at(ids: np.ndarray, borders: np.ndarray, rows: np.ndarray, length: int) -> Batch:
+def documents_at(
+    ids: np.ndarray | Sharded, borders: np.ndarray | Sharded, rows: np.ndarray, length: int
+) -> Batch:
     """The documents with the numbers `rows` `[B]`, each padded on the right or cut off to `length` characters."""
     starts, ends = borders[rows], borders[rows + 1]
     positions = np.minimum(starts[:, None] + np.arange(length + 1), ends[:, None])  # padded with the end-of-text
     text = ids[positions].astype(np.int32)
     return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
+
+
+def _edges(ids: Sharded) -> np.ndarray:
+    """Where files begin, and where the last one ends; of a part, its own ends too."""
+    return np.unique([0, *np.asarray(ids.borders), len(ids)])
 
 
 def last_only(batch: Batch) -> Batch:
@@ -188,12 +206,12 @@ def last_only(batch: Batch) -> Batch:
 
 def _shuffled(seed: int, epoch: int, index: int, batch_size: int, count: int) -> np.ndarray:
     """The numbers int64 `[batch_size]` of batch `index` in the epoch's permutation of `count`."""
-    rows = tf.range(index * batch_size, (index + 1) * batch_size)
+    rows = tf.range(index * batch_size, (index + 1) * batch_size, dtype=tf.int64)  # a stride may make billions
     epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
-    return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy().astype(np.int64)
+    return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy()
 
 
-def cut(ids: np.ndarray, starts: np.ndarray, length: int) -> Batch:
+def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:
     """Rows of `length` characters from positions `starts` `[B]`; all targets count."""
     rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int32)
     return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32))

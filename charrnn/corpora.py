@@ -6,17 +6,20 @@ train = corpus.content[parts.train]
 """
 
 import contextlib
+import glob
+import gzip
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
 import tensorflow as tf
 
-from charrnn import downloads
+from charrnn import downloads, pieces
 from charrnn.downloads import DownloadError, Published
 from charrnn.errors import UserError, nearest
 from charrnn.plays import Plays
@@ -92,21 +95,52 @@ def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_sta
     """Reads a corpus, eagerly; a published one is downloaded if it is neither in $CHARRNN_DATA_DIR nor in the cache.
 
     Args:
-        spec: a registered name ("plays" also as "plays:NUM_CHARS"), else a file, else a glob of files, which are
-            joined in the order of their paths with nothing between them.
+        spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
         as_bytes: whether `content` shall be the raw bytes, which any file has, rather than text in UTF-8.
         log: is given each line for the user.
 
     Raises:
         UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
     """
-    if spec.partition(":")[0] == "plays":
-        return _plays(spec, as_bytes)
+    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), as_bytes)
+
+
+def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
+    """The files of a corpus that is not `plays`.
+
+    Args:
+        spec: a registered name, else a file, else a glob of files, "**" for folders of any depth, which are joined in
+            the order of their paths with nothing between them; or several of the last two with commas between.
+        log: is given each line for the user.
+
+    Raises:
+        UserError: there is no such corpus, or it cannot be had.
+    """
     paths = [_published_file(spec, log)] if spec in PUBLISHED else _own_files(spec)
+    for path in paths:
+        _tell_if_it_may_differ(path, log)
+    return paths
+
+
+def read(spec: str, paths: Sequence[str], as_bytes: bool = False, whole_lines: bool = False) -> Corpus:
+    """Reads the files of a corpus; those whose names end in .gz are decompressed.
+
+    Args:
+        spec: what the user called it.
+        paths: the files, in their order.
+        as_bytes: as in `load`.
+        whole_lines: whether the end of a file ends its last line.
+
+    Raises:
+        UserError: one cannot be read or decoded, or all are empty.
+    """
     parts = [_read(path) for path in paths]
-    for path, data in zip(paths, parts, strict=True):
-        _tell_if_it_may_differ(path, data, log)
-    content = b"".join(parts) if as_bytes else "".join(map(_decoded, paths, parts))
+    if as_bytes:
+        content = b"".join(parts)
+    else:
+        texts = [pieces.decode(path, data)[0] for path, data in zip(paths, parts, strict=True)]
+        ends = ["\n" if whole_lines and text and not text.endswith("\n") else "" for text in texts[:-1]] + [""]
+        content = "".join(text + end for text, end in zip(texts, ends, strict=True))
     if not content:
         raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
     return Corpus(spec, content, hashlib.sha256(b"".join(parts)).hexdigest())
@@ -132,7 +166,13 @@ def split(length: int, validation_fraction: float, test_fraction: float) -> Spli
     return Split(slice(0, first), slice(first, second), slice(second, length))
 
 
-def _plays(spec: str, as_bytes: bool) -> Corpus:
+def is_plays(spec: str) -> bool:
+    """Whether the corpus is the built-in one."""
+    return spec.partition(":")[0] == "plays"
+
+
+def plays(spec: str, as_bytes: bool = False) -> Corpus:
+    """The built-in corpus, "plays" or "plays:NUM_CHARS"; UserError for a number that cannot be."""
     _, colon, number = spec.partition(":")
     num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
     if not 1 <= num_chars <= MOST_PLAYS_CHARS:
@@ -140,10 +180,10 @@ def _plays(spec: str, as_bytes: bool) -> Corpus:
             f"The corpus {spec!r} has no valid length: write plays:NUM_CHARS with a whole number from 1 to "
             f"{MOST_PLAYS_CHARS}, for example plays:{PLAYS_CHARS}."
         )
-    plays = Plays()
-    text = plays.text(num_chars, PLAYS_SEED)
+    source = Plays()
+    text = source.text(num_chars, PLAYS_SEED)
     data = text.encode("ascii")
-    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), plays.entropy_rate)
+    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), source.entropy_rate)
 
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:
@@ -155,14 +195,14 @@ def _published_file(name: str, log: Callable[[str], None]) -> str:
             return path
     path = _cached(published)
     if os.path.isfile(path):
-        if not _difference(published, _read(path)):
+        if not _difference(published, path):
             return path
         log(f"{path} is not the published file any more and is downloaded anew.")
     return _download(name, log)
 
 
 def _download(name: str, log: Callable[[str], None]) -> str:
-    published, folder = PUBLISHED[name], _cache_folder()
+    published, folder = PUBLISHED[name], cache_folder()
     size = "" if published.num_bytes is None else f" ({published.num_bytes:,} bytes)"
     log(f"Downloading the corpus {name!r}{size} from {published.url} to {folder}.")
     try:
@@ -179,26 +219,32 @@ def _download(name: str, log: Callable[[str], None]) -> str:
     )
 
 
-def _cache_folder() -> str:
+def cache_folder() -> str:
+    """Where published corpora, and large ones once they are encoded, are kept."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification has relative paths ignored.
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
 
 
 def _cached(published: Published) -> str:
-    return os.path.join(_cache_folder(), published.file_name)
+    return os.path.join(cache_folder(), published.file_name)
 
 
 def _own_files(spec: str) -> list[str]:
-    """The file or the files of a glob, sorted."""
+    """The file or the files of a glob, sorted; of a list, one part after another."""
     path = os.path.expanduser(spec)
     if spec and _exists(path):
         if tf.io.gfile.isdir(path):
-            glob = os.path.join(spec, "*.txt")
-            raise UserError(f"The corpus {spec!r} is a directory; give a file or a glob of files, such as {glob!r}.")
+            raise UserError(
+                f"The corpus {spec!r} is a directory, but not one that charrnn.encode has made; give a file or a glob "
+                f"of files, such as {os.path.join(spec, '*.txt')!r}."
+            )
         return [path]
-    with _file_errors(spec):
-        found = sorted(match for match in tf.io.gfile.glob(path) if not tf.io.gfile.isdir(match)) if spec else []
+    if "," in spec:
+        return [path for part in spec.split(",") for path in _own_files(part.strip())]
+    with file_errors(spec):
+        matches = tf.io.gfile.glob(path) if "://" in path else glob.glob(path, recursive=True)
+        found = sorted(match for match in matches if not tf.io.gfile.isdir(match))
     if not found:
         raise UserError(
             f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
@@ -208,32 +254,41 @@ def _own_files(spec: str) -> list[str]:
 
 
 def _exists(path: str) -> bool:
-    with _file_errors(path):
+    with file_errors(path):
         return tf.io.gfile.exists(path)
 
 
 def _read(path: str) -> bytes:
-    with _file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()
+    with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        data = file.read()
+    try:
+        return gzip.decompress(data) if path.endswith(".gz") else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path!r} cannot be read ({error}); give a file that can.") from error
 
 
 @contextlib.contextmanager
-def _file_errors(path: str) -> Iterator[None]:
+def file_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors about a file into the user's."""
     try:
         yield
     except tf.errors.OpError as error:
         raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
 
 
-def _difference(published: Published, data: bytes) -> str | None:
-    return published.difference(len(data), hashlib.sha256(data).hexdigest())
+def _difference(published: Published, path: str) -> str | None:
+    with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        sha256 = hashlib.sha256()
+        while block := file.read(pieces.BLOCK):
+            sha256.update(block)
+        return published.difference(file.tell(), sha256.hexdigest())
 
 
-def _tell_if_it_may_differ(path: str, data: bytes, log: Callable[[str], None]) -> None:
+def _tell_if_it_may_differ(path: str, log: Callable[[str], None]) -> None:
     for name, published in PUBLISHED.items():
         if not f"/{path}".endswith(f"/{published.file_name}"):
             continue
-        if _difference(published, data):
+        if _difference(published, path):
             mark = "sha256" if published.sha256 else "size"
             log(f"{path} differs from the published file of the corpus {name!r} (by its {mark}) and is used as it is.")
         # What is in the cache came from the publisher, as far as anyone can know.
@@ -242,16 +297,3 @@ def _tell_if_it_may_differ(path: str, data: bytes, log: Callable[[str], None]) -
                 f"{path} cannot be verified and is used as it is: no checksum of the published file of the corpus "
                 f"{name!r} is known."
             )
-
-
-def _decoded(path: str, data: bytes) -> str:
-    """UTF-8 to text. A byte-order mark is dropped, line ends stay."""
-    remedy = "convert it to UTF-8 or train on bytes with --set data.vocabulary=bytes."
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        byte = data[error.start]
-        raise UserError(f"{path!r} is not UTF-8 (byte 0x{byte:02x} at offset {error.start}); {remedy}") from error
-    if "\0" in text:
-        raise UserError(f"{path!r} is not text but binary (a NUL at offset {data.index(0)}); {remedy}")
-    return text.removeprefix("\ufeff")

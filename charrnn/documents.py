@@ -7,7 +7,7 @@ documents = read_documents(corpus.content, csv_column=2)  # the titles
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from charrnn.errors import UserError, check
@@ -39,40 +39,56 @@ def read_documents(text: str, csv_column: int = 0) -> Documents:
         UserError: the column is negative or missing in a row, the CSV is malformed, or there is no document.
     """
     check("csv_column", csv_column, csv_column >= 0, "0 for a document a line, or the number of a column from 1 on")
-    rows = _fields(text, csv_column) if csv_column else _lines(text)
-    candidates = [re.sub(r"[\r\n]+", " ", row) for row in rows]
+    candidates = list(fields(io.StringIO(text, newline=""), csv_column)) if csv_column else lines(text)
     texts = [candidate for candidate in candidates if candidate.strip()]
     if not texts:
-        where = f"column {csv_column} of its {len(candidates):,} rows" if csv_column else f"{len(candidates):,} lines"
-        raise UserError(f"There is no document in the corpus: nothing stands in {where}; give another file or column.")
+        raise no_document(csv_column, len(candidates))
     return Documents(texts, num_empty=len(candidates) - len(texts))
 
 
-def _lines(text: str) -> list[str]:
+def no_document(csv_column: int, num_candidates: int) -> UserError:
+    """The error of a corpus whose lines or rows, so many, are all empty."""
+    where = f"column {csv_column} of its {num_candidates:,} rows" if csv_column else f"{num_candidates:,} lines"
+    return UserError(f"There is no document in the corpus: nothing stands in {where}; give another file or column.")
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text, the empty ones too, as `read_documents` has them."""
     # `str.splitlines` would also cut at form feeds and other characters that may stand within a line.
-    lines = re.split(r"\r?\n", text)
+    if "\r" in text:
+        text = re.sub("\r+", " ", text.replace("\r\n", "\n"))
+    lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
-def _fields(text: str, column: int) -> Iterator[str]:
-    """The fields of one column, stripped; an empty line, often the last one, is a row whose fields are empty."""
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UserError(f"The CSV is malformed on line {line} (a NUL): mend it, or give a file of text.")
+def fields(rows: Iterable[str], column: int) -> Iterator[str]:
+    """The fields of a column, as `read_documents` has them; an empty line, often the last one, has empty fields.
+
+    Args:
+        rows: the lines of a CSV, with their ends.
+        column: counted from 1.
+    """
     # Without `strict` a quote that is never closed swallows the rest of the file and says nothing.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(_without_nul(rows), strict=True)
     line = 1
     try:
         for row in reader:
             if row and len(row) < column:
                 raise UserError(_too_short(line, len(row), column))
-            yield row[column - 1].strip() if row else ""
+            yield re.sub(r"[\r\n]+", " ", row[column - 1].strip()) if row else ""
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
             f"The CSV is malformed in the row that begins on line {line} ({error}): mend it there (a field in quotes "
             'ends with one, and a quote within it is written ""), or read each line as a document with csv_column=0.'
         ) from error
+
+
+def _without_nul(rows: Iterable[str]) -> Iterator[str]:
+    for number, row in enumerate(rows, start=1):
+        if "\0" in row:
+            raise UserError(f"The CSV is malformed on line {number} (a NUL): mend it, or give a file of text.")
+        yield row
 
 
 def _too_short(line: int, num_columns: int, column: int) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from charrnn.batches import Batch, DataConfig, borders, cut, documents_at, last_only
+from charrnn.sharded import Sharded
 
 Pass = Iterator[tuple[Batch, bool]]
 """Batches of one shape, and whether each continues the one before."""
 
 
-def passes_for(ids: np.ndarray, config: DataConfig) -> dict[str, Callable[[], Pass]]:
+def passes_for(ids: np.ndarray | Sharded, config: DataConfig) -> dict[str, Callable[[], Pass]]:
     """The passes that suit what is learnt, by the name of the loss that each measures; the first is the main one.
 
     Args:
@@ -31,7 +32,7 @@ def passes_for(ids: np.ndarray, config: DataConfig) -> dict[str, Callable[[], Pa
     return {"nats_per_char": lambda: stateful_pass(ids), "nats_per_char_window_256": lambda: window_pass(ids)}
 
 
-def document_pass(ids: np.ndarray, length: int, rows: int = 64) -> Pass:
+def document_pass(ids: np.ndarray | Sharded, length: int, rows: int = 64) -> Pass:
     """Each document from the zero state, its end-of-text character counted too, cut off at `length` characters.
 
     Args:
@@ -40,23 +41,23 @@ def document_pass(ids: np.ndarray, length: int, rows: int = 64) -> Pass:
         rows: documents a batch; the last batch is filled up with weight 0.
     """
     places = borders(ids)
-    numbers = np.arange(len(places) - 1)
+    numbers = range(len(places) - 1)
     for i in range(0, len(numbers), rows):
-        part = numbers[i : i + rows]
+        part = np.asarray(numbers[i : i + rows])
         batch = documents_at(ids, places, np.resize(part, min(rows, len(numbers))), length)
         yield _first_rows_only(batch, len(part)), False
 
 
-def last_pass(ids: np.ndarray, window: int, stride: int, rows: int = 64) -> Pass:
+def last_pass(ids: np.ndarray | Sharded, window: int, stride: int, rows: int = 64) -> Pass:
     """Windows from the zero state, only the last character of each counted; the last batch is filled up likewise."""
-    starts = np.arange(0, len(ids) - window, stride)
+    starts = range(0, len(ids) - window, stride)
     for i in range(0, len(starts), rows):
-        part = starts[i : i + rows]
+        part = np.asarray(starts[i : i + rows])
         batch = last_only(cut(ids, np.resize(part, min(rows, len(starts))), window))
         yield _first_rows_only(batch, len(part)), False
 
 
-def window_pass(ids: np.ndarray, window: int = 256, rows: int = 64) -> Pass:
+def window_pass(ids: np.ndarray | Sharded, window: int = 256, rows: int = 64) -> Pass:
     """Evaluation by windows from the zero state, every position of each window counted.
 
     Args:
@@ -67,14 +68,14 @@ def window_pass(ids: np.ndarray, window: int = 256, rows: int = 64) -> Pass:
     Yields:
         (batch, False).
     """
-    starts = np.arange(0, len(ids) - 1, window)
+    starts = range(0, len(ids) - 1, window)
     rows = min(rows, len(starts))
     for i in range(0, len(starts), rows):
         yield _padded(ids, starts[i : i + rows], rows, window), False
 
 
 def stateful_pass(
-    ids: np.ndarray, rows: int = 32, warm_up: int = 256, length: int = 128
+    ids: np.ndarray | Sharded, rows: int = 32, warm_up: int = 256, length: int = 128
 ) -> Pass:
     """Evaluation in one pass with the state carried, every character counted once.
 

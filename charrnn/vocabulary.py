@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import tensorflow as tf
 
 from charrnn.errors import UserError
 
@@ -69,6 +68,8 @@ class Vocabulary:
     @classmethod
     def load(cls, path: str | os.PathLike) -> Vocabulary:
         """Reads what `save` wrote. Raises UserError if the file is missing, damaged or something else."""
+        import tensorflow as tf  # here, for a process that only encodes needs none of it
+
         try:
             with tf.io.gfile.GFile(os.fspath(path), "rb") as file:
                 return _from_json(json.loads(file.read()))
@@ -82,6 +83,8 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON to `path` through a temporary file, so that `path` is never half written."""
+        import tensorflow as tf
+
         content = {"kind": self.kind, "characters": list(self.characters)}
         temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
         try:
@@ -122,6 +125,8 @@ class Vocabulary:
             data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
             return np.frombuffer(data, np.uint8).copy()
         text = _as_str(text)
+        if text.isascii() and self.dtype == np.uint8:
+            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii)), np.uint8)
         ids = np.empty(len(text), self.dtype)
         for start in range(0, len(text), BLOCK):
             codes = _code_points(text[start : start + BLOCK])
@@ -178,6 +183,10 @@ class Vocabulary:
         table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
         table[codes] = np.arange(1, self.size)
         return table
+
+    @cached_property
+    def _id_of_ascii(self) -> bytes:
+        return self._id_of_code.take(np.arange(256), mode="clip").tobytes()
 
 
 def _from_json(content: object) -> Vocabulary:

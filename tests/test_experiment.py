@@ -47,6 +47,8 @@ SETTABLE = {
     "data.lowercase": ("true", True),
     "data.csv_column": ("2", 2),
     "data.validation_fraction": ("0.2", 0.2),
+    "data.validation_chars": ("1000", 1000),
+    "data.within_documents": ("true", True),
     "data.test_fraction": ("5e-2", 0.05),
     "optimizer.name": ("rmsprop", "rmsprop"),
     "optimizer.learning_rate": ("2e-3", 0.002),

@@ -11,6 +11,7 @@ from charrnn import randomness
 from charrnn.errors import check
 from charrnn.generation import Generator
 from charrnn.model import CharModel
+from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
 
@@ -61,7 +62,7 @@ class Sampling:
         config: SamplesConfig,
         model: CharModel,
         vocabulary: Vocabulary,
-        train: np.ndarray | None = None,
+        train: np.ndarray | Sharded | None = None,
         end_of_text: str = "",
     ):
         self._config, self._vocabulary, self._train = config, vocabulary, train

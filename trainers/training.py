@@ -69,7 +69,7 @@ def train(
     description = {
         "experiment": name,
         **experiments.to_dict(experiment),
-        "corpus_sha256": texts.corpus.sha256,
+        "corpus_sha256": texts.sha256,
         "versions": runtime.versions(),
         "command": sys.argv,
     }

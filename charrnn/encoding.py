@@ -1,0 +1,242 @@
+"""Encodes a corpus of any size into a folder, once, on all cores, in little memory.
+
+    first pass     each piece: how many ids, which characters; beside it the sha256 of all
+    plan.json      what there will be
+    second pass    each piece: a shard, under its name only when it is whole
+    corpus.json    the plan, now that all of it is there
+
+A process that is killed leaves a folder that the same call goes on with.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import corpora, encoded, pieces, workers
+from charrnn.documents import no_document
+from charrnn.errors import UserError
+from charrnn.pieces import END_OF_TEXT, Piece, Settings, Survey
+from charrnn.vocabulary import Vocabulary
+
+_LOCK = ".lock"
+_OURS = re.compile(r"(corpus|plan|vocabulary|documents|shard-\d+)\.(json|ids|bin)(\.\d+\.tmp)?|\.lock")
+
+
+class Parts(NamedTuple):
+    """What is for training, and so what the vocabulary is of: fractions as in `corpora.split`."""
+
+    by_documents: bool = False  # rather than by ids
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.0
+
+
+def encode(
+    name: str,
+    paths: Sequence[str],
+    settings: Settings,
+    parts: Parts,
+    folder: str,
+    log: Callable[[str], None],
+    replace: bool = False,
+) -> None:
+    """Encodes files into a folder; does nothing where that was done, and goes on where it was begun.
+
+    Args:
+        name: what the user called the corpus.
+        paths: the files, in their order.
+        settings: how they are read.
+        parts: which part the vocabulary is of.
+        folder: a local one; made if need be.
+        log: is given each line for the user.
+        replace: whether another corpus in the folder gives way.
+
+    Raises:
+        UserError: a file cannot be read, or the folder is in use for something else or cannot be written.
+    """
+    asked = {
+        "format": encoded.FORMAT,
+        "files": [[path, *_stat(path)] for path in paths],
+        "settings": settings._asdict(),
+        "parts": parts._asdict(),
+    }
+    with _write_errors(folder), _locked(folder):
+        if _asked_of(encoded.read_json(os.path.join(folder, encoded.CORPUS))) == asked:
+            return log(f"{folder} has {name} encoded already")
+        plan = encoded.read_json(os.path.join(folder, encoded.PLAN))
+        if _asked_of(plan) != asked:
+            _clear(folder, replace)
+            plan = None
+        num_bytes = sum(num_bytes for _, num_bytes, _ in asked["files"])
+        log(f"Encoding {name}, {num_bytes:,} bytes, into {folder}{'' if plan is None else ', where it was begun'}")
+        all_pieces = pieces.cut([(path, num_bytes) for path, num_bytes, _ in asked["files"]], settings)
+        plan = plan or _make_plan(name, asked, all_pieces, settings, parts, folder)
+        _make_shards(all_pieces, settings, plan, folder)
+        _write_documents(plan, settings, folder)
+        encoded.write_json(os.path.join(folder, encoded.CORPUS), plan)
+        for left in os.listdir(folder):
+            if left.endswith(".tmp") or left == encoded.PLAN:
+                os.remove(os.path.join(folder, left))
+
+
+def cached(
+    name: str, paths: Sequence[str], settings: Settings, parts: Parts, log: Callable[[str], None]
+) -> encoded.Encoded:
+    """The corpus, encoded in the cache folder: now, if the files have changed since, or else once before.
+
+    Raises:
+        UserError: as `encode`.
+    """
+    places = [path if "://" in path else os.path.abspath(path) for path in paths]
+    key = encoded.fingerprint([places, settings, parts])[:16]
+    folder = os.path.join(corpora.cache_folder(), "encoded", key)
+    encode(name, places, settings, parts, folder, log, replace=True)
+    try:
+        return encoded.load(folder)
+    except UserError as error:
+        log(f"{error} That is done now.")
+        os.remove(os.path.join(folder, encoded.CORPUS))
+        encode(name, places, settings, parts, folder, log, replace=True)
+        return encoded.load(folder)
+
+
+def _stat(path: str) -> tuple[int, int]:
+    """A file's size and when it was changed."""
+    with corpora.file_errors(path):
+        found = tf.io.gfile.stat(path)
+    return found.length, found.mtime_nsec
+
+
+def _asked_of(plan: dict | None) -> dict | None:
+    return plan and {name: plan.get(name) for name in ("format", "files", "settings", "parts")}
+
+
+def _make_plan(
+    name: str, asked: dict, all_pieces: list[Piece], settings: Settings, parts: Parts, folder: str
+) -> dict:
+    """Reads all once; writes plan.json and the vocabulary."""
+    calls = [(pieces.digest, ([path for path, _, _ in asked["files"]],))]
+    calls += [(pieces.survey, (piece, settings)) for piece in all_pieces]
+    sha256, *surveys = workers.call_all(calls, workers.available())
+    num_documents, num_empty = (sum(column) for column in zip(*(survey[2:] for survey in surveys), strict=True))
+    if settings.of_documents and not num_documents:
+        raise no_document(settings.csv_column, num_empty)
+    if not any(sum(survey.lengths) for survey in surveys):
+        raise UserError(f"The corpus {name!r} is empty; give a file with text in it.")
+    vocabulary = Vocabulary.bytes()
+    if settings.vocabulary == "characters":
+        vocabulary = Vocabulary.from_text(_training_characters(all_pieces, surveys, settings, parts))
+    lengths = _lengths_of_files(all_pieces, surveys)
+    plan = {
+        **asked,
+        "sha256": sha256,
+        "vocabulary": encoded.of_vocabulary(vocabulary),
+        "dtype": vocabulary.dtype.newbyteorder("<").str,
+        "shards": [sum(survey.lengths) for survey in surveys],
+        "lengths": lengths,
+        "num_documents": num_documents if settings.of_documents else len(lengths),
+        "num_empty": num_empty,
+    }
+    vocabulary.save(os.path.join(folder, encoded.VOCABULARY))
+    encoded.write_json(os.path.join(folder, encoded.PLAN), plan)
+    return plan
+
+
+def _training_characters(all_pieces: list[Piece], surveys: list[Survey], settings: Settings, parts: Parts) -> str:
+    """The distinct characters of the training part; of the piece that it ends in, read once more."""
+    if parts.by_documents:
+        counts, limit, ends = [survey.num_documents for survey in surveys], "most_documents", 0
+    else:
+        counts, limit, ends = [sum(survey.lengths) for survey in surveys], "most_ids", int(settings.of_documents)
+    # Running text of documents does not count the end-of-text before the first and after the last.
+    left = corpora.split(sum(counts) - 2 * ends, *parts[1:]).train.stop + ends
+    characters = set()
+    for piece, survey, count in zip(all_pieces, surveys, counts, strict=True):
+        part = survey if count <= left else pieces.survey(piece, settings, **{limit: left})
+        characters.update(part.characters)
+        left -= count
+        if left <= 0:
+            break
+    return "".join(characters)
+
+
+def _lengths_of_files(all_pieces: list[Piece], surveys: list[Survey]) -> list[int]:
+    """How many ids each file has."""
+    lengths = []
+    for piece, survey in zip(all_pieces, surveys, strict=True):
+        for span, length in zip(piece.spans, survey.lengths, strict=True):
+            if span.start == 0:
+                lengths.append(0)
+            lengths[-1] += length
+    return lengths
+
+
+def _make_shards(all_pieces: list[Piece], settings: Settings, plan: dict, folder: str) -> None:
+    vocabulary = Vocabulary.load(os.path.join(folder, encoded.VOCABULARY))
+    label = encoded.label_of(plan)
+    calls = []
+    for number, (piece, num_ids) in enumerate(zip(all_pieces, plan["shards"], strict=True)):
+        base = os.path.join(folder, encoded.shard_name(number))
+        if not encoded.is_made(base, label, num_ids * vocabulary.dtype.itemsize):
+            calls.append((encoded.make_shard, (piece, settings, vocabulary, base, label, num_ids)))
+    for _ in workers.call_all(calls, workers.available()):
+        pass
+
+
+def _write_documents(plan: dict, settings: Settings, folder: str) -> None:
+    """Where documents begin: at each end-of-text, or with each file."""
+    blocks = _ends_of_text(plan, folder) if settings.of_documents else iter([np.cumsum([0, *plan["lengths"]])])
+    base = os.path.join(folder, encoded.DOCUMENTS)
+    encoded.write(base, ".bin", encoded.label_of(plan), (block.astype("<i8") for block in blocks))
+
+
+def _ends_of_text(plan: dict, folder: str) -> Iterator[np.ndarray]:
+    (end,) = Vocabulary.load(os.path.join(folder, encoded.VOCABULARY)).encode(END_OF_TEXT)
+    start = 0
+    for number in range(len(plan["shards"])):
+        with open(os.path.join(folder, f"{encoded.shard_name(number)}.ids"), "rb") as file:
+            while len(ids := np.fromfile(file, plan["dtype"], pieces.BLOCK)):
+                yield start + np.flatnonzero(ids == end)
+                start += len(ids)
+
+
+def _clear(folder: str, replace: bool) -> None:
+    """Makes room for another corpus."""
+    if encoded.is_encoded(folder) and not replace:
+        raise UserError(f"{folder} holds another encoded corpus, or this one as it was before: give another --output.")
+    for name in os.listdir(folder):
+        if name != _LOCK:
+            os.remove(os.path.join(folder, name))
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Makes the folder, where it is not there, for this process alone; others wait."""
+    import fcntl  # not on every system, and not for small corpora
+
+    if os.path.exists(folder) and not (os.path.isdir(folder) and all(map(_OURS.fullmatch, os.listdir(folder)))):
+        raise UserError(f"{folder} is in use for something else: give an --output that does not exist.")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, _LOCK), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if os.listdir(folder) == [_LOCK]:  # refused: nothing was written
+                os.remove(lock.name)
+                os.rmdir(folder)
+
+
+@contextlib.contextmanager
+def _write_errors(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror or error}): give another --output, or for the cache of "
+            "large corpora another folder by XDG_CACHE_HOME."
+        ) from error
