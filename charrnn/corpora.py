@@ -139,8 +139,7 @@ def read(spec: str, paths: Sequence[str], as_bytes: bool = False, whole_lines: b
         content = b"".join(parts)
     else:
         texts = [pieces.decode(path, data)[0] for path, data in zip(paths, parts, strict=True)]
-        ends = ["\n" if whole_lines and text and not text.endswith("\n") else "" for text in texts[:-1]] + [""]
-        content = "".join(text + end for text, end in zip(texts, ends, strict=True))
+        content = "".join(f"{text}\n" if whole_lines and text and text[-1] != "\n" else text for text in texts)
     if not content:
         raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
     return Corpus(spec, content, hashlib.sha256(b"".join(parts)).hexdigest())

@@ -41,17 +41,13 @@ def main(specs: list[str]) -> int:
     from charrnn.pieces import Settings
 
     corpora.split(0, FLAGS.validation_fraction, FLAGS.test_fraction)  # refused before hours of work
-    paths = [path for spec in specs for path in corpora.find(spec)]
+    paths = [path for spec in specs for path in corpora.find(spec, print)]
     settings = Settings(FLAGS.vocabulary, FLAGS.lowercase, FLAGS.documents == "lines", FLAGS.csv_column)
     parts = encoding.Parts(settings.of_documents, FLAGS.validation_fraction, FLAGS.test_fraction)
     start = time.perf_counter()
-    encoding.encode(" ".join(specs), paths, settings, parts, FLAGS.output, _tell)
-    _tell(f"Done in {time.perf_counter() - start:.1f} s; train on it: --corpus={FLAGS.output}")
+    encoding.encode(" ".join(specs), paths, settings, parts, FLAGS.output, print)
+    print(f"Done in {time.perf_counter() - start:.1f} s; train on it: --corpus={FLAGS.output}")
     return command.DONE
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

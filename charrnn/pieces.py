@@ -83,7 +83,7 @@ def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
     for path, num_bytes in files:
         for span in _spans(path, num_bytes, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
-            if size > room:
+            if not pieces or size > room:
                 pieces.append(Piece([], first=not pieces))
                 room = PIECE
             pieces[-1].spans.append(span)
@@ -196,7 +196,8 @@ def _texts(span: Span, whole_lines: bool) -> Iterator[str]:
         rest, offset = data[used:], offset + used
         yield text
     if rest:
-        yield decode(span.path, rest, offset)[0]
+        text, _ = decode(span.path, rest, offset)
+        yield f"{text}\n" if text and whole_lines else text
 
 
 def _bytes(span: Span) -> Iterator[bytes]:

@@ -1,0 +1,163 @@
+"""The command: makes a folder that a run reads, and refuses in one sentence what it cannot encode or read."""
+
+import gzip
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from charrnn import command, encode, encoded
+from charrnn.batches import DataConfig
+from charrnn.errors import UserError
+from charrnn.texts import load_texts
+from trainers import run
+
+
+@pytest.fixture
+def start(capsys, tmp_path, monkeypatch):
+    """Runs the command in a folder with texts: -> exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts" / "deep").mkdir(parents=True)
+    (tmp_path / "texts" / "a.txt").write_text("\ufeffFirst text.\r\n" * 20, encoding="utf-8")
+    (tmp_path / "texts" / "deep" / "b.txt").write_text("Sécond.\n" * 30, encoding="utf-8")
+    (tmp_path / "texts" / "c.txt.gz").write_bytes(gzip.compress(b"Third.\n" * 10))
+
+    def start(*arguments):
+        return (command.run(encode.main, encode.FLAGS, ["encode", *arguments]), *capsys.readouterr())
+
+    return start
+
+
+def refusal(folder, **config):
+    with pytest.raises(UserError) as raised:
+        load_texts(folder, DataConfig(**config), lambda line: None)
+    message = str(raised.value)
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+def test_a_glob_of_any_depth_and_a_compressed_file(start):
+    status, out, err = start("texts/**/*.txt", "texts/*.gz", "--output=out")
+    assert (status, err) == (command.DONE, "")
+    assert out.startswith("Encoding texts/**/*.txt texts/*.gz, ") and out.endswith("train on it: --corpus=out\n")
+    corpus = encoded.load("out")
+    text = "First text.\r\n" + "\ufeffFirst text.\r\n" * 19 + "Sécond.\n" * 30 + "Third.\n" * 10
+    np.testing.assert_array_equal(np.asarray(corpus.ids), corpus.vocabulary.encode(text))
+    assert corpus.num_documents == 3
+
+
+def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
+    for flags, config in [
+        ((), {}),
+        (("--lowercase", "--validation_fraction=0.3"), {"lowercase": True, "validation_fraction": 0.3}),
+        (("--vocabulary=bytes", "--test_fraction=0.2"), {"vocabulary": "bytes", "test_fraction": 0.2}),
+        (("--documents=lines",), {"order": "lines"}),
+        (("--csv_column=1",), {"order": "lines", "csv_column": 1}),
+    ]:
+        shutil.rmtree("out", ignore_errors=True)
+        assert start("texts/a.txt", "texts/deep/b.txt", "--output=out", *flags)[0] == command.DONE
+        made, read = (load_texts(corpus, DataConfig(**config), print) for corpus in ("out", "texts/**/*.txt"))
+        assert (made.vocabulary, made.sha256) == (read.vocabulary, read.sha256)
+        np.testing.assert_array_equal(np.asarray(made.train), read.train)
+        np.testing.assert_array_equal(np.asarray(made.validation), read.validation)
+
+
+def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_path):
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    for arguments, part in [
+        (["--output=out"], "Which texts?"),
+        (["texts/a.txt"], "--output=DIR"),
+        (["texts/*.tex", "--output=out"], "'texts/*.tex'"),
+        (["latin", "--output=out"], "byte 0xe9 at offset 3"),
+        (["texts/a.txt", "--output=texts"], "in use for something else"),
+        (["texts/a.txt", "--output=out", "--documents=pages"], "files or lines"),
+        (["texts/a.txt", "--output=out", "--vocabulary=words"], "characters or bytes"),
+        (["texts/a.txt", "--output=out", "--csv_column=-1"], "at least 0"),
+        (["texts/a.txt", "--output=out", "--csv_column=2"], "has 1 column"),
+        (["texts/a.txt", "--output=out", "--validation_fraction=1"], "validation_fraction"),
+    ]:
+        status, _, err = start(*arguments)
+        assert status == command.MISTAKE and err.startswith("error: ") and err.count("\n") == 1
+        assert part in err
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def folder(start):
+    assert start("texts/a.txt", "--output=out")[0] == command.DONE
+    return "out"
+
+
+def rewrite(path, **changes):
+    with open(path) as file:
+        content = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**content, **changes}, file)
+
+
+def test_a_truncated_shard_is_refused(folder):
+    with open("out/shard-00000.ids", "r+b") as file:
+        file.truncate(100)
+    assert "out/shard-00000.ids has 100 of 279 bytes" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["shard-00000.ids", "documents.bin"])
+def test_a_changed_bit_is_refused(folder, name):
+    with open(f"out/{name}", "r+b") as file:
+        file.seek(8)
+        (byte,) = file.read(1)
+        file.seek(8)
+        file.write(bytes([byte ^ 1]))
+    assert f"out/{name} is damaged, for its checksum does not fit" in refusal(folder)
+
+
+def test_shards_of_several_folders_are_refused(start, folder):
+    assert start("texts/deep/b.txt", "--output=other")[0] == command.DONE
+    for name in ("shard-00000.ids", "shard-00000.json"):
+        shutil.copy(f"other/{name}", f"out/{name}")
+    assert "encoded with another vocabulary" in refusal(folder)
+    shutil.copy("other/vocabulary.json", "out/vocabulary.json")
+    assert "vocabulary.json of another corpus" in refusal(folder)
+    assert start("texts/a.txt", "texts/a.txt", "--output=twice")[0] == command.DONE
+    for name in ("documents.bin", "documents.json"):
+        shutil.copy(f"twice/{name}", f"other/{name}")
+    rewrite("other/documents.json", vocabulary=json.loads(open("other/corpus.json").read())["vocabulary"])
+    assert "is of another corpus than its folder" in refusal("other")
+
+
+@pytest.mark.parametrize("name", ["shard-00000.ids", "shard-00000.json", "documents.bin", "vocabulary.json"])
+def test_a_missing_file_is_named(folder, name):
+    shutil.move(f"{folder}/{name}", "away")
+    assert name in refusal(folder)
+
+
+def test_a_damaged_description_is_refused(folder):
+    rewrite("out/corpus.json", format=99)
+    assert "no encoded corpus of this version" in refusal(folder)
+    with open("out/corpus.json", "w") as file:
+        file.write("{")
+    assert "corpus.json is damaged" in refusal(folder)
+
+
+def test_a_folder_that_was_never_encoded_is_refused(start):
+    assert "not one that charrnn.encode has made" in refusal("texts")
+
+
+def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
+    assert "set data.lowercase=false" in refusal(folder, lowercase=True)
+    assert "set data.vocabulary=characters" in refusal(folder, vocabulary="bytes")
+    assert "set data.csv_column=0" in refusal(folder, csv_column=1)
+    assert "--documents=lines" in refusal(folder, order="lines")
+    assert start("texts/a.txt", "--output=lines", "--documents=lines")[0] == command.DONE
+    assert "has a line as a document" in refusal("lines", within_documents=True)
+
+
+def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):
+    settings = ["model.units=4", "data.batch_size=1", "samples.num_chars=0"]
+    for corpus, steps in (("out", 1), ("texts/a.txt", 2)):
+        flags = ["--experiment=quickstart", "--run_dir=run", f"--corpus={corpus}", f"--steps={steps}"]
+        status = command.run(run.main, run.FLAGS, ["run", *flags, *settings])
+        assert status == command.DONE, capsys.readouterr().err
+    with open("run/config.json") as file:
+        assert json.load(file)["corpus_sha256"] == encoded.load("out").sha256

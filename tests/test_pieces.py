@@ -1,0 +1,143 @@
+"""A corpus read in pieces and blocks of a few bytes is the corpus read at once."""
+
+import gzip
+import hashlib
+import io
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from charrnn import corpora, pieces
+from charrnn.documents import Documents, fields, read_documents
+from charrnn.errors import UserError
+from charrnn.pieces import Settings, Span
+
+SIZES = {"PIECE": 7, "BLOCK": 3}
+TEXTS = st.lists(st.text(st.sampled_from("abAB é🎭☃\ufeff\n\n\r,\x85"), max_size=30), min_size=1, max_size=4)
+
+VOCABULARIES = st.sampled_from(["characters", "bytes"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("pieces")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small():
+    """Pieces and blocks of a few bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in SIZES.items():
+            patch.setattr(pieces, name, size)
+        yield
+
+
+def write(folder, texts, compressed=False):
+    """The files of texts, or of bytes, and their sizes."""
+    files = []
+    for i, text in enumerate(texts):
+        data = text if isinstance(text, bytes) else text.encode()
+        path = folder / f"{i}{'.gz' if compressed else ''}"
+        path.write_bytes(gzip.compress(data) if compressed else data)
+        files.append((str(path), path.stat().st_size))
+    return files
+
+
+def read(files, settings):
+    """All that the pieces of files have in them, the pieces' surveys, and the pieces."""
+    cut = pieces.cut(files, settings)
+    parts = [content for piece in cut for content in pieces.contents(piece, settings)]
+    empty = b"" if settings.vocabulary == "bytes" else ""
+    return empty.join(parts), [pieces.survey(piece, settings) for piece in cut], cut
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(texts=TEXTS, compressed=st.booleans(), lowercase=st.booleans(), vocabulary=VOCABULARIES)
+@example(texts=["é" * 40, "🎭" * 9], compressed=False, lowercase=False, vocabulary="characters")
+def test_running_text(folder, texts, compressed, lowercase, vocabulary):
+    config = Settings(vocabulary, lowercase)
+    files = write(folder, texts, compressed)
+    content, surveys, cut = read(files, config)
+    expected = "".join(texts).encode()
+    if vocabulary == "characters":
+        expected = "".join(text.removeprefix("\ufeff") for text in texts)
+    assert content == (expected.lower() if lowercase else expected)
+    assert sum(sum(survey.lengths) for survey in surveys) == len(content)
+    if vocabulary == "characters":
+        assert {c for survey in surveys for c in survey.characters} == set(content)
+    assert [piece.first for piece in cut] == [True] + [False] * (len(cut) - 1)
+    assert pieces.digest([path for path, _ in files]) == hashlib.sha256("".join(texts).encode()).hexdigest()
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(texts=TEXTS, vocabulary=VOCABULARIES)
+def test_lines_are_documents(folder, texts, vocabulary):
+    content, surveys, _ = read(write(folder, texts), Settings(vocabulary, lines=True))
+    texts = [text.removeprefix("\ufeff") for text in texts]
+    whole = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
+    try:
+        expected = read_documents(whole)
+    except UserError:
+        expected = Documents([], whole.count("\n"))
+    content = content.decode() if vocabulary == "bytes" else content
+    assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
+    assert sum(survey.num_documents for survey in surveys) == len(expected.texts)
+    assert sum(survey.num_empty for survey in surveys) == expected.num_empty
+
+
+def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
+    text = '"1","two\nlines","é"\r\n2,,x\n3, Space ,"y"\n' * 5
+    content, surveys, cut = read(write(folder, [text]), Settings(csv_column=2))
+    expected = read_documents(text, 2)
+    assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
+    assert len(cut) == 1 and surveys[0][2:] == (10, 5) == (len(expected.texts), expected.num_empty)
+    assert list(fields(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
+
+
+@pytest.mark.parametrize("most", range(12))
+def test_a_survey_of_a_beginning(folder, most):
+    files = write(folder, ["ab\ncd\n\nefg\nh"])
+    whole = pieces.Piece([Span(files[0][0])], first=True)
+    running = pieces.survey(whole, Settings(), most_ids=most)
+    assert running.characters == "".join(sorted(set("ab\ncd\n\nefg\nh"[:most])))
+    lines = pieces.survey(whole, Settings(lines=True), most_documents=most)
+    documents = ["ab", "cd", "efg", "h"][:most]
+    assert lines.characters == "".join(sorted({"\n", *"".join(documents)}))
+    assert (lines.num_documents, lines.lengths) == (len(documents), [1 + len("".join(documents)) + len(documents)])
+
+
+def test_pieces_are_about_as_large_as_asked_and_small_files_share_one(folder):
+    files = write(folder, ["a" * 3, "b" * 3, "line\n" * 5, "c"])
+    spans = [[tuple(span)[1:] for span in piece.spans] for piece in pieces.cut(files, Settings())]
+    assert spans == [[(0, 3), (0, 3)], [(0, 10)], [(10, 20)], [(20, 25), (0, 1)]]
+
+
+@pytest.mark.parametrize(
+    "data, where", [(b"0123456789\xe9 ", 10), (b"01234567\xe2\x98", 8), (b"line\n\xff", 5), (b"a\xed\xa0\x80", 1)]
+)
+@pytest.mark.parametrize("config", [Settings(), Settings(lines=True)])
+def test_what_is_no_utf8_is_told_with_its_place_in_the_file(folder, data, where, config):
+    files = write(folder, [data])
+    with pytest.raises(UserError, match=f"byte 0x{data[where]:02x} at offset {where}"):
+        read(files, config)
+    with pytest.raises(UserError, match=f"byte 0x{data[where]:02x} at offset {where}"):
+        corpora.load(files[0][0])
+
+
+def test_a_nul_is_told_with_its_place(folder):
+    with pytest.raises(UserError, match="a NUL at offset 9"):
+        read(write(folder, [b"012345678\0"]), Settings())
+    assert read(write(folder, [b"012345678\0"]), Settings("bytes"))[0] == b"012345678\0"
+
+
+COMPRESSED = gzip.compress(b"text" * 99)
+
+
+@pytest.mark.parametrize("data", [b"no gzip at all", COMPRESSED[:-9], COMPRESSED[:-8] + bytes(8), COMPRESSED[:12] * 2])
+def test_a_damaged_compressed_file_is_named(folder, data):
+    (folder / "bad.gz").write_bytes(data)
+    with pytest.raises(UserError, match=r"bad.gz' cannot be read"):
+        read([(str(folder / "bad.gz"), 9)], Settings())
+    with pytest.raises(UserError, match=r"bad.gz' cannot be read"):
+        corpora.load(str(folder / "bad.gz"))
