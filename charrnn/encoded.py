@@ -1,4 +1,4 @@
-"""An encoded corpus: a folder of ids that `charrnn.encoding` has made, memory-mapped, so that no size takes memory.
+"""An encoded corpus: a folder of ids that `charrnn.encoding` has made, read by index, so that no size takes memory.
 
     corpus.json        which files, how they were read, how many ids each shard has; written last
     vocabulary.json

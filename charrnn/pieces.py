@@ -26,7 +26,8 @@ from charrnn.errors import UserError
 END_OF_TEXT = "\n"
 """What stands before, between and after documents; no document has it in itself."""
 
-PIECE = 1 << 26  # bytes of a piece, or a little more
+PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
+MANY = 256  # each is a file that stays open
 BLOCK = 1 << 20  # bytes read at a time
 ROWS = 1 << 12  # of a CSV
 
@@ -79,13 +80,15 @@ def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
 
     A compressed file and a CSV are not cut.
     """
+    files = list(files)
+    most = max(PIECE, sum(num_bytes for _, num_bytes in files) // MANY)
     pieces, room = [], 0
     for path, num_bytes in files:
-        for span in _spans(path, num_bytes, settings):
+        for span in _spans(path, num_bytes, most, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
             if not pieces or size > room:
                 pieces.append(Piece([], first=not pieces))
-                room = PIECE
+                room = most
             pieces[-1].spans.append(span)
             room -= size
     return pieces
@@ -235,13 +238,13 @@ def _open_errors(path: str) -> tuple[type[Exception], ...]:
     return OSError, EOFError, zlib.error, tf.errors.OpError
 
 
-def _spans(path: str, num_bytes: int, settings: Settings) -> Iterator[Span]:
+def _spans(path: str, num_bytes: int, most: int, settings: Settings) -> Iterator[Span]:
     if path.endswith(".gz") or settings.csv_column:
         yield Span(path)
         return
     start = 0
-    while num_bytes - start > PIECE:
-        stop = _break_at(path, start + PIECE, settings)
+    while num_bytes - start > most:
+        stop = _break_at(path, start + most, settings)
         yield Span(path, start, stop)
         start = stop
     yield Span(path, start, num_bytes)

@@ -1,37 +1,44 @@
-"""A long array in files, read by index through memory maps: it takes no memory, however much of it is read.
+"""A long array in files, read by index: it takes no memory, however much of it is read.
 
     ids = Sharded.open(["shard-00000.ids", "shard-00001.ids"], np.dtype(np.uint8))
     ids[positions]                           # an array, of the shape of `positions`
     ids[1000:2000]                           # a part, not yet read; np.asarray reads it
+
+Reads go through the system's cache of files, as those of a memory map do. A map's pages, though, count as memory of the
+process; to give them back after each batch made it take four times as long. And where a mapped file is cut off, the
+process that reads it is killed.
 """
 
 from __future__ import annotations
 
 import bisect
-import mmap
+import os
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
 
 
 class Sharded:
-    """One array `[N]` in several files one after another. What is read is a copy, and its pages are given back."""
+    """One array `[N]` in several files one after another."""
 
-    def __init__(self, shards: Sequence[_Map], first: int, length: int, shift: int = 0, borders: Sharded | None = None):
+    def __init__(
+        self, shards: Sequence[_Shard], first: int, length: int, shift: int = 0, borders: Sharded | None = None
+    ):
         self._shards = shards
-        self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
+        self._starts = [0, *np.cumsum([len(shard) for shard in shards]).tolist()]
         self._first, self._length, self._shift, self._borders = first, length, shift, borders
 
     @classmethod
     def open(cls, paths: Sequence[str], dtype: np.dtype, borders: Sharded | None = None) -> Sharded:
-        """Maps files of numbers.
+        """Opens files of numbers.
 
         Args:
-            paths: the files; an empty one is no part of the array.
+            paths: the files.
             dtype: of the numbers.
             borders: int64 `[documents + 1]`, where in the array documents begin, and where the last one ends.
         """
-        shards = [_Map(path, dtype) for path in paths]
+        shards = [_Shard(path, dtype) for path in paths]
         return cls(shards, 0, sum(len(shard) for shard in shards), borders=borders)
 
     @property
@@ -49,56 +56,55 @@ class Sharded:
         return self._length
 
     def __getitem__(self, index: slice | int | np.ndarray) -> Sharded | np.ndarray:
-        """A part, for a slice without a step; else the numbers at positions of 0 … N - 1, in the shape of `index`."""
+        """A part, for a slice without a step; else the numbers at positions of 0 … N - 1, in the shape of `index`.
+
+        Each row of positions is read at once, from the first of them to the last.
+        """
         if isinstance(index, slice):
             start, stop, step = index.indices(self._length)
             if step != 1:
                 raise IndexError("a part has no step")
             return Sharded(self._shards, self._first + start, max(0, stop - start), self._shift, self._borders)
         positions = np.asarray(index, np.int64)
-        if positions.size and not (0 <= positions.min() and positions.max() < self._length):
-            raise IndexError(f"positions must be from 0 to {self._length - 1}")
-        return self._take(positions.ravel() + self._first).reshape(positions.shape) + self.dtype.type(self._shift)
+        rows = positions.reshape(-1, positions.shape[-1] if positions.ndim > 1 else 1)
+        taken = np.empty(rows.shape, self.dtype)
+        if rows.size:
+            firsts, lasts = rows.min(1), rows.max(1)
+            if firsts.min() < 0 or lasts.max() >= self._length:
+                raise IndexError(f"positions must be from 0 to {self._length - 1}")
+            for i, (first, last) in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
+                taken[i] = self._read(first, last + 1)[rows[i] - first]
+        return taken.reshape(positions.shape)[()]
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        read = np.empty(self._length, self.dtype)
-        for start, shard in zip(self._starts - self._first, self._shards, strict=False):
-            part = slice(max(0, start), max(0, min(self._length, start + len(shard))))
-            if part.start < part.stop:
-                read[part] = shard.read(slice(part.start - start, part.stop - start))
-        return (read + self.dtype.type(self._shift)).astype(dtype or self.dtype, copy=False)
+        return self._read(0, self._length).astype(dtype or self.dtype, copy=False)
 
-    def _take(self, positions: np.ndarray) -> np.ndarray:
-        numbers = np.searchsorted(self._starts, positions, side="right") - 1
-        order = np.argsort(numbers.astype(np.uint16), kind="stable")  # of 16 bits: a radix sort
-        found, counts = np.unique(numbers, return_counts=True)
-        taken = np.empty(positions.shape, self.dtype)
-        for number, part in zip(found, np.split(order, np.cumsum(counts)[:-1]), strict=True):
-            taken[part] = self._shards[number].read(positions[part] - self._starts[number])
-        return taken
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """What stands at `start` … `stop` - 1 of this part."""
+        start, stop = start + self._first, stop + self._first
+        read, number = [], bisect.bisect_right(self._starts, start) - 1
+        while start < stop:
+            first, end = self._starts[number], min(stop, self._starts[number + 1])
+            read.append(self._shards[number].read(start - first, end - first))
+            start, number = end, number + 1
+        numbers = read[0] if len(read) == 1 else np.concatenate([np.empty(0, self.dtype), *read])
+        return numbers + self._shift if self._shift else numbers
 
 
-class _Map:
+class _Shard:
     """One file of numbers."""
 
     def __init__(self, path: str, dtype: np.dtype):
-        self.dtype, self._map = dtype, None
-        self._numbers = np.empty(0, dtype)
-        with open(path, "rb") as file:
-            if file.seek(0, 2):  # no empty file can be mapped
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                self._numbers = np.frombuffer(self._map, dtype)
-                self._advise("MADV_RANDOM")
+        self.dtype, self._path = dtype, path
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._length = os.fstat(self._file).st_size // dtype.itemsize
 
     def __len__(self):
-        return len(self._numbers)
+        return self._length
 
-    def read(self, where: slice | np.ndarray) -> np.ndarray:
-        """A copy of a part, or of the numbers at positions."""
-        read = self._numbers[where].copy() if isinstance(where, slice) else self._numbers[where]
-        self._advise("MADV_DONTNEED")  # else all pages that were read count as resident
-        return read
-
-    def _advise(self, advice: str) -> None:
-        if hasattr(mmap, advice):  # not on every system
-            self._map.madvise(getattr(mmap, advice))
+    def read(self, start: int, stop: int) -> np.ndarray:
+        data = os.pread(self._file, (stop - start) * self.dtype.itemsize, start * self.dtype.itemsize)
+        if len(data) < (stop - start) * self.dtype.itemsize:
+            raise OSError(f"{self._path} is shorter than it was")
+        return np.frombuffer(bytearray(data), self.dtype)
