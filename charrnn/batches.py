@@ -38,7 +38,7 @@ class DataConfig:
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
-    validation_chars: int = 5_000_000  # read at an evaluation: the first so many of the validation part; 0: all
+    validation_chars: int = 1_000_000  # read at an evaluation: the first so many of the validation part; 0: all
     within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
 
     def __post_init__(self):

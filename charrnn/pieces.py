@@ -31,6 +31,8 @@ MANY = 256  # each is a file that stays open
 BLOCK = 1 << 20  # bytes read at a time
 ROWS = 1 << 12  # of a CSV
 
+_ASCII, _BEYOND_ASCII = bytes(range(128)), bytes(range(128, 256))
+
 
 class Settings(NamedTuple):
     """What is read of a file; each as in `DataConfig`."""
@@ -280,10 +282,11 @@ class _Characters:
         self._others = np.zeros(sys.maxunicode + 1, bool)
 
     def add(self, text: str) -> None:
-        if text.isascii():
-            self._ascii += bytes(set(text.encode("ascii").translate(None, self._ascii)))
-        else:
-            self._others[np.frombuffer(text.encode("utf-32-le"), "<u4")] = True
+        data = text.encode()
+        self._ascii += bytes(set(data.translate(None, self._ascii + _BEYOND_ASCII)))
+        if not text.isascii():
+            others = data.translate(None, _ASCII).decode()
+            self._others[np.frombuffer(others.encode("utf-32-le"), "<u4")] = True
 
     def found(self) -> str:
         """All of them, sorted."""

@@ -87,6 +87,30 @@ def test_batches_are_pure(order):
     assert any((other != first[0].inputs).any() for other in others)
 
 
+class Endless:
+    """Positions, modulo 251, of a text of five billion characters; remembers the last that were asked for."""
+
+    def __len__(self):
+        return 5 * 10**9
+
+    def __getitem__(self, positions):
+        self.asked = positions
+        return positions % 251
+
+
+def test_billions_of_windows_take_no_memory_and_no_time():
+    ids, config = Endless(), DataConfig(seq_length=6, batch_size=32, stride=1)
+    source = Windows(ids, config, seed=0)
+    assert source.num_windows == 5 * 10**9 - 6
+    starts = []
+    for step in (0, source.steps_per_epoch - 1, source.steps_per_epoch):
+        batch = source.batch_at(step)
+        starts += ids.asked[:, 0].tolist()
+        assert 0 <= ids.asked.min() and ids.asked.max() < len(ids)
+        np.testing.assert_array_equal(batch.inputs, ids.asked[:, :-1] % 251)
+    assert len(set(starts)) == 96 and min(starts) < 10**9 and max(starts) > 4 * 10**9
+
+
 def test_windows_never_continue():
     source = Windows(np.arange(100), DataConfig(seq_length=4, batch_size=3), seed=0)
     assert not source.carries_state

@@ -30,7 +30,7 @@ TRAINERS = {
 class Experiment:
     """All that decides what a run does."""
 
-    corpus: str = "plays"  # a registered name, a file, or a glob of files
+    corpus: str = "plays"  # a registered name, a file, a glob, several of them with commas, or an encoded folder
     seed: int = 0  # weights, order of batches, coins and samples are functions of it
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
