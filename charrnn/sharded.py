@@ -5,8 +5,8 @@
     ids[1000:2000]                           # a part, not yet read; np.asarray reads it
 
 Reads go through the system's cache of files, as those of a memory map do. A map's pages, though, count as memory of the
-process; to give them back after each batch made it take four times as long. And where a mapped file is cut off, the
-process that reads it is killed.
+process; to give them back after each batch took about twice as long as these reads. And where a mapped file is cut off,
+the process that reads it is killed.
 """
 
 from __future__ import annotations
