@@ -103,15 +103,46 @@ class FiniteStateSource:
     def entropy_rate(self) -> float:
         """Nats per character: the loss that no model can undercut in the long run."""
         contexts = self._contexts
-        moves = np.zeros((len(contexts), len(contexts)))
         entropies, lengths = np.zeros(len(contexts)), np.zeros(len(contexts))
         for context, choices in self.rules.items():
-            for token, probability, then in choices:
-                moves[contexts[context], contexts[then]] += probability
+            for token, probability, _ in choices:
                 entropies[contexts[context]] -= probability * math.log(probability)
                 lengths[contexts[context]] += probability * len(token)
-        visits = _stationary(moves)
-        return float(visits @ entropies / (visits @ lengths))
+        return float(self._visits @ entropies / (self._visits @ lengths))
+
+    @cached_property
+    def _visits(self) -> np.ndarray:
+        """The share of all tokens that are written in each context in the long run."""
+        contexts = self._contexts
+        moves = np.zeros((len(contexts), len(contexts)))
+        for context, choices in self.rules.items():
+            for choice in choices:
+                moves[contexts[context], contexts[choice.then]] += choice.probability
+        return _stationary(moves)
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The process by characters. S states: a context, and how much of a token has been written.
+
+        Returns:
+            The probability of each of `characters` in each state, float64 [S, len(characters)]; the state that
+            follows it, int64 of the same shape, where the probability is above 0; and the share of all characters
+            that are written in each state in the long run, float64 [S].
+        """
+        index = {character: i for i, character in enumerate(self.characters)}
+        probabilities = np.zeros((len(self._steps), len(index)))
+        following = np.zeros(probabilities.shape, np.int64)
+        for state, step in enumerate(self._steps):
+            for character, (probability, then) in step.items():
+                probabilities[state, index[character]] = probability
+                following[state, index[character]] = then
+        visits = np.zeros(len(self._steps))
+        visits[: len(self._contexts)] = self._visits
+        # A state within a token has a higher number than the one before it, and is entered from there only.
+        for state in range(len(visits)):
+            for probability, then in self._steps[state].values():
+                if then >= len(self._contexts):
+                    visits[then] += visits[state] * probability
+        return probabilities, following, visits / visits.sum()
 
     @cached_property
     def _contexts(self) -> dict[Hashable, int]:

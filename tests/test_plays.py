@@ -209,6 +209,21 @@ def test_rules_that_define_no_source_are_refused(choices, complaint):
         FiniteStateSource({0: choices}, start=0)
 
 
+def test_tables_are_the_chain_by_characters(plays, sample):
+    probabilities, following, visits = plays.tables()
+    assert probabilities.sum(-1) == pytest.approx(np.ones(len(visits)))
+    np.testing.assert_allclose(visits.sum(), 1)
+    moved = np.bincount(following.ravel(), (visits[:, None] * probabilities).ravel(), len(visits))
+    np.testing.assert_allclose(moved, visits, rtol=1e-9, atol=1e-15)  # what is stationary stays
+    entropy = -np.sum(visits[:, None] * probabilities * np.log(np.where(probabilities > 0, probabilities, 1)))
+    assert entropy == pytest.approx(plays.entropy_rate, rel=1e-9)
+    state = list(plays.rules).index(plays.start)
+    for position, character in enumerate(sample[:500]):
+        if position % 50 == 0:
+            np.testing.assert_allclose(probabilities[state], plays.next_distribution(sample[:position]))
+        state = following[state, plays.characters.index(character)]
+
+
 def test_it_is_quick(plays):
     start = time.process_time()
     text = plays.text(1_000_000, seed=9)
