@@ -7,8 +7,10 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.errors import UserError
+from charrnn.open_loop import Curve
 from trainers.samples import Sample
-from trainers.summaries import Summaries, fenced
+from trainers.summaries import Summaries, fenced, write_curves
 
 
 def read_back(folder):
@@ -64,6 +66,20 @@ def test_each_prompt_and_temperature_has_its_own_tag(tmp_path):
         ("samples/line break/temperature 0.8", 30, "````\n\nQ\n```\nR\n````"),
     ]
     assert texts(tmp_path / "train") == []
+
+
+def test_curves_have_the_position_for_step_and_replace_earlier_ones(tmp_path):
+    write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0]), "old": Curve([1], [0.0], [0.0])})
+    write_curves(str(tmp_path), {"recovery": Curve([10, 50], [0.5, 0.75], [1.0, 1.25])})
+    tag = "open loop/recovery"
+    assert scalars(tmp_path / "open_loop" / "own") == [(tag, 10, 0.5), (tag, 50, 0.75)]
+    assert scalars(tmp_path / "open_loop" / "real") == [(tag, 10, 1.0), (tag, 50, 1.25)]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "open_loop").write_text("a file")
+    with pytest.raises(UserError, match="open_loop cannot be made"):
+        write_curves(str(tmp_path), {})
 
 
 def code_block(markdown):

@@ -79,7 +79,7 @@ def write_json(path: str, value: object) -> None:
 
 def _differences(old: dict, new: dict) -> list[str]:
     """Each setting that differs, as "model.units was 1024, is 512"."""
-    old, new = (_flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in dict.fromkeys([*old, *new])
@@ -87,11 +87,12 @@ def _differences(old: dict, new: dict) -> list[str]:
     ]
 
 
-def _flat(config: dict, prefix: str = "") -> dict[str, object]:
-    flat = {}
+def flat(config: dict, prefix: str = "") -> dict[str, object]:
+    """Nested settings as {"model.units": 1024, …}."""
+    settings = {}
     for name, value in config.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
+        settings.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return settings
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,130 @@
+"""The command: a table or JSON on standard output, curves for TensorBoard, one sentence for a mistake."""
+
+import io
+import json
+import pathlib
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from charrnn import command
+from charrnn.batches import DataConfig
+from charrnn.model import ModelConfig
+from charrnn.open_loop import Protocol
+from charrnn.plays import Plays
+from trainers import evaluate
+from trainers.evaluation import evaluate as measured
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.progress import Console
+from trainers.samples import SamplesConfig
+from trainers.training import train
+
+SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5"]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "text.txt").write_text(Plays().text(5000, seed=1))
+    experiment = Experiment(
+        corpus=str(folder / "text.txt"),
+        model=ModelConfig(units=8, embedding_size=5),
+        data=DataConfig(seq_length=20, batch_size=4),
+        loop=LoopConfig(steps=2, evaluate_every=1),
+        samples=SamplesConfig(num_chars=0),
+    )
+    assert train(experiment, "tiny", str(folder / "tiny"), console=Console(io.StringIO()))
+    return str(folder / "tiny")
+
+
+@pytest.fixture
+def call(run_dir, capsys):
+    """Runs the command on the run directory -> exit status, standard output, standard error."""
+
+    def call(*arguments):
+        status = command.run(evaluate.main, evaluate.FLAGS, ["evaluate", f"--run_dir={run_dir}", *arguments])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+def curves(folder):
+    """{(tag, step): value} of all event files of a folder."""
+    found = {}
+    for path in pathlib.Path(folder).glob("events.out.tfevents.*"):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                assert (value.tag, event.step) not in found
+                found[value.tag, event.step] = tf.make_ndarray(value.tensor).item()
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(run_dir):
+    return measured(run_dir, Protocol(3, 60, 5), lambda line: None).report
+
+
+def test_json_holds_all_that_was_measured(call, report, run_dir):
+    status, out, err = call("--json", *SHORT)
+    content = json.loads(out)
+    assert status == 0 and "weights: " in err and content["run_dir"] == run_dir
+    assert content["measures"] == {name: measure._asdict() for name, measure in report.measures.items()}
+    assert content["curves"] == {name: curve._asdict() for name, curve in report.curves.items()}
+    assert content["protocol"] == {"num_rollouts": 3, "num_chars": 60, "seed": 5}
+
+
+def test_the_table_has_real_text_beside_each_measure(call, report):
+    lines = call(*SHORT)[1].splitlines()
+    assert lines[0].split() == ["model", "±", "error", "real", "text"]
+    assert [line.split()[0] for line in lines[1:]] == list(report.measures)
+    row = next(line for line in lines if line.startswith("reference_loss "))
+    value, real, error = report.measures["reference_loss"]
+    assert row.split()[1:] == [f"{value:.4f}", f"{error:.4f}", f"{real:.4f}"]
+
+
+def test_curves_lie_over_the_position_and_replace_each_other(call, report, run_dir):
+    call(*SHORT)
+    call(*SHORT)
+    for which in ("own", "real"):
+        found = curves(f"{run_dir}/open_loop/{which}")
+        assert len(found) == sum(len(curve.positions) for curve in report.curves.values())
+        for name, curve in report.curves.items():
+            for position, value in zip(curve.positions, getattr(curve, which), strict=True):
+                assert found[f"open loop/{name}", position] == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--run_dir="], "--run_dir=DIR"),
+        (["--run_dir=/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
+        (["--num_rollouts=1"], "--num_rollouts=1 is not possible: it must be at least 2"),
+        (["--num_chars=49"], "--num_chars=49 is not possible: it must be at least 50"),
+        (["--num_chars=900"], "has 501 characters, but a rollout of 900 after 100 needs 1,000: give"),
+        (["--seed=-1"], "--seed=-1"),
+        (["--text=/nowhere.txt"], "'/nowhere.txt' is not a file"),
+        (["--weights=foo"], "no 'foo' weights"),
+        (["--jsn"], "no flag --jsn; nearest: json"),
+        (["one", "two"], "'one' belongs to no flag"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_in_one_sentence(call, arguments, said):
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert said in err
+
+
+def test_a_lost_corpus_is_told_with_what_to_do(run_dir, call, tmp_path):
+    moved = shutil.copytree(run_dir, tmp_path / "moved")
+    config = json.loads((moved / "config.json").read_text())
+    config["corpus"] = "/lost.txt"
+    (moved / "config.json").write_text(json.dumps(config))
+    status, out, err = call(f"--run_dir={moved}", *SHORT)
+    assert (status, out, err.count("\n")) == (2, "", 1) and "--text=FILE" in err and "/lost.txt" in err
+    corpus = pathlib.Path(run_dir).parent / "text.txt"
+    assert call(f"--run_dir={moved}", f"--text={corpus}", "--json", *SHORT)[0] == 0

@@ -1,0 +1,88 @@
+"""Compares trained runs: python -m trainers.compare RUN_DIR RUN_DIR … [--markdown=FILE].
+
+Runs that differ in their seed only are a group; the first run's group is what the others are compared with. Pictures
+go to the first run's folder open_loop/. What was measured of a run is kept in its open_loop/measures.json and read from
+there the next time. Exit status: 0 done, 2 a mistake in what was given.
+"""
+
+import functools
+import sys
+
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError, check
+
+FLAGS = flags.FlagValues()
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+
+_string("text", None, "A corpus in the place of the runs'; split as each run's was.")
+_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("markdown", None, "Write the tables to this file too.")
+_integer("num_rollouts", 100, "How many texts each model writes.")
+_integer("num_chars", 1000, "How many characters each.")
+_integer("seed", 0, "Of the first rollout; each next one has the next. The same for all runs.")
+flags.DEFINE_list("temperatures", "0.7,0.8,0.9,1,1.1", "Where to measure quality and diversity.", flag_values=FLAGS)
+flags.DEFINE_boolean("pictures", True, "Draw pictures; they need matplotlib.", flag_values=FLAGS)
+
+
+def main(run_dirs: list[str]) -> int:
+    """Compares the runs. Returns the exit status."""
+    if not run_dirs:
+        raise UserError("Which runs? Give the directories of two or more, which trainers.run has made.")
+    temperatures = _temperatures()
+    command.start_tensorflow()
+    import tensorflow as tf
+
+    from charrnn import loading
+    from charrnn.open_loop import Protocol
+    from trainers import comparison, evaluation
+
+    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
+    runs = [comparison.Run(run_dir, loading.read_config(run_dir)) for run_dir in run_dirs]
+    comparison.group(runs)  # what cannot be compared is refused before the work begins
+    for run in runs:
+        loading.find_checkpoint(run.path, FLAGS.weights)
+    for i, run in enumerate(runs):
+        print(f"measuring {run.path}", file=sys.stderr)
+        measured = evaluation.kept_or_evaluated(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
+        runs[i] = run._replace(evaluation=measured)
+    compared = comparison.compare(runs)
+    tables = f"{comparison.table(compared)}\n\n{comparison.sweep_table(compared)}"
+    print(tables)
+    if FLAGS.markdown:
+        try:
+            with tf.io.gfile.GFile(FLAGS.markdown, "w") as file:
+                file.write(tables + "\n")
+        except tf.errors.OpError as error:
+            raise UserError(f"--markdown={FLAGS.markdown} cannot be written ({error.message}): give a file.") from error
+    if FLAGS.pictures:
+        _draw(compared, run_dirs[0])
+    return command.DONE
+
+
+def _temperatures() -> list[float]:
+    try:
+        temperatures = [float(text) for text in FLAGS.temperatures]
+    except ValueError as error:
+        raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
+    usable = bool(temperatures) and all(0 < t < float("inf") for t in temperatures)
+    check("--temperatures", ",".join(FLAGS.temperatures), usable, "numbers above 0, at least one")
+    return temperatures
+
+
+def _draw(compared, run_dir: str) -> None:
+    from trainers import pictures, summaries
+
+    try:
+        paths = pictures.draw(compared, summaries.open_loop_folder(run_dir))
+    except UserError as error:  # the tables are there: pictures are not needed
+        print(error, file=sys.stderr)
+        return
+    summaries.write_pictures(run_dir, paths)
+    print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,75 @@
+"""Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
+
+Each measure has its value for real text beside it; docs/measures.md says what they are and how to read them. Curves
+over the position in a rollout go to the run directory, for TensorBoard. Exit status: 0 done, 2 a mistake in what was
+given.
+"""
+
+import functools
+import json
+import sys
+
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError
+
+FLAGS = flags.FlagValues()
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+
+_string("run_dir", None, "The run directory.")
+_string("text", None, "A corpus in the place of the run's: a name, a file, or a glob of files; split as the run's was.")
+_string("weights", "best", "best: by validation, where there are any, else newest.")
+_integer("num_rollouts", 100, "How many texts the model writes.")
+_integer("num_chars", 1000, "How many characters each.")
+_integer("seed", 0, "Of the first rollout; each next one has the next.")
+flags.DEFINE_boolean("json", False, "Print one JSON object.", flag_values=FLAGS)
+
+
+def main(beside: list[str]) -> int:
+    """Evaluates what the flags ask for. Returns the exit status."""
+    if beside:
+        raise UserError(f"{beside[0]!r} belongs to no flag: give one run, with --run_dir=DIR.")
+    if not FLAGS.run_dir:
+        raise UserError("Which run? Give --run_dir=DIR, a directory that trainers.run has made.")
+    command.start_tensorflow()
+    from charrnn.open_loop import Protocol
+    from trainers import summaries
+    from trainers.evaluation import evaluate
+
+    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
+    lines = []  # told later: a refusal is one line
+    evaluation = evaluate(FLAGS.run_dir, protocol, lines.append, FLAGS.text, FLAGS.weights)
+    print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
+    print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
+    summaries.write_curves(FLAGS.run_dir, evaluation.report.curves)
+    return command.DONE
+
+
+def _as_json(evaluation) -> str:
+    measures, curves = evaluation.report
+    content = {
+        "run_dir": FLAGS.run_dir,
+        "checkpoint": evaluation.checkpoint,
+        "corpus": evaluation.corpus,
+        "protocol": {name: FLAGS[name].value for name in ("num_rollouts", "num_chars", "seed")},
+        "measures": {name: measure._asdict() for name, measure in measures.items()},
+        "curves": {name: curve._asdict() for name, curve in curves.items()},
+    }
+    return json.dumps(content, indent=2)
+
+
+def _as_table(evaluation) -> str:
+    lines = [f"{'':26}{'model':>10} {'± error':>10} {'real text':>10}"]
+    for name, (value, real, error) in evaluation.report.measures.items():
+        lines.append(f"{name:26}{_number(value)} {_number(error)} {_number(real)}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return " " * 10 if value is None else f"{value:10.4f}"
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,188 @@
+"""A trained run under all measures: the loss of closed loop, and what becomes of open loop."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import loading, metrics, open_loop
+from charrnn.batches import Batch, DataConfig
+from charrnn.errors import UserError
+from charrnn.loading import Loaded
+from charrnn.model import CharModel
+from charrnn.open_loop import Curve, Measure, Protocol, Report
+from charrnn.passes import passes_for
+from charrnn.plays import Plays
+from charrnn.reference import ExactSource, KneserNey, Reference
+from charrnn.rollouts import Reader
+from charrnn.texts import Texts, load_texts
+from trainers.run_directory import write_json
+from trainers.summaries import open_loop_folder
+
+_KEPT = "measures.json"
+_VERSION = 1  # of the measures: what an earlier one has kept is measured anew
+_MOST_COUNTED = 10_000_000  # characters of a text that n-grams are counted in
+
+
+class Evaluation(NamedTuple):
+    """What was measured of a run."""
+
+    checkpoint: str
+    corpus: str
+    report: Report  # with the losses of closed loop among the measures
+    sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss
+
+
+def evaluate(
+    run_dir: str,
+    protocol: Protocol,
+    log: Callable[[str], None],
+    text: str | None = None,
+    weights: str = "best",
+    temperatures: Sequence[float] = (),
+) -> Evaluation:
+    """Measures a run. Eager; writes nothing.
+
+    Args:
+        run_dir: the run directory.
+        protocol: what is rolled out.
+        log: is given each line for the user.
+        text: a corpus in the place of the run's; it is split as the run's was.
+        weights: "best" or "newest".
+        temperatures: at which to measure quality and diversity too.
+
+    Raises:
+        UserError: there is no such run or text, or the text is too short.
+    """
+    loaded = loading.load(run_dir, weights)
+    config = loading.read_config(run_dir)
+    data = _data_config(run_dir, config)
+    texts = _texts(run_dir, config, data, text, loaded, log)
+    protocol.pieces(texts.validation)  # a text that is too short is refused before the work begins
+    unknown_id = loaded.vocabulary.unknown_id
+    end_id = int(loaded.vocabulary.encode(loaded.end_of_text)[0]) if loaded.end_of_text else None
+    reader = Reader(loaded.model, unknown_id, end_id)
+    reference = reference_for(texts, data)
+    passes = passes_for(texts.validation, data)
+    if not passes:
+        raise UserError(
+            f"The validation text has {len(texts.validation):,} characters, no more than data.seq_length="
+            f"{data.seq_length}: give a longer text with --text."
+        )
+    losses = {name: closed_loop_loss(loaded.model, make_pass()) for name, make_pass in passes.items()}
+    arguments = reader, reference, texts.vocabulary
+    train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
+    report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
+    closed = {name: Measure(loss, None) for name, loss in losses.items()}
+    closed["nats_per_char"] = Measure(losses["nats_per_char"], texts.corpus.entropy_rate)
+    points = open_loop.sweep(*arguments, validation, protocol, temperatures)
+    return Evaluation(
+        loaded.checkpoint, texts.corpus.name, report._replace(measures={**closed, **report.measures}), points
+    )
+
+
+def kept_or_evaluated(
+    run_dir: str, protocol: Protocol, text: str | None, weights: str, temperatures: Sequence[float]
+) -> Evaluation:
+    """What `evaluate` says, kept in the run directory: the next time it is read from there. With a `text` it is not."""
+    if text:
+        return evaluate(run_dir, protocol, _silent, text, weights, temperatures)
+    path = os.path.join(open_loop_folder(run_dir), _KEPT)
+    how = {
+        "version": _VERSION,
+        "checkpoint": os.path.basename(loading.find_checkpoint(run_dir, weights)),
+        "protocol": dataclasses.asdict(protocol),
+        "temperatures": list(temperatures),
+    }
+    kept = _read_kept(path)
+    if kept.get("how") == how:
+        return _from_json(kept["evaluation"])
+    evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
+    write_json(path, {"how": how, "evaluation": _to_json(evaluation)})
+    return evaluation
+
+
+def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
+    """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+
+    @tf.function(autograph=False)
+    def step(batch, state):
+        logits, state = model(batch.inputs, state)
+        return metrics.nats(logits, batch.targets, batch.weights), state
+
+    total, count, state = 0.0, 0.0, None
+    for batch, continues in batches:
+        state = state if continues else model.initial_state(len(batch.inputs))
+        nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
+        total, count = total + float(nats), count + float(batch.weights.sum())
+    return total / count
+
+
+def reference_for(texts: Texts, data: DataConfig) -> Reference:
+    """What the text should be like: its source where that is known, n-grams of the training text elsewhere."""
+    as_written = data.order != "lines" and not data.lowercase and not data.csv_column
+    if texts.corpus.entropy_rate is not None and as_written:
+        return ExactSource(Plays(), texts.vocabulary)
+    return KneserNey(texts.train[:_MOST_COUNTED], texts.vocabulary.size)
+
+
+def _silent(line: str) -> None:
+    """Several runs would say the same of their text."""
+
+
+def _data_config(run_dir: str, config: dict) -> DataConfig:
+    try:
+        return DataConfig(**config["data"])
+    except TypeError as error:
+        raise UserError(f"{run_dir} was written by another version ({error}): use that.") from error
+
+
+def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Texts:
+    """The text of the run, or the one in its place, in the ids of the run's vocabulary."""
+    try:
+        texts = load_texts(text or config["corpus"], data, log)
+    except UserError as error:
+        if text:
+            raise
+        reason = str(error).partition(":")[0].rstrip(".")
+        raise UserError(
+            f"The text that {run_dir} was trained on cannot be read any more ({reason}): give its file, or another "
+            "text, with --text=FILE."
+        ) from error
+    if texts.corpus.sha256 != config["corpus_sha256"]:
+        log(f"{texts.corpus.name} is not the text that {run_dir} was trained on; it is split in the same way")
+    if texts.vocabulary == loaded.vocabulary:
+        return texts
+    train, validation = (
+        loaded.vocabulary.encode(texts.vocabulary.decode(ids)) for ids in (texts.train, texts.validation)
+    )
+    return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))
+
+
+def _read_kept(path: str) -> dict:
+    """What was kept, or {} where there is nothing that can be read: it is measured anew then."""
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            kept = json.load(file)
+    except (tf.errors.OpError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _to_json(evaluation: Evaluation) -> dict:
+    parts = evaluation.report._asdict().items()
+    report = {part: {name: list(entry) for name, entry in entries.items()} for part, entries in parts}
+    return {**evaluation._asdict(), "report": report, "sweep": list(evaluation.sweep.items())}
+
+
+def _from_json(content: dict) -> Evaluation:
+    kinds = {"measures": Measure, "curves": Curve}
+    parts = {
+        part: {name: kind(*entry) for name, entry in content["report"][part].items()} for part, kind in kinds.items()
+    }
+    sweep = {temperature: tuple(point) for temperature, point in content["sweep"]}
+    return Evaluation(content["checkpoint"], content["corpus"], Report(**parts), sweep)

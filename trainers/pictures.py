@@ -1,0 +1,79 @@
+"""The pictures of a comparison, as PNG files. Needs matplotlib, which only this file imports."""
+
+import os
+
+import numpy as np
+
+from charrnn.errors import UserError
+from trainers.comparison import Comparison, Group
+
+_CURVES = {
+    "divergence": "KL(reference ‖ model), nats",
+    "reference_loss": "reference loss, nats per character",
+    "nats_per_char": "−ln p(character) under the model",
+    "recovery": "recovery after so many characters",
+}
+
+
+def draw(comparison: Comparison, folder: str) -> list[str]:
+    """Draws quality against diversity, and the curves over the position. Returns the paths of the files.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    pictures = {"quality_diversity": _quality_diversity(comparison), "position": _position(comparison)}
+    paths = []
+    for name, figure in pictures.items():
+        paths.append(os.path.join(folder, f"{name}.png"))
+        figure.savefig(paths[-1], dpi=120)
+    return paths
+
+
+def _figure(width: float, height: float):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError("No pictures were drawn: they need matplotlib; pip install 'charrnn[plots]'.") from error
+    return Figure((width, height), layout="constrained")
+
+
+def _quality_diversity(comparison: Comparison):
+    figure = _figure(7, 5)
+    axes = figure.add_subplot()
+    for i, group in enumerate(comparison.groups):
+        points = np.array([list(evaluation.sweep.values()) for evaluation in group.evaluations])  # [runs, T, 2]
+        for each in points:
+            axes.plot(*each.T, color=f"C{i}", linewidth=0.5, alpha=0.5)
+        middle = points.mean(0)
+        axes.plot(*middle.T, "o-", color=f"C{i}", label=group.name)
+        for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
+            axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
+    measures = comparison.groups[0].evaluations[0].report.measures
+    axes.plot(measures["reference_loss"].real, measures["reverse_loss"].real, "k*", markersize=12, label="real text")
+    axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
+    axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
+    axes.set_title("Quality and diversity by temperature")
+    figure.legend(loc="outside lower center")
+    return figure
+
+
+def _position(comparison: Comparison):
+    figure = _figure(11, 7)
+    for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
+        for i, group in enumerate(comparison.groups):
+            _band(axes, group, name, f"C{i}")
+        axes.set_xlabel("characters of the rollout")
+        axes.set_ylabel(label)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
+    return figure
+
+
+def _band(axes, group: Group, name: str, colour: str) -> None:
+    """The group's mean, one standard deviation over its seeds to either side, and dashed the mean on real text."""
+    curves = [evaluation.report.curves[name] for evaluation in group.evaluations]
+    values = np.array([curve.own for curve in curves])
+    middle, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else 0.0
+    axes.plot(curves[0].positions, middle, color=colour, label=group.name)
+    real = np.mean([curve.real for curve in curves], axis=0)
+    axes.plot(curves[0].positions, real, "--", color=colour, label=f"{group.name}: on real text")
+    axes.fill_between(curves[0].positions, middle - spread, middle + spread, color=colour, alpha=0.2)
