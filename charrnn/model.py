@@ -145,17 +145,15 @@ class CharModel(keras.Model):
 
     def network(self) -> recurrence.Network:
         """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
-        layers = []
-        for layer in self.recurrent_layers:
-            kernel, recurrent_kernel, bias = (self._cast(w) for w in layer.trainable_weights)
-            bias, *recurrent_bias = tf.unstack(bias) if self.config.cell == "gru" else (bias,)
-            if not layers:
-                embedded = kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ kernel
-                kernel, bias = embedded + bias, None
-            cell = CELLS[self.config.cell]
-            layers.append(recurrence.Layer(cell, kernel, bias, (recurrent_kernel, *recurrent_bias)))
+        cell = CELLS[self.config.cell]
+        first, *higher = (
+            recurrence.Layer.from_keras(cell, *map(self._cast, layer.trainable_weights))
+            for layer in self.recurrent_layers
+        )
+        embedded = first.kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ first.kernel
+        first = first._replace(kernel=embedded + first.bias, bias=None)
         kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
-        return recurrence.Network(tuple(layers), kernel, bias)
+        return recurrence.Network((first, *higher), kernel, bias)
 
     def _closed_loop_fused(self, ids, state, training):
         return self._replay(self.network(), tf.transpose(ids), state, [()] * len(state))

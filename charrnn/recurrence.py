@@ -35,6 +35,12 @@ class Layer(NamedTuple):
     bias: tf.Tensor | None  # [G·H]; None where the table includes it
     recurrent: tuple[tf.Tensor, ...]  # the recurrent kernel [H, G·H]; for a GRU also the recurrent bias [G·H]
 
+    @classmethod
+    def from_keras(cls, cell: Cell, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor) -> "Layer":
+        """From the weights of a Keras layer; a GRU's bias is `[2, 3H]`: the input's, and the recurrent one."""
+        bias, *recurrent_bias = tf.unstack(bias) if bias.shape.rank == 2 else (bias,)
+        return cls(cell, kernel, bias, (recurrent_kernel, *recurrent_bias))
+
     def project(self, x: tf.Tensor) -> tf.Tensor:
         """What the loop reads: ids `[…]`, or the layer below's outputs `[…, H]` -> `[…, G·H]`."""
         if self.bias is None:
