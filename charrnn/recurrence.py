@@ -200,14 +200,17 @@ def _num_groups(state: State) -> int:
     """Into how many groups the rows of a batch are split, each with loops of its own.
 
     The operations of a small network are too short to be shared among cores, and one loop would leave all cores but one
-    idle. Loops over independent rows run side by side.
+    idle. Loops over independent rows run side by side. A number of rows unknown to the graph is taken for many.
     """
     rows, units = state[0].shape
-    return 2 if rows is not None and rows % 2 == 0 and rows >= _MANY_ROWS and units <= _FEW_UNITS else 1
+    return 2 if units <= _FEW_UNITS and (rows is None or (rows % 2 == 0 and rows >= _MANY_ROWS)) else 1
 
 
 def _split(tensor: tf.Tensor, groups: int, axis: int) -> list[tf.Tensor]:
-    return tf.split(tensor, groups, axis) if groups > 1 else [tensor]
+    if groups == 1 or tensor.shape[axis] is not None:
+        return tf.split(tensor, groups, axis) if groups > 1 else [tensor]
+    size = tf.shape(tensor)[axis]
+    return tf.split(tensor, [size // 2, size - size // 2], axis)
 
 
 def _join(parts: Sequence[tf.Tensor], axis: int) -> tf.Tensor:

@@ -159,3 +159,24 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     count = [sum(node.op == "MatMul" for node in body.node_def) for body in bodies]
     assert count == [1, 1] * groups  # forward: state times kernel; backward: gradient times kernel transposed
     assert sum(node.op == "MatMul" for node in graph.node) == groups  # the recurrent kernel's gradient
+
+
+@pytest.mark.parametrize("cell, xla", [(cells.GRU, False), (cells.LSTM, False), (cells.RNN, False), (cells.LSTM, True)])
+def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
+    """Also an odd number, and a single row, which leaves nothing to one of the groups."""
+    layer = random_layer(cell)
+
+    def results(x, state):
+        with tf.GradientTape() as tape:
+            tape.watch((x, state, layer.recurrent))
+            outputs, last = recurrence.closed_loop(layer, x, state)
+            loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last[-1] ** 3)
+        return outputs, last, tape.gradient(loss, (x, state, layer.recurrent))
+
+    unknown = tf.TensorSpec((T, None, cell.num_gates * H), tf.float64), (tf.TensorSpec((None, H), tf.float64),)
+    graph = tf.function(results, jit_compile=xla).get_concrete_function(unknown[0], unknown[1] * cell.num_states)
+    for rows in (1, 5):
+        x = tf.constant(normal(6, T, rows, cell.num_gates * H))
+        state = tuple(tf.constant(normal(10 + i, rows, H)) for i in range(cell.num_states))
+        for got, expected in zip(*map(tf.nest.flatten, (graph(x, state), results(x, state))), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-13)
