@@ -78,10 +78,10 @@ def evaluate(
     train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
     report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
     closed = {name: Measure(loss, None) for name, loss in losses.items()}
-    closed["nats_per_char"] = Measure(losses["nats_per_char"], texts.corpus.entropy_rate)
+    closed["nats_per_char"] = Measure(losses["nats_per_char"], texts.entropy_rate)
     points = open_loop.sweep(*arguments, validation, protocol, temperatures)
     return Evaluation(
-        loaded.checkpoint, texts.corpus.name, report._replace(measures={**closed, **report.measures}), points
+        loaded.checkpoint, texts.name, report._replace(measures={**closed, **report.measures}), points
     )
 
 
@@ -125,9 +125,9 @@ def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) ->
 def reference_for(texts: Texts, data: DataConfig) -> Reference:
     """What the text should be like: its source where that is known, n-grams of the training text elsewhere."""
     as_written = data.order != "lines" and not data.lowercase and not data.csv_column
-    if texts.corpus.entropy_rate is not None and as_written:
+    if texts.entropy_rate is not None and as_written:
         return ExactSource(Plays(), texts.vocabulary)
-    return KneserNey(texts.train[:_MOST_COUNTED], texts.vocabulary.size)
+    return KneserNey(np.asarray(texts.train[:_MOST_COUNTED]), texts.vocabulary.size)
 
 
 def _silent(line: str) -> None:
@@ -153,12 +153,12 @@ def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Text
             f"The text that {run_dir} was trained on cannot be read any more ({reason}): give its file, or another "
             "text, with --text=FILE."
         ) from error
-    if texts.corpus.sha256 != config["corpus_sha256"]:
-        log(f"{texts.corpus.name} is not the text that {run_dir} was trained on; it is split in the same way")
+    if texts.sha256 != config["corpus_sha256"]:
+        log(f"{texts.name} is not the text that {run_dir} was trained on; it is split in the same way")
     if texts.vocabulary == loaded.vocabulary:
         return texts
     train, validation = (
-        loaded.vocabulary.encode(texts.vocabulary.decode(ids)) for ids in (texts.train, texts.validation)
+        loaded.vocabulary.encode(texts.vocabulary.decode(np.asarray(ids))) for ids in (texts.train, texts.validation)
     )
     return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))
 
