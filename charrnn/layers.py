@@ -23,7 +23,7 @@ class _FusedLoop:
 
         Args:
             sequences: `[B, T, …]`; B and T may be unknown.
-            initial_state: a list of `[B, H]`, in the compute dtype.
+            initial_state: a list of `[B, H]`; a stateful layer's variables.
             mask: bool `[B, T]` or None.
             training: whether dropout applies.
 
@@ -34,9 +34,9 @@ class _FusedLoop:
         if not self._is_fused(mask, training):
             return super().inner_loop(sequences, initial_state, mask, training)
         layer = self._recurrence_layer()
-        x = tf.transpose(tf.cast(sequences, layer.kernel.dtype), [1, 0, 2])
+        x = tf.transpose(self._cast(sequences), [1, 0, 2])
         x = layer.project(tf.reverse(x, [0]) if self.go_backwards else x)
-        outputs, state = recurrence.closed_loop(layer, x, tuple(initial_state))
+        outputs, state = recurrence.closed_loop(layer, x, tuple(map(self._cast, initial_state)))
         last = state[0]
         outputs = tf.transpose(outputs, [1, 0, 2]) if self.return_sequences else last[:, None]
         return last, outputs, list(state)
@@ -63,8 +63,8 @@ class _FusedLoop:
             bias = tf.zeros((2, kernel.shape[1]) if self._equations is cells.GRU else kernel.shape[1], kernel.dtype)
         return recurrence.Layer.from_keras(self._equations, kernel, recurrent_kernel, bias)
 
-    def _cast(self, weight):
-        return tf.cast(tf.convert_to_tensor(weight), self.cell.compute_dtype)
+    def _cast(self, given):
+        return tf.cast(tf.convert_to_tensor(given), self.cell.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")
