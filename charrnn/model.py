@@ -3,6 +3,7 @@
     model = CharModel(ModelConfig(cell="gru", units=1024), vocabulary_size=66)
     logits, state = model(ids, model.initial_state(batch_size))     # closed loop: reads the ids
     logits, fed, state = model.open_loop(ids, own, choose, state)   # reads its own output wherever `own` is true
+    logits, fed, state = model.soft_loop(ids, own, mix, noise, state)   # reads mixtures there, differentiable in them
 
 The weights live in Keras layers. `recurrence.py` runs them faster than Keras on a CPU; `choose_path` decides.
 """
@@ -118,8 +119,8 @@ class CharModel(keras.Model):
             Logits float32 `[B, T, V]` and the state after the last character.
         """
         state = self.initial_state(tf.shape(ids)[0]) if state is None else state
-        run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
-        return run(ids, state, training)
+        logits, _, state = self.hidden(ids, state, training)
+        return logits, state
 
     def open_loop(
         self, ids: tf.Tensor, own: tf.Tensor, choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], state: States
@@ -140,8 +141,42 @@ class CharModel(keras.Model):
         """
         network = self.network()
         fed, saved = recurrence.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
-        logits, state = self._replay(network, fed, state, saved)
+        logits, _, state = self._replay(network, fed, state, saved)
         return logits, tf.transpose(fed), state
+
+    def soft_loop(
+        self,
+        ids: tf.Tensor,
+        own: tf.Tensor,
+        mix: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        noise: tf.Tensor,
+        state: States,
+    ) -> tuple[tf.Tensor, tf.Tensor, States]:
+        """Reads a mixture of characters wherever `own` is true; the gradient flows through it. Eager or graph.
+
+        Args:
+            ids: int32 `[B, T]`, the text.
+            own: bool `[B, T]`; the first character of a row is always read from `ids`.
+            mix: (logits float32 `[B, V]`, noise `[B, V]`) -> float32 `[B, V]`, rows with sum 1: what is read at the
+                position that the logits predict. Row by row, and differentiable in the logits.
+            noise: float32 `[T, B, V]`.
+            state: as in a call.
+
+        Returns:
+            Logits float32 `[B, T, V]`, the likeliest id of what was read int32 `[B, T]`, and the state after the last
+            character.
+        """
+        network = self.network()
+        x, fed, state = recurrence.soft_loop(network, tf.transpose(ids), tf.transpose(own), mix, noise, state)
+        likeliest = tf.argmax(fed, -1, output_type=tf.int32)
+        return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(likeliest), state
+
+    def hidden(
+        self, ids: tf.Tensor, state: States, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, States]:
+        """Closed loop: logits `[B, T, V]`, the last layer's outputs `[B, T, H]`, and state. Eager or graph."""
+        run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
+        return run(ids, state, training)
 
     def network(self) -> recurrence.Network:
         """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
@@ -159,14 +194,14 @@ class CharModel(keras.Model):
         return self._replay(self.network(), tf.transpose(ids), state, [()] * len(state))
 
     def _replay(self, network, ids, state, saved):
-        """Time-major ids `[T, B]` through the layers, one after the other -> logits `[B, T, V]` and state."""
+        """Time-major ids `[T, B]` through the layers, one after the other -> logits, outputs, state."""
         first, *higher = network.layers
         x, last = recurrence.closed_loop(first, first.kernel, state[0], ids=ids, saved=saved[0])
         states = [last]
         for layer, start, history in zip(higher, state[1:], saved[1:], strict=True):
             x, last = recurrence.closed_loop(layer, layer.project(x), start, saved=history)
             states.append(last)
-        return tf.transpose(network.logits(x), [1, 0, 2]), tuple(states)
+        return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(x, [1, 0, 2]), tuple(states)
 
     def _closed_loop_keras(self, ids, state, training):
         """The stock layers: cuDNN on a GPU."""
@@ -178,7 +213,7 @@ class CharModel(keras.Model):
         for layer, start in zip(self.recurrent_layers, state, strict=True):
             x, *last = layer(x, initial_state=list(start), training=training)
             states.append(tuple(last))
-        return self.readout(tf.cast(x, tf.float32)), tuple(states)
+        return self.readout(tf.cast(x, tf.float32)), x, tuple(states)
 
     def _cast(self, weight):
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)

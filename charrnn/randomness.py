@@ -14,6 +14,8 @@ class Purpose(enum.IntEnum):
     STREAMS = 3
     GENERATION = 4
     PROMPTS = 5
+    LENGTHS = 6
+    NOISE = 7
 
 
 def seed_for(seed: int, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:
@@ -22,8 +24,12 @@ def seed_for(seed: int, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:
     return fold(tf.constant([seed, int(purpose)], tf.int32), tf.cast(step, tf.int32))
 
 
+def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform numbers in [0, 1), float32. Eager or graph; other numbers where XLA compiles it."""
+    return tf.random.stateless_uniform(shape, seed)
+
+
 def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
     """Standard Gumbel noise, float32: arg-max(logits + noise) is a sample of softmax(logits). Eager or graph."""
     smallest = 1e-20  # keeps both logarithms finite; uniform numbers of float32 are multiples of 2^-23
-    uniform = tf.random.stateless_uniform(shape, seed)
-    return -tf.math.log(smallest - tf.math.log(uniform + smallest))
+    return -tf.math.log(smallest - tf.math.log(uniform(shape, seed) + smallest))
