@@ -1,7 +1,7 @@
 """Which characters the network reads of its own: masks bool `[B, T]`. Stateless; eager or graph.
 
-`shape` is `[B, T]`; `prob` float32, `[]` or `[T]`, the chance of an own character. The first character of a row is always
-the text's: for what is drawn or counted over a whole batch, it is left out.
+`shape` is `[B, T]`; `prob` float32, `[]` or `[T]`, the chance of an own character. The first character of a row is the
+text's in any case: what counts the characters of a batch leaves it out.
 """
 
 import tensorflow as tf

@@ -19,11 +19,16 @@ from trainers.runtime import RuntimeConfig
 from trainers.samples import SamplesConfig
 from trainers.trainer import Trainer
 
+_CURRICULA = """
+    scheduled_sampling by_position open_loop_horizon spans two_pass soft_inputs confidence_aware accuracy_driven
+    validation_gated replayed_rollouts sequence_length self_paced unlikelihood state_matching
+""".split()
+
 TRAINERS = {
     "teacher_forcing": "trainers.trainer:Trainer",
-    "scheduled_sampling": "trainers.scheduled_sampling:ScheduledSampling",
+    **{name: f"trainers.{name}:{name.title().replace('_', '')}" for name in _CURRICULA},
 }
-"""The curricula that come with the package, by name: module:Class."""
+"""The curricula that come with the package, by name: module:Class. Class `TwoPass` of `two_pass.py` is "two_pass"."""
 
 
 @dataclasses.dataclass(frozen=True)

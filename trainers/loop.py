@@ -170,7 +170,8 @@ class Loop:
         if self._evaluate:
             values = self._evaluate()
             self._report(step, "validation", {**values, "seconds": self._memory.seconds})
-            self._trainer.on_evaluation(step, values)
+            if step % self._config.evaluate_every == 0:  # not at an end which a longer run would not have
+                self._trainer.on_evaluation(step, values)
             if self._memory.best is None or values["nats_per_char"] < self._memory.best:
                 self._memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)

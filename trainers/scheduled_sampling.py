@@ -2,50 +2,52 @@
 
 Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", arXiv 1506.03099.
 The objective is inconsistent (Huszár 2015, arXiv 1511.05101): with own inputs the best model is no longer the true
-distribution, so the closed-loop loss gets worse; whether open loop gets better is to be measured.
+distribution, so the closed-loop loss gets worse; whether open loop gets better is to be measured. That exposure bias
+matters at all is disputed: He et al. 2019, arXiv 1905.10617, find it small; Arora et al. 2022, arXiv 2204.01171, real.
 """
 
 import dataclasses
-import math
 
 import tensorflow as tf
 
-from charrnn import schedules
+from charrnn import coins, randomness
 from charrnn.errors import check
+from charrnn.sampling import Sampler
+from trainers.rising_probability import RisingProbability
 from trainers.trainer import Trainer
 
-SCHEDULES = ("constant", "linear", "exponential", "inverse_sigmoid")
+COINS = {"character": coins.per_character, "row": coins.per_row, "exact": coins.exact_count}
 
 
 class ScheduledSampling(Trainer):
     """A coin for each character: the text's with probability ε, else a sample of the network's own prediction.
 
-    The gradient flows through the state, not through the choice.
+    Or one coin for each row, which the paper found much worse; or exactly so many characters of each batch, by which
+    batches vary less. The gradient flows through the state, not through the choice.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
-        """The probability of an own character, 1 - ε, rises with the step, up to a limit."""
+    class Config(RisingProbability):
+        """When, which, and what."""
 
-        schedule: str = "inverse_sigmoid"  # the paper's three, or "constant": max_prob from the first step
-        half_step: int = 2000  # the step at which ε is one half, were there no limit
-        max_prob: float = 0.5  # the limit, 1 - ε_min
+        coin: str = "character"  # for each "character" or "row", or an "exact" number of characters in a batch
+        greedy: bool = False  # the likeliest character in place of a sample
+        temperature: float = 1.0  # of the sample
 
         def __post_init__(self):
-            allowed = f"one of {', '.join(SCHEDULES)}"
-            check("trainer.schedule", self.schedule, self.schedule in SCHEDULES, allowed)
-            check("trainer.half_step", self.half_step, self.half_step >= 1, "at least 1")
-            check("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
+            super().__post_init__()
+            check("trainer.coin", self.coin, self.coin in COINS, f"one of {', '.join(COINS)}")
+            check("trainer.temperature", self.temperature, 0.0 < self.temperature < float("inf"), "above 0")
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""
-        half = self.config.half_step
-        if self.config.schedule == "linear":
-            prob = schedules.linear(step, slope=0.5 / half)
-        elif self.config.schedule == "exponential":
-            prob = schedules.exponential(step, k=math.pow(0.5, 1 / half))
-        elif self.config.schedule == "inverse_sigmoid":
-            prob = schedules.inverse_sigmoid(step, k=schedules.inverse_sigmoid_k(half))
-        else:
-            prob = tf.constant(self.config.max_prob)
-        return tf.minimum(prob, self.config.max_prob)
+        return self.config.prob(step)
+
+    def own_inputs(self, step: tf.Tensor, batch) -> tf.Tensor:
+        """Coins, bool `[B, T]`. Graph."""
+        seed = self.random_seed(randomness.Purpose.OWN_INPUTS)
+        return COINS[self.config.coin](tf.shape(batch.inputs), self.own_input_prob(step), seed)
+
+    def choose(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+        """A sample, or the likeliest character: int32 `[B]`. Graph."""
+        return Sampler(temperature=self.config.temperature, greedy=self.config.greedy).choose(logits, noise)

@@ -1,10 +1,12 @@
 """One training step, and the hooks that a curriculum overrides.
 
+    batch = batch_at(step)                      # eager; all that follows is one graph
     state = zero, or carried over from the batch before
     with GradientTape:
         rollout = forward(batch, state)         # own_inputs, and choose for each of them
         loss, extra metrics = loss(rollout, batch)
     gradients -> all-reduce -> finite? -> clip by global norm -> apply
+    now and then on_evaluation(step, measured)  # eager
 
 A curriculum is a subclass that overrides the part it changes:
 
@@ -15,14 +17,16 @@ A curriculum is a subclass that overrides the part it changes:
 
 import dataclasses
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from charrnn import metrics, randomness, sampling
-from charrnn.batches import Batch, Source
+from charrnn import coins, metrics, randomness, sampling
+from charrnn.batches import SOURCES, Batch, Source
+from charrnn.errors import UserError
 from charrnn.model import CharModel, States
+from trainers import hooks
 
 
 class Rollout(NamedTuple):
@@ -32,6 +36,7 @@ class Rollout(NamedTuple):
     fed: tf.Tensor  # int32 [B, T], the ids that were read
     own: tf.Tensor  # bool [B, T], which of them the network wrote itself
     state: States  # after the last character
+    extra: Any = ()  # what a curriculum's `forward` hands to its `loss`
 
 
 class Trainer(tf.Module):
@@ -53,6 +58,9 @@ class Trainer(tf.Module):
     class Config:
         """The curriculum's own settings, set by `--set trainer.FIELD=VALUE`. Teacher forcing has none."""
 
+    orders: tuple[str, ...] = tuple(SOURCES)
+    """The values of data.order that the curriculum can work with."""
+
     def __init__(
         self,
         model: CharModel,
@@ -64,6 +72,10 @@ class Trainer(tf.Module):
         xla: bool = False,
     ):
         super().__init__(name="trainer")
+        possible = [order for order in self.orders if isinstance(source, SOURCES[order])]
+        if isinstance(source, tuple(SOURCES.values())) and not possible:
+            allowed = " or ".join(f"data.order={order}" for order in self.orders)
+            raise UserError(f"The trainer {type(self).__name__} works with {allowed} only: set that.")
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
         self.seed, self.clip_norm = seed, clip_norm
@@ -79,7 +91,11 @@ class Trainer(tf.Module):
     # Hooks, in the order in which a step calls them.
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager. A pure function of the step: it is called anew after a resume."""
+        """The batch of a step. Eager. A pure function of the step: it is called anew after a resume.
+
+        The step is compiled anew for each new shape: few distinct ones. Whoever takes other batches than the source's,
+        or in another order, leaves "streams" out of `orders`: the carried state would be that of another text.
+        """
         return self.source.batch_at(step)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor | float:
@@ -90,7 +106,8 @@ class Trainer(tf.Module):
 
         Returns:
             float32 `[]` in [0, 1]: 0 is teacher forcing, 1 open loop. A plain Python 0 says "at no step", and the
-            closed loop is taken.
+            closed loop is taken. It is logged as own_input_prob; where `own_inputs` decides without it, see
+            own_input_share, which is counted.
         """
         return 0.0
 
@@ -102,11 +119,10 @@ class Trainer(tf.Module):
         prob = self.own_input_prob(step)
         if not tf.is_tensor(prob) and prob == 0:
             return None
-        coins = tf.random.stateless_uniform(tf.shape(batch.inputs), self.random_seed(randomness.Purpose.OWN_INPUTS))
-        return coins < tf.cast(prob, tf.float32)
+        return coins.per_character(tf.shape(batch.inputs), prob, self.random_seed(randomness.Purpose.OWN_INPUTS))
 
     def choose(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        """What the network writes at one position. Graph.
+        """What the network writes at one position, row by row. Graph.
 
         Args:
             logits: float32 `[B, V]`, its prediction of this position.
@@ -119,34 +135,81 @@ class Trainer(tf.Module):
         return sampling.sample(logits, noise)
 
     def forward(self, batch: Batch, state: States) -> Rollout:
-        """Reads the batch: closed loop if nothing is ever the network's own, else open loop. Graph."""
-        own = self.own_inputs(self.step, batch)
+        """Reads the batch: closed loop if nothing is ever the network's own, else open loop. Graph.
+
+        A subclass that has its own finds of use: `own_mask`, `noise`, `choices`, the model's `open_loop`, `soft_loop`,
+        `hidden`.
+        """
+        own = self.own_mask(batch)
         if own is None:
             logits, state = self.model(batch.inputs, state, training=True)
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
-        rows, length = tf.unstack(tf.shape(batch.inputs))
-        own = tf.logical_and(own, tf.range(length) > 0)
-        gold = tf.transpose(batch.inputs)
-        seed = self.random_seed(randomness.Purpose.CHOICES)
-        noise = randomness.gumbel([length, rows, self.model.vocabulary_size], seed)
+        gold, noise = tf.transpose(batch.inputs), self.noise(batch)
         logits, fed, state = self.model.open_loop(
-            batch.inputs, own, lambda logits, t: self.choose(logits, noise[t], gold[t]), state
+            batch.inputs, own, lambda logits, t: self._chosen(logits, noise[t], gold[t]), state
         )
         return Rollout(logits, fed, own, state)
 
     def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph."""
+        """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph.
+
+        Variables of the curriculum's own are assigned here: all else of the step was computed from what they were.
+        """
         nats = metrics.nats(rollout.logits, batch.targets, batch.weights)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
 
     def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
-        """Called after each evaluation with its measurements, "nats_per_char" among them. Eager."""
+        """Called after each evaluation with its measurements, "nats_per_char" among them. Eager.
+
+        Not for one that only the end of a run brought about: a run that is made longer is the same run.
+        """
 
     # What every curriculum has in common.
 
     def random_seed(self, purpose: randomness.Purpose) -> tf.Tensor:
         """The seed int32 `[2]` for this step's random numbers of one purpose. Graph."""
         return randomness.seed_for(self.seed, purpose, self.step)
+
+    def own_mask(self, batch: Batch) -> tf.Tensor | None:
+        """What `own_inputs` returns, checked, and without each row's first character. Graph."""
+        own = self.own_inputs(self.step, batch)
+        if own is None:
+            return None
+        own = hooks.tensor(self, "own_inputs", own, tf.bool, batch.inputs.shape, "[B, T], or None")
+        return tf.logical_and(own, tf.range(tf.shape(own)[1]) > 0)
+
+    def noise(self, batch: Batch) -> tf.Tensor:
+        """The step's Gumbel noise, float32 `[T, B, V]`; entry t is for what is written at position t. Graph."""
+        rows, length = tf.unstack(tf.shape(batch.inputs))
+        seed = self.random_seed(randomness.Purpose.CHOICES)
+        return randomness.gumbel([length, rows, self.model.vocabulary_size], seed)
+
+    def choices(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """What the network writes at all positions, given its predictions float32 `[B, T, V]`. Graph.
+
+        The same noise as in open loop decides.
+
+        Returns:
+            ids int32 `[B, T]`, to be read at these positions; the first character of a row is the text's.
+        """
+        flat = [tf.transpose(logits[:, :-1], [1, 0, 2]), self.noise(batch)[1:], tf.transpose(batch.inputs[:, 1:])]
+        merged = [tf.reshape(tensor, [-1, *tensor.shape[2:]]) for tensor in flat]
+        chosen = tf.reshape(self._chosen(*merged), tf.shape(flat[-1]))
+        return tf.concat([batch.inputs[:, :1], tf.transpose(chosen)], 1)
+
+    def check(self, num_steps: int) -> None:
+        """Calls every hook of a step, and compiles the step without running it. Eager.
+
+        Args:
+            num_steps: the run's length: so far `own_input_prob` is looked at.
+
+        Raises:
+            UserError: a hook returns what it must not.
+        """
+        step = int(self.step.numpy())
+        hooks.probability(self, self.own_input_prob, num_steps)
+        batch = hooks.batch(self, self.batch_at(step))
+        self._train_step.get_concrete_function(*self._arguments(batch, self.source.continues(step)))
 
     def train_step(self, batch: Batch, continues: bool) -> dict[str, tf.Tensor]:
         """One update. Not overridden, so that every curriculum reports the same numbers.
@@ -160,7 +223,7 @@ class Trainer(tf.Module):
             the network read; "gradient_norm" before clipping, "own_input_prob" as scheduled and "own_input_share" as
             it was, "learning_rate", and what `loss` adds.
         """
-        return self._train_step(Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues))
+        return self._train_step(*self._arguments(batch, continues))
 
     def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
         """Closed-loop loss. Not overridden. Eager.
@@ -178,15 +241,23 @@ class Trainer(tf.Module):
             total, count = total + float(nats), count + float(batch.weights.sum())
         return {"nats_per_char": total / count, "bits_per_char": metrics.bits_per_char(total / count)}
 
+    def _arguments(self, batch: Batch, continues: bool) -> tuple[Batch, tf.Tensor]:
+        return Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues)
+
+    def _chosen(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
+        return hooks.tensor(self, "choose", self.choose(logits, noise, gold), tf.int32, gold.shape, "[B]")
+
     def _one_evaluation(self, batch: Batch, state: States):
         logits, state = self.model(batch.inputs, state, training=False)
         return metrics.nats(logits, batch.targets, batch.weights), state
 
     def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         variables = self.model.trainable_variables
+        own_input_prob = self.own_input_prob(self.step)  # before `loss`, which may change what it depends on
         with tf.GradientTape() as tape:
-            rollout = self.forward(batch, self._start_state(batch, continues))
-            loss, extra = self.loss(rollout, batch)
+            start = self._start_state(batch, continues)
+            rollout = hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
+            loss, extra = hooks.loss(self, self.loss(rollout, batch))
             scaled_loss = self.optimizer.scale_loss(loss)
         gradient_norm = self._apply(tape.gradient(scaled_loss, variables, unconnected_gradients="zero"), variables)
         measured = {
@@ -194,7 +265,7 @@ class Trainer(tf.Module):
             "chars": tf.reduce_sum(batch.weights),
             "chars_read": tf.size(batch.inputs),
             "gradient_norm": gradient_norm,
-            "own_input_prob": self.own_input_prob(self.step),
+            "own_input_prob": own_input_prob,
             "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),
             "learning_rate": self.optimizer.learning_rate,
             **extra,

@@ -79,6 +79,8 @@ def train(
     loop_config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
     checkpoints = Checkpoints(run_dir, trainer, experiment.loop.keep)
     checkpoints.restore()
+    if int(trainer.step.numpy()) < loop_config.steps:
+        trainer.check(loop_config.steps)
     directory.prepare(description, texts.vocabulary)
 
     end = END_OF_TEXT if experiment.data.order == "lines" else ""

@@ -1,0 +1,136 @@
+"""What a curriculum must do, tried out: each check returns whether it does, and what was found, in words."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.passes import passes_for
+from trainers.checkpoints import Checkpoints
+from trainers.experiment import Experiment, override
+from trainers.trainer import Trainer
+from trainers.training import make_trainer
+
+Finding = tuple[bool, str]
+
+
+class Run:
+    """A short training run and what was measured in it.
+
+    Args:
+        experiment: what is trained.
+        texts: on what.
+    """
+
+    def __init__(self, experiment: Experiment, texts):
+        self._experiment, self._texts = experiment, texts
+        self.trainer = make_trainer(experiment, texts)
+        self.measured: list[dict[str, float]] = []
+        self._shapes: set = set()
+        self._before = self._after = math.nan
+
+    def train(self, num_steps: int, folder: str) -> Finding:
+        """Trains, with a save and an evaluation half-way, as the loop would."""
+        checkpoints = Checkpoints(folder, self.trainer, keep=1)
+        self._before = self._evaluate(self.trainer)
+        self.measured = self._steps(self.trainer, 0, num_steps // 2)
+        checkpoints.save(num_steps // 2)
+        self.measured += self._steps(self.trainer, num_steps // 2, num_steps)
+        self._after = self._evaluate(self.trainer)
+        return True, f"{num_steps} steps of {type(self.trainer).__name__}"
+
+    def traced_once(self) -> Finding:
+        """Whether the step was compiled once for each shape of a batch."""
+        traces = self.trainer._train_step.experimental_get_tracing_count()
+        return traces == len(self._shapes), f"{traces} for {len(self._shapes)} shapes of batches"
+
+    def loss_falls(self) -> Finding:
+        """Whether the closed-loop loss on the validation text did."""
+        return self._after < self._before, f"{self._before:.3f} -> {self._after:.3f} nats per character, closed loop"
+
+    def gradients_finite(self) -> Finding:
+        """Whether all were, and no update was skipped."""
+        norms = [step["gradient_norm"] for step in self.measured]
+        return bool(np.isfinite(norms).all()), f"norms {min(norms):.3g} to {max(norms):.3g}"
+
+    def share_as_claimed(self) -> Finding:
+        """Whether as much was own as `own_input_prob` says: within 4 standard errors, plus one character a batch."""
+        length = self._experiment.data.seq_length
+        shares = np.array([step["own_input_share"] for step in self.measured]) * length / (length - 1)
+        if type(self.trainer).own_input_prob is Trainer.own_input_prob:
+            return True, f"{shares.mean():.3f} on average; own_input_prob claims nothing"
+        claimed = np.array([step["own_input_prob"] for step in self.measured])
+        off = (shares - claimed).mean()
+        allowed = 4 * (shares - claimed).std(ddof=1) / math.sqrt(len(shares))
+        allowed += 1 / (self._experiment.data.batch_size * (length - 1))
+        return bool(abs(off) <= allowed), f"{shares.mean():.3f}, claimed {claimed.mean():.3f} ± {allowed:.3f}"
+
+    def resumes(self, folder: str) -> Finding:
+        """Whether a run that goes on from the half-way save ends with the same bits."""
+        trainer = make_trainer(self._experiment, self._texts)
+        Checkpoints(folder, trainer, keep=1).restore()
+        start = int(trainer.step.numpy())
+        again = self._steps(trainer, start, len(self.measured))
+        if again != self.measured[start:]:
+            same = [a == b for a, b in zip(again, self.measured[start:], strict=True)]
+            return False, f"other numbers from step {start + same.index(False)} on, after a resume at step {start}"
+        pairs = zip(_state_of(trainer), _state_of(self.trainer), strict=True)
+        same = all(np.array_equal(a, b) for a, b in pairs)
+        return same, f"{len(again)} steps after step {start}" if same else "other weights or variables at the end"
+
+    def _steps(self, trainer, first, end) -> list[dict[str, float]]:
+        measured = []
+        for step in range(first, end):
+            batch = trainer.batch_at(step)
+            self._shapes.add(batch.inputs.shape)
+            numbers = trainer.train_step(batch, trainer.source.continues(step))
+            measured.append({name: float(value) for name, value in numbers.items()})
+            if step % 10 == 4:  # not where the run is saved
+                trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})
+        return measured
+
+    def _evaluate(self, trainer) -> float:
+        first = next(iter(passes_for(self._texts.validation, self._experiment.data).values()))
+        return trainer.evaluate(first())["nats_per_char"]
+
+
+def same_with_xla(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
+    """Whether XLA gives the same numbers but for rounding, with the same random ones."""
+    drawn, randomness.uniform = randomness.uniform, portable_uniform
+    try:
+        measured = []
+        for xla in ("false", "true"):
+            trainer = make_trainer(override(experiment, [f"runtime.xla={xla}"]), texts)
+            for step in range(num_steps):
+                numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+            measured.append({name: float(value) for name, value in numbers.items()})
+    finally:
+        randomness.uniform = drawn
+    plain, compiled = measured
+    worst = max(plain, key=lambda name: _difference(plain[name], compiled[name]))
+    same = _difference(plain[worst], compiled[worst]) < 1e-3
+    says = f"{worst} {plain[worst]:.6g}, with XLA {compiled[worst]:.6g}"
+    return same, says if same else f"{says}; random numbers must come from charrnn.randomness"
+
+
+def portable_uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform numbers in [0, 1) that are the same with XLA and without: a hash (Wang's) of seed and place."""
+
+    def mixed(x):
+        x = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(x, 61), tf.bitwise.right_shift(x, 16)) * 9
+        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 4)) * 0x27D4EB2D
+        return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 15))
+
+    first, second = tf.unstack(tf.bitcast(seed, tf.uint32))
+    places = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    bits = mixed(tf.bitwise.bitwise_xor(mixed(places + first), second))
+    return tf.reshape(tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) / 2**24, shape)
+
+
+def _difference(a: float, b: float) -> float:
+    return abs(a - b) / max(abs(a), abs(b), 1e-6) if math.isfinite(a) and math.isfinite(b) else math.inf
+
+
+def _state_of(trainer) -> list[np.ndarray]:
+    return [v.numpy() for v in (*trainer.model.variables, *trainer.optimizer.variables, *trainer.variables)]

@@ -1,0 +1,48 @@
+"""Confidence-aware scheduled sampling: own characters only where the network is sure of the text's.
+
+Liu et al. 2021, "Confidence-Aware Scheduled Sampling for Neural Machine Translation", arXiv 2107.10427. Where the
+network is surer still, its own character would be the text's anyway, and it reads a random one of the row. Which
+thresholds suit characters, most of which are easy inside of a word, is to be tried. The objections to scheduled
+sampling (see scheduled_sampling.py) hold here too.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.errors import check
+from trainers.trainer import Rollout, Trainer
+
+
+class ConfidenceAware(Trainer):
+    """A first pass gives p, the probability of each character of the text; it decides what the second pass reads.
+
+    The text's character where p ≤ own_above, else an own one, and where p > noise_above a random one of the row. The
+    gradient flows through the second pass's state, not through the choices.
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        """The thresholds. own_above=1 is teacher forcing."""
+
+        own_above: float = 0.5
+        noise_above: float = 0.99
+
+        def __post_init__(self):
+            check("trainer.own_above", self.own_above, 0.0 <= self.own_above <= 1.0, "between 0 and 1")
+            right = self.own_above <= self.noise_above <= 1.0
+            check("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")
+
+    def forward(self, batch, state):
+        """Two passes in closed loop. Graph."""
+        logits, _ = self.model(batch.inputs, state)
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.inputs[:, 1:], logits=logits[:, :-1])
+        sure = tf.pad(tf.exp(-nats), [[0, 0], [1, 0]])  # a row's first character was not predicted
+        places = randomness.uniform(tf.shape(sure), self.random_seed(randomness.Purpose.NOISE)) * sure.shape[1]
+        random = tf.gather(batch.inputs, tf.cast(places, tf.int32), batch_dims=1)
+        noisy = sure > self.config.noise_above
+        own = (sure > self.config.own_above) & ~noisy
+        inputs = tf.where(own, self.choices(logits, batch), tf.where(noisy, random, batch.inputs))
+        logits, state = self.model(inputs, state, training=True)
+        return Rollout(logits, inputs, own, state)

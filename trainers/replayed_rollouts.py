@@ -1,0 +1,64 @@
+"""Replayed rollouts: write once, then read it again and again in closed loop.
+
+After Data as Demonstrator (Venkatraman, Hebert & Bagnell 2015, "Improving Multi-step Prediction of Learned Time Series
+Models", AAAI). What was written grows old as the weights change; and, as in scheduled sampling, the text is not what
+should come after the network's own characters (Huszár 2015, arXiv 1511.05101).
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from charrnn.errors import check
+from trainers.trainer import Rollout, Trainer
+
+
+class ReplayedRollouts(Trainer):
+    """Some batches are read in open loop, and what was read is kept; then these are trained on several times over.
+
+    Own characters are data: no gradient flows through their choice, nor through the states in which they were chosen.
+    """
+
+    orders = ("windows", "lines")
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        """How much is the network's own, and how much is kept for how long."""
+
+        prob: float = 0.25  # of an own character
+        batches: int = 100  # kept
+        visits: int = 4  # times that each is trained on before the next come
+
+        def __post_init__(self):
+            check("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
+            check("trainer.batches", self.batches, self.batches >= 1, "at least 1")
+            check("trainer.visits", self.visits, self.visits >= 1, "at least 1")
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        kept = (self.config.batches, *self.source.batch_at(0).inputs.shape)
+        self.kept = tf.Variable(tf.fill(kept, -1), trainable=False, name="kept")  # -1: the text's
+
+    def batch_at(self, step):
+        """The kept batches in turn. Eager."""
+        cycle, visit = divmod(step, self.config.batches * self.config.visits)
+        return self.source.batch_at(cycle * self.config.batches + visit % self.config.batches)
+
+    def own_input_prob(self, step):
+        """A constant. Graph."""
+        return self.config.prob
+
+    def forward(self, batch, state):
+        """Closed loop over what was written at the first visit. Graph."""
+        visit = self.step % (self.config.batches * self.config.visits)
+        slot, open_loop = visit % self.config.batches, super().forward
+
+        def write():
+            rollout = open_loop(batch, state)
+            return tf.where(rollout.own, rollout.fed, -1)
+
+        written = tf.cond(visit < self.config.batches, write, lambda: self.kept[slot])
+        self.kept.scatter_nd_update([[slot]], [written])
+        inputs = tf.where(written >= 0, written, batch.inputs)
+        logits, state = self.model(inputs, state, training=True)
+        return Rollout(logits, inputs, written >= 0, state)

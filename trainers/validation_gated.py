@@ -1,0 +1,48 @@
+"""Validation-gated scheduled sampling: more own characters, as long as teacher forcing does not suffer from it.
+
+No source is known to us. The gate bounds what the inconsistent objective of scheduled sampling (Huszár 2015,
+arXiv 1511.05101) can cost in closed loop. Without a validation text it never opens.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from charrnn.errors import check
+from trainers.trainer import Trainer
+
+
+class ValidationGated(Trainer):
+    """A coin for each character; its probability rises after each evaluation whose loss is below the best + δ.
+
+    The gradient flows through the state, not through the choice.
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        """How far, and when."""
+
+        increment: float = 0.05  # of the probability, an evaluation
+        max_prob: float = 0.5
+        tolerance: float = 0.01  # δ, nats per character
+
+        def __post_init__(self):
+            check("trainer.increment", self.increment, 0.0 < self.increment <= 1.0, "above 0 and at most 1")
+            check("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
+            check("trainer.tolerance", self.tolerance, self.tolerance >= 0.0, "at least 0")
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.prob = tf.Variable(0.0, trainable=False, name="prob")
+        self.best = tf.Variable(float("inf"), trainable=False, name="best")
+
+    def own_input_prob(self, step):
+        """As high as the gate has let it, float32 `[]`. Graph."""
+        return self.prob.read_value()
+
+    def on_evaluation(self, step, measured):
+        """Opens the gate by a step, or does not. Eager."""
+        loss = tf.constant(measured["nats_per_char"], tf.float32)
+        if loss < self.best + self.config.tolerance:
+            self.prob.assign(tf.minimum(self.prob + self.config.increment, self.config.max_prob))
+        self.best.assign(tf.minimum(self.best, loss))
