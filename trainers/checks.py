@@ -133,4 +133,4 @@ def _difference(a: float, b: float) -> float:
 
 
 def _state_of(trainer) -> list[np.ndarray]:
-    return [v.numpy() for v in (*trainer.model.variables, *trainer.optimizer.variables, *trainer.variables)]
+    return [v.numpy() for v in (*trainer.model.trainable_variables, *trainer.optimizer.variables, *trainer.variables)]
