@@ -2,10 +2,13 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn import coins
+from charrnn.batches import Batch
 from charrnn.errors import UserError
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
@@ -76,8 +79,52 @@ def test_share_of_own_characters_is_the_probability_but_for_first_characters(mak
 
 @pytest.mark.parametrize(
     "field, value",
-    [("schedule", "sigmoid"), ("half_step", 0), ("max_prob", -0.1), ("max_prob", 1.1), ("max_prob", float("nan"))],
+    [("schedule", "sigmoid"), ("half_step", 0), ("max_prob", -0.1), ("max_prob", 1.1), ("max_prob", float("nan")), ("coin", "word"), ("temperature", 0.0)],
 )
 def test_config_refuses(field, value):
     with pytest.raises(UserError, match=rf"trainer\.{field}={value}"):
         Config(**{field: value})
+
+
+@pytest.mark.parametrize("coin, mask", [("row", coins.per_row), ("exact", coins.exact_count)])
+def test_the_coin_is_the_one_asked_for(make_trainer, coin, mask):
+    trainer = make_trainer(ScheduledSampling, config=Config("constant", max_prob=0.4, coin=coin))
+    own = trainer.own_inputs(tf.constant(0, tf.int64), trainer.batch_at(0))
+    seed = trainer.random_seed(0)  # Purpose.OWN_INPUTS
+    np.testing.assert_array_equal(own, mask(tf.constant([3, 5]), 0.4, seed))
+
+
+def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
+    random = np.random.default_rng(0)
+    logits, noise = (tf.constant(random.normal(0, 1, (50, 7)), tf.float32) for _ in range(2))
+    gold = tf.zeros(50, tf.int32)
+    likeliest = make_trainer(ScheduledSampling, config=Config(greedy=True)).choose(logits, noise, gold)
+    np.testing.assert_array_equal(likeliest, logits.numpy().argmax(-1))
+    cool = make_trainer(ScheduledSampling, config=Config(temperature=0.5)).choose(logits, noise, gold)
+    np.testing.assert_array_equal(cool, (logits.numpy() / 0.5 + noise.numpy()).argmax(-1))
+
+
+class TwoCharacters:
+    """Texts of two characters after a beginning 0, each as often as its probability: AA 63 %, AB 7, BA 6, BB 24."""
+
+    batch_size, steps_per_epoch, carries_state = 1000, 1, False
+
+    def batch_at(self, step):
+        rows = np.repeat([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2]], [630, 70, 60, 240], 0).astype(np.int32)
+        return Batch(rows[:, :-1], rows[:, 1:], np.ones((1000, 2), np.float32))
+
+
+@pytest.mark.parametrize("prob", [0.0, 0.5, 1.0])
+def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
+    """Huszár 2015: Q*(x2 | z) = ε·P(x2 | z) + (1 - ε)·P(x2); only teacher forcing ends at the true distribution."""
+    model = make_model(3, units=4, embedding_size=0)
+    trainer = ScheduledSampling(
+        model, TwoCharacters(), keras.optimizers.Adam(0.03), Config("constant", max_prob=prob), seed=1
+    )
+    for step in range(250):
+        trainer.train_step(trainer.batch_at(step), False)
+    logits, _ = model(tf.constant([[0, 1], [0, 2]]))
+    learnt = tf.nn.softmax(logits)[:, :, 1]  # the probability of an A
+    given_z, overall = np.array([0.9, 0.2]), 0.69
+    np.testing.assert_allclose(learnt[:, 0], 0.7, atol=0.02)
+    np.testing.assert_allclose(learnt[:, 1], (1 - prob) * given_z + prob * overall, atol=0.03)
