@@ -79,7 +79,15 @@ def test_share_of_own_characters_is_the_probability_but_for_first_characters(mak
 
 @pytest.mark.parametrize(
     "field, value",
-    [("schedule", "sigmoid"), ("half_step", 0), ("max_prob", -0.1), ("max_prob", 1.1), ("max_prob", float("nan")), ("coin", "word"), ("temperature", 0.0)],
+    [
+        ("schedule", "sigmoid"),
+        ("half_step", 0),
+        ("max_prob", -0.1),
+        ("max_prob", 1.1),
+        ("max_prob", float("nan")),
+        ("coin", "word"),
+        ("temperature", 0.0),
+    ],
 )
 def test_config_refuses(field, value):
     with pytest.raises(UserError, match=rf"trainer\.{field}={value}"):

@@ -8,7 +8,7 @@ import dataclasses
 
 from charrnn import randomness
 from charrnn.batches import Batch
-from charrnn.errors import UserError, check
+from charrnn.errors import check
 from trainers.trainer import Trainer
 
 MODES = ("easy_first", "mixed", "combined")
@@ -37,6 +37,12 @@ class SequenceLength(Trainer):
             check("trainer.pieces", self.pieces, right, "a list of whole numbers, each at least 1")
             check("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
 
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        length = self.source.batch_at(0).inputs.shape[1]
+        right = not any(length % pieces for pieces in self.config.pieces)
+        check("trainer.pieces", self.config.pieces, right, f"a list of divisors of data.seq_length={length}")
+
     def num_pieces(self, step: int) -> int:
         """Into how many pieces the rows of a step are cut. Eager."""
         pieces = self.config.pieces
@@ -46,8 +52,6 @@ class SequenceLength(Trainer):
 
     def batch_at(self, step):
         """The source's, cut. Eager."""
-        batch, pieces = self.source.batch_at(step), self.num_pieces(step)
-        length = batch.inputs.shape[1]
-        if length % pieces:
-            raise UserError(f"trainer.pieces={pieces} does not divide data.seq_length={length}: give one that does.")
-        return Batch(*(part.reshape(-1, length // pieces) for part in batch))
+        rows = self.source.batch_at(step)
+        length = rows.inputs.shape[1] // self.num_pieces(step)
+        return Batch(*(part.reshape(-1, length) for part in rows))

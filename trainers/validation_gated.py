@@ -42,7 +42,8 @@ class ValidationGated(Trainer):
 
     def on_evaluation(self, step, measured):
         """Opens the gate by a step, or does not. Eager."""
-        loss = tf.constant(measured["nats_per_char"], tf.float32)
-        if loss < self.best + self.config.tolerance:
+        loss, best = measured["nats_per_char"], float(self.best)
+        if loss < best + self.config.tolerance:
             self.prob.assign(tf.minimum(self.prob + self.config.increment, self.config.max_prob))
-        self.best.assign(tf.minimum(self.best, loss))
+        if loss < best:
+            self.best.assign(loss)
