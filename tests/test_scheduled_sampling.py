@@ -122,14 +122,14 @@ class TwoCharacters:
         return Batch(rows[:, :-1], rows[:, 1:], np.ones((1000, 2), np.float32))
 
 
-@pytest.mark.parametrize("prob", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("prob", [0.0, 0.6])
 def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
     """Huszár 2015: Q*(x2 | z) = ε·P(x2 | z) + (1 - ε)·P(x2); only teacher forcing ends at the true distribution."""
     model = make_model(3, units=4, embedding_size=0)
     trainer = ScheduledSampling(
         model, TwoCharacters(), keras.optimizers.Adam(0.03), Config("constant", max_prob=prob), seed=1
     )
-    for step in range(250):
+    for step in range(200):
         trainer.train_step(trainer.batch_at(step), False)
     logits, _ = model(tf.constant([[0, 1], [0, 2]]))
     learnt = tf.nn.softmax(logits)[:, :, 1]  # the probability of an A
