@@ -164,6 +164,10 @@ def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):
     loop, _, trainer, _ = make_loop(trainer=make_trainer(Watching))
     loop.run()
     assert tuple(trainer.told) == ((2, 3.0), (4, 1.0), (6, 2.0))
+    loop, notes, trainer, _ = make_loop(trainer=make_trainer(Watching), steps=5)
+    loop.run()
+    assert [step for step, _ in notes.of("validation")] == [2, 4, 5]
+    assert [step for step, _ in trainer.told] == [2, 4]  # a longer run has no evaluation after step 5
 
 
 @pytest.mark.parametrize("field", ["steps", "log_every", "keep"])

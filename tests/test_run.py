@@ -191,6 +191,20 @@ def test_the_curriculum_in_the_readme_runs_as_it_stands(start, tmp_path, monkeyp
     assert 0.1 < lines[-1]["own_input_share"] < 0.8
 
 
+def test_a_hooks_mistake_is_told_before_anything_is_written(start, tmp_path, monkeypatch):
+    (tmp_path / "my_hooks.py").write_text(
+        "from trainers import Trainer\n"
+        "class Mine(Trainer):\n"
+        "    def own_input_prob(self, step):\n"
+        "        return 1 + step / 2\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = start(*TINY, "--run_dir=run", "--trainer=my_hooks:Mine")
+    assert status == command.MISTAKE
+    assert "Mine.own_input_prob returned 1.5 at step 1 where a probability from 0 to 1 is wanted." in errors
+    assert len(errors.splitlines()) == 1 and not (tmp_path / "run").exists()
+
+
 def test_divergence_keeps_the_last_good_checkpoint(start, tmp_path, monkeypatch):
     (tmp_path / "exploding.py").write_text(
         "import tensorflow as tf\n"
