@@ -9,8 +9,9 @@ import sys
 
 from absl import flags
 
-from benchmarks import contest, machine, pages
+from benchmarks import contest, machine
 from benchmarks.contest import Entry
+from benchmarks.pages import Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -25,6 +26,7 @@ _SECONDS = 4.0  # a turn, about
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
+    page = Page(FLAGS.page, "benchmarks.generate")
     rows = []
     for batch_size in BATCH_SIZES:
         options = {"batch_size": batch_size, "num_chars": FLAGS.num_chars}
@@ -40,8 +42,7 @@ def main(beside: list[str]) -> int:
     if FLAGS.json:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows}, file, indent=2)
-    if FLAGS.page:
-        pages.put(FLAGS.page, "benchmarks.generate", text)
+    page.put(text)
     return command.DONE
 
 

@@ -3,10 +3,13 @@
 import dataclasses
 import importlib
 import os
+import pkgutil
 import tempfile
 import time
 
+import experiments
 from benchmarks.contest import Turn
+from charrnn.errors import UserError, nearest
 
 
 def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = ""):
@@ -14,6 +17,9 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
     from charrnn.texts import load_texts
     from trainers.experiment import override, with_trainer
 
+    names = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
+    if experiment not in names:
+        raise UserError(f"There is no experiment {experiment!r}{nearest(experiment, names)}.")
     found = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
     found = with_trainer(found, trainer) if trainer else found
     found = dataclasses.replace(override(found, settings), corpus=corpus or found.corpus)

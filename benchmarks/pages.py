@@ -5,17 +5,34 @@ import re
 from charrnn.errors import UserError
 
 
-def put(path: str, maker: str, text: str) -> None:
-    """Puts `text` in the place of what stands between the maker's marks.
+class Page:
+    """A place for one maker's table. Made before the work begins: a mistake is told then.
+
+    Args:
+        path: the page; None: nowhere.
+        maker: the command, as its marks name it.
 
     Raises:
-        UserError: the page has no such marks.
+        UserError: the page cannot be read, or has no such marks.
     """
-    begin, end = f"<!-- made by {maker}: begin -->", f"<!-- made by {maker}: end -->"
-    with open(path, encoding="utf-8") as file:
-        page = file.read()
-    between = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
-    if not between.search(page):
-        raise UserError(f"{path} lacks the two marks {begin} and {end}.")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(between.sub(lambda _: f"{begin}\n{text}\n{end}", page))
+
+    def __init__(self, path: str | None, maker: str):
+        self._path = path
+        self._marks = f"<!-- made by {maker}: begin -->", f"<!-- made by {maker}: end -->"
+        self._between = re.compile(".*".join(map(re.escape, self._marks)), re.DOTALL)
+        if path and not self._between.search(self._read()):
+            raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
+
+    def put(self, text: str) -> None:
+        """Puts `text` in the place of what stands between the marks."""
+        if self._path:
+            page = self._between.sub(lambda _: "\n".join([self._marks[0], text, self._marks[1]]), self._read())
+            with open(self._path, "w", encoding="utf-8") as file:
+                file.write(page)
+
+    def _read(self) -> str:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                return file.read()
+        except OSError as error:
+            raise UserError(f"{self._path} cannot be read ({error.strerror}).") from error

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from benchmarks import pages
+from benchmarks.pages import Page
 from charrnn import command
 from charrnn.errors import UserError
 
@@ -42,13 +42,13 @@ def main(run_dirs: list[str]) -> int:
     """Prints the table of the run directories, and puts it on the page. Returns the exit status."""
     if not run_dirs:
         raise UserError("Which runs? Give run directories of " + ", ".join(ORIGINALS) + ".")
+    page = Page(FLAGS.page, "benchmarks.reproductions")
     runs = dict(map(_read, run_dirs))
     text = "\n\n".join(_section(name, lines) for name, lines in runs.items())
     if FLAGS.speed:
         text += "\n\n" + _speeds([row for path in FLAGS.speed for row in _load(path)["rows"]], runs)
     print(text)
-    if FLAGS.page:
-        pages.put(FLAGS.page, "benchmarks.reproductions", text)
+    page.put(text)
     return command.DONE
 
 

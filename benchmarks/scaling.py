@@ -15,8 +15,9 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from benchmarks import contest, machine, pages
+from benchmarks import contest, machine
 from benchmarks.contest import Entry
+from benchmarks.pages import Page
 from charrnn import command
 from charrnn.errors import UserError
 
@@ -39,6 +40,7 @@ AXES = {
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
+    page = Page(FLAGS.page, "benchmarks.scaling")
     plot = _import_pyplot() if FLAGS.plot else None
     command.start_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
@@ -51,8 +53,7 @@ def main(beside: list[str]) -> int:
     if FLAGS.json:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine.describe(), "base": _BASE, "points": points}, file, indent=2)
-    if FLAGS.page:
-        pages.put(FLAGS.page, "benchmarks.scaling", text)
+    page.put(text)
     if plot:
         _plot(plot, points, FLAGS.plot)
     return command.DONE

@@ -16,7 +16,8 @@ import time
 
 from absl import flags
 
-from benchmarks import keras_peer, machine, pages
+from benchmarks import keras_peer, machine
+from benchmarks.pages import Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -33,6 +34,7 @@ def main(beside: list[str]) -> int:
         who, path, start = beside
         print(json.dumps({"ours": _ours, "keras": keras_peer.start}[who](path, float(start))))
         return command.DONE
+    page = Page(FLAGS.page, "benchmarks.startup")
     command.start_tensorflow()
     from charrnn import corpora
 
@@ -51,8 +53,7 @@ def main(beside: list[str]) -> int:
     if FLAGS.json:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine.describe(), "parts": PARTS, "medians": medians}, file, indent=2)
-    if FLAGS.page:
-        pages.put(FLAGS.page, "benchmarks.startup", text)
+    page.put(text)
     return command.DONE
 
 

@@ -16,8 +16,8 @@ from charrnn.model import CharModel
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary
 
-_BLOCK = 128  # characters a graph call. Fixed, so that the first characters do not depend on how many are asked for
-_CHOOSE = -1  # in a block of ids to read: the network's own choice
+BLOCK = 128  # characters a graph call. Fixed, so that the first characters do not depend on how many are asked for
+OWN = -1  # in a block of ids to read: the network's own choice
 
 
 class Generator:
@@ -85,11 +85,11 @@ class Generator:
         return [stops.split(text)[0] for text in texts] if stops else texts
 
     def _blocks(self, encoded, total, seeds, temperatures) -> Iterator[np.ndarray]:
-        """Ids int32 `[B, _BLOCK]`, prompts included, until there are `total` of them or more."""
+        """Ids int32 `[B, BLOCK]`, prompts included, until there are `total` of them or more."""
         state = self._model.initial_state(len(encoded))
         logits = tf.zeros((len(encoded), self._model.vocabulary_size))
-        for start in range(0, total, _BLOCK):
-            forced = [[ids[t] if t < len(ids) else _CHOOSE for t in range(start, start + _BLOCK)] for ids in encoded]
+        for start in range(0, total, BLOCK):
+            forced = [[ids[t] if t < len(ids) else OWN for t in range(start, start + BLOCK)] for ids in encoded]
             noise_seeds = tf.stack([randomness.seed_for(s, randomness.Purpose.GENERATION, start) for s in seeds])
             ids, state, logits = self._write_block(tf.constant(forced), noise_seeds, temperatures, state, logits)
             yield ids.numpy()
@@ -117,7 +117,7 @@ class Generator:
         """One block of characters, in a graph.
 
         Args:
-            forced: int32 `[B, N]`, the ids to read, or _CHOOSE.
+            forced: int32 `[B, N]`, the ids to read, or OWN.
             seeds: int32 `[B, 2]`, for the noise of this block.
             temperatures: float32 `[B]`.
             state: the recurrent state before the block.
@@ -142,7 +142,7 @@ class Generator:
             network = network._replace(output_bias=tf.where(allowed, network.output_bias, float("-inf")))
 
         def body(t, state, logits, read):
-            ids = tf.where(forced[t] == _CHOOSE, self._sampler.choose(logits, noise[t], heat), forced[t])
+            ids = tf.where(forced[t] == OWN, self._sampler.choose(logits, noise[t], heat), forced[t])
             state, _ = network.advance(ids, state)
             return t + 1, state, network.logits(state[-1][0]), read.write(t, ids)
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from charrnn import text_measures
 from charrnn.errors import UserError, check
+from charrnn.generation import OWN
 from charrnn.reference import Reference
-from charrnn.rollouts import OWN, Reader
+from charrnn.rollouts import Reader
 from charrnn.vocabulary import Vocabulary
 
 GOLD_AFTER = 50  # characters of gold text by which recovery is measured …

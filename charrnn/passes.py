@@ -3,15 +3,32 @@
     for batch, continues in stateful_pass(ids): …
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from charrnn.batches import Batch, DataConfig, borders, cut, documents_at, last_only
 from charrnn.sharded import Sharded
 
 Pass = Iterator[tuple[Batch, bool]]
 """Batches of one shape, and whether each continues the one before."""
+
+
+def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> float:
+    """Nats per character over a pass. Eager.
+
+    Args:
+        step: (batch of tensors, state) -> nats summed over the batch `[]`, and the state after it.
+        initial_state: number of rows -> the zero state.
+        batches: a pass.
+    """
+    total, count, state = 0.0, 0.0, None
+    for batch, continues in batches:
+        state = state if continues else initial_state(len(batch.inputs))
+        nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
+        total, count = total + float(nats), count + float(batch.weights.sum())
+    return total / count
 
 
 def passes_for(ids: np.ndarray | Sharded, config: DataConfig) -> dict[str, Callable[[], Pass]]:

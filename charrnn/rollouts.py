@@ -10,13 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.generation import BLOCK, OWN
 from charrnn.model import CharModel
 from charrnn.sampling import sample
-
-OWN = -1
-"""In rows of ids to read: the model's own choice."""
-
-_BLOCK = 128  # characters a graph call; as in `Generator`, so that the same seed gives the same text
 
 
 class Reading(NamedTuple):
@@ -53,9 +49,9 @@ class Reader:
         state = self._model.initial_state(num_rows)
         logits = tf.zeros((num_rows, self._model.vocabulary_size))
         blocks = []
-        for start in range(0, length, _BLOCK):
-            block = rows[:, start : start + _BLOCK]
-            block = np.pad(block, ((0, 0), (0, _BLOCK - block.shape[1])), constant_values=rows[0, 0])
+        for start in range(0, length, BLOCK):
+            block = rows[:, start : start + BLOCK]
+            block = np.pad(block, ((0, 0), (0, BLOCK - block.shape[1])), constant_values=rows[0, 0])
             noise_seeds = [randomness.seed_for(seed, randomness.Purpose.GENERATION, start) for seed in seeds]
             ids, log_probs, state, logits = self._read_block(
                 tf.constant(block, tf.int32), tf.stack(noise_seeds), tf.constant(temperature), state, logits
@@ -70,9 +66,10 @@ class Reader:
         rows = tf.transpose(rows)
         length, size = rows.shape[0], self._model.vocabulary_size
         noise = tf.map_fn(lambda seed: randomness.gumbel([length, size], seed), seeds, fn_output_signature=tf.float32)
+        noise = tf.transpose(noise, [1, 0, 2])
 
         def body(t, state, logits, read, seen):
-            own = sample(tf.where(self._allowed, logits, float("-inf")) / temperature, noise[:, t])
+            own = sample(tf.where(self._allowed, logits, float("-inf")) / temperature, noise[t])
             ids = tf.where(rows[t] == OWN, own, rows[t])
             if self._end_id is not None:
                 ends = (ids == self._end_id)[:, None]

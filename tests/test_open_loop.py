@@ -7,10 +7,11 @@ import pytest
 
 from charrnn import open_loop, text_measures
 from charrnn.errors import UserError
+from charrnn.generation import OWN
 from charrnn.open_loop import Protocol
 from charrnn.plays import Plays
 from charrnn.reference import ExactSource, KneserNey
-from charrnn.rollouts import OWN, Reader
+from charrnn.rollouts import Reader
 from charrnn.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdef")

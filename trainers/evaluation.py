@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import loading, metrics, open_loop
+from charrnn import loading, metrics, open_loop, passes
 from charrnn.batches import Batch, DataConfig
 from charrnn.errors import UserError
 from charrnn.loading import Loaded
 from charrnn.model import CharModel
 from charrnn.open_loop import Curve, Measure, Protocol, Report
-from charrnn.passes import passes_for
 from charrnn.plays import Plays
 from charrnn.reference import ExactSource, KneserNey, Reference
 from charrnn.rollouts import Reader
@@ -67,13 +66,13 @@ def evaluate(
     end_id = int(loaded.vocabulary.encode(loaded.end_of_text)[0]) if loaded.end_of_text else None
     reader = Reader(loaded.model, unknown_id, end_id)
     reference = reference_for(texts, data)
-    passes = passes_for(texts.validation, data)
-    if not passes:
+    wanted = passes.passes_for(texts.validation, data)
+    if not wanted:
         raise UserError(
             f"The validation text has {len(texts.validation):,} characters, no more than data.seq_length="
             f"{data.seq_length}: give a longer text with --text."
         )
-    losses = {name: closed_loop_loss(loaded.model, make_pass()) for name, make_pass in passes.items()}
+    losses = {name: closed_loop_loss(loaded.model, make_pass()) for name, make_pass in wanted.items()}
     arguments = reader, reference, texts.vocabulary
     train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
     report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
@@ -114,12 +113,7 @@ def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) ->
         logits, state = model(batch.inputs, state)
         return metrics.nats(logits, batch.targets, batch.weights), state
 
-    total, count, state = 0.0, 0.0, None
-    for batch, continues in batches:
-        state = state if continues else model.initial_state(len(batch.inputs))
-        nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
-        total, count = total + float(nats), count + float(batch.weights.sum())
-    return total / count
+    return passes.closed_loop_loss(step, model.initial_state, batches)
 
 
 def reference_for(texts: Texts, data: DataConfig) -> Reference:

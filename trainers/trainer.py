@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from charrnn import coins, metrics, randomness, sampling
+from charrnn import coins, metrics, passes, randomness, sampling
 from charrnn.batches import SOURCES, Batch, Source
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
@@ -234,12 +234,8 @@ class Trainer(tf.Module):
         Returns:
             "nats_per_char" and "bits_per_char".
         """
-        total, count, state = 0.0, 0.0, None
-        for batch, continues in batches:
-            state = state if continues else self.model.initial_state(len(batch.inputs))
-            nats, state = self._evaluate_step(Batch(*map(tf.convert_to_tensor, batch)), state)
-            total, count = total + float(nats), count + float(batch.weights.sum())
-        return {"nats_per_char": total / count, "bits_per_char": metrics.bits_per_char(total / count)}
+        nats = passes.closed_loop_loss(self._evaluate_step, self.model.initial_state, batches)
+        return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
 
     def _arguments(self, batch: Batch, continues: bool) -> tuple[Batch, tf.Tensor]:
         return Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues)
