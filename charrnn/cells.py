@@ -25,7 +25,7 @@ class GRU:
     num_gates = 3
     num_states = 1
     num_saved = 4
-    num_sums = 2
+    sums = (3, 1)  # the widths, in H, of what `gradient` gives
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[State, State]:
@@ -42,15 +42,14 @@ class GRU:
         """Gradient of one step.
 
         Returns:
-            The gradients of the projected input and of `a`, each `[B, 3H]`; and that of the state before, less the
-            part which comes through `a`.
+            The gradient of `a`, `[B, 3H]`; that of x_g, `[B, H]`, by which the projected input's differs from it; and
+            that of the state before, less the part which comes through `a`.
         """
         d_h, h, (z, r, g, q) = wide(d_state[0]), wide(before[0]), saved
         d_z = _through_sigmoid(z, d_h * (h - g))
         d_g = _through_tanh(g, d_h * (1 - z))
         d_r = _through_sigmoid(r, d_g * q)
-        d_sums = tf.concat([d_z, d_r, d_g], -1), tf.concat([d_z, d_r, d_g * r], -1)
-        return _narrow(d_sums, before), _narrow([d_h * z], before)
+        return _narrow([tf.concat([d_z, d_r, d_g * r], -1), d_g], before), _narrow([d_h * z], before)
 
 
 class LSTM:
@@ -65,7 +64,7 @@ class LSTM:
     num_gates = 4
     num_states = 2
     num_saved = 4
-    num_sums = 1
+    sums = (4,)
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
@@ -102,7 +101,7 @@ class RNN:
     num_gates = 1
     num_states = 1
     num_saved = 0
-    num_sums = 1
+    sums = (1,)
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
@@ -118,6 +117,12 @@ class RNN:
             comes through `a`.
         """
         return (_through_tanh(after[0], d_state[0]),), (None,)
+
+
+def of_projected(d_sums: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The gradient `[…, G·H]` of the projected input, from those that a cell's `gradient` gives, or sums of them."""
+    d_a, *d_last = d_sums
+    return tf.concat([d_a[..., : -d_last[0].shape[-1]], *d_last], -1) if d_last else d_a
 
 
 def wide(x: tf.Tensor) -> tf.Tensor:

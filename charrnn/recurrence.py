@@ -144,8 +144,9 @@ def closed_loop(
                 parts, histories, outputs, _split(d_outputs, groups, 1), d_lasts, strict=True
             ):
                 d_sums, d_start = _backward(layer.cell, history, recurrent[0], d_output, d_state, num_steps)
-                d_xs.append(d_sums[0] if ids is None else _table_gradient(x, part, d_sums[0]))
-                d_weights.append(_recurrent_gradients(recurrent, output, d_sums[-1]))
+                d_rows = d_sums if ids is None else [_table_gradient(x, part, d_sum) for d_sum in d_sums]
+                d_xs.append(cells.of_projected(d_rows))
+                d_weights.append(_recurrent_gradients(recurrent, output, d_sums[0]))
                 d_starts.append(d_start)
             d_x = _join(d_xs, 1) if ids is None else tf.add_n(d_xs)
             d_start = [_join(entries, 0) for entries in zip(*d_starts, strict=True)]
@@ -263,9 +264,10 @@ def _soft_loop(network, text, own, noise, states, mix):
             d_sums, d_logits, d_start = _soft_backward(network, own, noise, mix, saved, outputs[-1], d_output, d_last)
             reads, d_weights = fed, []
             for layer, output, d_layer in zip(network.layers, outputs, d_sums, strict=True):
-                d_weights += [_kernel_gradient(reads, d_layer[0])]
-                d_weights += [] if layer.bias is None else [tf.reduce_sum(d_layer[0], [0, 1])]
-                d_weights += _recurrent_gradients(layer.recurrent, output, d_layer[-1])
+                d_x = cells.of_projected(d_layer)
+                d_weights += [_kernel_gradient(reads, d_x)]
+                d_weights += [] if layer.bias is None else [tf.reduce_sum(d_x, [0, 1])]
+                d_weights += _recurrent_gradients(layer.recurrent, output, d_layer[0])
                 reads = output[1:]
             d_readout = [_kernel_gradient(tf.cast(reads, d_logits.dtype), d_logits), tf.reduce_sum(d_logits, [0, 1])]
             return (*d_weights, *d_readout, *tf.nest.flatten(d_start))
@@ -321,7 +323,7 @@ def _forward(cell, read, recurrent, state, num_steps) -> Saved:
 
 
 def _backward(cell, saved, kernel, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
-    """The gradients `[T, B, G·H]` of the cell's sums, the projected input's first; and of the state before the text."""
+    """The gradients `[T, B, …]` of the cell's sums; and that of the state before the text."""
     transposed = tf.transpose(kernel)  # once, not at every time step
 
     def body(t, d_state, arrays):
@@ -335,17 +337,17 @@ def _backward(cell, saved, kernel, d_outputs, d_last, num_steps) -> tuple[list[t
 
 
 def _step_back(cell, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
-    """One character back: the gradients of the cell's sums `[B, G·H]`, and of the state before."""
+    """One character back: the gradients `[B, …]` of the cell's sums, and that of the state before."""
     d_state = (d_state[0] + d_output, *d_state[1:])
     before, after = (tuple(array.read(i) for array in saved.states) for i in (t, t + 1))
     d_sums, (d_direct, *others) = cell.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept))
-    through = tf.matmul(d_sums[-1], transposed)
+    through = tf.matmul(d_sums[0], transposed)
     return d_sums, (through if d_direct is None else d_direct + through, *others)
 
 
 def _sums_arrays(cell, kernel, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
-    wide = tf.TensorShape([d_outputs.shape[1], kernel.shape[1]])
-    return tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=wide) for _ in range(cell.num_sums))
+    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in cell.sums]
+    return tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=shape) for shape in shapes)
 
 
 def _write(arrays, t, entries):
@@ -356,7 +358,7 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
     """All layers back together: what a position reads hangs on the last layer's output at the one before.
 
     Returns:
-        Each layer's gradients `[T, B, G·H]` of its sums; those `[T, B, V]` of the logits after each character, as
+        Each layer's gradients `[T, B, …]` of its sums; those `[T, B, V]` of the logits after each character, as
         far as they come through the mixture at the next; and those of the states before the text.
     """
     layers, num_steps = network.layers, _length(d_outputs)
@@ -373,7 +375,7 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
             to_input, to_state = transposed[i]
             d_sums, d_states[i] = _step_back(layers[i].cell, saved[i], to_state, t, d_output, d_states[i])
             arrays[i] = _write(arrays[i], t, d_sums)
-            d_output = tf.matmul(d_sums[0], to_input)  # of the layer below's output; at last of the mixture
+            d_output = tf.matmul(cells.of_projected(d_sums), to_input)  # of the layer below's output; at last of the mixture
         with tf.GradientTape() as tape:
             prediction = logits[t]
             tape.watch(prediction)
@@ -406,8 +408,8 @@ def _recurrent_gradients(recurrent, outputs, d_sum) -> list[tf.Tensor]:
 
 
 def _table_gradient(table, ids, d_rows) -> tf.Tensor:
-    """Sums the gradients `[T, B, G·H]` of looked-up rows into those of the table `[V, G·H]`."""
-    flat_ids, rows = tf.reshape(ids, [-1]), tf.reshape(d_rows, [-1, table.shape[1]])
+    """Sums the gradients `[T, B, N]` of looked-up rows, or of some columns, into those of the table, `[V, N]`."""
+    flat_ids, rows = tf.reshape(ids, [-1]), tf.reshape(d_rows, [-1, d_rows.shape[-1]])
     if table.shape[0] > _ONE_HOT_LIMIT:
         return tf.math.unsorted_segment_sum(rows, flat_ids, table.shape[0])
     return tf.matmul(tf.one_hot(flat_ids, table.shape[0], dtype=rows.dtype), rows, transpose_a=True)
