@@ -375,7 +375,8 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
             to_input, to_state = transposed[i]
             d_sums, d_states[i] = _step_back(layers[i].cell, saved[i], to_state, t, d_output, d_states[i])
             arrays[i] = _write(arrays[i], t, d_sums)
-            d_output = tf.matmul(cells.of_projected(d_sums), to_input)  # of the layer below's output; at last of the mixture
+            d_x = cells.of_projected(d_sums)
+            d_output = tf.matmul(d_x, to_input)  # of the layer below's output; at last of the mixture
         with tf.GradientTape() as tape:
             prediction = logits[t]
             tape.watch(prediction)
