@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import pkgutil
-import signal
 import sys
 import tempfile
 
@@ -107,7 +106,7 @@ def _train(experiment, run_dir: str) -> int:
     from trainers.loop import Diverged
     from trainers.training import train
 
-    asked = _Stop()
+    asked = command.Stop()
     try:
         finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, stopping=asked.asked)
     except Diverged as error:
@@ -125,24 +124,6 @@ def _dry_run(experiment) -> int:
     short = override(experiment, ["loop.steps=2", "loop.epochs=0", "loop.log_every=1"])
     with tempfile.TemporaryDirectory() as folder:
         return _train(short, os.path.join(folder, "dry_run"))
-
-
-class _Stop:
-    """Notices SIGTERM and SIGINT. The first asks the run to stop after its step; the second stops at once."""
-
-    def __init__(self):
-        self._signal = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._notice)
-
-    def asked(self) -> bool:
-        """Whether a signal came."""
-        return self._signal is not None
-
-    def _notice(self, number, frame):
-        self._signal = number
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
