@@ -11,7 +11,6 @@ of it takes an hour on two cores. What the columns are: docs/measures.md.
 import dataclasses
 import functools
 import io
-import json
 import os
 import sys
 import time
@@ -20,9 +19,9 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks import machine
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page
 from charrnn import command
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -44,6 +43,13 @@ STUDIED = {
 
 The rising probability reaches a quarter in the middle of the run and stays there.
 """
+MEASURES = (
+    "nats_per_char excess_error_1000 reference_loss reference_loss_drift entropy_drift recovery_200 reverse_loss "
+    "curve_gap valid_words"
+).split()
+"""Those on the page, and tested. The JSON file has all."""
+TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1)
+"""Where quality and variety are measured."""
 _SETTINGS = """
     model.units=256 model.embedding_size=0 data.seq_length=64 data.batch_size=32 optimizer.learning_rate=4e-3
     optimizer.clip_norm=1 samples.num_chars=0 loop.steps={steps} loop.evaluate_every={quarter} loop.save_every={quarter}
@@ -55,7 +61,6 @@ _integer("seeds", 3, "Training seeds, from 0 on; below 3 nothing is tested.", lo
 _integer("steps", 1200, "Of each run.", lower_bound=20)
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")
-_list("temperatures", ["0.7", "0.8", "0.9", "1", "1.1"], "Where to measure quality and variety.")
 _string("runs", "runs/curricula", "The folder of the run directories.")
 _string("json", None, "Where to write the figures.")
 _string("page", None, "A Markdown page that takes the tables between its marks.")
@@ -74,22 +79,31 @@ def main(beside: list[str]) -> int:
     """Trains, measures, and prints the tables. Returns the exit status."""
     if beside:
         raise UserError(f"{beside[0]!r} belongs to no flag: give --curricula={beside[0]} to study it.")
-    page = Page(FLAGS.page, "benchmarks.curricula")
+    page, figures = Page(FLAGS.page, "benchmarks.curricula"), Figures(FLAGS.json)
     command.start_tensorflow()
     from charrnn.open_loop import Protocol
-    from trainers.comparison import Run
+    from trainers.loop import Diverged
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars)
     plan = _plan(protocol)
-    stop, runs = command.Stop(), {}
+    stop, evaluations = command.Stop(), []
     for number, planned in enumerate(plan):
         start = time.perf_counter()
-        finished, evaluation = _run(planned, protocol, stop)
-        if not finished:
+        try:
+            evaluation = _run(planned, protocol, stop)
+        except Diverged as error:
+            print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
+            return command.DIVERGED
+        if evaluation is None:
             print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
             return command.STOPPED
+        evaluations.append(evaluation)
         loss, took = evaluation.report.measures["nats_per_char"].value, time.perf_counter() - start
         print(f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s", flush=True)
+    text, found = _compare(plan, evaluations)
+    print(f"\n{text}")
+    figures.put(found)
+    page.put(text)
     return command.DONE
 
 
@@ -117,18 +131,66 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
     return os.path.join(FLAGS.runs, place.replace(":", "-"))
 
 
-def _run(planned: Planned, protocol, stop) -> tuple[bool, object]:
-    """Trains and measures a run, or only what is left of that: whether it is finished, and the Evaluation."""
+def _run(planned: Planned, protocol, stop):
+    """Trains and measures a run, or does what is left of that: its Evaluation, or None where it was stopped."""
     from trainers.evaluation import kept_or_evaluated
     from trainers.progress import Console
     from trainers.training import train
 
     silent = Console(io.StringIO())
-    finished = train(planned.experiment, "curricula", planned.run_dir, "auto", silent, stop.asked)
+    finished = train(planned.experiment, "curricula", planned.run_dir, console=silent, stopping=stop.asked)
     if not finished or stop.asked():
-        return False, None
-    temperatures = [float(text) for text in FLAGS.temperatures]
-    return True, kept_or_evaluated(planned.run_dir, protocol, None, "newest", temperatures)
+        return None
+    return kept_or_evaluated(planned.run_dir, protocol, None, "newest", TEMPERATURES)
+
+
+def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
+    """Markdown, a section a corpus; and all figures."""
+    from charrnn import loading
+    from trainers import comparison
+
+    parts, corpora = [_how(plan)], {}
+    for corpus in FLAGS.corpora:
+        measured = zip(plan, evaluations, strict=True)
+        runs = [
+            comparison.Run(planned.run_dir, loading.read_config(planned.run_dir), evaluation)
+            for planned, evaluation in measured
+            if planned.corpus == corpus
+        ]
+        compared = comparison.compare(comparison.with_curve_gaps(runs), MEASURES)
+        parts += [f"### `{corpus}`", comparison.by_group(compared), comparison.sweep_table(compared)]
+        corpora[corpus] = {group.name: _figures(group, compared) for group in compared.groups}
+    flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "num_rollouts", "num_chars")}
+    return "\n\n".join(parts), {"machine": machine.describe(), **flags_given, "corpora": corpora}
+
+
+def _how(plan: list[Planned]) -> str:
+    first = plan[0].experiment
+    chars = FLAGS.steps * first.data.batch_size * first.data.seq_length
+    lines = [
+        f"{FLAGS.steps:,} steps of {first.data.batch_size} × {first.data.seq_length} characters, {chars:,} in all; "
+        f"{FLAGS.seeds} training seeds; {FLAGS.num_rollouts} rollouts of {FLAGS.num_chars:,} characters a run; "
+        f"{machine.describe()}.",
+        "",
+    ]
+    for name in FLAGS.curricula:
+        settings = dataclasses.asdict(next(run.experiment.trainer for run in plan if run.curriculum == name))
+        lines.append(f"- `{name}`: " + ", ".join(f"{key} {value}" for key, value in settings.items()))
+    return "\n".join(lines)
+
+
+def _figures(group, compared) -> dict:
+    """Of a curriculum: what was measured with each seed, and how it differs from teacher forcing."""
+    differences = {
+        name: compared.differences[group.name, name]._asdict()
+        for name in compared.measures
+        if (group.name, name) in compared.differences
+    }
+    seeds = {
+        seed: {name: measure._asdict() for name, measure in run.measures.items()} for seed, run in group.runs.items()
+    }
+    sweeps = {seed: list(run.evaluation.sweep.items()) for seed, run in group.runs.items()}
+    return {"seeds": seeds, "sweeps": sweeps, "differences": differences}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Tables on a page of docs/, between two marks that name the command which makes them: no figure is typed by hand."""
+"""What a benchmark found: a table on a page of docs/, between two marks that name the command, and a JSON file."""
 
+import json
+import os
 import re
 
 from charrnn.errors import UserError
@@ -22,6 +24,8 @@ class Page:
         self._between = re.compile(".*".join(map(re.escape, self._marks)), re.DOTALL)
         if path and not self._between.search(self._read()):
             raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
+        if path and not _writable(path):
+            raise UserError(f"--page={path} cannot be written.")
 
     def put(self, text: str) -> None:
         """Puts `text` in the place of what stands between the marks."""
@@ -36,3 +40,30 @@ class Page:
                 return file.read()
         except OSError as error:
             raise UserError(f"{self._path} cannot be read ({error.strerror}).") from error
+
+
+class Figures:
+    """A JSON file for what was measured. Made before the work begins: a mistake is told then.
+
+    Args:
+        path: the file; None: nowhere.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+
+    def __init__(self, path: str | None):
+        self._path = path
+        if path and not _writable(path):
+            raise UserError(f"--json={path} cannot be written: give a file in a folder that is there.")
+
+    def put(self, figures: dict) -> None:
+        """Writes the file anew."""
+        if self._path:
+            with open(self._path, "w", encoding="utf-8") as file:
+                json.dump(figures, file, indent=2)
+
+
+def _writable(path: str) -> bool:
+    there = os.path.exists(path)
+    return not os.path.isdir(path) and os.access(path if there else os.path.dirname(path) or ".", os.W_OK)

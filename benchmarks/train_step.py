@@ -7,10 +7,13 @@ Ours is the loop of trainers.run, with clipping, metrics, log lines and summarie
 probability 0.5. Beside it stand Keras `fit`, PyTorch where it is installed, and the matmuls of a step alone, which are
 the machine's own limit. All take turns; medians are printed. Without --experiment: all models of the page, in half an
 hour. Run it on an otherwise idle machine.
+
+    python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md
+
+measures a step of curricula against one of teacher forcing instead, the tutorial's model, in eight minutes.
 """
 
 import functools
-import json
 import sys
 from collections.abc import Iterator
 
@@ -18,7 +21,7 @@ from absl import flags
 
 from benchmarks import contest, machine, ours
 from benchmarks.contest import Entry
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -28,6 +31,7 @@ _string("experiment", help="Measure this one only, with the settings given besid
 _string("match", default="", help="Of the page's models, those whose label has this in it.")
 _string("json", help="Where to write the figures.")
 _string("page", help="A Markdown page that takes the table between its marks.")
+flags.DEFINE_boolean("curricula", False, "Measure curricula instead.", flag_values=FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("seconds", 4, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
 
@@ -53,10 +57,28 @@ MODELS = {
 }
 """Label: experiment and settings. Gradients are clipped in all of them."""
 
+_HALF = ["trainer.schedule=constant", "trainer.max_prob=0.5"]
+BASELINE = "teacher_forcing"
+CURRICULA = {
+    "scheduled_sampling": (_HALF, 1.05),
+    "by_position": (_HALF, 1.05),
+    "spans": (_HALF, 1.05),
+    "open_loop_horizon": (["trainer.grow_every=1"], 1.05),
+    "accuracy_driven": ([], 1.05),
+    "replayed_rollouts": (["trainer.prob=0.5", "trainer.batches=1"], 1.6),
+    "soft_inputs": (_HALF, 1.2),
+    "confidence_aware": ([], 1.6),
+    "two_pass": (_HALF, 1.6),
+    "state_matching": (_HALF, None),
+}
+"""Curriculum: settings under which it reads many own characters, and how many steps of teacher forcing one may take."""
+
 
 def main(settings: list[str]) -> int:
     """Measures and prints; `settings` are of the form group.field=value. Returns the exit status."""
-    page = Page(FLAGS.page, "benchmarks.train_step")
+    if FLAGS.curricula:
+        return _main_of_curricula(settings)
+    page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     rows = []
     chosen = list(_chosen(settings))
     command.start_tensorflow()
@@ -67,12 +89,39 @@ def main(settings: list[str]) -> int:
         rows.append(row)
         print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in row["measured"].items()), sep="  ", flush=True)
         text = f"{machine.describe()}.\n\n{table(rows)}"
-        if FLAGS.json:  # after each: it takes long
-            with open(FLAGS.json, "w", encoding="utf-8") as file:
-                json.dump({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows}, file, indent=2)
+        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # after each: it takes long
         page.put(text)
     print(f"\n{text}")
     return command.DONE
+
+
+def _main_of_curricula(settings: list[str]) -> int:
+    page, figures = Page(FLAGS.page, "benchmarks.train_step --curricula"), Figures(FLAGS.json)
+    command.start_tensorflow()
+    entries = {}
+    for trainer, (own, _) in {BASELINE: ([], None), **CURRICULA}.items():
+        options = {"settings": ["optimizer.clip_norm=1", *own, *settings], "trainer": trainer}
+        ours.resolve(_TUTORIAL, **options)  # a mistake is told before the work begins
+        entries[trainer] = Entry("benchmarks.ours:train", {"experiment": _TUTORIAL, **options})
+    measured = contest.run(entries, FLAGS.turns, FLAGS.seconds)
+    text = f"{machine.describe()}.\n\n{table_of_curricula(measured)}"
+    figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "measured": measured})
+    page.put(text)
+    print(text)
+    return command.DONE
+
+
+def table_of_curricula(measured: contest.Medians) -> str:
+    """Markdown: times as multiples of teacher forcing's, a row a curriculum."""
+    baseline = measured[BASELINE]
+    head = "| curriculum | a step, s | of teacher forcing's | at most | peak memory, of teacher forcing's |"
+    lines = [head, "|---" * 5 + "|"]
+    for name, one in measured.items():
+        limit = CURRICULA[name][1] if name in CURRICULA else None
+        times = [f"{one[key] / baseline[key]:.2f} ×" for key in ("seconds", "peak_mb")]
+        limited = f"{limit} ×" if limit else "–"
+        lines.append(f"| `{name}` | {one['seconds']:.4f} | {times[0]} | {limited} | {times[1]} |")
+    return "\n".join(lines)
 
 
 def table(rows: list[dict]) -> str:
@@ -109,8 +158,7 @@ def _chosen(settings: list[str]) -> Iterator[tuple[str, str, list[str]]]:
 def _measure(experiment: str, settings: list[str]) -> contest.Medians:
     options = {"experiment": experiment, "settings": settings}
     plain = [setting for setting in settings if not setting.startswith("runtime.")]
-    half = [*settings, "trainer.schedule=constant", "trainer.max_prob=0.5"]
-    opened = {"experiment": experiment, "settings": half, "trainer": "scheduled_sampling"}
+    opened = {"experiment": experiment, "settings": [*settings, *_HALF], "trainer": "scheduled_sampling"}
     entries = {
         "closed loop": Entry("benchmarks.ours:train", options),
         "open loop": Entry("benchmarks.ours:train", opened),

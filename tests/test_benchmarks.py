@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from benchmarks import curricula as study
 from benchmarks import keras_peer, machine, ours, scaling, torch_peer, train_step
+from charrnn import command
 
 LAST = ["model.cell=lstm", "model.embedding_size=0", "data.order=windows", "data.targets=last"]
 SMALL = ["model.units=16", "data.batch_size=4", "data.seq_length=8", "optimizer.clip_norm=1"]
@@ -45,6 +47,32 @@ def test_the_table_gives_all_times_as_multiples_of_ours():
     }
     row = train_step.table([{"label": "GRU", "measured": measured}]).splitlines()[-1]
     assert row == "| GRU | 0.5000 | 1.02 × | 2.50 × | – | – | 0.80 × | 2.0% | 0.90 × |"
+
+
+def test_the_table_of_curricula_gives_times_as_multiples_of_teacher_forcings():
+    measured = {"teacher_forcing": {"seconds": 0.5, "peak_mb": 100.0}, "spans": {"seconds": 1.0, "peak_mb": 100.0}}
+    rows = train_step.table_of_curricula(measured).splitlines()[2:]
+    assert rows[0] == "| `teacher_forcing` | 0.5000 | 1.00 × | – | 1.00 × |"
+    assert rows[1] == "| `spans` | 1.0000 | 2.00 × | 1.05 × | 1.00 × |"
+
+
+def test_every_curriculum_whose_cost_is_measured_takes_its_settings():
+    for trainer, (settings, _) in train_step.CURRICULA.items():
+        found, _ = ours.resolve("quickstart", settings, trainer)
+        assert trainer == found.trainer_class.__module__.rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    "flag, said",
+    [
+        ("--json=/nowhere/at/all.json", "--json=/nowhere/at/all.json cannot be written"),
+        ("--page=/nowhere/page.md", "/nowhere/page.md cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work_begins(flag, said, capsys):
+    for module in (train_step, scaling, study):
+        assert command.run(module.main, module.FLAGS, ["benchmark", flag]) == command.MISTAKE
+        assert said in capsys.readouterr().err
 
 
 def test_the_exponent_is_the_power_of_the_size():

@@ -128,3 +128,11 @@ def test_a_lost_corpus_is_told_with_what_to_do(run_dir, call, tmp_path):
     assert (status, out, err.count("\n")) == (2, "", 1) and "--text=FILE" in err and "/lost.txt" in err
     corpus = pathlib.Path(run_dir).parent / "text.txt"
     assert call(f"--run_dir={moved}", f"--text={corpus}", "--json", *SHORT)[0] == 0
+
+
+def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, tmp_path):
+    copied = shutil.copytree(run_dir, tmp_path / "copied", ignore=shutil.ignore_patterns("open_loop"))
+    (copied / "open_loop").mkdir()
+    (copied / "open_loop" / "own").write_text("in the way")
+    status, out, err = call(f"--run_dir={copied}", *SHORT)
+    assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to" in err.splitlines()[-1]

@@ -48,7 +48,7 @@ def main(run_dirs: list[str]) -> int:
         print(f"measuring {run.path}", file=sys.stderr)
         measured = evaluation.kept_or_evaluated(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
         runs[i] = run._replace(evaluation=measured)
-    compared = comparison.compare(runs)
+    compared = comparison.compare(comparison.with_curve_gaps(runs))
     tables = f"{comparison.table(compared)}\n\n{comparison.sweep_table(compared)}"
     print(tables)
     if FLAGS.markdown:

@@ -13,12 +13,14 @@ import numpy as np
 from charrnn.errors import UserError
 from charrnn.open_loop import Measure
 from trainers.evaluation import Evaluation
+from trainers.experiment import TRAINERS
 from trainers.run_directory import flat
 
 _NO_SETTINGS = ("experiment", "corpus", "seed", "samples", "versions", "command")
 _NO_SETTING_OF_THE_LOOP = ("loop.log_every", "loop.evaluate_every", "loop.save_every", "loop.keep")
 _LEVEL = 0.05
 _FEWEST_SEEDS = 3
+_NAMES = {path: name for name, path in TRAINERS.items()}
 
 
 class Run(NamedTuple):
@@ -67,7 +69,7 @@ class Difference(NamedTuple):
     mean: float
     deviation: float  # standard, of the seeds' differences; nan for one seed
     num_seeds: int
-    p: float  # of the paired t test, two-sided; nan where there are too few seeds
+    p: float  # of the t test, two-sided; nan where there are too few seeds
     beyond_noise: bool  # by Holm's rule over all tests of the comparison
 
 
@@ -79,20 +81,21 @@ class Comparison(NamedTuple):
     differences: dict[tuple[str, str], Difference]  # (group, measure)
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
     """Groups the runs and tests each measure.
+
+    Args:
+        runs: measured.
+        measures: which ones; none: all that every run has. The more, the larger must a difference be.
 
     Raises:
         UserError: two runs have settings and seed in common.
     """
     groups = group(runs)
-    measures = [name for name in runs[0].measures if all(_measured(run, name) for run in runs)]
+    measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
     found = {}
-    for other in groups[1:]:
-        common = [seed for seed in groups[0].runs if seed in other.runs]
-        for name in measures if common else ():
-            pairs = ((other.runs[seed].measures[name], groups[0].runs[seed].measures[name]) for seed in common)
-            found[other.name, name] = _difference(np.array([new.value - old.value for new, old in pairs]))
+    for name in measures:
+        found.update(_differences(groups, name))
     accepted = holm({key: difference.p for key, difference in found.items()}, _LEVEL)
     found = {key: difference._replace(beyond_noise=key in accepted) for key, difference in found.items()}
     return Comparison(groups, measures, found)
@@ -113,15 +116,21 @@ def group(runs: Sequence[Run]) -> list[Group]:
     return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(alike), alike, strict=True)]
 
 
-def t_test(differences: np.ndarray) -> float:
+def t_test(differences: np.ndarray, variance: float | None = None, freedom: int | None = None) -> float:
     """The two-sided p of the paired t test: how often chance alone makes a mean as far from 0 as that of `[N]`.
 
     Student's distribution by Abramowitz & Stegun 1964, 26.7.3 and 26.7.4. N at least 2.
+
+    Args:
+        differences: of pairs.
+        variance: of a difference, where it is known from more than these; default: theirs.
+        freedom: its degrees of freedom; default: N - 1.
     """
-    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    variance = differences.var(ddof=1) if variance is None else variance
+    freedom = freedom or len(differences) - 1
+    error = math.sqrt(variance / len(differences))
     if error == 0:
         return 1.0 if differences.mean() == 0 else 0.0
-    freedom = len(differences) - 1
     angle = math.atan(abs(differences.mean() / error) / math.sqrt(freedom))
     odd = freedom % 2
     total, term = 0.0, math.cos(angle) if odd else 1.0
@@ -130,6 +139,21 @@ def t_test(differences: np.ndarray) -> float:
         term *= math.cos(angle) ** 2 * k / (k + 1)
     inside = math.sin(angle) * total
     return 1 - (2 / math.pi * (angle + inside) if odd else inside)
+
+
+def pooled_variance(values: np.ndarray) -> tuple[float, int]:
+    """The variance of a difference between two groups at one seed, from all groups; and its degrees of freedom.
+
+    From what is left of the values when the means of groups and of seeds are taken off, as in the analysis of variance
+    of randomised blocks (Fisher 1935). It is taken to be the same for all groups; of two it is that of their
+    differences.
+
+    Args:
+        values: `[G, S]`, a row a group, a column a seed; two at least of both.
+    """
+    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    freedom = (values.shape[0] - 1) * (values.shape[1] - 1)
+    return 2 * float(np.sum(rest**2)) / freedom, freedom
 
 
 def holm(ps: dict, level: float) -> set:
@@ -149,11 +173,53 @@ def table(comparison: Comparison) -> str:
     first, *others = groups
     rows = [["measure", "real text", *(group.name for group in groups), *(f"{g.name} − first" for g in others)]]
     for name in comparison.measures:
-        reals = [run.measures[name].real for run in first.runs.values()]
-        row = [name, "" if reals[0] is None else f"{np.mean(reals):.4f}", *(_spread(g.values(name)) for g in groups)]
+        row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
         rows.append(row + [_told(comparison.differences.get((group.name, name))) for group in others])
     seeds = [f"{group.name}: seeds {', '.join(map(str, sorted(group.runs)))}" for group in groups]
     return "\n".join([*_aligned(rows), "", *(f"- {line}" for line in seeds), "", _tested(comparison)])
+
+
+def by_group(comparison: Comparison) -> str:
+    """Markdown for many groups: a row a group, at first the values and then the differences from the first group."""
+    first, *others = comparison.groups
+    names = comparison.measures
+    rows = [["", *names], ["real text", *(_real(first, name) for name in names)]]
+    rows += [[group.name, *(_spread(group.values(name)) for name in names)] for group in comparison.groups]
+    differing = [[f"less {first.name}", *names]]
+    for other in others:
+        differences = (comparison.differences.get((other.name, name)) for name in names)
+        differing.append([other.name, *(_told(difference, with_p=False) for difference in differences)])
+    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", _tested(comparison)])
+
+
+def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
+    """The runs with "curve_gap" among their measures: that of temperature 1 from the first group's curve, by seed."""
+    curves = {seed: run.evaluation.sweep for seed, run in group(runs)[0].runs.items()}
+    found = []
+    for run in runs:
+        evaluation = run.evaluation
+        if run.seed in curves and 1.0 in evaluation.sweep:
+            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None)
+            report = evaluation.report._replace(measures={**evaluation.report.measures, "curve_gap": gap})
+            run = run._replace(evaluation=evaluation._replace(report=report))
+        found.append(run)
+    return found
+
+
+def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]], between: int = 100) -> float:
+    """How far a point of quality and diversity lies inside of a curve, nats per character; below 0 it lies outside.
+
+    The curve has a point that is better by so much in both, but none that is by more.
+
+    Args:
+        point: reference loss and reverse loss.
+        curve: by temperature the same, with straight lines from one to the next.
+        between: into how many pieces each line is cut.
+    """
+    points = np.array([curve[temperature] for temperature in sorted(curve)])
+    places = np.linspace(0, len(points) - 1, between * (len(points) - 1) + 1)
+    lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
+    return float(np.max(np.min(np.array(point) - lines, 1)))
 
 
 def sweep_table(comparison: Comparison) -> str:
@@ -170,10 +236,25 @@ def _measured(run: Run, name: str) -> bool:
     return name in run.measures and run.measures[name].value is not None
 
 
-def _difference(differences: np.ndarray) -> Difference:
+def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
+    """Of each later group from the first, by names of group and measure; the noise is that of all, where it can be."""
+    values = [{seed: run.measures[measure].value for seed, run in group.runs.items()} for group in groups]
+    first, *others = values
+    pooled = ()
+    if others and len(first) >= _FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
+        pooled = pooled_variance(np.array([[each[seed] for seed in first] for each in values]))
+    found = {}
+    for other, of_other in zip(groups[1:], others, strict=True):
+        paired = [of_other[seed] - first[seed] for seed in first if seed in of_other]
+        if paired:
+            found[other.name, measure] = _difference(np.array(paired), *pooled)
+    return found
+
+
+def _difference(differences: np.ndarray, *pooled) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = t_test(differences) if count >= _FEWEST_SEEDS else math.nan
+    p = t_test(differences, *pooled) if count >= _FEWEST_SEEDS else math.nan
     return Difference(float(differences.mean()), deviation, count, p, False)
 
 
@@ -192,21 +273,32 @@ def _names(alike: list[list[Run]]) -> list[str]:
 
 
 def _setting(name: str, value: str) -> str:
-    return value.rpartition(":")[2] if name == "trainer.class" else f"{name.rpartition('.')[2]}={value}"
+    if name == "trainer.class":
+        return _NAMES.get(value, value.rpartition(":")[2])
+    return f"{name.rpartition('.')[2]}={value}"
+
+
+def _real(group: Group, measure: str) -> str:
+    reals = [run.measures[measure].real for run in group.runs.values()]
+    return "" if reals[0] is None else _number(float(np.mean(reals)), math.nan)
 
 
 def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{deviation}"
+    return _number(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
 
 
-def _told(difference: Difference | None) -> str:
+def _told(difference: Difference | None, with_p: bool = True) -> str:
     if difference is None:
         return ""
-    deviation = "" if math.isnan(difference.deviation) else f" ± {difference.deviation:.4f}"
-    p = "" if math.isnan(difference.p) else f" (p {difference.p:.2g})"
+    p = f" (p {difference.p:.2g})" if with_p and not math.isnan(difference.p) else ""
     star = " \\*" if difference.beyond_noise else ""
-    return f"{difference.mean:+.4f}{deviation}{p}{star}"
+    return f"{_number(difference.mean, difference.deviation, '+')}{p}{star}"
+
+
+def _number(mean: float, deviation: float, sign: str = "") -> str:
+    """A number with its deviation, where it has one; per cents, which are large, with fewer digits."""
+    digits = 1 if abs(mean) >= 100 or deviation >= 2 else 4
+    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
 
 
 def _tested(comparison: Comparison) -> str:
@@ -216,8 +308,8 @@ def _tested(comparison: Comparison) -> str:
     how = f"Nothing was tested, for no group has {_FEWEST_SEEDS} seeds in common with the first."
     if count:
         how = (
-            "\\*: beyond noise by a two-sided paired t test, with Holm's correction over the "
-            f"{count} tests of this table, at {_LEVEL:.0%} together."
+            "\\*: beyond noise by a two-sided paired t test, the noise taken from all groups where all have the same "
+            f"seeds, with Holm's correction over the {count} tests of this table, at {_LEVEL:.0%} together."
         )
     return (
         "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "

@@ -20,7 +20,7 @@ from charrnn.reference import ExactSource, KneserNey, Reference
 from charrnn.rollouts import Reader
 from charrnn.texts import Texts, load_texts
 from trainers.run_directory import write_json
-from trainers.summaries import open_loop_folder
+from trainers.summaries import open_loop_folder, writing_to
 
 _KEPT = "measures.json"
 _VERSION = 1  # of the measures: what an earlier one has kept is measured anew
@@ -101,7 +101,8 @@ def kept_or_evaluated(
     if kept.get("how") == how:
         return _from_json(kept["evaluation"])
     evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
-    write_json(path, {"how": how, "evaluation": _to_json(evaluation)})
+    with writing_to(os.path.dirname(path)):
+        write_json(path, {"how": how, "evaluation": _to_json(evaluation)})
     return evaluation
 
 

@@ -43,11 +43,19 @@ class Summaries:
 def open_loop_folder(run_dir: str) -> str:
     """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
     folder = os.path.join(run_dir, "open_loop")
-    try:
+    with writing_to(folder):
         tf.io.gfile.makedirs(folder)
-    except tf.errors.OpError as error:
-        raise UserError(f"{folder} cannot be made ({error.message}): copy the run to where you may write.") from error
     return folder
+
+
+@contextlib.contextmanager
+def writing_to(folder: str) -> Iterator[None]:
+    """Raises UserError where the body cannot write to a run directory's folder."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = error.message.partition("\n")[0]
+        raise UserError(f"{folder} cannot be written to ({reason}): copy the run to where you may write.") from error
 
 
 def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
@@ -73,12 +81,13 @@ def write_pictures(run_dir: str, paths: list[str]) -> None:
 @contextlib.contextmanager
 def _fresh_writer(folder: str) -> Iterator[None]:
     """Writes to a folder, without what was there: two writers' curves would be drawn as one that zigzags."""
-    for path in tf.io.gfile.glob(os.path.join(folder, "events.out.tfevents.*")):
-        tf.io.gfile.remove(path)
-    writer = tf.summary.create_file_writer(folder)
-    with writer.as_default():
-        yield
-    writer.close()
+    with writing_to(folder):
+        for path in tf.io.gfile.glob(os.path.join(folder, "events.out.tfevents.*")):
+            tf.io.gfile.remove(path)
+        writer = tf.summary.create_file_writer(folder)
+        with writer.as_default():
+            yield
+        writer.close()
 
 
 def fenced(text: str) -> str:
