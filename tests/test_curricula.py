@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,22 @@ def test_carried_states_are_those_of_the_text(make_trainer):
             np.testing.assert_array_equal(got, wanted)
 
 
+def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
+    page = Path("docs/curricula.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|", page.partition("## One of your own")[0], re.MULTILINE)
+    assert named == list(TRAINERS)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(code.split("class ")[1].splitlines()) <= 20
+    space = {}
+    exec(code, space)
+    own = space["AfterMistakes"]
+    trainer = make_trainer(own, config=own.Config(prob=0.5, weight=0.0))
+    trainer.check(10)
+    batch = trainer.batch_at(0)
+    rollout = trainer.forward(batch, trainer.model.initial_state(len(batch.inputs)))
+    loss, logged = trainer.loss(rollout, batch)
+    logits = rollout.logits.numpy()
+    nats = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, batch.targets[..., None], -1)[..., 0]
+    mistaken = rollout.fed.numpy() != batch.inputs
+    assert 0 < mistaken.mean() < 0.5 and float(logged["mistaken"]) == pytest.approx(mistaken.mean())
+    assert float(loss) == pytest.approx(nats[~mistaken].mean(), rel=1e-5)
