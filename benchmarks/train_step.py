@@ -10,7 +10,7 @@ hour. Run it on an otherwise idle machine.
 
     python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md
 
-measures a step of curricula against one of teacher forcing instead, the tutorial's model, in eight minutes.
+measures a step of curricula against one of teacher forcing instead, the tutorial's model, in four minutes.
 """
 
 import functools
@@ -96,7 +96,7 @@ def main(settings: list[str]) -> int:
 
 
 def _main_of_curricula(settings: list[str]) -> int:
-    page, figures = Page(FLAGS.page, "benchmarks.train_step --curricula"), Figures(FLAGS.json)
+    page, figures = Page(FLAGS.page, "benchmarks.train_step of curricula"), Figures(FLAGS.json)
     command.start_tensorflow()
     entries = {}
     for trainer, (own, _) in {BASELINE: ([], None), **CURRICULA}.items():
