@@ -78,7 +78,7 @@ def test_curves_have_the_position_for_step_and_replace_earlier_ones(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "open_loop").write_text("a file")
-    with pytest.raises(UserError, match="open_loop cannot be made"):
+    with pytest.raises(UserError, match="open_loop cannot be written to"):
         write_curves(str(tmp_path), {})
 
 
