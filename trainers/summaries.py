@@ -54,7 +54,7 @@ def writing_to(folder: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        reason = error.message.partition("\n")[0]
+        reason = re.sub(r"{{.*?}} ?| ?\[Op:.*", "", error.message, flags=re.DOTALL)  # less TensorFlow's own words
         raise UserError(f"{folder} cannot be written to ({reason}): copy the run to where you may write.") from error
 
 
