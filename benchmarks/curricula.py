@@ -26,23 +26,21 @@ from charrnn.errors import UserError
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 _list = functools.partial(flags.DEFINE_list, flag_values=FLAGS)
 
 BASELINE = "teacher_forcing"
-_RISING = "trainer.schedule=linear trainer.max_prob=0.25 trainer.half_step={steps}"
+_RISING = "trainer.schedule=linear trainer.max_prob={prob} trainer.half_step={half_step}"
 STUDIED = {
     "scheduled_sampling": _RISING,
     "open_loop_horizon": "trainer.gold=16 trainer.max_horizon=8 trainer.grow_every={fifth}",
     "spans": f"{_RISING} trainer.length=8",
     "two_pass": _RISING,
     "soft_inputs": f"{_RISING} trainer.alpha=5",
-    "replayed_rollouts": "trainer.prob=0.25 trainer.batches=25 trainer.visits=4",
-    "unlikelihood": "trainer.alpha=1 trainer.n=8 trainer.rollout_share=0.25",
+    "replayed_rollouts": "trainer.prob={prob} trainer.batches=25 trainer.visits=4",
+    "unlikelihood": "trainer.alpha=1 trainer.n=8 trainer.rollout_share={prob}",
 }
-"""By curriculum, its settings in a run of so many steps; others have their own defaults.
-
-The rising probability reaches a quarter in the middle of the run and stays there.
-"""
+"""By curriculum, its settings; others have their own defaults. A rising probability reaches --own half-way."""
 MEASURES = (
     "nats_per_char excess_error_1000 reference_loss reference_loss_drift entropy_drift recovery_200 reverse_loss "
     "curve_gap valid_words"
@@ -59,6 +57,7 @@ _list("corpora", ["plays", "shakespeare"], "What to train on.")
 _list("curricula", list(STUDIED), "What to compare with teacher forcing: names, or module:Class.")
 _integer("seeds", 3, "Training seeds, from 0 on; below 3 nothing is tested.", lower_bound=1)
 _integer("steps", 1200, "Of each run.", lower_bound=20)
+_float("own", 0.25, "The largest share of own characters, for curricula that have one.", lower_bound=0, upper_bound=1)
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")
 _string("runs", "runs/curricula", "The folder of the run directories.")
@@ -112,7 +111,8 @@ def _plan(protocol) -> list[Planned]:
     from charrnn.texts import load_texts
     from trainers.experiment import Experiment, override, with_trainer
 
-    parts = {"steps": FLAGS.steps, "quarter": FLAGS.steps // 4, "fifth": FLAGS.steps // 5}
+    parts = {"steps": FLAGS.steps, "quarter": FLAGS.steps // 4, "fifth": FLAGS.steps // 5, "prob": FLAGS.own}
+    parts["half_step"] = round(FLAGS.steps / (4 * FLAGS.own)) if FLAGS.own else FLAGS.steps
     found = {}
     for corpus in FLAGS.corpora:
         for name in (BASELINE, *FLAGS.curricula):
@@ -127,7 +127,8 @@ def _plan(protocol) -> list[Planned]:
 
 
 def _run_dir(corpus: str, name: str, seed: int) -> str:
-    place = f"{os.path.basename(corpus)}-{name}-{FLAGS.steps}-{seed}"
+    own = "" if name == BASELINE else f"-{FLAGS.own:g}"
+    place = f"{os.path.basename(corpus)}-{name}{own}-{FLAGS.steps}-{seed}"
     return os.path.join(FLAGS.runs, place.replace(":", "-"))
 
 
@@ -160,7 +161,7 @@ def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
         compared = comparison.compare(comparison.with_curve_gaps(runs), MEASURES)
         parts += [f"### `{corpus}`", comparison.by_group(compared), comparison.sweep_table(compared)]
         corpora[corpus] = {group.name: _figures(group, compared) for group in compared.groups}
-    flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "num_rollouts", "num_chars")}
+    flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "own", "num_rollouts", "num_chars")}
     return "\n\n".join(parts), {"machine": machine.describe(), **flags_given, "corpora": corpora}
 
 

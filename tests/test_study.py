@@ -34,7 +34,7 @@ def test_a_study_is_measured_once_and_shown_as_often_as_wanted(call, tmp_path, m
     monkeypatch.setattr("trainers.evaluation.evaluate", None)  # all is kept
     status, out, _ = call(*asked, f"--json={tmp_path / 'found.json'}", f"--page={page}")
     assert status == command.DONE
-    kept = json.loads((tmp_path / "runs/plays:12000-spans-20-0/open_loop/measures.json".replace(":", "-")).read_text())
+    kept = json.loads((tmp_path / "runs/plays-12000-spans-0.25-20-0/open_loop/measures.json").read_text())
     expected = kept["evaluation"]["report"]["measures"]["reference_loss"][0]
     found = json.loads((tmp_path / "found.json").read_text())["corpora"]["plays:12000"]
     assert list(found) == ["teacher_forcing", "spans"]
@@ -60,7 +60,7 @@ def test_a_stopped_study_goes_on(call, tmp_path, monkeypatch):
 
 
 def test_all_own_inputs_of_a_study_come_in_time():
-    parts = {"steps": 1200, "quarter": 300, "fifth": 240}
+    parts = {"half_step": 1200, "prob": 0.25, "fifth": 240}
     for name, settings in curricula.STUDIED.items():
         assert name in TRAINERS
         experiment = with_trainer(Experiment(), name)

@@ -223,9 +223,9 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
 
 
 def sweep_table(comparison: Comparison) -> str:
-    """Markdown: quality and diversity by temperature, means over seeds."""
+    """Markdown: quality and diversity by temperature, reference loss and reverse loss, means over seeds."""
     temperatures = list(comparison.groups[0].evaluations[0].sweep)
-    rows = [["temperature", *(f"{group.name}: reference loss, reverse loss" for group in comparison.groups)]]
+    rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
     for temperature in temperatures:
         points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
         rows.append([f"{temperature:g}", *(f"{quality:.4f}, {reverse:.4f}" for quality, reverse in points)])
