@@ -36,6 +36,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     from trainers.loop import Loop, LoopConfig
     from trainers.progress import Console
     from trainers.records import Records
+    from trainers.reports import Reports
     from trainers.summaries import Summaries
     from trainers.training import make_trainer
 
@@ -45,7 +46,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     checkpoints = Checkpoints(run_dir.name, built, keep=1)
     records = Records(run_dir.name, 0)
     records.start()
-    reports = [records, Summaries(run_dir.name)]
+    written = [records, Summaries(run_dir.name)]
     inside, train_step = [], built.train_step
 
     def timed(*args):
@@ -69,8 +70,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
         steps = int(built.step) + num_steps + 1
         config = LoopConfig(steps, 0, found.loop.log_every, evaluate_every=2**31, save_every=2**31)
         with open(os.path.join(run_dir.name, "console"), "a") as stream:
-            console = Clock(stream)
-            Loop(built, config, checkpoints, [*reports, console], console, None, lambda step: []).run()
+            Loop(built, config, checkpoints, Reports(Clock(stream), written), lambda step: (None, [])).run()
         seconds = (stamps[-1] - stamps[0]) / num_steps
         return {"seconds": seconds, "step_seconds": sum(inside[1:]) / num_steps}
 

@@ -12,7 +12,7 @@ from trainers.samples import Sample
 
 
 class Notes:
-    """A report and a console that write down what they are told."""
+    """Reports that write down what they are told."""
 
     def __init__(self):
         self.lines = []
@@ -43,13 +43,10 @@ def make_loop(make_trainer, tmp_path):
         checkpoints = Checkpoints(str(tmp_path), trainer, config.keep)
         losses = itertools.cycle(losses)
 
-        def evaluate():
-            return {"nats_per_char": next(losses)}
+        def measure(step):
+            return {"nats_per_char": next(losses)}, [Sample("a", 1.0, 0, "b")]
 
-        def write_samples(step):
-            return [Sample("a", 1.0, 0, "b")]
-
-        loop = Loop(trainer, config, checkpoints, [notes], notes, evaluate, write_samples, stopping)
+        loop = Loop(trainer, config, checkpoints, notes, measure, stopping)
         return loop, notes, trainer, checkpoints
 
     return make

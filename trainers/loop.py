@@ -2,23 +2,21 @@
 
     while step < steps:
         train_step(batch_at(step))
-        every log_every:       the interval's means to all reports
-        every evaluate_every:  the validation text to all reports; save if it is the best; samples
-        every save_every:      save
-        asked to stop?         save, and leave
-    log, evaluate, save
+        every log_every, and at the end:       the interval's means to all reports
+        every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
+        every save_every, and at the end:      save
+        asked to stop?                         save, and leave
 """
 
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from charrnn import metrics
 from charrnn.errors import check
 from trainers.checkpoints import Checkpoints
-from trainers.progress import Console
+from trainers.reports import Reports
 from trainers.samples import Sample
 from trainers.trainer import Trainer
 
@@ -53,19 +51,6 @@ class LoopConfig:
         )
 
 
-class Report(Protocol):
-    """Where measurements and samples go."""
-
-    def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """The values of a split, "train" or "validation"."""
-
-    def samples(self, step: int, samples: list[Sample]) -> None:
-        """Sample texts."""
-
-    def flush(self) -> None:
-        """Writes what is buffered."""
-
-
 _SUMMED = ("nats", "chars", "chars_read")  # of a step's measurements; of the others the mean is reported
 
 
@@ -80,10 +65,9 @@ class Loop:
         trainer: what a step is.
         config: when things happen.
         checkpoints: where to save; with the loop's own memory.
-        reports: where measurements go.
-        console: where progress is shown.
-        evaluate: -> measurements of the validation text, "nats_per_char" among them; None where there is no such text.
-        write_samples: step -> sample texts.
+        reports: where measurements go, and where progress is shown.
+        measure: step -> measurements of the validation text, "nats_per_char" among them, or None where there is no such
+            text; and sample texts.
         stopping: -> whether the run was asked to stop.
     """
 
@@ -92,17 +76,14 @@ class Loop:
         trainer: Trainer,
         config: LoopConfig,
         checkpoints: Checkpoints,
-        reports: Sequence[Report],
-        console: Console,
-        evaluate: Callable[[], dict[str, float]] | None,
-        write_samples: Callable[[int], list[Sample]],
+        reports: Reports,
+        measure: Callable[[int], tuple[dict[str, float] | None, list[Sample]]],
         stopping: Callable[[], bool] = lambda: False,
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
         self._memory = checkpoints.memory
-        self._reports, self._console = reports, console
-        self._evaluate, self._write_samples, self._stopping = evaluate, write_samples, stopping
-        self._evaluated_at = -1
+        self._reports, self._look, self._stopping = reports, measure, stopping
+        self._step = 0
 
     def run(self) -> bool:
         """Trains to `config.steps`. Eager.
@@ -113,35 +94,35 @@ class Loop:
         Raises:
             Diverged: the loss is not finite. Nothing is saved then.
         """
-        trainer, config = self._trainer, self._config
-        step = int(trainer.step.numpy())
-        if step >= config.steps:
-            return True
-        while step < config.steps:
-            start = time.perf_counter()
-            self._memory.pending.append(trainer.train_step(trainer.batch_at(step), trainer.source.continues(step)))
-            self._memory.interval_seconds += time.perf_counter() - start
-            step += 1
-            self._console.progress(step, config.steps)
-            if step % config.log_every == 0:
-                self._log(step)
-            if step % config.evaluate_every == 0:
-                self._measure(step)
-            if step == config.steps:
-                break  # saved only after the last evaluation, so that a kill in between cannot lose it
-            if self._stopping():
-                self._save(step)
+        self._step, steps = int(self._trainer.step.numpy()), self._config.steps
+        while self._step < steps:
+            self._train()
+            if self._due(self._config.log_every):
+                self._log()
+            if self._due(self._config.evaluate_every):
+                self._measure()
+            if self._due(self._config.save_every):  # last, so that a kill in between cannot lose a line
+                self._save()
+            if self._stopping() and self._step < steps:
+                self._save()
                 return False
-            if step % config.save_every == 0:
-                self._save(step)
-        if self._memory.pending:
-            self._log(step)
-        if self._evaluated_at != step:
-            self._measure(step)
-        self._save(step)
         return True
 
-    def _log(self, step: int) -> None:
+    def _due(self, interval: int) -> bool:
+        """Whether what happens at each `interval` steps, and at the end, happens now."""
+        return self._step % interval == 0 or self._step == self._config.steps
+
+    def _train(self) -> None:
+        """One step."""
+        trainer, memory = self._trainer, self._memory
+        start = time.perf_counter()
+        batch, continues = trainer.batch_at(self._step), trainer.source.continues(self._step)
+        memory.pending.append(trainer.train_step(batch, continues))
+        memory.interval_seconds += time.perf_counter() - start
+        self._step += 1
+        self._reports.progress(self._step, self._config.steps)
+
+    def _log(self) -> None:
         """The means since the last log, to all reports."""
         memory, trainer = self._memory, self._trainer
         rows = [{name: float(value) for name, value in row.items()} for row in memory.pending]
@@ -158,35 +139,27 @@ class Loop:
             "seconds": memory.seconds,
         }
         memory.pending, memory.interval_seconds = [], 0.0
-        self._report(step, "train", values)
+        self._reports.scalars(self._step, "train", values)
         if not math.isfinite(nats):
-            for report in self._reports:
-                report.flush()
-            raise Diverged(f"the loss is {nats} at step {step}")
+            self._reports.flush()
+            raise Diverged(f"the loss is {nats} at step {self._step}")
 
-    def _measure(self, step: int) -> None:
+    def _measure(self) -> None:
         """The validation text and the samples, to all reports."""
-        self._evaluated_at = step
-        if self._evaluate:
-            values = self._evaluate()
-            self._report(step, "validation", {**values, "seconds": self._memory.seconds})
+        memory, step = self._memory, self._step
+        values, samples = self._look(step)
+        if values:
+            self._reports.scalars(step, "validation", {**values, "seconds": memory.seconds})
             if step % self._config.evaluate_every == 0:  # not at an end which a longer run would not have
                 self._trainer.on_evaluation(step, values)
-            if self._memory.best is None or values["nats_per_char"] < self._memory.best:
-                self._memory.best = values["nats_per_char"]
+            if memory.best is None or values["nats_per_char"] < memory.best:
+                memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)
-        samples = self._write_samples(step)
-        for report in self._reports:
-            report.samples(step, samples)
+        self._reports.samples(step, samples)
 
-    def _report(self, step: int, split: str, values: dict[str, float]) -> None:
-        for report in self._reports:
-            report.scalars(step, split, values)
-
-    def _save(self, step: int) -> None:
-        for report in self._reports:
-            report.flush()
-        self._checkpoints.save(step)
+    def _save(self) -> None:
+        self._reports.flush()
+        self._checkpoints.save(self._step)
 
 
 def _mean(values: list[float]) -> float:

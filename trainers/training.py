@@ -16,6 +16,7 @@ from trainers.loop import Loop
 from trainers.optimizer import make_optimizer
 from trainers.progress import Console
 from trainers.records import Records
+from trainers.reports import Reports
 from trainers.run_directory import RunDirectory
 from trainers.samples import Sampling
 from trainers.summaries import Summaries
@@ -83,36 +84,32 @@ def train(
         trainer.check(loop_config.steps)
     directory.prepare(description, texts.vocabulary)
 
-    end = END_OF_TEXT if experiment.data.order == "lines" else ""
-    sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary, texts.train, end)
+    sampling = make_sampling(experiment, trainer.model, texts)
     records = Records(run_dir, int(trainer.step.numpy()))
     records.start()
     for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
         console.line(line)
-    loop = Loop(
-        trainer,
-        loop_config,
-        checkpoints,
-        [records, Summaries(run_dir), console],
-        console,
-        _evaluation(experiment, trainer, texts),
-        sampling.write,
-        stopping,
-    )
-    return loop.run()
+    reports = Reports(console, [records, Summaries(run_dir)])
+    measure = _measuring(experiment, trainer, texts, sampling)
+    return Loop(trainer, loop_config, checkpoints, reports, measure, stopping).run()
 
 
-def _evaluation(experiment: Experiment, trainer: Trainer, texts: Texts) -> Callable[[], dict[str, float]] | None:
-    """Measures the validation text; None where there is none."""
+def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
+    """The samples that the experiment asks for."""
+    end = END_OF_TEXT if experiment.data.order == "lines" else ""
+    return Sampling(experiment.samples, model, texts.vocabulary, texts.train, end)
+
+
+def _measuring(experiment, trainer, texts, sampling) -> Callable:
+    """What the loop measures at a step: the validation text, where there is one, and samples."""
     passes = passes_for(texts.validation, experiment.data)
-    if not passes:
-        return None
 
-    def evaluate():
+    def measure(step):
         measured = {name: trainer.evaluate(make_pass()) for name, make_pass in passes.items()}
-        return {**measured["nats_per_char"], **{name: values["nats_per_char"] for name, values in measured.items()}}
+        values = {name: values["nats_per_char"] for name, values in measured.items()}
+        return {**measured["nats_per_char"], **values} if passes else None, sampling.write(step)
 
-    return evaluate
+    return measure
 
 
 def _opening_lines(experiment, loop_config, trainer, sampling, run_dir):

@@ -1,0 +1,55 @@
+"""Where a run's measurements and samples go: to each of several places, as if they were one."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from trainers.progress import Console
+from trainers.samples import Sample
+
+
+class Report(Protocol):
+    """One place."""
+
+    def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
+        """The values of a split, "train" or "validation"."""
+
+    def samples(self, step: int, samples: list[Sample]) -> None:
+        """Sample texts."""
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+
+
+class Reports:
+    """All of them, and what is only for whoever watches.
+
+    Args:
+        console: where progress is shown.
+        written: where else measurements go.
+    """
+
+    def __init__(self, console: Console, written: Iterable[Report] = ()):
+        self._console, self._written = console, list(written)
+
+    def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
+        """The values of a split."""
+        for report in [*self._written, self._console]:
+            report.scalars(step, split, values)
+
+    def samples(self, step: int, samples: list[Sample]) -> None:
+        """Sample texts."""
+        for report in [*self._written, self._console]:
+            report.samples(step, samples)
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        for report in self._written:
+            report.flush()
+
+    def progress(self, step: int, steps: int) -> None:
+        """How far the run has come."""
+        self._console.progress(step, steps)
+
+    def line(self, text: str) -> None:
+        """A sentence to whoever watches."""
+        self._console.line(text)
