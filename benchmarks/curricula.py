@@ -81,23 +81,24 @@ def main(beside: list[str]) -> int:
     page, figures = Page(FLAGS.page, "benchmarks.curricula"), Figures(FLAGS.json)
     command.start_tensorflow()
     from charrnn.open_loop import Protocol
-    from trainers.loop import Diverged
+    from trainers.divergence import Diverged
+    from trainers.stopping import Stop, Stopped
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars)
     plan = _plan(protocol)
-    stop, evaluations = command.Stop(), []
+    stop, evaluations = Stop(), []
+    stop.listen()
     for number, planned in enumerate(plan):
         start = time.perf_counter()
         try:
-            evaluation = _run(planned, protocol, stop)
+            evaluations.append(_run(planned, protocol, stop.look))
         except Diverged as error:
             print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
             return command.DIVERGED
-        if evaluation is None:
+        except Stopped:
             print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
             return command.STOPPED
-        evaluations.append(evaluation)
-        loss, took = evaluation.report.measures["nats_per_char"].value, time.perf_counter() - start
+        loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
         print(f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s", flush=True)
     text, found = _compare(plan, evaluations)
     print(f"\n{text}")
@@ -132,16 +133,16 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
     return os.path.join(FLAGS.runs, place.replace(":", "-"))
 
 
-def _run(planned: Planned, protocol, stop):
-    """Trains and measures a run, or does what is left of that: its Evaluation, or None where it was stopped."""
+def _run(planned: Planned, protocol, look):
+    """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
     from trainers.evaluation import kept_or_evaluated
     from trainers.progress import Console
+    from trainers.stopping import Stopped
     from trainers.training import train
 
-    silent = Console(io.StringIO())
-    finished = train(planned.experiment, "curricula", planned.run_dir, console=silent, stopping=stop.asked)
-    if not finished or stop.asked():
-        return None
+    if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
+        raise Stopped
+    look()
     return kept_or_evaluated(planned.run_dir, protocol, None, "newest", TEMPERATURES)
 
 

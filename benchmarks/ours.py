@@ -44,9 +44,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     built = make_trainer(found, texts)
     run_dir = tempfile.TemporaryDirectory()
     checkpoints = Checkpoints(run_dir.name, built, keep=1)
-    records = Records(run_dir.name, 0)
-    records.start()
-    written = [records, Summaries(run_dir.name)]
+    written = [Records(run_dir.name), Summaries(run_dir.name)]
     inside, train_step = [], built.train_step
 
     def timed(*args):

@@ -75,6 +75,7 @@ def _ours(path: str, start: float) -> list[float]:
     command.start_tensorflow()
     from experiments.shakespeare_gru import EXPERIMENT
     from trainers.progress import Console
+    from trainers.stopping import Stopped
     from trainers.training import train
 
     stamps = [start, time.time()]
@@ -87,9 +88,13 @@ def _ours(path: str, start: float) -> list[float]:
         def progress(self, step, steps):
             stamps.append(time.time())
 
+    def look():
+        if len(stamps) > len(PARTS):
+            raise Stopped
+
     with tempfile.TemporaryDirectory() as folder:
         experiment = dataclasses.replace(EXPERIMENT, corpus=path)
-        train(experiment, "startup", folder, console=Clock(), stopping=lambda: len(stamps) > len(PARTS))
+        train(experiment, "startup", folder, console=Clock(), look=look)
     return [after - before for before, after in itertools.pairwise(stamps)][: len(PARTS)]
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ from charrnn.errors import UserError, nearest
 DONE = 0
 MISTAKE = 2  # the user's
 DIVERGED = 3
-STOPPED = 75  # by a signal, all saved
+NOT_WRITTEN = 74  # the disk is full, or gone
+STOPPED = 75  # by a signal or at --max_minutes, all saved
 
 
 def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
@@ -58,24 +58,6 @@ def start_tensorflow() -> None:
 
         tf.config.list_physical_devices()
         tf.get_logger().setLevel("ERROR")  # a refused checkpoint would warn of each of its values once more
-
-
-class Stop:
-    """Notices SIGTERM and SIGINT. The first asks the run to stop after its step; the second stops at once."""
-
-    def __init__(self):
-        self._signal = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._notice)
-
-    def asked(self) -> bool:
-        """Whether a signal came."""
-        return self._signal is not None
-
-    def _notice(self, number, frame):
-        self._signal = number
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
 
 
 def _mistake(sentence: str) -> int:

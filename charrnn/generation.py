@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -56,6 +56,7 @@ class Generator:
         seeds: Sequence[int],
         temperatures: Sequence[float] | None = None,
         stop: str = "",
+        look: Callable[[], None] = lambda: None,
     ) -> list[str]:
         """Continues each prompt.
 
@@ -65,6 +66,7 @@ class Generator:
             seeds: one a text.
             temperatures: one a text, 0: the likeliest character always; default: the sampler's.
             stop: a text ends before this string; "" never.
+            look: called after each block of characters; what it raises ends the writing.
 
         Returns:
             What was written after each prompt.
@@ -78,6 +80,7 @@ class Generator:
         stops = re.compile("|".join(endings)) if endings else None
         blocks = []
         for block in self._blocks(encoded, max(map(len, encoded)) + num_chars, seeds, heat):
+            look()
             blocks.append(block)
             if stops and all(map(stops.search, self._texts(blocks, encoded, num_chars))):
                 break

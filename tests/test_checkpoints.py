@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
+from trainers import checkpoints as checkpoints_module
 from trainers.checkpoints import Checkpoints
 
 
@@ -70,20 +71,124 @@ def test_the_newest_are_kept_and_the_best_apart_from_them(make_trainer, tmp_path
     assert steps(tmp_path / "best") == ["step-1"]
 
 
-def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(make_trainer, make_model, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused(make_trainer, make_model, tmp_path):
     Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
-    with pytest.raises(UserError, match="step-1"):
+    with pytest.raises(UserError, match="step-1 was written by another version"):
         Checkpoints(str(tmp_path), make_trainer(model=make_model(num_layers=2)), keep=1).restore()
-    data = tmp_path / "checkpoints" / "step-1.data-00000-of-00001"
-    data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(UserError, match="step-1"):
-        Checkpoints(str(tmp_path), make_trainer(), keep=1).restore()
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+DAMAGES = {"cut off": lambda content: content[:-1], "emptied": lambda content: b"", "a bit flipped": flipped}
+
+
+@pytest.fixture
+def two_saved(make_trainer, tmp_path):
+    """A folder with the checkpoints of steps 1 and 2, in which the number of steps tells them apart."""
+    trainer = make_trainer()
+    checkpoints = Checkpoints(str(tmp_path), trainer, keep=2)
+    for step in (1, 2):
+        trainer.step.assign(step)
+        checkpoints.save(step)
+    return tmp_path / "checkpoints"
+
+
+@pytest.mark.parametrize("name", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_the_checkpoint_before_a_damaged_one_is_used_and_then_the_step_is_saved_again(
+    make_trainer, two_saved, name, damage
+):
+    def spoil(step):
+        path = two_saved / f"step-{step}.{name}"
+        path.write_bytes(damage(path.read_bytes()))
+
+    spoil(2)
+    trainer, said = make_trainer(), []
+    checkpoints = Checkpoints(str(two_saved.parent), trainer, keep=2)
+    assert checkpoints.restore(said.append) is True and int(trainer.step) == 1
+    assert len(said) == 1 and "checkpoints/step-2 is damaged" in said[0]
+    assert steps(two_saved) == ["step-1"]
+    checkpoints.save(2)
+    assert steps(two_saved) == ["step-1", "step-2"]
+    assert checkpoints.restore(said.append) is True and len(said) == 1
+
+    spoil(1), spoil(2)
+    with pytest.raises(UserError, match="holds no checkpoint that is whole; it has step-1, step-2, all damaged"):
+        Checkpoints(str(two_saved.parent), make_trainer(), keep=2).restore()
+
+
+def test_no_damage_of_any_byte_goes_unseen(tmp_path):
+    """Wherever a bit is flipped, either it is noticed or all values are as they were."""
+    saved = tf.train.Checkpoint(a=tf.Variable([1.0, 2.0]), b=tf.Variable(3), memory=checkpoints_module.Memory())
+    path = saved.write(str(tmp_path / "x"))
+
+    def read():
+        reader = tf.train.load_checkpoint(path)
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+    whole, unseen = read(), 0
+    for file in tmp_path.iterdir():
+        content = file.read_bytes()
+        for i in range(len(content)):
+            file.write_bytes(content[:i] + bytes([content[i] ^ 0x10]) + content[i + 1 :])
+            if not checkpoints_module._damage(path):
+                unseen += 1
+                np.testing.assert_equal(read(), whole)
+        file.write_bytes(content)
+    assert unseen < 100  # bytes of the index that nothing depends on
 
 
 @pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None])
-def test_a_damaged_list_of_checkpoints_is_not_taken_for_a_new_run(make_trainer, tmp_path, damage):
-    Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
-    marker = tmp_path / "checkpoints" / "checkpoint"
+def test_a_damaged_list_of_checkpoints_is_made_anew_from_what_is_there(make_trainer, two_saved, damage):
+    marker = two_saved / "checkpoint"
     marker.unlink() if damage is None else marker.write_bytes(damage)
-    with pytest.raises(UserError, match="checkpoints/checkpoint, the list of checkpoints, is damaged or missing"):
-        Checkpoints(str(tmp_path), make_trainer(), keep=1).restore()
+    trainer = make_trainer()
+    checkpoints = Checkpoints(str(two_saved.parent), trainer, keep=2)
+    assert checkpoints.restore() is True and int(trainer.step) == 2
+    assert steps(two_saved) == ["step-1", "step-2"]
+    checkpoints.save(3)
+    assert steps(two_saved) == ["step-2", "step-3"] and not (two_saved / "step-1.index").exists()
+
+
+def test_a_damaged_list_without_checkpoints_is_no_hindrance(make_trainer, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint").write_text("nonsense {")
+    checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
+    assert checkpoints.restore() is False
+    checkpoints.save(1)
+    assert steps(tmp_path / "checkpoints") == ["step-1"]
+
+
+def test_names_tell_the_order_in_which_they_were_saved(tmp_path):
+    names = ["step-3", "stopped-20", "step-20", "step-100", "retry-1-step-20", "retry-1-stopped-30", "retry-10-step-5"]
+    for name in [*names, "start", "other"]:
+        (tmp_path / f"{name}.index").touch()
+    assert [os.path.basename(path) for path in checkpoints_module._by_name(str(tmp_path))] == names
+
+
+def test_remains_of_a_killed_save_are_removed(make_trainer, two_saved):
+    (two_saved / "step-3_temp").mkdir()
+    (two_saved / "step-3_temp" / "part-00000-of-00001.index").touch()
+    (two_saved / "checkpoint.tmp0123").touch()
+    before = set(two_saved.iterdir())
+    assert Checkpoints(str(two_saved.parent), make_trainer(), keep=2).restore() is True
+    assert {path.name for path in before - set(two_saved.iterdir())} == {"step-3_temp", "checkpoint.tmp0123"}
+
+
+def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tmp_path):
+    trainer = make_trainer()
+    before = all_values(trainer)
+    checkpoints = Checkpoints(str(tmp_path), trainer, keep=2)
+    checkpoints.keep_start()
+    trainer.train_step(trainer.batch_at(0), False)
+    checkpoints.memory.pending = [{"nats": 1.0}]
+    checkpoints.go_back()
+    for a, b in zip(before, all_values(trainer), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert checkpoints.memory.pending == []
+    assert Checkpoints(str(tmp_path), make_trainer(), keep=2).restore() is False  # not to be resumed from
+    checkpoints.save(0)
+    assert not list((tmp_path / "checkpoints").glob("start*"))

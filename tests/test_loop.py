@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from charrnn.errors import UserError
 from trainers.checkpoints import Checkpoints
-from trainers.loop import Diverged, Loop, LoopConfig
+from trainers.divergence import Diverged, Skipping
+from trainers.loop import Loop, LoopConfig
 from trainers.samples import Sample
+from trainers.stopping import Stopped
 
 
 class Notes:
@@ -26,8 +28,14 @@ class Notes:
     def flush(self):
         self.lines.append(("flush",))
 
+    def start(self, step, measured):
+        self.started = (step, measured)
+
     def progress(self, step, steps):
         self.lines.append(("progress", step, steps))
+
+    def line(self, text):
+        self.lines.append(("line", text))
 
     def of(self, kind):
         return [line[1:] for line in self.lines if line[0] == kind]
@@ -37,19 +45,31 @@ class Notes:
 def make_loop(make_trainer, tmp_path):
     """Builds a loop: -> it, its notes, its trainer, its checkpoints. The validation loss falls, then rises."""
 
-    def make(losses=(3.0, 1.0, 2.0), stopping=lambda: False, trainer=None, **config):
+    def make(losses=(3.0, 1.0, 2.0), look=lambda: None, trainer=None, **config):
         trainer, notes = trainer or make_trainer(), Notes()
         config = LoopConfig(**{"steps": 6, "log_every": 3, "evaluate_every": 2, "save_every": 4, **config})
         checkpoints = Checkpoints(str(tmp_path), trainer, config.keep)
+        trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
         losses = itertools.cycle(losses)
 
         def measure(step):
             return {"nats_per_char": next(losses)}, [Sample("a", 1.0, 0, "b")]
 
-        loop = Loop(trainer, config, checkpoints, notes, measure, stopping)
+        loop = Loop(trainer, config, checkpoints, notes, measure, look)
         return loop, notes, trainer, checkpoints
 
     return make
+
+
+def stop_at(count):
+    """Raises Stopped when it is called for the `count`-th time."""
+    calls = itertools.count(1)
+
+    def look():
+        if next(calls) == count:
+            raise Stopped
+
+    return look
 
 
 def saved(tmp_path, folder="checkpoints"):
@@ -91,8 +111,7 @@ def test_the_logged_loss_is_the_mean_over_all_characters_of_the_interval(make_lo
 
 def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interval(make_loop, make_trainer, tmp_path):
     """A log interval that a stop cuts in two gives the same line as one that was not cut."""
-    asked = iter([False, True])
-    loop, _, _, _ = make_loop(stopping=lambda: next(asked), evaluate_every=100)
+    loop, _, _, _ = make_loop(look=stop_at(2), evaluate_every=100)
     assert loop.run() is False
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2"]
 
@@ -111,7 +130,7 @@ def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interva
 
 
 def test_asked_to_stop_at_the_last_step_it_finishes(make_loop):
-    loop, notes, trainer, _ = make_loop(steps=3, evaluate_every=100, stopping=lambda: int(trainer.step.numpy()) == 3)
+    loop, notes, _, _ = make_loop(steps=3, evaluate_every=100, look=stop_at(3))
     assert loop.run() is True
     assert [step for step, _ in notes.of("validation")] == [3]
 
@@ -145,7 +164,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(make_loop, mak
             rollout = super().forward(batch, state)
             return rollout._replace(logits=rollout.logits * tf.where(self.step < 4, 1.0, float("nan")))
 
-    loop, _, _, _ = make_loop(trainer=make_trainer(Broken), save_every=2)
+    loop, _, _, _ = make_loop(trainer=make_trainer(Broken), save_every=2, retries=0)
     with pytest.raises(Diverged, match="step 6"):
         loop.run()
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2", "step-4"]

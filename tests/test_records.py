@@ -30,8 +30,8 @@ def lines_of(path):
 
 
 def test_a_line_of_measurements(tmp_path):
-    records = Records(str(tmp_path), 0)
-    records.start()
+    records = Records(str(tmp_path))
+    records.start(0, 0)
     records.scalars(50, "train", {"nats_per_char": 1.25, "chars_per_sec": 1e6})
     records.scalars(100, "validation", {"nats_per_char": 1.5})
     assert lines_of(tmp_path / "metrics.jsonl") == [
@@ -43,7 +43,7 @@ def test_a_line_of_measurements(tmp_path):
 
 def test_what_is_not_finite_is_null(tmp_path):
     values = {"a": float("nan"), "b": float("inf"), "c": float("-inf"), "d": 0.0}
-    Records(str(tmp_path), 0).scalars(1, "train", values)
+    Records(str(tmp_path)).scalars(1, "train", values)
     assert lines_of(tmp_path / "metrics.jsonl") == [
         {"step": 1, "split": "train", "a": None, "b": None, "c": None, "d": 0.0}
     ]
@@ -51,7 +51,7 @@ def test_what_is_not_finite_is_null(tmp_path):
 
 def test_a_line_of_a_sample_keeps_every_character(tmp_path):
     samples = [Sample("ROMEO:", 0.5, 0, STRANGE), Sample(STRANGE, 1.0, 3, "")]
-    Records(str(tmp_path), 0).samples(7, samples)
+    Records(str(tmp_path)).samples(7, samples)
     assert lines_of(tmp_path / "samples.jsonl") == [
         {"step": 7, "prompt": "ROMEO:", "temperature": 0.5, "seed": 0, "text": STRANGE},
         {"step": 7, "prompt": STRANGE, "temperature": 1.0, "seed": 3, "text": ""},
@@ -71,7 +71,7 @@ def written(tmp_path, steps):
 @pytest.mark.parametrize("step, kept", [(0, 0), (9, 0), (10, 2), (15, 2), (20, 3), (10**9, 4)])
 def test_a_resumed_run_takes_out_later_lines_and_keeps_the_rest_byte_for_byte(tmp_path, name, step, kept):
     parts = written(tmp_path, [10, 10, 20, 30])
-    Records(str(tmp_path), step).start()
+    Records(str(tmp_path)).start(step, step)
     assert (tmp_path / name).read_bytes() == b"".join(parts[:kept])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "samples.jsonl"]
 
@@ -80,30 +80,30 @@ def test_a_torn_last_line_is_taken_out_wherever_it_was_torn(tmp_path):
     *whole, torn = written(tmp_path, [10, 20])
     for length in range(1, len(torn)):  # also in the middle of a character
         (tmp_path / "metrics.jsonl").write_bytes(b"".join(whole) + torn[:length])
-        Records(str(tmp_path), 20).start()
+        Records(str(tmp_path)).start(20, 20)
         assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(whole)
 
 
 def test_a_file_with_nothing_to_take_out_is_not_written(tmp_path):
     written(tmp_path, [10, 20])
     before = (tmp_path / "metrics.jsonl").stat()
-    Records(str(tmp_path), 20).start()
+    Records(str(tmp_path)).start(20, 20)
     after = (tmp_path / "metrics.jsonl").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_nothing_is_touched_before_the_start(tmp_path):
     parts = written(tmp_path, [10, 20])
-    Records(str(tmp_path), 0)
+    Records(str(tmp_path))
     assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(parts)
 
 
 def test_going_on_appends(tmp_path):
-    first = Records(str(tmp_path), 0)
+    first = Records(str(tmp_path))
     for step in (1, 2, 3):
         first.scalars(step, "train", {"x": step})
-    second = Records(str(tmp_path), 2)
-    second.start()
+    second = Records(str(tmp_path))
+    second.start(2, 2)
     second.scalars(3, "train", {"x": 33})
     assert [(line["step"], line["x"]) for line in lines_of(tmp_path / "metrics.jsonl")] == [(1, 1), (2, 2), (3, 33)]
 
@@ -136,5 +136,5 @@ def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, line):
     text = f'{{"step": 1}}\n{line}\n{{"step": 2}}\n'
     (tmp_path / "metrics.jsonl").write_text(text)
     with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):
-        Records(str(tmp_path), 1).start()
+        Records(str(tmp_path)).start(1, 1)
     assert (tmp_path / "metrics.jsonl").read_text() == text

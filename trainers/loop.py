@@ -5,7 +5,8 @@
         every log_every, and at the end:       the interval's means to all reports
         every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
         every save_every, and at the end:      save
-        asked to stop?                         save, and leave
+        asked to stop?                         save, and leave; also in the midst of an evaluation or of sampling
+    diverged?  back to the last checkpoint, past the data since then, on at half the learning rate
 """
 
 import dataclasses
@@ -16,14 +17,16 @@ from collections.abc import Callable
 from charrnn import metrics
 from charrnn.errors import check
 from trainers.checkpoints import Checkpoints
+from trainers.divergence import Diverged, check_loss, check_weights
 from trainers.reports import Reports
 from trainers.samples import Sample
+from trainers.stopping import Stopped
 from trainers.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopConfig:
-    """All in steps, but for `epochs`."""
+    """When things happen, in steps but for `epochs`; and what to do when training goes wrong."""
 
     steps: int = 1000  # in total; raising it goes on with a finished run
     epochs: float = 0.0  # in total, in place of `steps`; 0: `steps` says
@@ -31,6 +34,8 @@ class LoopConfig:
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
     keep: int = 3  # checkpoints
+    explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
+    retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
 
     def __post_init__(self):
         check("loop.steps", self.steps, self.steps >= 1, "at least 1")
@@ -39,6 +44,8 @@ class LoopConfig:
         check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
         check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
+        check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
+        check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
 
     def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
         """The same with all in steps."""
@@ -54,10 +61,6 @@ class LoopConfig:
 _SUMMED = ("nats", "chars", "chars_read")  # of a step's measurements; of the others the mean is reported
 
 
-class Diverged(ArithmeticError):
-    """The loss is not finite."""
-
-
 class Loop:
     """Runs a trainer.
 
@@ -68,7 +71,7 @@ class Loop:
         reports: where measurements go, and where progress is shown.
         measure: step -> measurements of the validation text, "nats_per_char" among them, or None where there is no such
             text; and sample texts.
-        stopping: -> whether the run was asked to stop.
+        look: raises Stopped if the run was asked to stop; `measure` may raise it too.
     """
 
     def __init__(
@@ -78,11 +81,11 @@ class Loop:
         checkpoints: Checkpoints,
         reports: Reports,
         measure: Callable[[int], tuple[dict[str, float] | None, list[Sample]]],
-        stopping: Callable[[], bool] = lambda: False,
+        look: Callable[[], None] = lambda: None,
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
         self._memory = checkpoints.memory
-        self._reports, self._look, self._stopping = reports, measure, stopping
+        self._reports, self._look_at, self._look = reports, measure, look
         self._step = 0
 
     def run(self) -> bool:
@@ -92,10 +95,38 @@ class Loop:
             Whether it got there; false where it was asked to stop. All is saved in either case.
 
         Raises:
-            Diverged: the loss is not finite. Nothing is saved then.
+            Diverged: once more than `config.retries` times. The last checkpoint is as it was.
+            NotWritten: the disk is full, or gone. The last checkpoint is as it was.
         """
-        self._step, steps = int(self._trainer.step.numpy()), self._config.steps
-        while self._step < steps:
+        self._start()
+        while True:
+            try:
+                return self._finished()
+            except Diverged as error:
+                self._roll_back(error)
+
+    def _start(self) -> None:
+        """From what was restored: what is beyond it is taken out of the reports, and will be written anew."""
+        self._step = int(self._trainer.step.numpy())
+        self._reports.start(self._step, self._step - self._memory.unmeasured)
+        if self._step == 0 and self._config.retries:
+            self._checkpoints.keep_start()
+
+    def _finished(self) -> bool:
+        """Whether the run came to its end, rather than being asked to stop."""
+        try:
+            self._advance()
+        except Stopped:
+            self._save()
+            return False
+        return True
+
+    def _advance(self) -> None:
+        """Step after step to the end, with all that is due."""
+        if self._memory.unmeasured:  # it was stopped in the midst of that
+            self._measure()
+            self._save()
+        while self._step < self._config.steps:
             self._train()
             if self._due(self._config.log_every):
                 self._log()
@@ -103,10 +134,8 @@ class Loop:
                 self._measure()
             if self._due(self._config.save_every):  # last, so that a kill in between cannot lose a line
                 self._save()
-            if self._stopping() and self._step < steps:
-                self._save()
-                return False
-        return True
+            if self._step < self._config.steps:
+                self._look()
 
     def _due(self, interval: int) -> bool:
         """Whether what happens at each `interval` steps, and at the end, happens now."""
@@ -137,29 +166,59 @@ class Loop:
             "learning_rate": rows[-1]["learning_rate"],
             "skipped_updates": float(trainer.skipped_updates.numpy()),
             "seconds": memory.seconds,
+            **({"roll_backs": float(len(memory.roll_backs))} if memory.roll_backs else {}),
         }
-        memory.pending, memory.interval_seconds = [], 0.0
         self._reports.scalars(self._step, "train", values)
-        if not math.isfinite(nats):
-            self._reports.flush()
-            raise Diverged(f"the loss is {nats} at step {self._step}")
+        self._check_loss()
+        memory.pending, memory.interval_seconds = [], 0.0
 
     def _measure(self) -> None:
         """The validation text and the samples, to all reports."""
         memory, step = self._memory, self._step
-        values, samples = self._look(step)
+        memory.unmeasured = True
+        values, samples = self._look_at(step)  # where this is stopped, nothing of it was written
+        memory.unmeasured = False
         if values:
             self._reports.scalars(step, "validation", {**values, "seconds": memory.seconds})
             if step % self._config.evaluate_every == 0:  # not at an end which a longer run would not have
                 self._trainer.on_evaluation(step, values)
-            if memory.best is None or values["nats_per_char"] < memory.best:
+            if values["nats_per_char"] < (math.inf if memory.best is None else memory.best):
                 memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)
         self._reports.samples(step, samples)
 
     def _save(self) -> None:
+        """All of a state that is good: to go on from, or back to."""
+        self._check_loss()
+        check_weights(self._trainer)
         self._reports.flush()
         self._checkpoints.save(self._step)
+
+    def _check_loss(self) -> None:
+        """Raises Diverged where the mean since the last log is not what a loss can be."""
+        pending = self._memory.pending
+        if pending:
+            nats, chars = (sum(float(row[name]) for row in pending) for name in ("nats", "chars"))
+            check_loss(nats / chars, self._config.explosion, self._trainer.model.vocabulary_size)
+
+    def _roll_back(self, error: Diverged) -> None:
+        """Back to the last checkpoint, past the data since then, and on more slowly."""
+        memory, at = self._memory, self._step
+        if len(memory.roll_backs) >= self._config.retries:
+            self._reports.flush()
+            raise Diverged(f"{error} at step {at}") from error
+        best = memory.best
+        self._checkpoints.go_back()
+        memory.best = best  # its checkpoint is still there
+        optimizer, to = self._trainer.optimizer, int(self._trainer.step.numpy())
+        optimizer.learning_rate = float(optimizer.learning_rate) / 2
+        memory.roll_backs.append({"at": at, "to": to, "why": str(error)})
+        self._checkpoints.save(to)
+        self._reports.line(
+            f"At step {at:,} {error}: back to step {to:,}, without the data in between, at half the learning rate, "
+            f"{float(optimizer.learning_rate):g} (roll-back {len(memory.roll_backs)} of {self._config.retries})"
+        )
+        self._start()
 
 
 def _mean(values: list[float]) -> float:

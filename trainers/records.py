@@ -1,12 +1,15 @@
 """metrics.jsonl and samples.jsonl: one JSON object a line."""
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from charrnn.errors import UserError
+from trainers import disk
 from trainers.samples import Sample
 
 METRICS = "metrics.jsonl"
@@ -14,22 +17,20 @@ SAMPLES = "samples.jsonl"
 
 
 class Records:
-    """Appends to the two files of a run directory. A value that is not finite becomes null.
+    """Appends to the two files of a run directory. A value that is not finite becomes null."""
 
-    Args:
-        run_dir: the run directory.
-        step: where the run goes on: lines of later steps, written by a run that was killed, are taken out.
-    """
-
-    def __init__(self, run_dir: str, step: int):
+    def __init__(self, run_dir: str):
         self._metrics, self._samples = (os.path.join(run_dir, name) for name in (METRICS, SAMPLES))
-        self._step = step
 
-    def start(self) -> None:
-        """Takes out the lines that will be written anew."""
-        for path in (self._metrics, self._samples):
-            if tf.io.gfile.exists(path):
-                _keep_until(path, self._step)
+    def start(self, step: int, measured: int) -> None:
+        """Takes out the lines that will be written anew, left by a run that was killed.
+
+        Args:
+            step: the run goes on after it: training's lines stay up to there.
+            measured: lines of evaluations and samples stay up to there.
+        """
+        _keep(self._metrics, lambda line: line["step"] <= (step if line.get("split") == "train" else measured))
+        _keep(self._samples, lambda line: line["step"] <= measured)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """One line of metrics.jsonl."""
@@ -48,20 +49,24 @@ class Records:
 
 
 def _append(path: str, line: dict) -> None:
-    with tf.io.gfile.GFile(path, "a") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 0
+    try:
+        with disk.writing(path), tf.io.gfile.GFile(path, "a") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except disk.NotWritten:
+        with contextlib.suppress(OSError), open(path, "r+b") as file:
+            file.truncate(size)  # no half of a line stays where the disk was full
+        raise
 
 
-def _keep_until(path: str, step: int) -> None:
+def _keep(path: str, stays: Callable[[dict], bool]) -> None:
+    if not tf.io.gfile.exists(path):
+        return
     with tf.io.gfile.GFile(path, "rb") as file:  # bytes: a line may be torn in the middle of a character
         *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
     try:
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        kept = [line for line in lines if stays(json.loads(line))]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
-    if kept == lines and not torn:
-        return
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(b"".join(line + b"\n" for line in kept))
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    if kept != lines or torn:
+        disk.replace(path, b"".join(line + b"\n" for line in kept))

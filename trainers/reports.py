@@ -10,6 +10,9 @@ from trainers.samples import Sample
 class Report(Protocol):
     """One place."""
 
+    def start(self, step: int, measured: int) -> None:
+        """Takes out what will be written anew: training's after `step`, evaluations and samples after `measured`."""
+
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """The values of a split, "train" or "validation"."""
 
@@ -30,6 +33,11 @@ class Reports:
 
     def __init__(self, console: Console, written: Iterable[Report] = ()):
         self._console, self._written = console, list(written)
+
+    def start(self, step: int, measured: int) -> None:
+        """Takes out what will be written anew."""
+        for report in self._written:
+            report.start(step, measured)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """The values of a split."""

@@ -1,7 +1,7 @@
 """Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
 
 Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
-diverged, 75 stopped by a signal, with all saved.
+diverged, 74 the disk is full, 75 stopped by a signal or after --max_minutes, with all saved.
 """
 
 import ast
@@ -36,6 +36,7 @@ _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto or one_device.")
 _integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
+_float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
 _boolean("list", help="Show the experiments and leave.")
@@ -103,19 +104,32 @@ def _resolve(settings: list[str]):
 
 
 def _train(experiment, run_dir: str) -> int:
-    from trainers.loop import Diverged
+    from trainers.disk import NotWritten
+    from trainers.divergence import Diverged
+    from trainers.stopping import Stop, Stopped
     from trainers.training import train
 
-    asked = command.Stop()
+    stop = Stop(FLAGS.max_minutes)
+    stop.listen()
     try:
-        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, stopping=asked.asked)
+        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, look=stop.look)
     except Diverged as error:
-        print(f"error: Training diverged: {error}; the last checkpoint is kept in {run_dir}.", file=sys.stderr)
-        return command.DIVERGED
+        return _ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
+    except NotWritten as error:
+        kept = f"what was saved before is kept in {run_dir}; make room and run the same command to go on."
+        return _ended(f"{error}; {kept}", command.NOT_WRITTEN)
+    except Stopped:
+        print("Stopped before the first step; run the same command to begin.", file=sys.stderr)
+        return command.STOPPED
     if not finished:
         print(f"Stopped and saved in {run_dir}; run the same command to go on.", file=sys.stderr)
         return command.STOPPED
     return command.DONE
+
+
+def _ended(sentence: str, status: int) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return status
 
 
 def _dry_run(experiment) -> int:

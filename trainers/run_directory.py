@@ -8,6 +8,7 @@ import tensorflow as tf
 from charrnn import loading
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
+from trainers import disk, lock
 
 _MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
@@ -41,7 +42,7 @@ class RunDirectory:
         if resume == "must" and not exists:
             raise UserError(f"{self.path} holds no run, and --resume=must was given: give the --run_dir of one.")
         if not exists:
-            if tf.io.gfile.exists(self.path) and (not tf.io.gfile.isdir(self.path) or tf.io.gfile.listdir(self.path)):
+            if tf.io.gfile.exists(self.path) and not self._is_empty():
                 raise UserError(f"{self.path} exists and is not a run directory: give another --run_dir.")
             return False
         differences = _differences(loading.read_config(self.path), config)
@@ -55,6 +56,12 @@ class RunDirectory:
             )
         return True
 
+    def _is_empty(self) -> bool:
+        """Whether nothing is there but what a start leaves that was killed before it wrote config.json."""
+        started = (lock.NAME, loading.VOCABULARY)
+        names = tf.io.gfile.listdir(self.path) if tf.io.gfile.isdir(self.path) else [self.path]
+        return all(name in started or name.endswith(".tmp") for name in names)
+
     def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
         """Makes the directory, and writes config.json and vocabulary.json.
 
@@ -63,18 +70,17 @@ class RunDirectory:
         """
         try:
             tf.io.gfile.makedirs(self.path)
-            write_json(self.file(loading.CONFIG), config)
+            disk.remove_remains(self.path)
             vocabulary.save(self.file(loading.VOCABULARY))
-        except (OSError, tf.errors.OpError) as error:
-            raise UserError(f"{self.path} cannot be written to ({_reason(error)}): give another --run_dir.") from error
+            write_json(self.file(loading.CONFIG), config)  # last: it makes the directory one of a run
+        except disk.DISK_ERRORS as error:
+            sentence = f"{self.path} cannot be written to ({disk.reason(error)}): give another --run_dir."
+            raise UserError(sentence) from error
 
 
 def write_json(path: str, value: object) -> None:
-    """Writes a JSON file at once: a reader finds the old one or the new one, never half of it."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    """Writes a JSON file at once."""
+    disk.replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _differences(old: dict, new: dict) -> list[str]:
@@ -93,7 +99,3 @@ def flat(config: dict, prefix: str = "") -> dict[str, object]:
     for name, value in config.items():
         settings.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return settings
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)

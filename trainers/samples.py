@@ -1,7 +1,7 @@
 """Sample text while training: the same prompts, temperatures and seeds at each evaluation, so that progress shows."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -71,8 +71,8 @@ class Sampling:
         known = ["".join(c for c in prompt if c not in self.left_out) for prompt in config.prompts]
         self._prompts = [prompt or vocabulary.decode([vocabulary.size - 1]) for prompt in known]
 
-    def write(self, step: int) -> list[Sample]:
-        """The samples of the model as it is now."""
+    def write(self, step: int, look: Callable[[], None] = lambda: None) -> list[Sample]:
+        """The samples of the model as it is now. `look` is called now and then; what it raises ends the writing."""
         labelled = [*((prompt, "") for prompt in self._prompts), *((p, "from the text") for p in self._from_text(step))]
         asked = [
             (prompt, temperature, self._config.seed + i, label)
@@ -82,7 +82,7 @@ class Sampling:
         if not asked or not self._config.num_chars:
             return []
         prompts, temperatures, seeds, labels = (list(column) for column in zip(*asked, strict=True))
-        texts = self._generator.generate(prompts, self._config.num_chars, seeds, temperatures)
+        texts = self._generator.generate(prompts, self._config.num_chars, seeds, temperatures, look=look)
         return [Sample(*fields) for fields in zip(prompts, temperatures, seeds, texts, labels, strict=True)]
 
     def _from_text(self, step: int) -> Iterator[str]:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 
 import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
 
 from charrnn.errors import UserError
 from charrnn.open_loop import Curve
+from trainers import disk
 from trainers.samples import Sample
 
 
@@ -16,28 +18,102 @@ class Summaries:
     """Scalars and sample text, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
-        self._writers = {
-            split: tf.summary.create_file_writer(os.path.join(run_dir, split)) for split in ("train", "validation")
-        }
+        self._folders = {split: os.path.join(run_dir, split) for split in ("train", "validation")}
+        self._writers: dict[str, _Writer] = {}
+
+    def start(self, step: int, measured: int) -> None:
+        """Takes out the events that will be written anew, lest curves go back and forth; see `Records.start`."""
+        for split, last in (("train", step), ("validation", measured)):
+            if split in self._writers:
+                self._writers.pop(split).close()
+            disk.remove_remains(self._folders[split])
+            for path in _event_files(self._folders[split]):
+                _keep_until(path, last)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """A point on each value's curve."""
-        with self._writers[split].as_default(step):
+        with self._writer(split).writes(step, len(values)):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """The texts, one tag a label and temperature."""
-        with self._writers["validation"].as_default(step):
+        with self._writer("validation").writes(step, len(samples)):
             for sample in samples:
                 label = sample.label or sample.prompt.strip() or "line break"
                 tag = f"samples/{label}/temperature {sample.temperature:g}"
                 tf.summary.text(tag, fenced(sample.prompt + sample.text))
 
     def flush(self) -> None:
-        """Writes what is buffered."""
+        """Writes what is buffered. NotWritten where not all of it arrives."""
         for writer in self._writers.values():
             writer.flush()
+
+    def _writer(self, split: str) -> "_Writer":
+        if split not in self._writers:
+            self._writers[split] = _Writer(self._folders[split])
+        return self._writers[split]
+
+
+class _Writer:
+    """Writes one event file, and looks whether it arrives: TensorFlow says nothing where the disk is full."""
+
+    def __init__(self, folder: str):
+        self._folder, self._others = folder, _event_files(folder)
+        self._writer = tf.summary.create_file_writer(folder)
+        self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
+        self._end = 0  # of those that were
+
+    @contextlib.contextmanager
+    def writes(self, step: int, count: int) -> Iterator[None]:
+        """Where `count` summaries of a step are written."""
+        with self._writer.as_default(step):
+            yield
+        self._missing += count
+
+    def flush(self) -> None:
+        """Writes what is buffered, and looks."""
+        with disk.writing(self._folder):
+            self._writer.flush()
+            for path in set(_event_files(self._folder)).difference(self._others):  # one, or none where it cannot be
+                ends = [end for end, _ in _events(path, self._end)]
+                self._missing, self._end = self._missing - len(ends), max([self._end, *ends])
+            if self._missing:
+                raise OSError(f"{self._missing} summaries did not arrive: is the disk full?")
+
+    def close(self) -> None:
+        """To be called before the file is cut."""
+        self._writer.close()
+
+
+def _event_files(folder: str) -> list[str]:
+    return tf.io.gfile.glob(os.path.join(folder, "events.out.tfevents.*"))
+
+
+def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The events of a file from the offset `start` on, up to one that is torn: where each ends, and what it says.
+
+    A file is a row of records: length uint64, its checksum uint32, the event, its checksum uint32.
+    """
+    with tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(start)
+        content = file.read()
+    place = 0
+    while (end := place + 16 + int.from_bytes(content[place : place + 8], "little")) <= len(content):
+        yield start + end, content[place + 12 : end - 4]
+        place = end
+
+
+def _keep_until(path: str, step: int) -> None:
+    """Cuts an event file off before the first event of a later step, or the first that is torn."""
+    kept = 0
+    for end, event in _events(path):
+        if Event.FromString(event).step > step:
+            break
+        kept = end
+    if kept < tf.io.gfile.stat(path).length:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            disk.replace(path, file.read(kept))
 
 
 def open_loop_folder(run_dir: str) -> str:
@@ -82,7 +158,7 @@ def write_pictures(run_dir: str, paths: list[str]) -> None:
 def _fresh_writer(folder: str) -> Iterator[None]:
     """Writes to a folder, without what was there: two writers' curves would be drawn as one that zigzags."""
     with writing_to(folder):
-        for path in tf.io.gfile.glob(os.path.join(folder, "events.out.tfevents.*")):
+        for path in _event_files(folder):
             tf.io.gfile.remove(path)
         writer = tf.summary.create_file_writer(folder)
         with writer.as_default():

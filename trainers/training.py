@@ -9,8 +9,9 @@ from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
-from trainers import runtime
+from trainers import lock, runtime
 from trainers.checkpoints import Checkpoints
+from trainers.divergence import Skipping
 from trainers.experiment import Experiment
 from trainers.loop import Loop
 from trainers.optimizer import make_optimizer
@@ -46,7 +47,7 @@ def train(
     run_dir: str,
     resume: str = "auto",
     console: Console | None = None,
-    stopping: Callable[[], bool] = lambda: False,
+    look: Callable[[], None] = lambda: None,
 ) -> bool:
     """Runs an experiment, or goes on with it.
 
@@ -56,14 +57,15 @@ def train(
         run_dir: the run directory; made if it is not there.
         resume: "auto", "never" or "must".
         console: where to show progress.
-        stopping: asked after every step whether to save and leave.
+        look: raises Stopped if the run was asked to stop; called after each step, and within evaluation and sampling.
 
     Returns:
         Whether the run is finished; false where it was stopped.
 
     Raises:
         UserError: something that was given cannot be; nothing was written.
-        Diverged: the loss is not finite; the last checkpoint is kept.
+        Diverged: again and again; the last checkpoint is kept.
+        NotWritten: the disk is full; the last checkpoint is kept.
     """
     console = console or Console()
     texts = load_texts(experiment.corpus, experiment.data, console.line)
@@ -76,22 +78,26 @@ def train(
     }
     directory = RunDirectory(run_dir)
     directory.check(resume, description, texts.vocabulary)
-    trainer = make_trainer(experiment, texts)
-    loop_config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
-    checkpoints = Checkpoints(run_dir, trainer, experiment.loop.keep)
-    checkpoints.restore()
-    if int(trainer.step.numpy()) < loop_config.steps:
-        trainer.check(loop_config.steps)
-    directory.prepare(description, texts.vocabulary)
+    with lock.hold(run_dir):
+        loop = _make_loop(experiment, texts, run_dir, console, look)
+        directory.prepare(description, texts.vocabulary)
+        return loop.run()
 
+
+def _make_loop(experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Callable[[], None]) -> Loop:
+    """The loop, and all that it works with, where the run goes on."""
+    trainer = make_trainer(experiment, texts)
+    config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
+    checkpoints = Checkpoints(run_dir, trainer, config.keep)
+    trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
+    checkpoints.restore(console.line)
+    if int(trainer.step.numpy()) < config.steps:
+        trainer.check(config.steps)
     sampling = make_sampling(experiment, trainer.model, texts)
-    records = Records(run_dir, int(trainer.step.numpy()))
-    records.start()
-    for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
+    for line in _opening_lines(experiment, config, trainer, sampling, run_dir):
         console.line(line)
-    reports = Reports(console, [records, Summaries(run_dir)])
-    measure = _measuring(experiment, trainer, texts, sampling)
-    return Loop(trainer, loop_config, checkpoints, reports, measure, stopping).run()
+    reports = Reports(console, [Records(run_dir), Summaries(run_dir)])
+    return Loop(trainer, config, checkpoints, reports, _measuring(experiment, trainer, texts, sampling, look), look)
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
@@ -100,14 +106,19 @@ def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sam
     return Sampling(experiment.samples, model, texts.vocabulary, texts.train, end)
 
 
-def _measuring(experiment, trainer, texts, sampling) -> Callable:
+def _measuring(experiment, trainer, texts, sampling, look) -> Callable:
     """What the loop measures at a step: the validation text, where there is one, and samples."""
     passes = passes_for(texts.validation, experiment.data)
 
+    def watched(batches):
+        for batch in batches:
+            look()
+            yield batch
+
     def measure(step):
-        measured = {name: trainer.evaluate(make_pass()) for name, make_pass in passes.items()}
+        measured = {name: trainer.evaluate(watched(make_pass())) for name, make_pass in passes.items()}
         values = {name: values["nats_per_char"] for name, values in measured.items()}
-        return {**measured["nats_per_char"], **values} if passes else None, sampling.write(step)
+        return {**measured["nats_per_char"], **values} if passes else None, sampling.write(step, look)
 
     return measure
 
