@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -168,6 +169,133 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(make_loop, mak
     with pytest.raises(Diverged, match="step 6"):
         loop.run()
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2", "step-4"]
+
+
+def timeless(lines):
+    timed = ("seconds", "chars_per_sec")
+    return [(step, {k: v for k, v in values.items() if k not in timed}) for step, values in lines]
+
+
+def test_stopped_in_the_midst_of_an_evaluation_it_is_done_again_and_nothing_is_half_written(make_loop, tmp_path):
+    loop, notes, trainer, _ = make_loop()
+    inner = loop._look_at
+
+    def measure(step):
+        if step == 4:
+            raise Stopped
+        return inner(step)
+
+    loop._look_at = measure
+    assert loop.run() is False
+    assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["stopped-4"]
+    assert [step for step, _ in notes.of("validation")] == [step for step, _ in notes.of("samples")] == [2]
+
+    loop, again, trainer, checkpoints = make_loop(losses=(1.0, 2.0))
+    assert checkpoints.restore() and int(trainer.step.numpy()) == 4
+    assert loop.run() is True
+    assert again.started == (4, 3)  # lines of step 4's evaluation, if a kill came between, are taken out
+    assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["stopped-4", "step-4", "step-6"]
+    uncut = make_loop()
+    uncut[0].run()
+    for kind in ("train", "validation"):
+        assert timeless(notes.of(kind) + again.of(kind)) == timeless(uncut[1].of(kind))
+
+
+def poisoned(trainer, *steps):
+    """Lets the source's batches of these steps weigh nan; returns a list of those that are read."""
+    batch_at, read = trainer.source.batch_at, []
+
+    def batch(step):
+        read.append(step)
+        found = batch_at(step)
+        return found._replace(weights=found.weights * np.float32("nan")) if step in steps else found
+
+    trainer.source.batch_at = batch
+    return read
+
+
+def test_over_a_bad_batch_a_run_goes_back_and_on_without_it(make_loop, make_trainer, tmp_path):
+    trainer = make_trainer()
+    read = poisoned(trainer, 4)
+    loop, notes, _, checkpoints = make_loop(trainer=trainer, steps=9, save_every=2)
+    assert loop.run() is True
+    assert read == [0, 1, 2, 3, 4, 5, *range(6, 11)]  # found at the log of step 6, back to 4, on with what comes next
+    assert checkpoints.memory.roll_backs == [
+        {"at": 6, "to": 4, "why": "the loss is nan nats per character"},
+    ]
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(0.005)
+    assert [line for (line,) in notes.of("line")] == [
+        "At step 6 the loss is nan nats per character: back to step 4, without the data in between, at half the "
+        "learning rate, 0.005 (roll-back 1 of 3)"
+    ]
+    assert notes.started == (4, 4)
+    assert [v.get("roll_backs") for _, v in notes.of("train")] == [None, None, 1.0, 1.0]
+    assert saved(tmp_path)[-1].endswith("retry-1-step-9")
+
+
+def test_a_resume_after_a_roll_back_is_exact(make_loop, make_trainer, tmp_path):
+    def run(**config):
+        trainer = make_trainer(data={"order": "streams"})
+        poisoned(trainer, 4)
+        loop, notes, _, checkpoints = make_loop(trainer=trainer, steps=9, save_every=2, **config)
+        checkpoints.restore()
+        loop.run()
+        return trainer.model.trainable_variables, notes, loop
+
+    cut = run(look=stop_at(7))  # after the roll-back
+    weights, notes, _ = run()
+    assert notes.started == (6, 6)
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.unlink()
+    uncut, lines, _ = run()
+    for a, b in zip(weights, uncut, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert timeless(notes.of("train")) == timeless(lines.of("train"))[-len(notes.of("train")) :]
+    assert len(cut[1].of("line")) == 1 and not notes.of("line")
+
+
+def test_a_poisoned_optimizer_is_never_saved(make_loop, make_trainer, tmp_path):
+    trainer = make_trainer()
+    loop, _, _, checkpoints = make_loop(trainer=trainer, steps=6, log_every=6, save_every=2, evaluate_every=3)
+    inner, poison = loop._look_at, [float("nan")]
+
+    def measure(step):
+        if poison:
+            trainer.optimizer.variables[-1].assign(trainer.optimizer.variables[-1] + poison.pop())
+        return inner(step)
+
+    loop._look_at = measure
+    assert loop.run() is True
+    (roll_back,) = checkpoints.memory.roll_backs
+    assert (roll_back["at"], roll_back["to"]) == (4, 2)
+    for path in saved(tmp_path):
+        reader = tf.train.load_checkpoint(path)
+        for name, dtype in reader.get_variable_to_dtype_map().items():
+            assert not dtype.is_floating or np.isfinite(reader.get_tensor(name)).all()
+
+
+def test_before_the_first_save_it_goes_back_to_the_start(make_loop, make_trainer):
+    trainer = make_trainer()
+    read = poisoned(trainer, 1)
+    loop, _, _, checkpoints = make_loop(trainer=trainer, steps=6, save_every=100)
+    assert loop.run() is True
+    assert read == [0, 1, 2, *range(3, 9)] and checkpoints.memory.roll_backs[0]["to"] == 0
+
+
+def test_a_loss_far_above_guessing_has_diverged_and_retries_are_bounded(make_loop, make_trainer, tmp_path):
+    class Exploding(make_trainer().__class__):
+        def forward(self, batch, state):
+            rollout = super().forward(batch, state)
+            return rollout._replace(logits=rollout.logits * tf.where(self.step < 4, 1.0, 1e6))
+
+    loop, notes, trainer, checkpoints = make_loop(trainer=make_trainer(Exploding), save_every=2, retries=2)
+    with pytest.raises(Diverged, match="nats per character at step 6"):
+        loop.run()
+    assert len(notes.of("line")) == 2
+    names = [path.rpartition("/")[2] for path in saved(tmp_path)]
+    assert names == ["step-4", "retry-1-step-4", "retry-2-step-4"]
+    assert checkpoints.restore() and int(trainer.step.numpy()) == 4
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(0.0025)
 
 
 def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):

@@ -76,6 +76,18 @@ def test_a_resumed_run_takes_out_later_lines_and_keeps_the_rest_byte_for_byte(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "samples.jsonl"]
 
 
+def test_lines_of_an_evaluation_may_be_taken_out_apart_from_trainings(tmp_path):
+    records = Records(str(tmp_path))
+    for step in (1, 2):
+        records.scalars(step, "train", {"x": step})
+        records.scalars(step, "validation", {"x": step})
+        records.samples(step, [Sample("a", 1.0, 0, "b")])
+    records.start(2, 1)
+    lines = [(line["split"], line["step"]) for line in lines_of(tmp_path / "metrics.jsonl")]
+    assert lines == [("train", 1), ("validation", 1), ("train", 2)]
+    assert [line["step"] for line in lines_of(tmp_path / "samples.jsonl")] == [1]
+
+
 def test_a_torn_last_line_is_taken_out_wherever_it_was_torn(tmp_path):
     *whole, torn = written(tmp_path, [10, 20])
     for length in range(1, len(torn)):  # also in the middle of a character

@@ -139,22 +139,42 @@ def test_lines_of_a_run_that_was_killed_are_not_written_twice(start, tmp_path):
     assert len(set(steps)) == len(steps) and (5, "train") not in steps
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+def test_a_signal_saves_and_says_how_to_go_on_and_a_kill_leaves_what_was_saved(start, tmp_path):
+    """One process that is asked to stop, and one that is killed; the first keeps others out while it lives."""
     run_dir = tmp_path / "run"
-    arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=1000000"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainers.run", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not (run_dir / "metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(number)
+    arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=100", "loop.evaluate_every=7"]
+
+    def begin():
+        lines = len(records(run_dir)) if run_dir.exists() else 0
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainers.run", *arguments],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        deadline = time.monotonic() + 60
+        metrics = run_dir / "metrics.jsonl"
+        while not (metrics.exists() and len(records(run_dir)) > lines + 1) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return process
+
+    process = begin()
+    status, _, errors = start(*arguments)
+    assert status == command.MISTAKE
+    assert re.fullmatch(rf"error: .*/run is written by process {process.pid} on \S+ since .*\n", errors)
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == command.STOPPED
     assert re.fullmatch(r"Stopped and saved in .*/run; run the same command to go on\.\n", errors)
     step = int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rpartition("-")[2])
     assert step >= 2 and records(run_dir)[-1]["step"] in (step, step - 1, step - step % 2)
+
+    process = begin()
+    process.kill()
+    process.communicate(timeout=60)
+    status, lines, _ = start(*arguments, "--max_minutes=0.05")
+    assert status == command.STOPPED and any("Going on at step" in line for line in lines)
+    keys = [(line["split"], line["step"]) for line in records(run_dir)]
+    steps = [line["step"] for line in records(run_dir) if line["split"] == "train"]
+    assert len(set(keys)) == len(keys) and steps == list(range(2, steps[-1] + 1, 2))
 
 
 def test_list_shows_each_experiment_in_one_line(start):
@@ -216,9 +236,10 @@ def test_divergence_keeps_the_last_good_checkpoint(start, tmp_path, monkeypatch)
         "        return rollout._replace(logits=rollout.logits * broken)\n"
     )
     monkeypatch.chdir(tmp_path)
-    status, _, errors = start(*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=exploding:Exploding")
+    status, lines, errors = start(*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=exploding:Exploding")
     assert status == command.DIVERGED and "diverged" in errors and len(errors.splitlines()) == 1
-    assert tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints")).endswith("step-4")
+    assert sum("roll-back" in line for line in lines) == 3
+    assert tf.train.latest_checkpoint(str(tmp_path / "run" / "checkpoints")).endswith("retry-3-step-4")
     assert all(np.isfinite(value).all() for value in saved(tmp_path / "run").values())
 
 
@@ -246,6 +267,7 @@ BAD_FILES = {
         ([*TINY, "--seed=99999999999"], ["seed", "99999999999"]),
         ([*TINY, "--resume=perhaps"], ["--resume", "perhaps", "auto, never or must"]),
         ([*TINY, "--resume=must"], ["holds no run"]),
+        ([*TINY, "--max_minutes=0"], ["--max_minutes=0", "above 0"]),
         ([*TINY, "--precision=float8"], ["precision", "float8", "mixed_bfloat16"]),
         ([*TINY, "--strategy=mirrored"], ["strategy", "mirrored", "one_device"]),
         ([*TINY, "--trainer=sampling"], ["sampling", "scheduled_sampling"]),

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from charrnn.errors import UserError
 from charrnn.open_loop import Curve
@@ -53,6 +54,50 @@ def test_steps_beyond_32_bits(tmp_path):
     summaries.scalars(2**33, "train", {"nats_per_char": 1.0})
     summaries.flush()
     assert scalars(tmp_path / "train") == [("nats_per_char", 2**33, 1.0)]
+
+
+def write_steps(folder, *steps):
+    summaries = Summaries(str(folder))
+    for step in steps:
+        summaries.scalars(step, "train", {"x": 10.0 * step})
+        summaries.scalars(step, "validation", {"x": step})
+        summaries.flush()
+    return summaries
+
+
+def test_a_resumed_run_takes_out_later_events_wherever_the_last_was_torn(tmp_path):
+    write_steps(tmp_path, 1, 2)
+    (path,) = (tmp_path / "train").iterdir()
+    whole = path.read_bytes()
+    write_steps(tmp_path / "longer", 1, 2, 3)
+    (longer,) = (tmp_path / "longer" / "train").iterdir()
+    third = longer.read_bytes()[len(whole) :]
+    for torn in range(len(third)):
+        path.write_bytes(whole + third[:torn])
+        Summaries(str(tmp_path)).start(2, 2)
+        assert path.read_bytes() == whole
+    inode = path.stat().st_ino
+    Summaries(str(tmp_path)).start(2, 2)
+    assert path.stat().st_ino == inode  # nothing to take out: not written
+    Summaries(str(tmp_path)).start(2, 1)
+    assert [step for _, step, _ in scalars(tmp_path / "train")] == [1, 2]
+    assert [step for _, step, _ in scalars(tmp_path / "validation")] == [1]
+
+
+def test_tensorboard_sees_one_curve_over_two_processes_and_a_roll_back(tmp_path):
+    write_steps(tmp_path, 1, 2, 3, 4)  # killed here, with a checkpoint at 2
+    summaries = Summaries(str(tmp_path))
+    summaries.start(2, 2)
+    for step in (3, 4, 5):
+        summaries.scalars(step, "train", {"x": step})
+    summaries.start(3, 3)
+    for step in (4, 5):
+        summaries.scalars(step, "train", {"x": step})
+    summaries.flush()
+    events = EventAccumulator(str(tmp_path / "train")).Reload().Tensors("x")
+    values = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events]
+    assert values == [(1, 10.0), (2, 20.0), (3, 3.0), (4, 4.0), (5, 5.0)]
+    assert scalars(tmp_path / "train") == [("x", step, value) for step, value in values]  # the files' order is the same
 
 
 def test_each_prompt_and_temperature_has_its_own_tag(tmp_path):

@@ -38,6 +38,6 @@ def remove_remains(folder: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What the file system says, in a few words. TensorFlow puts the path before it, and a semicolon."""
+    """What the file system says, in a few words, of TensorFlow's "PATH; REASON [Op:NAME]"."""
     said = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
-    return said.partition("\n")[0].rpartition("; ")[2]
+    return said.partition("\n")[0].rpartition("; ")[2].partition(" [Op:")[0]

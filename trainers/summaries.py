@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -60,6 +61,9 @@ class _Writer:
 
     def __init__(self, folder: str):
         self._folder, self._others = folder, _event_files(folder)
+        seconds = {os.path.basename(path).split(".")[3] for path in self._others}
+        while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
+            time.sleep(0.05)
         self._writer = tf.summary.create_file_writer(folder)
         self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
         self._end = 0  # of those that were
@@ -67,7 +71,7 @@ class _Writer:
     @contextlib.contextmanager
     def writes(self, step: int, count: int) -> Iterator[None]:
         """Where `count` summaries of a step are written."""
-        with self._writer.as_default(step):
+        with disk.writing(self._folder), self._writer.as_default(step):
             yield
         self._missing += count
 

@@ -1,0 +1,26 @@
+"""Runs that are killed and started again end as if nothing had happened."""
+
+import subprocess
+import sys
+
+from benchmarks import resilience
+
+
+def test_killed_runs_end_as_the_undisturbed_one():
+    """Three kills each for teacher forcing, scheduled sampling and a curriculum that adapts."""
+    arguments = ["--kills=9", "--steps=12"]
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.resilience", *arguments], capture_output=True, text=True, timeout=200
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "9 kills;" in process.stdout and process.stdout.count("| 3 |") >= 3
+
+
+def test_a_difference_is_found(tmp_path):
+    """The twin that must fail: what it says of runs that are not equal."""
+    for name, text in (("one", '{"step": 1, "x": 1.0, "seconds": 1}\n'), ("other", '{"step": 1, "x": 2.0}\n')):
+        (tmp_path / name).write_text(text)
+    one, other = (resilience._metrics(str(tmp_path / name)) for name in ("one", "other"))
+    assert not resilience._equal(one, other)
+    assert resilience._equal(one, [{"step": 1, "x": 1.0}])
+    assert not resilience._equal({"a": [1.0]}, {"a": [1.0 + 1e-15]})
