@@ -1,13 +1,15 @@
 """Kills runs at random moments until they are done, and compares: python -m benchmarks.resilience [--kills=50].
 
-For each of three curricula, a small run that nobody disturbs, and then runs of the same that are killed (SIGKILL), some
-while they start, and started again until they are done. Their weights, optimizers, records, samples and TensorBoard
-curves must be the undisturbed run's, to the bit and to the line; only times and speeds may differ. More settings, as
---set takes them, may follow. Exit status: 0 they are, 1 they are not.
+For each of three curricula, a small run that nobody disturbs, and then runs of the same that are killed (SIGKILL) and
+started again until they are done. Their weights, optimizers, records, samples and TensorBoard
+curves must be the undisturbed run's, to the bit and to the line; only times and speeds may differ. Of five kills one is
+while the process starts, and one while it writes a checkpoint. More settings, as --set takes them, may follow. Exit
+status: 0 they are, 1 they are not.
 """
 
 import collections
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -40,6 +42,7 @@ _SMALL = (
     "loop.save_every=3 samples.num_chars=20"
 ).split()
 _STARTING = 2.0  # seconds that a forked process takes until the run is under way, about
+_WRITING = math.inf  # in the place of a moment: when a checkpoint is half written
 _TIMES = ("seconds", "chars_per_sec", "interval_seconds")
 
 
@@ -104,8 +107,8 @@ def _torment(task: Task) -> Outcome:
         while not done:
             moment = None
             if killed < task.kills:
-                starting = chance.random() < 0.2
-                moment = chance.uniform(-_STARTING, 0) if starting else chance.uniform(0, end - under_way)
+                kinds = [chance.uniform(-_STARTING, 0), *[chance.uniform(0, end - under_way)] * 3, _WRITING]
+                moment = chance.choice(kinds)
             done = _live(task, runs[-1], moment) is not None
             if not done:
                 killed += 1
@@ -117,6 +120,8 @@ def _torment(task: Task) -> Outcome:
 def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float] | None:
     """One process of a run, killed `moment` seconds after the run is under way, or before it where that is negative.
 
+    Where `moment` is _WRITING, while a checkpoint is written; None: not at all.
+
     Returns:
         When it was under way and when it ended; None if it was killed.
     """
@@ -127,13 +132,12 @@ def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float]
         _become(["run", *_options(task, run_dir)], log)
     under_way, status = None, None
     while status is None:
-        time.sleep(0.002)
+        time.sleep(0.0005)
         ended, code = os.waitpid(process, os.WNOHANG)
         status = code if ended else None
         if under_way is None and _began(log):
             under_way = time.monotonic()
-        since = time.monotonic() - under_way if under_way else time.monotonic() - start - _STARTING
-        if moment is not None and since >= moment and (moment < 0 or under_way) and status is None:
+        if status is None and _is_now(moment, start, under_way, run_dir):
             os.kill(process, signal.SIGKILL)
             moment = None
     if os.WIFSIGNALED(status):
@@ -142,6 +146,22 @@ def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float]
         with open(log, encoding="utf-8") as file:
             raise RuntimeError(f"{task.trainer} ended with {os.waitstatus_to_exitcode(status)}: {file.read()}")
     return under_way or start, time.monotonic()
+
+
+def _is_now(moment: float | None, start: float, under_way: float | None, run_dir: str) -> bool:
+    if moment is None:
+        return False
+    if moment == _WRITING:
+        return any(_half_written(os.path.join(run_dir, folder)) for folder in ("checkpoints", "best"))
+    if moment < 0:
+        return time.monotonic() - start >= moment + _STARTING
+    return under_way is not None and time.monotonic() - under_way >= moment
+
+
+def _half_written(folder: str) -> bool:
+    """Whether a checkpoint, or the list of them, is there in part."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return any(name.startswith(("step-", "checkpoint")) and ("_temp" in name or ".tmp" in name) for name in names)
 
 
 def _options(task: Task, run_dir: str) -> list[str]:
@@ -184,7 +204,7 @@ def _left(run_dir: str) -> list[str]:
     lines = _read(os.path.join(run_dir, "metrics.jsonl")).split("\n")
     whole = [json.loads(line)["step"] for line in lines[:-1]]
     found = {
-        "a half-written checkpoint": any("temp" in name or ".tmp" in name for name in names),
+        "a half-written checkpoint": any(_half_written(os.path.join(run_dir, each)) for each in ("checkpoints", "best")),
         "lines after the newest checkpoint": bool(whole) and max(whole) > max(steps, default=0),
         "a torn line": bool(lines[-1]),
     }

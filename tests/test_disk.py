@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -93,17 +94,15 @@ def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_as_if_nothi
     process = subprocess.run([*_MOUNT, shell], capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout.splitlines()[-1])
-    print(found, process.stderr)
     assert found.pop("whole") == command.DONE
     assert found.pop("summaries").startswith("/mnt/summaries/train cannot be written (")
     for full, _, again, differences in found.values():
         assert (full, again, differences) == (command.NOT_WRITTEN, command.DONE, [])
     assert max(lines for _, lines, _, _ in found.values()) > 0
-    while_full = [part.partition("room")[0] for part in process.stderr.split("full\n")[1:]]
-    for said in while_full:
-        sentence = said.strip()
-        assert sentence.count("\n") == 0 and sentence.startswith("error: /mnt/run"), process.stderr
-        assert "run the same command to go on" in sentence
+    said = re.findall(r"(?<=^full\n).*?(?=^room$)", process.stderr, flags=re.DOTALL | re.MULTILINE)
+    assert len(said) == 2
+    for sentence in said:
+        assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to go on\.\n", sentence)
 
 
 def test_reasons_are_short():

@@ -178,14 +178,14 @@ def timeless(lines):
 
 def test_stopped_in_the_midst_of_an_evaluation_it_is_done_again_and_nothing_is_half_written(make_loop, tmp_path):
     loop, notes, trainer, _ = make_loop()
-    inner = loop._look_at
+    inner = loop._measurement
 
     def measure(step):
         if step == 4:
             raise Stopped
         return inner(step)
 
-    loop._look_at = measure
+    loop._measurement = measure
     assert loop.run() is False
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["stopped-4"]
     assert [step for step, _ in notes.of("validation")] == [step for step, _ in notes.of("samples")] == [2]
@@ -257,14 +257,14 @@ def test_a_resume_after_a_roll_back_is_exact(make_loop, make_trainer, tmp_path):
 def test_a_poisoned_optimizer_is_never_saved(make_loop, make_trainer, tmp_path):
     trainer = make_trainer()
     loop, _, _, checkpoints = make_loop(trainer=trainer, steps=6, log_every=6, save_every=2, evaluate_every=3)
-    inner, poison = loop._look_at, [float("nan")]
+    inner, poison = loop._measurement, [float("nan")]
 
     def measure(step):
         if poison:
             trainer.optimizer.variables[-1].assign(trainer.optimizer.variables[-1] + poison.pop())
         return inner(step)
 
-    loop._look_at = measure
+    loop._measurement = measure
     assert loop.run() is True
     (roll_back,) = checkpoints.memory.roll_backs
     assert (roll_back["at"], roll_back["to"]) == (4, 2)

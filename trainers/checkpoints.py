@@ -41,7 +41,7 @@ class Memory(tf.train.experimental.PythonState):
     def deserialize(self, string_value: bytes) -> None:
         """Takes over a saved state."""
         state = json.loads(string_value)
-        self.roll_backs[:] = state.pop("roll_backs")  # in place: the source looks at it
+        self.roll_backs[:] = state.pop("roll_backs", [])  # in place: the source looks at it
         for name, value in state.items():
             setattr(self, name, value)
 

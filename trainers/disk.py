@@ -24,7 +24,7 @@ def writing(what: str) -> Iterator[None]:
 
 def replace(path: str, content: bytes) -> None:
     """Writes a file at once."""
-    temporary = os.path.join(os.path.dirname(path), "new.tmp")  # no name that TensorBoard would read
+    temporary = os.path.join(os.path.dirname(path), f"{os.getpid()}.tmp")  # no name that TensorBoard would read
     with tf.io.gfile.GFile(temporary, "wb") as file:
         file.write(content)
     tf.io.gfile.rename(temporary, path, overwrite=True)

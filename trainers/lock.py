@@ -46,7 +46,8 @@ def hold(folder: str) -> Iterator[None]:
             try:
                 yield
             finally:
-                tf.io.gfile.remove(path)
+                with contextlib.suppress(*disk.DISK_ERRORS):
+                    tf.io.gfile.remove(path)
     finally:
         for each in made:
             with contextlib.suppress(*disk.DISK_ERRORS):

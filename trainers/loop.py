@@ -85,7 +85,7 @@ class Loop:
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
         self._memory = checkpoints.memory
-        self._reports, self._look_at, self._look = reports, measure, look
+        self._reports, self._measurement, self._look = reports, measure, look
         self._step = 0
 
     def run(self) -> bool:
@@ -176,7 +176,7 @@ class Loop:
         """The validation text and the samples, to all reports."""
         memory, step = self._memory, self._step
         memory.unmeasured = True
-        values, samples = self._look_at(step)  # where this is stopped, nothing of it was written
+        values, samples = self._measurement(step)  # where this is stopped, nothing of it was written
         memory.unmeasured = False
         if values:
             self._reports.scalars(step, "validation", {**values, "seconds": memory.seconds})
