@@ -1,7 +1,7 @@
 """Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
 
 Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
-diverged, 75 stopped by a signal, with all saved.
+diverged, 75 stopped by a signal, with all saved, or by the loss of another worker.
 """
 
 import ast
@@ -35,7 +35,7 @@ _string("corpus", help="A registered corpus, a file, a glob, several of them wit
 _string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
-_string("strategy", help="auto or one_device.")
+_string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
 _integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
@@ -105,6 +105,7 @@ def _resolve(settings: list[str]):
 
 def _train(experiment, run_dir: str) -> int:
     from trainers.loop import Diverged
+    from trainers.strategies import WorkerLost
     from trainers.training import train
 
     asked = _Stop()
@@ -113,6 +114,9 @@ def _train(experiment, run_dir: str) -> int:
     except Diverged as error:
         print(f"error: Training diverged: {error}; the last checkpoint is kept in {run_dir}.", file=sys.stderr)
         return command.DIVERGED
+    except WorkerLost as error:
+        print(f"Stopped, for {error}; run the same command on all to go on from the last checkpoint.", file=sys.stderr)
+        return command.STOPPED
     if not finished:
         print(f"Stopped and saved in {run_dir}; run the same command to go on.", file=sys.stderr)
         return command.STOPPED

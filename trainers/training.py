@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable
 
 from charrnn.batches import make_source
+from charrnn.encoded import fingerprint
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
-from trainers import runtime
+from trainers import runtime, strategies
 from trainers.checkpoints import Checkpoints
 from trainers.experiment import Experiment
 from trainers.loop import Loop
@@ -36,6 +37,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         seed=experiment.seed,
         clip_norm=experiment.optimizer.clip_norm,
         xla=config.xla,
+        accumulate=experiment.optimizer.accumulate,
     )
 
 
@@ -63,43 +65,53 @@ def train(
     Raises:
         UserError: something that was given cannot be; nothing was written.
         Diverged: the loss is not finite; the last checkpoint is kept.
+        WorkerLost: another worker is gone; likewise.
     """
-    console = console or Console()
+    settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
+    strategy = strategies.make_strategy(experiment.runtime, fingerprint(settings))
+    workers = strategies.Workers(strategy)
+    console = console or Console(None if workers.is_chief else strategies.silence())
     texts = load_texts(experiment.corpus, experiment.data, console.line)
-    description = {
-        "experiment": name,
-        **experiments.to_dict(experiment),
-        "corpus_sha256": texts.sha256,
-        "versions": runtime.versions(),
-        "command": sys.argv,
-    }
+    description = {**settings, "corpus_sha256": texts.sha256, "command": sys.argv}
     directory = RunDirectory(run_dir)
-    directory.check(resume, description, texts.vocabulary)
-    trainer = make_trainer(experiment, texts)
+    if workers.is_chief:
+        directory.check(resume, description, texts.vocabulary)
+    with strategy.scope():
+        trainer = make_trainer(experiment, texts)
     loop_config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
-    checkpoints = Checkpoints(run_dir, trainer, experiment.loop.keep)
+    checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, experiment.loop.keep)
     checkpoints.restore()
     if int(trainer.step.numpy()) < loop_config.steps:
         trainer.check(loop_config.steps)
-    directory.prepare(description, texts.vocabulary)
+    with workers.watched():
+        workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
+        workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
+    if workers.is_chief:
+        directory.prepare(description, texts.vocabulary)
 
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
     sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary, texts.train, end)
-    records = Records(run_dir, int(trainer.step.numpy()))
-    records.start()
+    reports = []
+    if workers.is_chief:
+        records = Records(run_dir, int(trainer.step.numpy()))
+        records.start()
+        reports = [records, Summaries(run_dir), console]
+    for line in strategies.describe(strategy, trainer.source.batch_size):
+        console.line(line)
     for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
         console.line(line)
     loop = Loop(
         trainer,
         loop_config,
         checkpoints,
-        [records, Summaries(run_dir), console],
+        reports,
         console,
         _evaluation(experiment, trainer, texts),
-        sampling.write,
-        stopping,
+        sampling.write if workers.is_chief else lambda step: [],
+        workers.stopping(stopping, lambda: int(trainer.step.numpy())),
     )
-    return loop.run()
+    with workers.watched():
+        return loop.run()
 
 
 def _evaluation(experiment: Experiment, trainer: Trainer, texts: Texts) -> Callable[[], dict[str, float]] | None:
