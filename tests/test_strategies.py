@@ -122,7 +122,7 @@ def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):
     trainer = build("mirrored", scaled, cls=SpoiltOnOne, data={"batch_size": 4}, clip_norm=0.5)
     for moves in (True, True, True, False):
         assert_moves(trainer, moves)
-    assert float(trainer.optimizer.dynamic_scale) == 128
+    assert trainer.optimizer.dynamic_scale.numpy() == 128
 
 
 @pytest.mark.parametrize(
