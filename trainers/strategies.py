@@ -141,7 +141,7 @@ class Workers:
 
     def check_same(self, what: str, number: int, remedy: str) -> None:
         """UserError where `number` differs among the workers."""
-        if self._strategy and self._total(number) != number * self._strategy.num_replicas_in_sync:
+        if self._strategy and self._means([number]) != [number]:
             raise UserError(f"The workers do not have the same {what} ({number:,} on this one): {remedy}.")
 
     def stopping(self, asked: Callable[[], bool], step: Callable[[], int]) -> Callable[[], bool]:
@@ -156,13 +156,25 @@ class Workers:
 
         def any_asked():
             if self._agreed[0] != step():
-                self._agreed = step(), self._total(float(asked())) > 0
+                self._agreed = step(), self._means([float(asked())]) != [0.0]
             return self._agreed[1]
 
         return any_asked
 
-    def _total(self, value: float) -> float:
-        return float(self._strategy.experimental_local_results(self._sum(tf.constant(value, tf.float64)))[0])
+    def agreeing(self, evaluate: Callable[[], dict[str, float]] | None) -> Callable[[], dict[str, float]] | None:
+        """The same evaluation with the mean of all workers' results, so that all draw the same conclusions."""
+        if self._strategy is None or evaluate is None:
+            return evaluate
+
+        def mean():
+            measured = evaluate()
+            return dict(zip(measured, self._means(list(measured.values())), strict=True))
+
+        return mean
+
+    def _means(self, values: list[float]) -> list[float]:
+        sums = self._strategy.experimental_local_results(self._sum(tf.constant(values, tf.float64)))[0]
+        return [total / self._strategy.num_replicas_in_sync for total in sums.numpy().tolist()]
 
 
 class Reading(Checkpoints):

@@ -287,7 +287,10 @@ class Trainer(tf.Module):
         gradients, measured, state = self._gradients(batch, state, replica.replica_id_in_sync_group)
         *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
         measured = dict(zip(measured, tf.unstack(numbers), strict=True))
-        return gradients, measured, replica.all_gather(state, 0) if self.source.carries_state else ()
+        # In float32: bfloat16 cannot be gathered.
+        wide = [tf.cast(s, tf.float32) for s in tf.nest.flatten(state if self.source.carries_state else ())]
+        whole = [tf.cast(s, self.model.compute_dtype) for s in (replica.all_gather(wide, 0) if wide else ())]
+        return gradients, measured, tf.nest.pack_sequence_as(self.carried, whole)
 
     def _gradients(self, batch: Batch, state: States, replica: int | tf.Tensor):
         """The same of one replica's rows."""
@@ -340,6 +343,8 @@ class Trainer(tf.Module):
             loss, extra = hooks.loss(self, self.loss(rollout, batch))
             scaled_loss = self.optimizer.scale_loss(loss if weight is None else loss * weight)
         gradients = tape.gradient(scaled_loss, self.model.trainable_variables, unconnected_gradients="zero")
+        # A stock embedding's are rows, of which those of one id would each count for themselves in the norm.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         measured = {
             "nats": metrics.nats(rollout.logits, batch.targets, batch.weights),
             "chars": tf.reduce_sum(batch.weights),
@@ -348,7 +353,6 @@ class Trainer(tf.Module):
             **extra,
         }
         if weight is not None:
-            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
             weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
             measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
         return gradients, measured, rollout.state

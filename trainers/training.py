@@ -106,7 +106,7 @@ def train(
         checkpoints,
         reports,
         console,
-        _evaluation(experiment, trainer, texts),
+        workers.agreeing(_evaluation(experiment, trainer, texts)),
         sampling.write if workers.is_chief else lambda step: [],
         workers.stopping(stopping, lambda: int(trainer.step.numpy())),
     )
