@@ -15,7 +15,7 @@ from absl import flags
 from benchmarks import machine
 from benchmarks.pages import Page
 from charrnn import command
-from trainers.cluster import local_configs
+from trainers.cluster import leave, local_configs
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Sums of each size.", lower_bound=1, flag_values=FLAGS)
@@ -71,4 +71,4 @@ def _worker(turns: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    leave(command.run(main, FLAGS))

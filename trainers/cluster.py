@@ -8,7 +8,9 @@ import dataclasses
 import json
 import os
 import socket
+import sys
 import time
+from typing import NoReturn
 
 from charrnn.errors import UserError
 
@@ -124,6 +126,20 @@ def local_configs(count: int) -> list[str]:
         one.close()
     tasks = [{"type": "worker", "index": index} for index in range(count)]
     return [json.dumps({"cluster": {"worker": addresses}, "task": task}) for task in tasks]
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process, as a worker must: TensorFlow's own end may wait for others that have left before.
+
+    Args:
+        status: the exit status.
+    """
+    if os.environ.get("TF_CONFIG"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        time.sleep(1)  # the others may not have received all
+        os._exit(status)
+    sys.exit(status)
 
 
 def _split(address: str) -> tuple[str, int] | None:

@@ -20,6 +20,7 @@ from absl import flags
 import experiments
 from charrnn import command
 from charrnn.errors import UserError, nearest
+from trainers.cluster import leave
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -150,4 +151,4 @@ class _Stop:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    leave(command.run(main, FLAGS))
