@@ -203,8 +203,9 @@ def _left(run_dir: str) -> list[str]:
     steps = [int(name[5:-6]) for name in names if name.startswith("step-") and name.endswith(".index")]
     lines = _read(os.path.join(run_dir, "metrics.jsonl")).split("\n")
     whole = [json.loads(line)["step"] for line in lines[:-1]]
+    folders = [os.path.join(run_dir, each) for each in ("checkpoints", "best")]
     found = {
-        "a half-written checkpoint": any(_half_written(os.path.join(run_dir, each)) for each in ("checkpoints", "best")),
+        "a half-written checkpoint": any(map(_half_written, folders)),
         "lines after the newest checkpoint": bool(whole) and max(whole) > max(steps, default=0),
         "a torn line": bool(lines[-1]),
     }

@@ -21,11 +21,7 @@ def per_row(shape: tf.Tensor, prob: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def exact_count(shape: tf.Tensor, prob: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Exactly round(prob · B · (T - 1)) characters of the batch, none of them a row's first."""
-    rows, length = shape[0], shape[1]
-    drawn = randomness.uniform([rows * (length - 1)], seed)
-    ranks = tf.argsort(tf.argsort(drawn, stable=True), stable=True)
-    count = tf.cast(tf.round(tf.cast(prob, tf.float32) * tf.cast(tf.size(drawn), tf.float32)), tf.int32)
-    return tf.pad(tf.reshape(ranks < count, [rows, length - 1]), [[0, 0], [1, 0]])
+    return randomness.of_whole_batch(lambda whole: _exact_count(whole, prob, seed), shape)
 
 
 def spans(shape: tf.Tensor, prob: tf.Tensor, length: int, seed: tf.Tensor) -> tf.Tensor:
@@ -38,3 +34,11 @@ def spans(shape: tf.Tensor, prob: tf.Tensor, length: int, seed: tf.Tensor) -> tf
     starts = per_character([shape[0], shape[1] + length - 1], start_prob, seed)
     count = tf.pad(tf.cumsum(tf.cast(starts, tf.int32), axis=1), [[0, 0], [1, 0]])
     return count[:, length:] > count[:, :-length]
+
+
+def _exact_count(shape, prob, seed):
+    rows, length = shape[0], shape[1]
+    drawn = randomness.draw([rows * (length - 1)], seed)
+    ranks = tf.argsort(tf.argsort(drawn, stable=True), stable=True)
+    count = tf.cast(tf.round(tf.cast(prob, tf.float32) * tf.cast(tf.size(drawn), tf.float32)), tf.int32)
+    return tf.pad(tf.reshape(ranks < count, [rows, length - 1]), [[0, 0], [1, 0]])

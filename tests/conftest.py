@@ -9,6 +9,10 @@ from charrnn.batches import DataConfig, make_source
 from charrnn.model import CharModel, ModelConfig
 from trainers.trainer import Trainer
 
+# Two devices, to try two replicas on; to be said before TensorFlow starts.
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
 
 @pytest.fixture
 def make_model():

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainers import checks
-from trainers.checks import Run, same_with_xla
+from trainers.checks import Run, same_on_replicas, same_with_xla
 from trainers.experiment import Experiment, override, with_trainer
 
 MINE = """
@@ -93,6 +93,12 @@ def test_noise_that_is_not_the_packages_is_other_noise_with_xla(small, texts):
     assert not passed and "charrnn.randomness" in says
 
 
+def test_noise_that_is_not_the_packages_is_the_same_on_each_replica(small, texts):
+    passed, says = same_on_replicas(small("Liar"), texts)
+    assert not passed and "charrnn.coins" in says
+    assert same_on_replicas(small("Third"), texts)[0]
+
+
 def test_portable_numbers_are_uniform_and_the_same_with_xla():
     draw = lambda seed: checks.portable_uniform([100, 300], seed)  # noqa: E731
     plain, compiled = draw(tf.constant([1, 2])), tf.function(draw, jit_compile=True)(tf.constant([1, 2]))
@@ -115,7 +121,7 @@ def test_the_command(tmp_path, name, status):
     done = run_command(tmp_path, f"--trainer=my_curricula:{name}")
     assert done.returncode == status, done.stderr
     if status == 0:
-        assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["ok"] * 8
+        assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["ok"] * 9
     else:
         assert done.stdout == "" and done.stderr.startswith("error: Wrong.own_inputs returned bool [2] where")
         assert len(done.stderr.splitlines()) == 1

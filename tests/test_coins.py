@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn import coins
+from charrnn.randomness import part_of_batch
 
 SHAPE = B, T = 400, 50
 
@@ -65,3 +66,17 @@ def test_spans_of_one_are_coins_and_the_ends_of_the_scale_are_kept():
     assert not coins.spans(SHAPE, 0.0, 8, seed()).numpy().any()
     assert coins.spans(SHAPE, 1.0, 8, seed()).numpy().all()
     np.testing.assert_array_equal(coins.spans(SHAPE, 0.5, 1, seed()), coins.per_character(SHAPE, 0.5, seed()))
+
+
+@pytest.mark.parametrize(
+    "toss",
+    [coins.per_character, coins.per_row, coins.exact_count, lambda *given: coins.spans(*given[:2], 4, given[2])],
+    ids=["character", "row", "exact", "spans"],
+)
+def test_the_coins_of_parts_are_those_of_the_batch(toss):
+    whole, parts = toss((12, 20), 0.4, seed()).numpy(), []
+    for index in range(4):
+        with part_of_batch(index, 4):
+            parts.append(toss((3, 20), 0.4, seed()).numpy())
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert any((part != parts[0]).any() for part in parts)

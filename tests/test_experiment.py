@@ -52,6 +52,7 @@ SETTABLE = {
     "data.test_fraction": ("5e-2", 0.05),
     "optimizer.name": ("rmsprop", "rmsprop"),
     "optimizer.learning_rate": ("2e-3", 0.002),
+    "optimizer.accumulate": ("2", 2),
     "optimizer.clip_norm": ("5", 5.0),
     "trainer.schedule": ("linear", "linear"),
     "trainer.half_step": ("70", 70),
@@ -73,6 +74,8 @@ SETTABLE = {
     "runtime.precision": ("mixed_bfloat16", "mixed_bfloat16"),
     "runtime.xla": ("true", True),
     "runtime.strategy": ("one_device", "one_device"),
+    "runtime.virtual_replicas": ("2", 2),
+    "runtime.worker_timeout": ("5", 5.0),
     "runtime.recurrence": ("keras", "keras"),
 }
 
@@ -240,7 +243,10 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         'samples.prompts=[""]',
         "samples.num_chars=-1",
         "runtime.precision=float99",
+        "optimizer.accumulate=0",
         "runtime.strategy=many",
+        "runtime.virtual_replicas=-1",
+        "runtime.worker_timeout=0",
         "runtime.recurrence=slow",
     ],
 )

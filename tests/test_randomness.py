@@ -4,9 +4,10 @@ import itertools
 import math
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from charrnn.randomness import Purpose, gumbel, seed_for
+from charrnn.randomness import Purpose, gumbel, part_of_batch, seed_for, uniform
 
 
 def test_seed_is_a_function_of_its_arguments_eager_and_in_a_graph():
@@ -49,3 +50,20 @@ def test_gumbel_noise_is_finite_at_both_ends_of_uniform(monkeypatch):
     monkeypatch.setattr(tf.random, "stateless_uniform", lambda shape, seed: ends)
     noise = gumbel((2,), tf.constant([0, 0])).numpy()
     assert np.isfinite(noise).all() and noise[0] < -3 and noise[1] > 15
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+def test_parts_of_a_batch_have_its_rows(in_graph):
+    seed = tf.constant([1, 2])
+    whole, noise = uniform((6, 5), seed).numpy(), gumbel((4, 6, 3), seed, rows=1).numpy()
+
+    def part(index):
+        with part_of_batch(index, 3):
+            return uniform((2, 5), seed), gumbel((4, 2, 3), seed, rows=1)
+
+    part = tf.function(part) if in_graph else part
+    parts = [part(tf.constant(index)) for index in range(3)]
+    np.testing.assert_array_equal(np.concatenate([numbers for numbers, _ in parts]), whole)
+    np.testing.assert_array_equal(np.concatenate([numbers for _, numbers in parts], 1), noise)
+    assert len(np.unique(whole)) == whole.size  # other numbers in each part
+    np.testing.assert_array_equal(uniform((6, 5), seed), whole)  # outside, all is as before

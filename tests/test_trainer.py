@@ -64,6 +64,13 @@ def test_updates_equal_a_tape_and_adam_by_hand(make_model, make_trainer, relativ
     assert int(trainer.skipped_updates) == 0
 
 
+def test_the_stock_layers_gradients_have_the_same_norm(make_model, make_trainer):
+    stock = make_model()
+    stock.recurrence_path = "keras"  # its embedding's gradient comes by rows, several of one id
+    (expected,), (got,) = train(make_trainer(), 0, 1), train(make_trainer(model=stock), 0, 1)
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
 @pytest.mark.parametrize("part", [0.5, 2.0])
 def test_clips_by_global_norm_and_reports_the_norm_before(make_model, make_trainer, relative_error, part, scaled):

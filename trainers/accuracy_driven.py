@@ -19,6 +19,8 @@ class AccuracyDriven(Trainer):
     The gradient flows through the state, not through the choice.
     """
 
+    divisible = False  # the accuracy is the batch's
+
     @dataclasses.dataclass(frozen=True)
     class Config:
         """How accuracy becomes a probability."""

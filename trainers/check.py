@@ -32,7 +32,9 @@ def main(settings: list[str]) -> int:
     sys.path.insert(0, os.getcwd())
     command.start_tensorflow()
     from trainers.experiment import Experiment, override, with_trainer
+    from trainers.strategies import split_cpu
 
+    split_cpu(2)  # for two replicas
     experiment = override(with_trainer(Experiment(corpus="plays:60000"), FLAGS.trainer), _SMALL)
     failed = check(override(experiment, [*FLAGS.set, *settings]))
     if failed:
@@ -43,7 +45,7 @@ def main(settings: list[str]) -> int:
 def check(experiment) -> list[str]:
     """Prints a line for each check; returns the names of those that failed."""
     from charrnn.texts import load_texts
-    from trainers.checks import Run, same_with_xla
+    from trainers.checks import Run, same_on_replicas, same_with_xla
 
     texts = load_texts(experiment.corpus, experiment.data, lambda line: None)
     run = Run(experiment, texts)
@@ -56,6 +58,7 @@ def check(experiment) -> list[str]:
             "gradients finite": run.gradients_finite,
             "own-input share": run.share_as_claimed,
             "resumes to the bit": lambda: run.resumes(folder),
+            "two replicas": lambda: same_on_replicas(experiment, texts),
             "XLA": lambda: same_with_xla(experiment, texts),
             "bfloat16": lambda: _in_bfloat16(experiment, texts, folder),
         }

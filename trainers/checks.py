@@ -9,6 +9,8 @@ from charrnn import randomness
 from charrnn.passes import passes_for
 from trainers.checkpoints import Checkpoints
 from trainers.experiment import Experiment, override
+from trainers.runtime import RuntimeConfig
+from trainers.strategies import make_strategy
 from trainers.trainer import Trainer
 from trainers.training import make_trainer
 
@@ -95,23 +97,41 @@ class Run:
         return trainer.evaluate(first())["nats_per_char"]
 
 
+def same_on_replicas(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
+    """Whether two replicas, virtual ones of the CPU, give one device's numbers but for rounding."""
+    if not experiment.trainer_class.divisible:
+        return True, "not tried: it looks at whole batches, and says so"
+    one = _last_of(make_trainer(experiment, texts), num_steps)
+    with make_strategy(RuntimeConfig(strategy="mirrored", virtual_replicas=2)).scope():
+        two = _last_of(make_trainer(experiment, texts), num_steps)
+    return _same(one, two, "on two", "random numbers must come from charrnn.coins or the trainer's noise")
+
+
 def same_with_xla(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
     """Whether XLA gives the same numbers but for rounding, with the same random ones."""
-    drawn, randomness.uniform = randomness.uniform, portable_uniform
+    drawn, randomness.draw = randomness.draw, portable_uniform
     try:
-        measured = []
-        for xla in ("false", "true"):
-            trainer = make_trainer(override(experiment, [f"runtime.xla={xla}"]), texts)
-            for step in range(num_steps):
-                numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
-            measured.append({name: float(value) for name, value in numbers.items()})
+        plain, compiled = (
+            _last_of(make_trainer(override(experiment, [f"runtime.xla={xla}"]), texts), num_steps)
+            for xla in ("false", "true")
+        )
     finally:
-        randomness.uniform = drawn
-    plain, compiled = measured
-    worst = max(plain, key=lambda name: _difference(plain[name], compiled[name]))
-    same = _difference(plain[worst], compiled[worst]) < 1e-3
-    says = f"{worst} {plain[worst]:.6g}, with XLA {compiled[worst]:.6g}"
-    return same, says if same else f"{says}; random numbers must come from charrnn.randomness"
+        randomness.draw = drawn
+    return _same(plain, compiled, "with XLA", "random numbers must come from charrnn.randomness")
+
+
+def _last_of(trainer: Trainer, num_steps: int) -> dict[str, float]:
+    """What the last of some steps measures."""
+    for step in range(num_steps):
+        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+    return {name: float(value) for name, value in numbers.items()}
+
+
+def _same(plain: dict[str, float], other: dict[str, float], how: str, remedy: str) -> Finding:
+    worst = max(plain, key=lambda name: _difference(plain[name], other[name]))
+    same = _difference(plain[worst], other[worst]) < 1e-3
+    says = f"{worst} {plain[worst]:.6g}, {how} {other[worst]:.6g}"
+    return same, says if same else f"{says}; {remedy}"
 
 
 def portable_uniform(shape, seed: tf.Tensor) -> tf.Tensor:

@@ -15,10 +15,12 @@ class OptimizerConfig:
     name: str = "adam"  # any Keras optimizer's name
     learning_rate: float = 1e-3
     clip_norm: float = 0.0  # the largest global gradient norm; 0: no limit
+    accumulate: int = 1  # parts that a batch is worked on in, one after the other, to save memory
 
     def __post_init__(self):
         check("optimizer.learning_rate", self.learning_rate, 0 < self.learning_rate < float("inf"), "above 0")
         check("optimizer.clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "at least 0 (0: no limit)")
+        check("optimizer.accumulate", self.accumulate, self.accumulate >= 1, "at least 1")
         check("optimizer.name", self.name, self.name.lower() in _classes(), f"one of {', '.join(sorted(_classes()))}")
 
 

@@ -20,6 +20,7 @@ class ReplayedRollouts(Trainer):
     """
 
     orders = ("windows", "lines")
+    divisible = False  # whole batches are kept
 
     @dataclasses.dataclass(frozen=True)
     class Config:

@@ -1,7 +1,8 @@
 """Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
 
 Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
-diverged, 74 the disk is full, 75 stopped by a signal or after --max_minutes, with all saved.
+diverged, 74 the disk is full, 75 stopped by a signal or after --max_minutes, with all saved, or by the loss of another
+worker.
 """
 
 import ast
@@ -19,6 +20,7 @@ from absl import flags
 import experiments
 from charrnn import command
 from charrnn.errors import UserError, nearest
+from trainers.cluster import leave
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -34,7 +36,7 @@ _string("corpus", help="A registered corpus, a file, a glob, several of them wit
 _string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
-_string("strategy", help="auto or one_device.")
+_string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
 _integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
 _float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
@@ -107,6 +109,7 @@ def _train(experiment, run_dir: str) -> int:
     from trainers.disk import NotWritten
     from trainers.divergence import Diverged
     from trainers.stopping import Stop, Stopped
+    from trainers.strategies import WorkerLost
     from trainers.training import train
 
     stop = Stop(FLAGS.max_minutes)
@@ -118,6 +121,9 @@ def _train(experiment, run_dir: str) -> int:
     except NotWritten as error:
         kept = f"what was saved before is kept in {run_dir}; make room and run the same command to go on."
         return _ended(f"{error}; {kept}", command.NOT_WRITTEN)
+    except WorkerLost as error:
+        print(f"Stopped, for {error}; run the same command on all to go on from the last checkpoint.", file=sys.stderr)
+        return command.STOPPED
     except Stopped:
         print("Stopped before the first step; run the same command to begin.", file=sys.stderr)
         return command.STOPPED
@@ -141,4 +147,4 @@ def _dry_run(experiment) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    leave(command.run(main, FLAGS))

@@ -13,6 +13,9 @@ from trainers import disk, lock
 _MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
 
+_REPLICAS = ("runtime.strategy", "runtime.virtual_replicas", "runtime.worker_timeout", "optimizer.accumulate")
+"""And these settings: on how many replicas a run runs, and in how many parts."""
+
 
 class RunDirectory:
     """`runs/<name>/`. Looking is apart from writing: nothing is written before `prepare`."""
@@ -86,9 +89,10 @@ def write_json(path: str, value: object) -> None:
 def _differences(old: dict, new: dict) -> list[str]:
     """Each setting that differs, as "model.units was 1024, is 512"."""
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    names = [name for name in dict.fromkeys([*old, *new]) if name not in _REPLICAS]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
-        for name in dict.fromkeys([*old, *new])
+        for name in names
         if old.get(name) != new.get(name)
     ]
 

@@ -5,7 +5,7 @@
     with GradientTape:
         rollout = forward(batch, state)         # own_inputs, and choose for each of them
         loss, extra metrics = loss(rollout, batch)
-    gradients -> all-reduce -> finite? -> clip by global norm -> apply
+    gradients -> sum over parts and replicas -> finite? -> clip by global norm -> apply
     now and then on_evaluation(step, measured)  # eager
 
 A curriculum is a subclass that overrides the part it changes:
@@ -16,7 +16,8 @@ A curriculum is a subclass that overrides the part it changes:
 """
 
 import dataclasses
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -52,6 +53,11 @@ class Trainer(tf.Module):
         seed: all random numbers are functions of it and of the step.
         clip_norm: the largest global gradient norm; 0: no limit.
         xla: whether the step is compiled by XLA.
+        accumulate: in how many parts, one after the other, a replica works on its rows; for memory. The update is that
+            of the whole batch.
+
+    It runs on the replicas of the `tf.distribute` strategy in whose scope it is made. Each works on its rows of the
+    batch, and their numbers are those of one replica but for rounding.
     """
 
     @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,9 @@ class Trainer(tf.Module):
 
     orders: tuple[str, ...] = tuple(SOURCES)
     """The values of data.order that the curriculum can work with."""
+
+    divisible: bool = True
+    """Whether a batch may be worked on in parts: what a row gives must depend on no other row, but by `coins`."""
 
     def __init__(
         self,
@@ -70,22 +79,28 @@ class Trainer(tf.Module):
         seed: int = 0,
         clip_norm: float = 0.0,
         xla: bool = False,
+        accumulate: int = 1,
     ):
         super().__init__(name="trainer")
+        strategy = tf.distribute.get_strategy()
+        self._num_replicas, self._accumulate = strategy.num_replicas_in_sync, accumulate
         possible = [order for order in self.orders if isinstance(source, SOURCES[order])]
         if isinstance(source, tuple(SOURCES.values())) and not possible:
             allowed = " or ".join(f"data.order={order}" for order in self.orders)
             raise UserError(f"The trainer {type(self).__name__} works with {allowed} only: set that.")
+        self._check_parts(source.batch_size, xla)
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
         self.seed, self.clip_norm = seed, clip_norm
-        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
-        self.skipped_updates = tf.Variable(0, trainable=False, dtype=tf.int64, name="skipped_updates")
+        self.step = _variable(tf.constant(0, tf.int64), "step")
+        self.skipped_updates = _variable(tf.constant(0, tf.int64), "skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
-        self.carried = tf.nest.map_structure(lambda s: tf.Variable(s, trainable=False, name="carried"), zero)
+        self.carried = tf.nest.map_structure(lambda s: _variable(s, "carried"), zero)
         optimizer.build(model.trainable_variables)
         # Without AutoGraph: a hook needs no source text, and what it does is what it says. `if` on a tensor is refused.
-        self._train_step = tf.function(self._one_update, autograph=False, jit_compile=xla)
+        several = self._num_replicas > 1
+        update = functools.partial(_on_replicas, strategy, self._one_update) if several else self._one_update
+        self._train_step = tf.function(update, autograph=False, jit_compile=xla)
         self._evaluate_step = tf.function(self._one_evaluation, autograph=False, jit_compile=xla)
 
     # Hooks, in the order in which a step calls them.
@@ -154,6 +169,9 @@ class Trainer(tf.Module):
         """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph.
 
         Variables of the curriculum's own are assigned here: all else of the step was computed from what they were.
+
+        Where the batch is worked on in parts, each is minimised, and logged, by its share of the batch's weights: a
+        mean over the characters of the parts is then the mean over all.
         """
         nats = metrics.nats(rollout.logits, batch.targets, batch.weights)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
@@ -182,7 +200,7 @@ class Trainer(tf.Module):
         """The step's Gumbel noise, float32 `[T, B, V]`; entry t is for what is written at position t. Graph."""
         rows, length = tf.unstack(tf.shape(batch.inputs))
         seed = self.random_seed(randomness.Purpose.CHOICES)
-        return randomness.gumbel([length, rows, self.model.vocabulary_size], seed)
+        return randomness.gumbel([length, rows, self.model.vocabulary_size], seed, rows=1)
 
     def choices(self, logits: tf.Tensor, batch: Batch) -> tf.Tensor:
         """What the network writes at all positions, given its predictions float32 `[B, T, V]`. Graph.
@@ -248,28 +266,96 @@ class Trainer(tf.Module):
         return metrics.nats(logits, batch.targets, batch.weights), state
 
     def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
-        variables = self.model.trainable_variables
         own_input_prob = self.own_input_prob(self.step)  # before `loss`, which may change what it depends on
+        gradients, measured, state = self._all_gradients(batch, self._start_state(batch, continues))
+        measured = {
+            **measured,
+            "gradient_norm": self._apply(gradients),
+            "own_input_prob": own_input_prob,
+            "learning_rate": self.optimizer.learning_rate,
+        }
+        if self.source.carries_state:
+            tf.nest.map_structure(lambda variable, s: variable.assign(s), self.carried, state)
+        self.step.assign_add(1)
+        return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
+
+    def _all_gradients(self, batch: Batch, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
+        """The gradients of the loss, scaled, what was measured, and the state after the batch; the same everywhere."""
+        replica = tf.distribute.get_replica_context()
+        if self._num_replicas == 1:
+            return self._gradients(batch, state, 0)
+        gradients, measured, state = self._gradients(batch, state, replica.replica_id_in_sync_group)
+        *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
+        measured = dict(zip(measured, tf.unstack(numbers), strict=True))
+        # In float32: bfloat16 cannot be gathered.
+        wide = [tf.cast(s, tf.float32) for s in tf.nest.flatten(state if self.source.carries_state else ())]
+        whole = [tf.cast(s, self.model.compute_dtype) for s in (replica.all_gather(wide, 0) if wide else ())]
+        return gradients, measured, tf.nest.pack_sequence_as(self.carried, whole)
+
+    def _gradients(self, batch: Batch, state: States, replica: int | tf.Tensor):
+        """The same of one replica's rows."""
+        count = self._num_replicas * self._accumulate
+        if count == 1:
+            return self._gradients_of(batch, state)
+        if batch.inputs.shape[0] % count:
+            raise UserError(f"{type(self).__name__}.batch_at returned {_uneven(batch.inputs.shape[0], count)}.")
+
+        def part(index):
+            mine = tf.nest.map_structure(lambda t: tf.reshape(t, [count, -1, *t.shape[1:]])[index], (batch, state))
+            weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), tf.reduce_sum(batch.weights))
+            with randomness.part_of_batch(index, count):
+                return self._gradients_of(*mine, weight, 1 / count)
+
+        first = replica * self._accumulate
+        return part(first) if self._accumulate == 1 else self._sum_in_turn(part, first, state)
+
+    def _sum_in_turn(self, part: Callable, first: int | tf.Tensor, state: States):
+        """The sums over this replica's parts, of which no two are in memory at a time."""
+        names: list[str] = []
+
+        def body(i, sums, numbers, states):
+            gradients, measured, after = part(first + i)
+            names[:] = measured
+            sums = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
+            states = tf.nest.map_structure(lambda array, s: array.write(i, s), states, after)
+            return i + 1, sums, numbers.write(i, tf.stack(list(measured.values()))), states
+
+        count = self._accumulate
+        zeros = [tf.zeros_like(variable) for variable in self.model.trainable_variables]
+        states = tf.nest.map_structure(lambda s: tf.TensorArray(s.dtype, count), state)
+        start = (0, zeros, tf.TensorArray(tf.float32, count), states)
+        loop = tf.while_loop(lambda i, *_: i < count, body, start, maximum_iterations=count, parallel_iterations=1)
+        _, sums, numbers, states = loop
+        measured = dict(zip(names, tf.unstack(tf.reduce_sum(numbers.stack(), 0), len(names)), strict=True))
+        return sums, measured, tf.nest.map_structure(lambda array: array.concat(), states)
+
+    def _gradients_of(self, batch: Batch, start: States, weight: tf.Tensor | None = None, share: float = 1.0):
+        """Of some rows: the gradients of the scaled loss, measurements that are summed over parts, and the state.
+
+        Args:
+            batch: the rows.
+            start: the state before them.
+            weight: these rows' part of the whole batch's weights, float32 `[]`; None: they are the batch.
+            share: their part of the batch's rows.
+        """
         with tf.GradientTape() as tape:
-            start = self._start_state(batch, continues)
             rollout = hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
             loss, extra = hooks.loss(self, self.loss(rollout, batch))
-            scaled_loss = self.optimizer.scale_loss(loss)
-        gradient_norm = self._apply(tape.gradient(scaled_loss, variables, unconnected_gradients="zero"), variables)
+            scaled_loss = self.optimizer.scale_loss(loss if weight is None else loss * weight)
+        gradients = tape.gradient(scaled_loss, self.model.trainable_variables, unconnected_gradients="zero")
+        # A stock embedding's are rows, of which those of one id would each count for themselves in the norm.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         measured = {
             "nats": metrics.nats(rollout.logits, batch.targets, batch.weights),
             "chars": tf.reduce_sum(batch.weights),
             "chars_read": tf.size(batch.inputs),
-            "gradient_norm": gradient_norm,
-            "own_input_prob": own_input_prob,
             "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),
-            "learning_rate": self.optimizer.learning_rate,
             **extra,
         }
-        if self.source.carries_state:
-            tf.nest.map_structure(lambda variable, s: variable.assign(s), self.carried, rollout.state)
-        self.step.assign_add(1)
-        return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
+        if weight is not None:
+            weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
+            measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
+        return gradients, measured, rollout.state
 
     def _start_state(self, batch: Batch, continues: tf.Tensor) -> States:
         zero = self.model.initial_state(tf.shape(batch.inputs)[0])
@@ -277,14 +363,13 @@ class Trainer(tf.Module):
             return zero
         return tf.nest.map_structure(lambda z, s: tf.where(continues, s, z), zero, self.carried)
 
-    def _apply(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
-        """The update: all-reduce, check finite, clip by global norm, apply. Returns the norm before clipping.
+    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """The update by summed gradients: check finite, clip by global norm, apply. Returns the norm before clipping.
 
         Keras would check and clip on each replica for itself, before the sum. Its loss scale, where there is one,
         skips the update by itself when it is handed gradients that are not finite.
         """
         scaler = self.optimizer if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer) else None
-        gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
         scale = tf.cast(scaler.dynamic_scale, tf.float32) if scaler else 1.0
         norm = tf.linalg.global_norm(gradients) / scale
         finite = tf.math.is_finite(norm)
@@ -292,13 +377,52 @@ class Trainer(tf.Module):
         if self.clip_norm:
             factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
             gradients = [gradient * factor for gradient in gradients]
+        if self._num_replicas > 1:
+            gradients = [gradient / self._num_replicas for gradient in gradients]  # for Keras sums over replicas again
         if scaler:
             # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite.
-            scaler.apply([tf.where(finite, gradient, float("nan")) for gradient in gradients], variables)
+            gradients = [tf.where(finite, gradient, float("nan")) for gradient in gradients]
+            scaler.apply(gradients, self.model.trainable_variables)
+        elif self._num_replicas == 1:
+            tf.cond(finite, lambda: self._apply_finite(gradients), lambda: False)
         else:
-            tf.cond(finite, lambda: self._apply_finite(gradients, variables), lambda: False)
+            tf.distribute.get_replica_context().merge_call(self._apply_everywhere, (finite, gradients))
         return norm
 
-    def _apply_finite(self, gradients, variables):
-        self.optimizer.apply(gradients, variables)
+    def _apply_everywhere(self, strategy: tf.distribute.Strategy, finite, gradients) -> None:
+        """Outside of the replicas, for inside of one no branch may wait for the others."""
+        (finite, *_) = strategy.experimental_local_results(finite)
+        tf.cond(finite, lambda: [strategy.run(self._apply_finite, (gradients,)), True][1], lambda: False)
+
+    def _apply_finite(self, gradients):
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return True
+
+    def _check_parts(self, rows: int, xla: bool) -> None:
+        """UserError where the batch cannot be worked on in the parts that were asked for."""
+        count = self._num_replicas * self._accumulate
+        if count > 1 and not self.divisible:
+            raise UserError(
+                f"The trainer {type(self).__name__} looks at whole batches: give --strategy=one_device and "
+                f"optimizer.accumulate=1, or another trainer."
+            )
+        if rows % count:
+            raise UserError(f"data.batch_size asks for {_uneven(rows, count)}: give a multiple of {count}.")
+        if xla and self._num_replicas > 1:
+            raise UserError("--xla compiles for one device: give --strategy=one_device, or leave it out.")
+
+
+def _variable(value: tf.Tensor, name: str) -> tf.Variable:
+    """One that every replica assigns the same to."""
+    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(value, trainable=False, name=name, aggregation=same)
+
+
+def _on_replicas(strategy: tf.distribute.Strategy, update: Callable, *arguments):
+    """What `update` returns on one replica, for it is the same on all."""
+    results = strategy.run(update, arguments)
+    return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
+
+
+def _uneven(rows: int, count: int) -> str:
+    return f"{rows} rows, which replicas times optimizer.accumulate = {count} does not divide"

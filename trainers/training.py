@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable
 
 from charrnn.batches import make_source
+from charrnn.encoded import fingerprint
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
-from trainers import lock, runtime
+from trainers import lock, runtime, strategies
 from trainers.checkpoints import Checkpoints
 from trainers.divergence import Skipping
 from trainers.experiment import Experiment
@@ -20,8 +21,12 @@ from trainers.records import Records
 from trainers.reports import Reports
 from trainers.run_directory import RunDirectory
 from trainers.samples import Sampling
+from trainers.strategies import Workers
 from trainers.summaries import Summaries
 from trainers.trainer import Trainer
+
+Look = Callable[[], None]
+"""Raises Stopped if the run was asked to stop; called after each step, and within evaluation and sampling."""
 
 
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
@@ -38,6 +43,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         seed=experiment.seed,
         clip_norm=experiment.optimizer.clip_norm,
         xla=config.xla,
+        accumulate=experiment.optimizer.accumulate,
     )
 
 
@@ -47,7 +53,7 @@ def train(
     run_dir: str,
     resume: str = "auto",
     console: Console | None = None,
-    look: Callable[[], None] = lambda: None,
+    look: Look = lambda: None,
 ) -> bool:
     """Runs an experiment, or goes on with it.
 
@@ -57,7 +63,7 @@ def train(
         run_dir: the run directory; made if it is not there.
         resume: "auto", "never" or "must".
         console: where to show progress.
-        look: raises Stopped if the run was asked to stop; called after each step, and within evaluation and sampling.
+        look: raises Stopped if the run was asked to stop.
 
     Returns:
         Whether the run is finished; false where it was stopped.
@@ -66,38 +72,49 @@ def train(
         UserError: something that was given cannot be; nothing was written.
         Diverged: again and again; the last checkpoint is kept.
         NotWritten: the disk is full; the last checkpoint is kept.
+        WorkerLost: another worker is gone; the last checkpoint is kept.
     """
-    console = console or Console()
+    settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
+    workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
+    console = console or Console(None if workers.is_chief else strategies.silence())
     texts = load_texts(experiment.corpus, experiment.data, console.line)
-    description = {
-        "experiment": name,
-        **experiments.to_dict(experiment),
-        "corpus_sha256": texts.sha256,
-        "versions": runtime.versions(),
-        "command": sys.argv,
-    }
     directory = RunDirectory(run_dir)
+    if not workers.is_chief:
+        with workers.watched():
+            return _make_loop(experiment, texts, run_dir, console, look, workers).run()
+    description = {**settings, "corpus_sha256": texts.sha256, "command": sys.argv}
     directory.check(resume, description, texts.vocabulary)
-    with lock.hold(run_dir):
-        loop = _make_loop(experiment, texts, run_dir, console, look)
+    with lock.hold(run_dir), workers.watched():
+        loop = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
         return loop.run()
 
 
-def _make_loop(experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Callable[[], None]) -> Loop:
+def _make_loop(
+    experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Look, workers: Workers
+) -> Loop:
     """The loop, and all that it works with, where the run goes on."""
-    trainer = make_trainer(experiment, texts)
+    with workers.strategy.scope():
+        trainer = make_trainer(experiment, texts)
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
-    checkpoints = Checkpoints(run_dir, trainer, config.keep)
+    if workers.several:
+        config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
+    checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    checkpoints.restore(console.line)
+    if workers.is_chief:
+        checkpoints.restore(console.line)
+    workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
+    if not workers.is_chief:
+        checkpoints.restore()  # now that the chief has taken damaged ones off the list
+    workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
     if int(trainer.step.numpy()) < config.steps:
         trainer.check(config.steps)
-    sampling = make_sampling(experiment, trainer.model, texts)
-    for line in _opening_lines(experiment, config, trainer, sampling, run_dir):
+    sampling = make_sampling(experiment, trainer.model, texts) if workers.is_chief else None
+    for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy):
         console.line(line)
-    reports = Reports(console, [Records(run_dir), Summaries(run_dir)])
-    return Loop(trainer, config, checkpoints, reports, _measuring(experiment, trainer, texts, sampling, look), look)
+    reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
+    measure = _measuring(trainer, passes_for(texts.validation, experiment.data), sampling, look, workers)
+    return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
@@ -106,31 +123,33 @@ def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sam
     return Sampling(experiment.samples, model, texts.vocabulary, texts.train, end)
 
 
-def _measuring(experiment, trainer, texts, sampling, look) -> Callable:
+def _measuring(trainer, passes, sampling, look, workers) -> Callable:
     """What the loop measures at a step: the validation text, where there is one, and samples."""
-    passes = passes_for(texts.validation, experiment.data)
+    within = (lambda: None) if workers.several else look  # several can agree to stop between steps only
 
     def watched(batches):
         for batch in batches:
-            look()
+            within()
             yield batch
 
     def measure(step):
         measured = {name: trainer.evaluate(watched(make_pass())) for name, make_pass in passes.items()}
         values = {name: values["nats_per_char"] for name, values in measured.items()}
-        return {**measured["nats_per_char"], **values} if passes else None, sampling.write(step, look)
+        values = workers.mean({**measured["nats_per_char"], **values}) if passes else None
+        return values, sampling.write(step, within) if sampling else []
 
     return measure
 
 
-def _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
+def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy):
     step = int(trainer.step.numpy())
     yield from runtime.describe(experiment.runtime)
+    yield from strategies.describe(strategy, trainer.source.batch_size)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
-    if sampling.left_out:
+    if sampling and sampling.left_out:
         yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
     if step >= loop_config.steps:
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."

@@ -30,6 +30,8 @@ class Unlikelihood(Trainer):
     The other rows, and the beginnings, are learnt as ever. The gradient flows through the state.
     """
 
+    divisible = False  # penalties are divided by the batch's own characters
+
     @dataclasses.dataclass(frozen=True)
     class Config:
         """What is punished, and how much."""

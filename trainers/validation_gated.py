@@ -42,7 +42,7 @@ class ValidationGated(Trainer):
 
     def on_evaluation(self, step, measured):
         """Opens the gate by a step, or does not. Eager."""
-        loss, best = measured["nats_per_char"], float(self.best)
+        loss, best = measured["nats_per_char"], float(self.best.numpy())
         if loss < best + self.config.tolerance:
             self.prob.assign(tf.minimum(self.prob + self.config.increment, self.config.max_prob))
         if loss < best:

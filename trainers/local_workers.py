@@ -1,0 +1,40 @@
+"""Starts several workers on this machine, to try what runs on several: python -m trainers.local_workers
+--num_workers=2 -- --experiment=NAME --run_dir=DIR … with what trainers.run takes behind the two dashes.
+
+Exit status: the first of theirs that is not 0.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError
+from trainers.cluster import local_configs
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer("num_workers", 2, "How many.", lower_bound=2, flag_values=FLAGS)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs trainers.run with `arguments` in each worker. Returns the exit status."""
+    if not arguments:
+        raise UserError("What shall the workers run? Give it behind two dashes: -- --experiment=NAME --run_dir=DIR.")
+    workers = [_start(config, arguments) for config in local_configs(FLAGS.num_workers)]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: [worker.send_signal(number) for worker in workers])
+    statuses = [worker.wait() for worker in workers]
+    return next((status for status in statuses if status), command.DONE)
+
+
+def _start(tf_config: str, arguments: list[str]) -> subprocess.Popen:
+    run = [sys.executable, "-m", "trainers.run", *arguments, "--strategy=multi_worker"]
+    environment = {**os.environ, "TF_CONFIG": tf_config}
+    return subprocess.Popen(run, env=environment, start_new_session=True)  # else a Ctrl-C would come twice
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))
