@@ -40,8 +40,10 @@ def children(process):
 
 
 def last_line(run_dir, split):
+    """The split's newest numbers, less what time they took."""
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    return {k: v for k, v in lines[-1 if split == "validation" else -2].items() if "sec" not in k}
+    last = [line for line in lines if line["split"] == split][-1]
+    return {name: value for name, value in last.items() if name != "split" and "sec" not in name}
 
 
 def weights(run_dir):
@@ -57,16 +59,14 @@ def test_two_workers_are_one_run(tmp_path, relative_error):
     while not tf.train.latest_checkpoint(str(two / "checkpoints")) and process.poll() is None:
         time.sleep(0.1)
     os.kill(children(process)[1], signal.SIGKILL)
-    killed = time.monotonic()
-    _, errors = process.communicate(timeout=60)
-    assert time.monotonic() - killed < 60
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == command.STOPPED
     (line,) = [line for line in errors.splitlines() if line.startswith("Stopped")]
     assert "another worker is gone" in line and "run the same command on all" in line
 
     steps = int(tf.train.latest_checkpoint(str(two / "checkpoints")).split("-")[-1]) + 20
     process = start(f"--run_dir={two}", f"--steps={steps}")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (command.DONE, "")
     assert f"Going on at step {steps - 20}" in output and output.count("2 replicas") == 1  # the chief's alone
     assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={one}", f"--steps={steps}"]) == command.DONE
