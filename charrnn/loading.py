@@ -1,17 +1,17 @@
 """A trained model from its run directory. The directory may have been moved; nothing in it is executed.
 
-    loaded = load("runs/shakespeare_gru")
-    print(loaded.generate("ROMEO:", 500))
+    model = load("runs/shakespeare_gru")
+    print(model.generate("ROMEO:", 500, temperature=0.8))
 """
 
+import dataclasses
 import json
 import os
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from charrnn.generation import Generator
+from charrnn.generation import Generator, Stops, Stream
 from charrnn.model import CharModel, ModelConfig
 from charrnn.sampling import Sampler
 from charrnn.texts import END_OF_TEXT
@@ -26,21 +26,60 @@ CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
 """What TensorFlow raises for a checkpoint of other objects, or a damaged one: IndexError where data are cut off."""
 
 
-class Loaded(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
     """A model ready to use."""
 
     model: CharModel
     vocabulary: Vocabulary
     checkpoint: str  # where its weights came from
     end_of_text: str  # the character between documents, or "" where it has learnt running text
+    _generators: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
 
-    def generator(self, sampler: Sampler | None = None, xla: bool = False) -> Generator:
-        """Writes text with the model."""
-        return Generator(self.model, self.vocabulary, sampler, self.end_of_text, xla)
+    def generator(self, sampler: Sampler | None = None, xla: bool = False, unknown: str = "refuse") -> Generator:
+        """Writes text with the model. The same settings get the same one, whose graph is made but once."""
+        key = (sampler or Sampler(), xla, unknown)
+        if key not in self._generators:
+            self._generators[key] = Generator(self.model, self.vocabulary, key[0], self.end_of_text, xla, unknown)
+        return self._generators[key]
 
-    def generate(self, prompt: str, num_chars: int, sampler: Sampler | None = None, seed: int = 0) -> str:
-        """What the model writes after the prompt: `num_chars` characters, or fewer where the text ends."""
-        return self.generator(sampler).generate([prompt], num_chars, [seed])[0]
+    def generate(
+        self,
+        prompt: str,
+        num_chars: int = 500,
+        seed: int = 0,
+        stop: Stops = "",
+        min_chars: int = 0,
+        unknown: str = "refuse",
+        **sampling,
+    ) -> str:
+        """What the model writes after the prompt.
+
+        Args:
+            prompt: what the text begins with.
+            num_chars: how many characters follow it, at most.
+            seed: the text is a function of it.
+            stop: as in `Generator.generate`.
+            min_chars: as in `Generator.generate`.
+            unknown: as in `Generator`.
+            sampling: the fields of `Sampler`, such as temperature=0.8.
+        """
+        generator = self.generator(Sampler(**sampling), unknown=unknown)
+        return generator.generate([prompt], num_chars, [seed], None, stop, min_chars)[0]
+
+    def stream(
+        self,
+        prompt: str,
+        num_chars: int = 500,
+        seed: int = 0,
+        stop: Stops = "",
+        min_chars: int = 0,
+        unknown: str = "refuse",
+        **sampling,
+    ) -> Stream:
+        """The text of `generate`, piece by piece, as they are made."""
+        generator = self.generator(Sampler(**sampling), unknown=unknown)
+        return generator.stream(prompt, num_chars, seed, stop, min_chars)
 
 
 def load(run_dir: str, weights: str = "best") -> Loaded:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn import text_measures
+from charrnn.blocks import OWN
 from charrnn.errors import UserError, check
-from charrnn.generation import OWN
 from charrnn.reference import Reference
 from charrnn.rollouts import Reader
 from charrnn.vocabulary import Vocabulary

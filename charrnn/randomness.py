@@ -29,10 +29,10 @@ class Purpose(enum.IntEnum):
     NOISE = 7
 
 
-def seed_for(seed: int, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:
+def seed_for(seed: int | tf.Tensor, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:
     """The seed int32 `[2]` of TensorFlow's stateless random functions. Eager or graph."""
     fold = tf.random.experimental.stateless_fold_in
-    return fold(tf.constant([seed, int(purpose)], tf.int32), tf.cast(step, tf.int32))
+    return fold(tf.stack([tf.cast(seed, tf.int32), int(purpose)]), tf.cast(step, tf.int32))
 
 
 @contextlib.contextmanager

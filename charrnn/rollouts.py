@@ -4,15 +4,16 @@
     reading = reader.read(rows, seeds)       # where rows hold OWN, the model reads its own choice
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from charrnn import randomness
-from charrnn.generation import BLOCK, OWN
+from charrnn import blocks
+from charrnn.blocks import BLOCK
 from charrnn.model import CharModel
-from charrnn.sampling import sample
+from charrnn.sampling import NEVER, sample
 
 
 class Reading(NamedTuple):
@@ -34,7 +35,7 @@ class Reader:
     def __init__(self, model: CharModel, unknown_id: int | None = None, end_id: int | None = None):
         self.vocabulary_size = model.vocabulary_size
         self._model, self._end_id = model, end_id
-        self._allowed = np.arange(model.vocabulary_size) != (-1 if unknown_id is None else unknown_id)
+        self._bar = np.where(np.arange(model.vocabulary_size) == unknown_id, NEVER, 0.0).astype(np.float32)
         self._read_block = tf.function(self._read, autograph=False)
 
     def read(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Reading:
@@ -45,43 +46,35 @@ class Reader:
             seeds: int `[R]`, of each row's choices.
             temperature: of the choices; the predictions are always at 1.
         """
+        return Reading(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
+
+    def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Reading]:
+        """What `read` reads, BLOCK characters at a time."""
         num_rows, length = rows.shape
-        state = self._model.initial_state(num_rows)
-        logits = tf.zeros((num_rows, self._model.vocabulary_size))
-        blocks = []
+        network, state = self._model.network(), self._model.initial_state(num_rows)
+        logits = tf.zeros((num_rows, self.vocabulary_size))
+        seeds, heat = tf.constant(seeds, tf.int32), tf.fill([num_rows], float(temperature))
         for start in range(0, length, BLOCK):
             block = rows[:, start : start + BLOCK]
-            block = np.pad(block, ((0, 0), (0, BLOCK - block.shape[1])), constant_values=rows[0, 0])
-            noise_seeds = [randomness.seed_for(seed, randomness.Purpose.GENERATION, start) for seed in seeds]
+            num_chars = block.shape[1]
+            block = np.pad(block, ((0, 0), (0, BLOCK - num_chars))).astype(np.int32)
             ids, log_probs, state, logits = self._read_block(
-                tf.constant(block, tf.int32), tf.stack(noise_seeds), tf.constant(temperature), state, logits
+                network, block, seeds, heat, tf.constant(start), tf.constant(num_chars), state, logits
             )
-            blocks.append((ids.numpy(), log_probs.numpy()))
-        ids, log_probs = (np.concatenate(parts, axis=1)[:, :length] for parts in zip(*blocks, strict=True))
-        return Reading(ids, log_probs)
+            yield Reading(ids.numpy()[:, :num_chars], log_probs.numpy()[:, :num_chars])
 
-    def _read(self, rows, seeds, temperature, state, logits):
+    def _read(self, network, rows, seeds, temperatures, start, num_chars, state, logits):
         """One block, in a graph: int32 `[R, N]` -> ids `[R, N]`, log-probabilities `[R, N, V]`, state and logits."""
-        network, zero = self._model.network(), self._model.initial_state(rows.shape[0])
-        rows = tf.transpose(rows)
-        length, size = rows.shape[0], self._model.vocabulary_size
-        noise = tf.map_fn(lambda seed: randomness.gumbel([length, size], seed), seeds, fn_output_signature=tf.float32)
-        noise = tf.transpose(noise, [1, 0, 2])
-
-        def body(t, state, logits, read, seen):
-            own = sample(tf.where(self._allowed, logits, float("-inf")) / temperature, noise[t])
-            ids = tf.where(rows[t] == OWN, own, rows[t])
-            if self._end_id is not None:
-                ends = (ids == self._end_id)[:, None]
-                state = tf.nest.map_structure(lambda z, s: tf.where(ends, z, s), zero, state)
-            read, seen = read.write(t, ids), seen.write(t, logits)
-            state, _ = network.advance(ids, state)
-            return t + 1, state, network.logits(state[-1][0]), read, seen
-
-        read = tf.TensorArray(tf.int32, size=length, element_shape=rows.shape[1:])
-        seen = tf.TensorArray(tf.float32, size=length, element_shape=logits.shape)
-        _, state, logits, read, seen = tf.while_loop(
-            lambda t, *_: t < length, body, (tf.constant(0), state, logits, read, seen), maximum_iterations=length
+        noise = blocks.choice_noise(rows, seeds, start, temperatures, self.vocabulary_size) + self._bar
+        read = blocks.read_and_write(
+            network,
+            lambda logits, t: sample(logits, noise[t]),
+            state,
+            logits,
+            0,
+            num_chars,
+            end_id=self._end_id,
+            predictions=True,
         )
-        log_probs = tf.nn.log_softmax(tf.transpose(seen.stack(), [1, 0, 2]))
-        return tf.transpose(read.stack()), log_probs, state, logits
+        log_probs = tf.nn.log_softmax(tf.transpose(read.predictions, [1, 0, 2]))
+        return tf.transpose(read.ids), log_probs, read.state, read.logits

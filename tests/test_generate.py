@@ -1,6 +1,7 @@
 """The command: the text alone on standard output, one sentence for a mistake, and nothing written."""
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import pytest
 
 from charrnn import command, generate, loading
 from charrnn.batches import DataConfig
-from charrnn.generation import Generator
 from charrnn.model import ModelConfig
+from charrnn.rollouts import Reader
 from charrnn.sampling import Sampler
+from charrnn.surprisal import coloured, surprisals
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.progress import Console
@@ -50,7 +52,7 @@ def written(run_dir):
     loaded = loading.load(run_dir)
 
     def written(prompts, num_chars, seeds, sampler=None, **arguments):
-        return Generator(loaded.model, loaded.vocabulary, sampler).generate(prompts, num_chars, seeds, **arguments)
+        return loaded.generator(sampler).generate(prompts, num_chars, seeds, **arguments)
 
     return written
 
@@ -79,6 +81,7 @@ def test_flags_reach_the_sampler(run, written):
         (["--temperature=0.01"], Sampler(temperature=0.01)),
         (["--top_k=3"], Sampler(top_k=3)),
         (["--top_p=0.1"], Sampler(top_p=0.1)),
+        (["--min_p=0.99"], Sampler(min_p=0.99)),
     ]:
         text = written(["A"], 60, [0], sampler)[0]
         assert run("--prompt=A", "--num_chars=60", *arguments)[1] == f"A{text}\n"
@@ -89,6 +92,71 @@ def test_stops_before_the_stop_string(run, written):
     whole = written(["A"], 60, [0])[0]
     stop = whole[30:34]
     assert run("--prompt=A", "--num_chars=60", f"--stop={stop}")[1] == f"A{whole[: whole.index(stop)]}\n"
+
+
+def test_several_prompts_and_stop_strings(run, written):
+    whole = written(["A", "LEAR:"], 60, [2, 2])
+    stops = [whole[0][30:34], whole[1][20:24]]
+    _, out, _ = run("--prompt=A", "--prompt=LEAR:", "--seed=2", "--num_chars=60", *(f"--stop={stop}" for stop in stops))
+    texts = written(["A", "LEAR:"], 60, [2, 2], stop=stops)
+    assert out == f"A{texts[0]}\n----------\nLEAR:{texts[1]}\n" and len(texts[0]) < 60
+    longer = run("--prompt=A", "--seed=2", "--num_chars=60", f"--stop={stops[0]}", "--min_chars=31")[1]
+    assert longer == f"A{whole[0][: (whole[0] + stops[0]).index(stops[0], 31)]}\n"
+
+
+def test_unknown_characters_may_be_dropped(run, written):
+    assert run("--prompt=A\N{SNOWMAN}", "--unknown=drop", "--num_chars=30")[1] == f"A☃{written(['A'], 30, [0])[0]}\n"
+
+
+def test_a_text_goes_on_from_a_saved_state(run, written, tmp_path):
+    whole, state = written(["A"], 90, [3])[0], tmp_path / "state.npz"
+    assert run("--prompt=A", "--seed=3", "--num_chars=40", f"--save_state={state}")[1] == f"A{whole[:40]}\n"
+    for start in (40, 65):
+        _, out, _ = run(f"--state={state}", f"--save_state={state}", "--num_chars=25")
+        assert out == f"{whole[start : start + 25]}\n"
+
+
+def test_the_best_texts_of_a_beam_come_first(run, run_dir):
+    found = loading.load(run_dir).generator().beam("A", 20, 4)
+    status, out, err = run("--prompt=A", "--num_chars=20", "--beam=4", "--num_samples=2")
+    assert (status, out) == (0, f"A{found[0].text}\n----------\nA{found[1].text}\n")
+    assert err.startswith(f"ln p: {found[0].log_prob:.4f}, {found[1].log_prob:.4f}\n")
+    assert found[0].log_prob > found[1].log_prob
+
+
+def test_prompts_may_come_through_a_pipe(run, written, monkeypatch):
+    lines = io.TextIOWrapper(io.BytesIO("A\nLEAR:\\n\n\n☃\nB".encode()))
+    monkeypatch.setattr(sys, "stdin", lines)
+    status, out, err = run("--interactive", "--num_chars=30", "--seed=4")
+    texts = written(["A", "LEAR:\n", "B"], 60, [4, 5, 6])
+    assert status == 0
+    assert out == f"A{texts[0][:30]}\nLEAR:\n{texts[1][:30]}\n{texts[1][30:]}\nB{texts[2][:30]}\n"
+    assert "never saw: '☃'" in err
+
+
+def test_surprisal_as_json_or_in_colours(run, run_dir, tmp_path, monkeypatch):
+    loaded, text = loading.load(run_dir), "LEAR:\nA☃"
+    (tmp_path / "text.txt").write_text(text)
+    known = list(surprisals(Reader(loaded.model), loaded.vocabulary, text[:-1]))
+    status, out, err = run(f"--surprisal={tmp_path / 'text.txt'}", "--unknown=drop")
+    assert status == 0
+    assert [tuple(json.loads(line).values()) for line in out.splitlines()] == known
+    assert err == f"{sum(nats for _, nats in known[1:]) / 6:.4f} nats per character\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text[:-1].encode())))
+    assert run("--surprisal=-", "--color=always")[1] == "".join(coloured(*each) for each in known) + "\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert run("--surprisal=-")[0] == 2
+
+
+def test_a_reader_that_leaves_ends_the_text_quietly(run_dir):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn.generate", f"--run_dir={run_dir}", "--num_chars=10000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert len(process.stdout.read(200)) == 200  # long before its end
+    process.stdout.close()
+    assert (process.wait(60), process.stderr.read()) == (0, b"")
 
 
 def test_weights_may_be_the_newest(run, run_dir):
@@ -122,6 +190,16 @@ def test_weights_may_be_the_newest(run, run_dir):
         (["--greedy=perhaps"], "--greedy=perhaps"),
         (["--prompt"], "prompt"),
         (["--prompt=MY", "LORD"], "'LORD' belongs to no flag"),
+        (["--min_p=2"], "min_p=2.0 is not possible"),
+        (["--min_chars=501"], "--min_chars=501 is not possible: it must be at least 0, at most --num_chars"),
+        (["--beam=2", "--num_samples=3"], "--beam=2 is not possible: it must be 0, or at least --num_samples"),
+        (["--unknown=ignore"], "--unknown=ignore"),
+        (["--interactive", "--beam=2"], "--interactive and --beam do not go together"),
+        (["--surprisal=-", "--state=x"], "--surprisal and --state do not go together"),
+        (["--save_state=x", "--num_samples=2"], "--save_state is for one text"),
+        (["--beam=3", "--prompt=A", "--prompt=B"], "--beam is for one text"),
+        (["--state=/nowhere/at/all"], "The state /nowhere/at/all cannot be read"),
+        (["--surprisal=/nowhere/at/all"], "/nowhere/at/all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -219,3 +219,127 @@ def test_pairs_of_characters_have_the_models_probability(make_model, temperature
         second = probabilities(model(tf.constant([[i + 1]]), state)[0][0, -1])
         for b, p in zip("abcdef", first[i] * second, strict=True):
             assert abs(texts.count(a + b) - rows * p) < 4 * np.sqrt(rows * p * (1 - p)) + 1
+
+
+def streamed(generator, *arguments, **options):
+    """The pieces of a text."""
+    return list(generator.stream(*arguments, **options))
+
+
+@pytest.mark.parametrize("prompt", ["fab", LONG])
+def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
+    generator = Generator(make_model(), LETTERS)
+    pieces = streamed(generator, prompt, 300, seed=7)
+    assert "".join(pieces) == generator.generate([prompt], 300, [7])[0]
+    assert len(pieces[0]) <= 8 and len(pieces[1]) <= 16 and max(map(len, pieces)) > 32
+
+
+def test_a_stream_holds_back_what_may_become_a_stop_string(make_model):
+    generator = Generator(make_model(), LETTERS)
+    whole = generator.generate(["fab"], 300, [7])[0]
+    for stops in ([whole[100:140], "fff"], [whole[3:5], whole[2:6]], ["x", ""], [whole[290:302] + "a"]):
+        pieces = streamed(generator, "fab", 300, seed=7, stop=stops)
+        assert ["".join(pieces)] == generator.generate(["fab"], 300, [7], stop=stops)
+        assert whole.startswith("".join(pieces)) and all(pieces)
+
+
+def test_a_stream_never_cuts_a_character_in_two(make_model):
+    generator = Generator(make_model(vocabulary_size=256), Vocabulary.bytes())
+    for seed in range(20):
+        whole = generator.generate(["é"], 200, [seed])[0]
+        stream = generator.stream("é", 200, seed=seed)
+        text = "".join(stream) + stream.pending.decode("utf-8", "replace")
+        assert text == whole
+
+
+@pytest.mark.parametrize("config", [CELLS[0], CELLS[-1]])
+def test_a_text_that_goes_on_is_one_that_never_stopped_to_the_bit(make_model, config):
+    generator = Generator(make_model(**config), LETTERS)
+    whole = generator.stream("fab", 300, seed=7)
+    text = "".join(whole)
+    part = generator.stream("fab", 41, seed=7)
+    assert "".join(part) == text[:41]
+    for num_chars in (0, 1, 100, 158):
+        prefix, part = part, generator.stream("", num_chars, state=part.state)
+        assert "".join(part) == text[prefix.state.position - 3 :][:num_chars]
+    assert part.state.position == whole.state.position == 303
+    for got, expected in zip(tf.nest.flatten(part.state[2:4]), tf.nest.flatten(whole.state[2:4]), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_text_in_bytes_goes_on_within_a_character(make_model):
+    generator = Generator(make_model(vocabulary_size=256), Vocabulary.bytes())
+    whole, cut = "".join(generator.stream("é", 120, seed=4)), False
+    for num_chars in range(40, 60):
+        first = generator.stream("é", num_chars, seed=4)
+        start = "".join(first)
+        cut |= bool(first.state.pending)
+        assert start + "".join(generator.stream("", 120 - num_chars, state=first.state)) == whole
+    assert cut
+
+
+def test_a_text_that_was_stopped_goes_on_before_the_stop_string(make_model):
+    generator = Generator(make_model(), LETTERS)
+    whole = generator.generate(["fab"], 300, [7])[0]
+    for place in (5, 130, 131):
+        stop = whole[place : place + 12]
+        stream = generator.stream("fab", 300, seed=7, stop=stop)
+        assert "".join(stream) == whole[:place]
+        assert "".join(generator.stream("", 300 - place, state=stream.state)) == whole[place:]
+        more = generator.stream("cab", 30, state=stream.state)  # or another prompt follows
+        assert "".join(more) != whole[place:][:30]
+        assert more.state.position == 3 + place + 3 + 30
+
+
+def test_a_stream_that_is_left_stands_where_its_pieces_end(make_model):
+    generator = Generator(make_model(), LETTERS)
+    whole = generator.generate(["fab"], 300, [7])[0]
+    for stop in ("", whole[20:40]):  # the first piece of all that are certain ends before it
+        stream = generator.stream("fab", 300, seed=7, stop=stop)
+        pieces = iter(stream)
+        start = next(pieces) + next(pieces)
+        assert start == whole[: len(start)] and len(start) == (20 if stop else 24)
+        assert "".join(generator.stream("", 50, state=stream.state)) == whole[len(start) :][:50]
+
+
+def test_neither_a_stop_string_nor_the_end_of_a_document_ends_a_shorter_text(make_model):
+    model, prompts, seeds = make_model(), ["ab", LONG, "c"], [1, 2, 3]
+    generator = Generator(model, LETTERS)
+    whole = generator.generate(prompts, 200, seeds)
+    stopped = generator.generate(prompts, 200, seeds, stop=["f", "ab"], min_chars=90)
+    for text, expected in zip(stopped, whole, strict=True):
+        ends = [place for stop in ("f", "ab") if (place := expected.find(stop, 90)) >= 0]
+        assert text == expected[: min(ends)]
+    for sampler in (Sampler(), Sampler(top_k=2)):
+        documents = Generator(model, LETTERS, sampler, end_of_text="f")
+        short = documents.generate(prompts, 200, seeds)
+        texts = documents.generate(prompts, 200, seeds, min_chars=90)
+        assert min(map(len, short)) < 90 <= min(map(len, texts)) and "f" not in "".join(texts)
+        if sampler == Sampler():  # else what is kept beside the end depends on it
+            assert all(text.startswith(other[:90]) for text, other in zip(texts, short, strict=True))
+
+
+def test_characters_that_the_model_never_saw_are_dropped_or_read_as_unknown(make_model):
+    model = make_model()
+    drop, replace = (Generator(model, LETTERS, unknown=unknown) for unknown in ("drop", "replace"))
+    known = Generator(model, LETTERS)
+    assert drop.generate(["aXb☂"], 50, [1]) == known.generate(["ab"], 50, [1])
+    text = replace.generate(["aXb☂"], 50, [1])[0]
+    assert text == one_by_one(model, LETTERS, "aXb☂", 50, 1, sampled())
+    assert text != known.generate(["ab"], 50, [1])[0]
+    with pytest.raises(UserError, match="prompt is empty"):
+        drop.generate(["☂"], 5, [0])
+    with pytest.raises(UserError, match="unknown=ignore is not possible: it must be one of refuse, drop, replace"):
+        Generator(model, LETTERS, unknown="ignore").generate(["a"], 5, [0])
+
+
+def test_a_text_of_a_real_size_does_not_depend_on_the_batch(make_model):
+    """The matmuls of other batch sizes may round otherwise: of the order of 1e-6, as nothing beside the noise."""
+    model = make_model(vocabulary_size=66, units=128, embedding_size=0)
+    for weight in model.trainable_variables:
+        weight.assign(0.3 * weight)
+    vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
+    generator = Generator(model, vocabulary)
+    together = generator.generate(["A" * (i + 1) for i in range(17)], 300, range(17))
+    for i in (0, 7, 16):
+        assert generator.generate(["A" * (i + 1)], 300, [i])[0] == together[i]

@@ -95,6 +95,16 @@ def test_weights_and_text_are_those_that_were_saved(make_model, make_trainer, tm
     assert Generator(untrained, LETTERS).generate(["fab"], 60, [1]) != texts[:1]
 
 
+def test_a_loaded_model_writes_what_its_generator_does(make_model):
+    loaded = loading.Loaded(make_model(), LETTERS, "", "")
+    generator = loaded.generator(Sampler(0.8, top_k=3))
+    assert generator is loaded.generator(Sampler(0.8, top_k=3)) is not loaded.generator()
+    text = generator.generate(["fab"], 60, [1], stop=["cd", "dc"], min_chars=20)[0]
+    options = {"seed": 1, "stop": ["cd", "dc"], "min_chars": 20, "temperature": 0.8, "top_k": 3}
+    assert loaded.generate("fab", 60, **options) == "".join(loaded.stream("fab", 60, **options)) == text
+    assert loaded.generate("fab☂", 60, unknown="drop", **options) == text
+
+
 def test_a_checkpoint_without_the_recurrent_layers_is_refused(make_model, make_trainer, tmp_path):
     """Such files were once written: a list of layers is not looked into."""
     trainer = make_trainer(model=make_model())
@@ -150,7 +160,7 @@ def test_a_directory_may_be_moved_and_named_in_any_way(trained, run_dir, monkeyp
 
 def test_loading_writes_nothing(run_dir):
     before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")}
-    loading.load(str(run_dir)).generate("\n", 5, Sampler(greedy=True))
+    loading.load(str(run_dir)).generate("\n", 5, greedy=True)
     assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
 
 

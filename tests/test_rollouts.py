@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn.generation import OWN, Generator
+from charrnn.blocks import OWN
+from charrnn.generation import Generator
 from charrnn.rollouts import Reader
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.errors import UserError
-from charrnn.sampling import Sampler, keep_top_k, keep_top_p, sample
+from charrnn.sampling import NEVER, Sampler, keep_min_p, keep_top_k, keep_top_p, sample
 
 DRAWS = 50_000
 LOGITS = np.array([2.0, 0.5, 0.5, -1.0, 1.0, -30.0], np.float32)
@@ -53,7 +53,9 @@ def test_greedy_takes_the_likeliest_whatever_the_noise():
         np.testing.assert_array_equal(sampler.choose(tf.constant(logits), 100 * noise), logits.argmax(-1))
 
 
-@pytest.mark.parametrize("sampler", [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6)])
+@pytest.mark.parametrize(
+    "sampler", [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6), Sampler(min_p=1.0)]
+)
 def test_limits_are_the_likeliest(sampler):
     logits = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
     noise = randomness.gumbel(logits.shape, tf.constant([1, 2]))
@@ -62,8 +64,8 @@ def test_limits_are_the_likeliest(sampler):
 
 def kept_by(function, logits, limit):
     kept = function(tf.constant(logits), limit).numpy()
-    np.testing.assert_array_equal(kept[np.isfinite(kept)], logits[np.isfinite(kept)])  # what is kept is unchanged
-    return np.isfinite(kept)
+    np.testing.assert_array_equal(kept[kept > NEVER], logits[kept > NEVER])  # what is kept is unchanged
+    return kept > NEVER
 
 
 def random_logits():
@@ -94,6 +96,23 @@ def test_top_p_of_one_keeps_all():
     assert kept_by(keep_top_p, random_logits(), 1.0).all()
 
 
+@pytest.mark.parametrize("p", [0.01, 0.2, 1.0])
+def test_min_p_keeps_all_that_are_so_likely_beside_the_likeliest(p):
+    logits = random_logits()
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    np.testing.assert_array_equal(kept_by(keep_min_p, logits, p), shares >= p * (1 - 1e-6))
+    assert kept_by(keep_min_p, logits, 0.0).all()
+
+
+@pytest.mark.parametrize("keep", [Sampler(top_p=0.6), Sampler(min_p=0.2)], ids=["top_p", "min_p"])
+def test_rows_are_cut_at_their_own_temperatures(keep):
+    logits, temperatures = random_logits()[:3], np.float32([[0.5], [1.0], [2.0]])
+    kept = keep.keep(tf.constant(logits), temperatures).numpy() > NEVER
+    scaled = keep.keep(tf.constant(logits / temperatures), 1.0).numpy() > NEVER
+    np.testing.assert_array_equal(kept, scaled)
+    assert len({row.sum() for row in kept}) > 1
+
+
 def test_top_p_applies_to_what_top_k_left():
     """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
@@ -107,6 +126,7 @@ def test_top_p_applies_to_what_top_k_left():
         *(("temperature", value) for value in (0.0, -1.0, float("inf"), float("nan"))),
         ("top_k", -1),
         *(("top_p", value) for value in (0.0, 1.5, float("nan"))),
+        *(("min_p", value) for value in (-0.1, 1.5, float("nan"))),
     ],
 )
 def test_settings_without_a_meaning_are_refused(field, value):

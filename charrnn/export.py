@@ -1,0 +1,48 @@
+"""Exports a trained model: python -m charrnn.export --run_dir=DIR --output=DIR [--formats=saved_model,keras,tflite].
+
+Makes a folder that needs no charrnn: saved_model/ (step, generate and score, of strings), model.keras (stock layers),
+step.tflite (one character), vocabulary.json. docs/generation.md says how to use them.
+Exit status: 0 done, 2 a mistake in what was given.
+"""
+
+import functools
+import sys
+
+from absl import flags
+
+from charrnn import command
+from charrnn.errors import UserError
+
+FLAGS = flags.FlagValues()
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
+
+_string("run_dir", None, "The run directory of the model.")
+_string("output", None, "The folder to make.")
+flags.DEFINE_list("formats", ["saved_model", "keras", "tflite"], "What to make.", flag_values=FLAGS)
+flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_values=FLAGS)
+_float("top_p", 1.0, "For generate: as in charrnn.generate.")
+_float("min_p", 0.0, "For generate: as in charrnn.generate.")
+_string("unknown", "refuse", "What saved_model does with characters that the model never saw: refuse, drop or replace.")
+_string("weights", "best", "best: by validation, where there are any, else newest.")
+
+
+def main(beside: list[str]) -> int:
+    """Exports. Returns the exit status."""
+    if beside:
+        raise UserError(f"{beside[0]!r} belongs to no flag; see --help.")
+    if not FLAGS.run_dir:
+        raise UserError("Which model? Give --run_dir=DIR, a directory that trainers.run has made.")
+    if not FLAGS.output:
+        raise UserError("Where to? Give --output=DIR, a folder to make.")
+    command.start_tensorflow()
+    from charrnn import exporting, loading, sampling
+
+    sampler = sampling.Sampler(top_k=FLAGS.top_k, top_p=FLAGS.top_p, min_p=FLAGS.min_p)
+    exporting.export(loading.load(FLAGS.run_dir, FLAGS.weights), FLAGS.output, FLAGS.formats, sampler, FLAGS.unknown)
+    print(f"Exported to {FLAGS.output}: {', '.join(FLAGS.formats)}")
+    return command.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

@@ -1,0 +1,55 @@
+"""The command: what it makes, and one sentence for a mistake."""
+
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+
+from charrnn import command, export
+from charrnn.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def run(make_model, tmp_path, capsys):
+    """Runs the command on a run directory with random weights -> exit status, standard output, standard error."""
+    model, run_dir = make_model(), tmp_path / "run"
+    run_dir.mkdir()
+    config = {"model": dataclasses.asdict(model.config), "runtime": {"precision": "float32"}}
+    (run_dir / "config.json").write_text(json.dumps({**config, "data": {"order": "windows"}}))
+    Vocabulary("abcdef").save(run_dir / "vocabulary.json")
+    tf.train.CheckpointManager(tf.train.Checkpoint(model=model), str(run_dir / "checkpoints"), 1).save()
+
+    def run(*arguments):
+        status = command.run(export.main, export.FLAGS, ["export", f"--run_dir={run_dir}", *arguments])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def test_makes_what_is_asked_for_and_only_once(run, tmp_path):
+    output = tmp_path / "new" / "exported"
+    assert run(f"--output={output}", "--formats=keras,tflite") == (0, f"Exported to {output}: keras, tflite\n", "")
+    assert sorted(path.name for path in output.iterdir()) == ["model.keras", "step.tflite", "vocabulary.json"]
+    assert [path.name for path in output.parent.iterdir()] == ["exported"]
+    status, out, err = run(f"--output={output}")
+    assert (status, out) == (2, "") and f"{output} is there already" in err
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "Where to? Give --output=DIR"),
+        (["--output=x", "--run_dir="], "Which model? Give --run_dir=DIR"),
+        (["--output=x", "more"], "'more' belongs to no flag"),
+        (["--output=x", "--formats=onnx"], "formats=onnx is not possible"),
+        (["--output=x", "--top_p=0"], "top_p=0.0 is not possible"),
+        (["--output=x", "--run_dir=/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(run, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
