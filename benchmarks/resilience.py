@@ -152,10 +152,14 @@ def _is_now(moment: float | None, start: float, under_way: float | None, run_dir
     if moment is None:
         return False
     if moment == _WRITING:
-        return any(_half_written(os.path.join(run_dir, folder)) for folder in ("checkpoints", "best"))
+        return any(map(_half_written, _folders(run_dir)))
     if moment < 0:
         return time.monotonic() - start >= moment + _STARTING
     return under_way is not None and time.monotonic() - under_way >= moment
+
+
+def _folders(run_dir: str) -> list[str]:
+    return [os.path.join(run_dir, name) for name in ("checkpoints", "best")]
 
 
 def _half_written(folder: str) -> bool:
@@ -203,9 +207,8 @@ def _left(run_dir: str) -> list[str]:
     steps = [int(name[5:-6]) for name in names if name.startswith("step-") and name.endswith(".index")]
     lines = _read(os.path.join(run_dir, "metrics.jsonl")).split("\n")
     whole = [json.loads(line)["step"] for line in lines[:-1]]
-    folders = [os.path.join(run_dir, each) for each in ("checkpoints", "best")]
     found = {
-        "a half-written checkpoint": any(map(_half_written, folders)),
+        "a half-written checkpoint": any(map(_half_written, _folders(run_dir))),
         "lines after the newest checkpoint": bool(whole) and max(whole) > max(steps, default=0),
         "a torn line": bool(lines[-1]),
     }
