@@ -112,7 +112,7 @@ def test_the_logged_loss_is_the_mean_over_all_characters_of_the_interval(make_lo
 
 def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interval(make_loop, make_trainer, tmp_path):
     """A log interval that a stop cuts in two gives the same line as one that was not cut."""
-    loop, _, _, _ = make_loop(look=stop_at(2), evaluate_every=100)
+    loop, _, _, _ = make_loop(look=stop_at(3), evaluate_every=100)
     assert loop.run() is False
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2"]
 
@@ -131,7 +131,7 @@ def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interva
 
 
 def test_asked_to_stop_at_the_last_step_it_finishes(make_loop):
-    loop, notes, _, _ = make_loop(steps=3, evaluate_every=100, look=stop_at(3))
+    loop, notes, _, _ = make_loop(steps=3, evaluate_every=100, look=stop_at(4))
     assert loop.run() is True
     assert [step for step, _ in notes.of("validation")] == [3]
 
@@ -242,7 +242,7 @@ def test_a_resume_after_a_roll_back_is_exact(make_loop, make_trainer, tmp_path):
         loop.run()
         return trainer.model.trainable_variables, notes, loop
 
-    cut = run(look=stop_at(7))  # after the roll-back
+    cut = run(look=stop_at(9))  # two steps after the roll-back
     weights, notes, _ = run()
     assert notes.started == (6, 6)
     for path in (tmp_path / "checkpoints").iterdir():

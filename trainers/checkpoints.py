@@ -144,7 +144,8 @@ def _mend(folder: str, say: Callable[[str], None]) -> tuple[list[str], list[str]
     while kept and (damage := _damage(kept[-1])):
         say(f"The checkpoint {kept.pop()} is damaged ({damage}): it is not used.")
     if kept and kept != found:
-        disk.replace(os.path.join(folder, _LIST), _as_list(kept))
+        with disk.writing(os.path.join(folder, _LIST)):
+            disk.replace(os.path.join(folder, _LIST), _as_list(kept))
     elif not listed and tf.io.gfile.exists(os.path.join(folder, _LIST)):
         tf.io.gfile.remove(os.path.join(folder, _LIST))  # TensorFlow would stumble over it
     return listed, kept

@@ -123,6 +123,7 @@ class Loop:
 
     def _advance(self) -> None:
         """Step after step to the end, with all that is due."""
+        self._look()  # from here on a signal waits until somebody looks
         if self._memory.unmeasured:  # it was stopped in the midst of that
             self._measure()
             self._save()

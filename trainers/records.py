@@ -69,4 +69,5 @@ def _keep(path: str, stays: Callable[[dict], bool]) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
     if kept != lines or torn:
-        disk.replace(path, b"".join(line + b"\n" for line in kept))
+        with disk.writing(path):
+            disk.replace(path, b"".join(line + b"\n" for line in kept))

@@ -116,7 +116,7 @@ def _keep_until(path: str, step: int) -> None:
             break
         kept = end
     if kept < tf.io.gfile.stat(path).length:
-        with tf.io.gfile.GFile(path, "rb") as file:
+        with disk.writing(path), tf.io.gfile.GFile(path, "rb") as file:
             disk.replace(path, file.read(kept))
 
 
