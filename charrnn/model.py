@@ -18,6 +18,8 @@ import tensorflow as tf
 from charrnn import recurrence
 from charrnn.cells import CELLS, State
 from charrnn.errors import check
+from charrnn.network import Layer, Network
+from charrnn.soft_loop import soft_loop
 
 States = tuple[State, ...]
 """One state a layer: `(h,)` for a GRU or RNN, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
@@ -167,7 +169,7 @@ class CharModel(keras.Model):
             character.
         """
         network = self.network()
-        x, fed, state = recurrence.soft_loop(network, tf.transpose(ids), tf.transpose(own), mix, noise, state)
+        x, fed, state = soft_loop(network, tf.transpose(ids), tf.transpose(own), mix, noise, state)
         likeliest = tf.argmax(fed, -1, output_type=tf.int32)
         return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(likeliest), state
 
@@ -178,17 +180,17 @@ class CharModel(keras.Model):
         run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
         return run(ids, state, training)
 
-    def network(self) -> recurrence.Network:
+    def network(self) -> Network:
         """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
         cell = CELLS[self.config.cell]
         first, *higher = (
-            recurrence.Layer.from_keras(cell, *map(self._cast, layer.trainable_weights))
+            Layer.from_keras(cell, *map(self._cast, layer.trainable_weights))
             for layer in self.recurrent_layers
         )
         embedded = first.kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ first.kernel
         first = first._replace(kernel=embedded + first.bias, bias=None)
         kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
-        return recurrence.Network((first, *higher), kernel, bias)
+        return Network((first, *higher), kernel, bias)
 
     def _closed_loop_fused(self, ids, state, training):
         return self._replay(self.network(), tf.transpose(ids), state, [()] * len(state))
