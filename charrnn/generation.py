@@ -144,7 +144,7 @@ class Generator:
         def body(t, state, logits, read):
             ids = tf.where(forced[t] == OWN, self._sampler.choose(logits, noise[t], heat), forced[t])
             state, _ = network.advance(ids, state)
-            return t + 1, state, network.logits(state[-1][0]), read.write(t, ids)
+            return t + 1, state, network.predict(state), read.write(t, ids)
 
         read = tf.TensorArray(tf.int32, size=length, element_shape=forced.shape[1:])
         _, state, logits, read = tf.while_loop(

@@ -16,6 +16,7 @@ class Purpose(enum.IntEnum):
     PROMPTS = 5
     LENGTHS = 6
     NOISE = 7
+    DROPOUT = 8
 
 
 def seed_for(seed: int, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from charrnn import cells
-from charrnn.cells import Cell, State
+from charrnn.cells import State
 from charrnn.network import Layer, Network
+from charrnn.row_groups import join, num_groups, split
 
-_FEW_UNITS, _MANY_ROWS = 512, 16  # where loops over two groups of rows, side by side, are faster than one
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
 
 
@@ -31,14 +31,14 @@ class Saved(NamedTuple):
     """One layer's history, for the backward loop."""
 
     states: tuple[tf.TensorArray, ...]  # T + 1 entries `[B, H]`; entry 0 is the state before the first character
-    kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the cell's `step` gave them
+    kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the layer's `step` gave them
 
     @classmethod
-    def start(cls, cell: Cell, state: State, num_steps: int | tf.Tensor) -> "Saved":
+    def start(cls, layer: Layer, state: State, num_steps: int | tf.Tensor) -> "Saved":
         """An empty history that begins with `state`."""
         return cls(
             tuple(array(num_steps + 1, entry).write(0, entry) for entry in state),
-            tuple(array(num_steps, cells.wide(state[0])) for _ in range(cell.num_saved)),
+            tuple(array(num_steps, cells.wide(state[0])) for _ in range(layer.num_saved)),
         )
 
     def write(self, t: tf.Tensor, state: State, kept: State) -> "Saved":
@@ -75,12 +75,11 @@ def closed_loop(
     @tf.custom_gradient
     def run(x, *rest):
         recurrent, start = rest[:num_weights], rest[num_weights:]
+        layers = layer._replace(recurrent=recurrent).in_groups(groups)
         parts = split(x if ids is None else ids, groups, 1)
         reads = [_reader(part, None if ids is None else x) for part in parts]
         starts = zip(*(split(entry, groups, 0) for entry in start), strict=True)
-        histories = saved or [
-            _forward(layer.cell, read, recurrent, part, num_steps) for read, part in zip(reads, starts, strict=True)
-        ]
+        histories = saved or [_forward(*part, num_steps) for part in zip(layers, reads, starts, strict=True)]
         outputs = [history.states[0].stack() for history in histories]
         last = [join(entries, 0) for entries in zip(*(history.last(num_steps) for history in histories), strict=True)]
 
@@ -88,10 +87,10 @@ def closed_loop(
             # Each group on its own up to the sums of the weights' gradients: so they run side by side.
             d_lasts = zip(*(split(entry, groups, 0) for entry in d_last), strict=True)
             d_xs, d_weights, d_starts = [], [], []
-            for part, history, output, d_output, d_state in zip(
-                parts, histories, outputs, split(d_outputs, groups, 1), d_lasts, strict=True
+            for part, group, history, output, d_output, d_state in zip(
+                parts, layers, histories, outputs, split(d_outputs, groups, 1), d_lasts, strict=True
             ):
-                d_sums, d_start = _backward(layer.cell, history, recurrent[0], d_output, d_state, num_steps)
+                d_sums, d_start = _backward(group, history, d_output, d_state, num_steps)
                 d_rows = d_sums if ids is None else [_table_gradient(x, part, d_sum) for d_sum in d_sums]
                 d_xs.append(cells.of_projected(d_rows))
                 d_weights.append(recurrent_gradients(recurrent, output, d_sums[0]))
@@ -135,26 +134,29 @@ def run_open_loop(network, text, own, choose, states, groups) -> tuple[tf.Tensor
     num_steps = length(text)
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
     own = own if text.shape.rank == 2 else own[:, :, None]
+    networks = network.in_groups(groups)
+
+    def predict(states):
+        outputs = [part.output([state[0] for state in group]) for part, group in zip(networks, states, strict=True)]
+        return network.logits(join(outputs, 0))
 
     def body(t, states, logits, fed, saved):
         read = tf.where(own[t], choose(logits, t), text[t])
-        parts = [network.advance(part, state) for part, state in zip(split(read, groups, 0), states, strict=True)]
-        states, kept = zip(*parts, strict=True)
-        outputs = join([state[-1][0] for state in states], 0)
+        parts = zip(networks, split(read, groups, 0), states, strict=True)
+        states, kept = zip(*(part.advance(ids, state, t) for part, ids, state in parts), strict=True)
         saved = tuple(
             tuple(layer.write(t, *entry) for layer, *entry in zip(*group, strict=True))
             for group in zip(saved, states, kept, strict=True)
         )
-        return t + 1, states, network.logits(outputs), fed.write(t, read), saved
+        return t + 1, states, predict(states), fed.write(t, read), saved
 
     by_group = tf.nest.map_structure(lambda entry: split(entry, groups, 0), tuple(states))
     states = tuple(tuple(tuple(parts[group] for parts in layer) for layer in by_group) for group in range(groups))
     saved = tuple(
-        tuple(Saved.start(layer.cell, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
+        tuple(Saved.start(layer, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
         for group in states
     )
-    logits = tf.zeros_like(network.logits(join([group[-1][0] for group in states], 0)))
-    start = (tf.constant(0), states, logits, array(num_steps, text[0]), saved)
+    start = (tf.constant(0), states, tf.zeros_like(predict(states)), array(num_steps, text[0]), saved)
     _, _, _, fed, saved = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
     return fed.stack(), list(zip(*saved, strict=True))
 
@@ -162,29 +164,6 @@ def run_open_loop(network, text, own, choose, states, groups) -> tuple[tf.Tensor
 def length(steps: tf.Tensor) -> int | tf.Tensor:
     """T of `[T, …]`, a number where the graph knows it."""
     return steps.shape[0] if steps.shape[0] is not None else tf.shape(steps)[0]
-
-
-def num_groups(state: State) -> int:
-    """Into how many groups the rows of a batch are split, each with loops of its own.
-
-    The operations of a small network are too short to be shared among cores, and one loop would leave all cores but one
-    idle. Loops over independent rows run side by side. A number of rows unknown to the graph is taken for many.
-    """
-    rows, units = state[0].shape
-    return 2 if units <= _FEW_UNITS and (rows is None or (rows % 2 == 0 and rows >= _MANY_ROWS)) else 1
-
-
-def split(tensor: tf.Tensor, groups: int, axis: int) -> list[tf.Tensor]:
-    """The rows of each group."""
-    if groups == 1 or tensor.shape[axis] is not None:
-        return tf.split(tensor, groups, axis) if groups > 1 else [tensor]
-    size = tf.shape(tensor)[axis]
-    return tf.split(tensor, [size // 2, size - size // 2], axis)
-
-
-def join(parts: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
-    """The rows of all groups, in their order."""
-    return tf.concat(parts, axis) if len(parts) > 1 else parts[0]
 
 
 def _reader(steps: tf.Tensor, table: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -197,41 +176,42 @@ def array(size: int | tf.Tensor, like: tf.Tensor) -> tf.TensorArray:
     return tf.TensorArray(like.dtype, size=size, element_shape=like.shape, clear_after_read=False)
 
 
-def _forward(cell, read, recurrent, state, num_steps) -> Saved:
+def _forward(layer, read, state, num_steps) -> Saved:
     def body(t, state, saved):
-        state, kept = cell.step(read(t), state, *recurrent)
+        state, kept = layer.step(read(t), state, t)
         return t + 1, state, saved.write(t, state, kept)
 
-    start = (tf.constant(0), tuple(state), Saved.start(cell, state, num_steps))
+    start = (tf.constant(0), tuple(state), Saved.start(layer, state, num_steps))
     return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
 
 
-def _backward(cell, saved, kernel, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
+def _backward(layer, saved, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
     """The gradients `[T, B, …]` of the cell's sums; and that of the state before the text."""
-    transposed = tf.transpose(kernel)  # once, not at every time step
+    transposed = tf.transpose(layer.recurrent[0])  # once, not at every time step
 
     def body(t, d_state, arrays):
-        d_sums, d_state = step_back(cell, saved, transposed, t, d_outputs[t], d_state)
+        d_sums, d_state = step_back(layer, saved, transposed, t, d_outputs[t], d_state)
         return t - 1, d_state, write(arrays, t, d_sums)
 
-    arrays = sums_arrays(cell, kernel, d_outputs, num_steps)
+    arrays = sums_arrays(layer, d_outputs, num_steps)
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
     _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
     return [array.stack() for array in arrays], d_start
 
 
-def step_back(cell, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
+def step_back(layer, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
     """One character back: the gradients `[B, …]` of the cell's sums, and that of the state before."""
     d_state = (d_state[0] + d_output, *d_state[1:])
     before, after = (tuple(array.read(i) for array in saved.states) for i in (t, t + 1))
-    d_sums, (d_direct, *others) = cell.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept))
+    d_sums, (d_direct, *others) = layer.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept), t)
     through = tf.matmul(d_sums[0], transposed)
     return d_sums, (through if d_direct is None else d_direct + through, *others)
 
 
-def sums_arrays(cell, kernel, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
+def sums_arrays(layer, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
     """For the gradients of a cell's sums, T entries `[B, …]` each."""
-    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in cell.sums]
+    kernel = layer.recurrent[0]
+    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in layer.cell.sums]
     return tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=shape) for shape in shapes)
 
 

@@ -76,7 +76,7 @@ class Reader:
                 state = tf.nest.map_structure(lambda z, s: tf.where(ends, z, s), zero, state)
             read, seen = read.write(t, ids), seen.write(t, logits)
             state, _ = network.advance(ids, state)
-            return t + 1, state, network.logits(state[-1][0]), read, seen
+            return t + 1, state, network.predict(state), read, seen
 
         read = tf.TensorArray(tf.int32, size=length, element_shape=rows.shape[1:])
         seen = tf.TensorArray(tf.float32, size=length, element_shape=logits.shape)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from charrnn import cells, recurrence
 from charrnn.cells import State
 from charrnn.network import Network
+from charrnn.row_groups import join, num_groups, split
 
 
 def soft_loop(
@@ -35,18 +36,18 @@ def soft_loop(
         states: each layer's state before the first character.
 
     Returns:
-        The last layer's outputs `[T, B, H]`, the mixtures that were read `[T, B, V]` in the compute dtype, and the
+        What the readout reads `[T, B, H]`, the mixtures that were read `[T, B, V]` in the compute dtype, and the
         states after the last character. Differentiable in `network.weights` and `states`.
     """
     text = tf.one_hot(ids, network.layers[0].kernel.shape[0], dtype=network.layers[0].kernel.dtype)
-    groups = recurrence.num_groups(states[0])
-    entries = [recurrence.split(entry, groups, 0) for entry in tf.nest.flatten(tuple(states))]
+    groups = num_groups(states[0])
+    entries = [split(entry, groups, 0) for entry in tf.nest.flatten(tuple(states))]
     starts = [tf.nest.pack_sequence_as(tuple(states), part) for part in zip(*entries, strict=True)]
-    splits = (recurrence.split(tensor, groups, 1) for tensor in (text, own, noise))
-    parts = [_soft_loop(network, *part, mix) for part in zip(*splits, starts, strict=True)]
+    splits = (split(tensor, groups, 1) for tensor in (text, own, noise))
+    parts = [_soft_loop(*part, mix) for part in zip(network.in_groups(groups), *splits, starts, strict=True)]
     outputs, fed, ends = zip(*parts, strict=True)
-    end = tf.nest.map_structure(lambda *entries: recurrence.join(entries, 0), *ends)
-    return recurrence.join(outputs, 1), recurrence.join(fed, 1), end
+    end = tf.nest.map_structure(lambda *entries: join(entries, 0), *ends)
+    return join(outputs, 1), join(fed, 1), end
 
 
 def _soft_loop(network, text, own, noise, states, mix):
@@ -62,29 +63,30 @@ def _soft_loop(network, text, own, noise, states, mix):
         fed, saved = recurrence.run_open_loop(network, text, own, choose, start, groups=1)
         saved = [history for (history,) in saved]
         outputs = [history.states[0].stack() for history in saved]
+        read_out = network.output(outputs)
 
         def gradient(d_output, _, *d_last):
             d_last = tf.nest.pack_sequence_as(states, d_last)
-            d_sums, d_logits, d_start = _soft_backward(network, own, noise, mix, saved, outputs[-1], d_output, d_last)
+            d_sums, d_logits, d_start = _soft_backward(network, own, noise, mix, saved, read_out, d_output, d_last)
             reads, d_weights = fed, []
-            for layer, output, d_layer in zip(network.layers, outputs, d_sums, strict=True):
+            for i, (layer, output, d_layer) in enumerate(zip(network.layers, outputs, d_sums, strict=True)):
                 d_x = cells.of_projected(d_layer)
                 d_weights += [_kernel_gradient(reads, d_x)]
                 d_weights += [] if layer.bias is None else [tf.reduce_sum(d_x, [0, 1])]
                 d_weights += recurrence.recurrent_gradients(layer.recurrent, output, d_layer[0])
-                reads = output[1:]
+                reads = network.handed_up(i, output[1:], reads)
             d_readout = [_kernel_gradient(tf.cast(reads, d_logits.dtype), d_logits), tf.reduce_sum(d_logits, [0, 1])]
             return (*d_weights, *d_readout, *tf.nest.flatten(d_start))
 
         last = [history.last(num_steps) for history in saved]
-        return (outputs[-1][1:], fed, *tf.nest.flatten(last)), gradient
+        return (read_out[1:], fed, *tf.nest.flatten(last)), gradient
 
     outputs, fed, *last = run(*network.weights, *tf.nest.flatten(states))
     return outputs, fed, tf.nest.pack_sequence_as(states, last)
 
 
 def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
-    """All layers back together: what a position reads hangs on the last layer's output at the one before.
+    """All layers back together.
 
     Returns:
         Each layer's gradients `[T, B, …]` of its sums; those `[T, B, V]` of the logits after each character, as
@@ -98,23 +100,24 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
 
     def body(t, d_logits, d_states, d_all_logits, arrays):
         d_all_logits = d_all_logits.write(t, d_logits)
-        d_output = d_outputs[t] + tf.cast(tf.matmul(d_logits, from_logits), d_outputs.dtype)
+        d_read = d_outputs[t] + tf.cast(tf.matmul(d_logits, from_logits), d_outputs.dtype)
         d_states, arrays = list(d_states), list(arrays)
         for i in reversed(range(len(layers))):
             to_input, to_state = transposed[i]
-            d_sums, d_states[i] = recurrence.step_back(layers[i].cell, saved[i], to_state, t, d_output, d_states[i])
+            d_output = layers[i].masked(d_read)
+            d_sums, d_states[i] = recurrence.step_back(layers[i], saved[i], to_state, t, d_output, d_states[i])
             arrays[i] = recurrence.write(arrays[i], t, d_sums)
-            # Of the layer below's output; at last of the mixture.
-            d_output = tf.matmul(cells.of_projected(d_sums), to_input)
+            d_below = tf.matmul(cells.of_projected(d_sums), to_input)  # of what layer i reads; at last of the mixture
+            d_read = d_read + d_below if network.skip and i else d_below
         with tf.GradientTape() as tape:
             prediction = logits[t]
             tape.watch(prediction)
             mixture = mix(prediction, noise[t])
-        d_mixture = tf.where(own[t], tf.cast(d_output, mixture.dtype), 0)
+        d_mixture = tf.where(own[t], tf.cast(d_read, mixture.dtype), 0)
         d_logits = tape.gradient(mixture, prediction, d_mixture, unconnected_gradients="zero")
         return t - 1, d_logits, tuple(d_states), d_all_logits, tuple(arrays)
 
-    arrays = tuple(recurrence.sums_arrays(layer.cell, layer.recurrent[0], d_outputs, num_steps) for layer in layers)
+    arrays = tuple(recurrence.sums_arrays(layer, d_outputs, num_steps) for layer in layers)
     none = tf.zeros_like(logits[0])
     start = (tf.convert_to_tensor(num_steps - 1), none, tuple(d_last), recurrence.array(num_steps, none), arrays)
     loop = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)

@@ -44,3 +44,33 @@ def numpy_step(layer, x, state):
     i, f, g, o = (x_part + h @ u for x_part, u in zip(parts, kernels, strict=True))
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
+
+
+def numpy_zoneout(keep, old, new):
+    """Each unit keeps its old state or takes the new one, or a mean of the two."""
+    return tuple(np.asarray(k) * a + (1 - np.asarray(k)) * b for k, a, b in zip(keep, old, new, strict=True))
+
+
+def random_keep(cell):
+    """Zoneout masks of all positions, another for each state."""
+    masks = np.random.default_rng(20).random((cell.num_states, T, B, H)) < 0.4
+    return tuple(tf.constant(mask, tf.float64) for mask in masks)
+
+
+def constant_keep(cell):
+    """What zoneout is outside of training."""
+    return tuple(tf.constant(rate, tf.float64) for rate in (0.3, 0.1)[: cell.num_states])
+
+
+def assert_gradient(loss, inputs):
+    """The gradient of `loss` in each of its inputs, along a random direction, is the difference quotient."""
+    loss = tf.function(loss, autograph=False)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = loss(*inputs)
+    for i, gradient in enumerate(tape.gradient(value, inputs)):
+        direction = normal(40 + i, *inputs[i].shape)
+        sides = [loss(*inputs[:i], inputs[i] + side * 1e-5 * direction, *inputs[i + 1 :]) for side in (1, -1)]
+        expected = float(sides[0] - sides[1]) / 2e-5
+        assert abs(expected) > 1e-4  # else the comparison would say nothing
+        np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5)

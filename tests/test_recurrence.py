@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 from equations import B, H, T, V, normal, numpy_step, random_layer, random_state
 
-from charrnn import cells, recurrence
+from charrnn import cells, recurrence, row_groups
 from charrnn.network import Network
 
 
 @pytest.fixture(autouse=True, params=[1, 2], ids=["one_group", "two_groups"])
 def groups(request, monkeypatch):
     """All of it holds for one loop over all rows, and for two over half of them each."""
-    monkeypatch.setattr(recurrence, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
+    monkeypatch.setattr(row_groups, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
     return request.param
 
 

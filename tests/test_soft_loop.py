@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from equations import B, H, T, V, normal, numpy_step, random_layer, random_state
 
-from charrnn import cells, recurrence
+from charrnn import cells, row_groups
 from charrnn.network import Network
 from charrnn.soft_loop import soft_loop
 
@@ -13,7 +13,7 @@ from charrnn.soft_loop import soft_loop
 @pytest.fixture(autouse=True, params=[1, 2], ids=["one_group", "two_groups"])
 def groups(request, monkeypatch):
     """All of it holds for one loop over all rows, and for two over half of them each."""
-    monkeypatch.setattr(recurrence, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
+    monkeypatch.setattr(row_groups, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
     return request.param
 
 
