@@ -44,7 +44,7 @@ class Checkpoints:
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
         self.memory = Memory()
-        self._checkpoint = tf.train.Checkpoint(model=trainer.model, trainer=trainer, memory=self.memory)
+        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.memory)
         self._newest = _manager(self._checkpoint, os.path.join(run_dir, loading.NEWEST), keep)
         self._best = _manager(self._checkpoint, os.path.join(run_dir, loading.BEST), 1)
 

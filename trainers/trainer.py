@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from charrnn import coins, metrics, passes, randomness, sampling
+from charrnn import coins, masks, metrics, passes, randomness, sampling
 from charrnn.batches import SOURCES, Batch, Source
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
@@ -51,6 +51,8 @@ class Trainer(tf.Module):
         config: the curriculum's own settings, an instance of the class's `Config`.
         seed: all random numbers are functions of it and of the step.
         clip_norm: the largest global gradient norm; 0: no limit.
+        averaging: the decay of the weights' moving average, which evaluation, samples and checkpoints use; 0: none.
+        label_smoothing: the share of the target's probability that is spread over all characters.
         xla: whether the step is compiled by XLA.
     """
 
@@ -70,6 +72,8 @@ class Trainer(tf.Module):
         seed: int = 0,
         clip_norm: float = 0.0,
         xla: bool = False,
+        averaging: float = 0.0,
+        label_smoothing: float = 0.0,
     ):
         super().__init__(name="trainer")
         possible = [order for order in self.orders if isinstance(source, SOURCES[order])]
@@ -79,6 +83,8 @@ class Trainer(tf.Module):
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
         self.seed, self.clip_norm = seed, clip_norm
+        self.averaging, self.label_smoothing = averaging, label_smoothing
+        self.averaged = model.copy() if averaging else model  # what is evaluated, sampled from, and used later on
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
         self.skipped_updates = tf.Variable(0, trainable=False, dtype=tf.int64, name="skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
@@ -138,15 +144,15 @@ class Trainer(tf.Module):
         """Reads the batch: closed loop if nothing is ever the network's own, else open loop. Graph.
 
         A subclass that has its own finds of use: `own_mask`, `noise`, `choices`, the model's `open_loop`, `soft_loop`,
-        `hidden`.
+        `hidden`. The model is given `training=self.mask_key()` wherever something is learnt from what it says.
         """
         own = self.own_mask(batch)
         if own is None:
-            logits, state = self.model(batch.inputs, state, training=True)
+            logits, state = self.model(batch.inputs, state, training=self.mask_key())
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
         gold, noise = tf.transpose(batch.inputs), self.noise(batch)
         logits, fed, state = self.model.open_loop(
-            batch.inputs, own, lambda logits, t: self._chosen(logits, noise[t], gold[t]), state
+            batch.inputs, own, lambda logits, t: self._chosen(logits, noise[t], gold[t]), state, self.mask_key()
         )
         return Rollout(logits, fed, own, state)
 
@@ -155,7 +161,7 @@ class Trainer(tf.Module):
 
         Variables of the curriculum's own are assigned here: all else of the step was computed from what they were.
         """
-        nats = metrics.nats(rollout.logits, batch.targets, batch.weights)
+        nats = metrics.nats(rollout.logits, batch.targets, batch.weights, self.label_smoothing)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
 
     def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
@@ -169,6 +175,12 @@ class Trainer(tf.Module):
     def random_seed(self, purpose: randomness.Purpose) -> tf.Tensor:
         """The seed int32 `[2]` for this step's random numbers of one purpose. Graph."""
         return randomness.seed_for(self.seed, purpose, self.step)
+
+    def mask_key(self) -> masks.Key:
+        """What the step's dropout masks are functions of; whoever reads twice in a step reads with one set. Graph."""
+        context = tf.distribute.get_replica_context()
+        seed = self.random_seed(randomness.Purpose.DROPOUT)
+        return masks.Key(seed, context.replica_id_in_sync_group, context.num_replicas_in_sync)
 
     def own_mask(self, batch: Batch) -> tf.Tensor | None:
         """What `own_inputs` returns, checked, and without each row's first character. Graph."""
@@ -226,7 +238,7 @@ class Trainer(tf.Module):
         return self._train_step(*self._arguments(batch, continues))
 
     def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
-        """Closed-loop loss. Not overridden. Eager.
+        """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
 
         Args:
             batches: (batch, whether it continues the one before), all of one shape.
@@ -244,12 +256,13 @@ class Trainer(tf.Module):
         return hooks.tensor(self, "choose", self.choose(logits, noise, gold), tf.int32, gold.shape, "[B]")
 
     def _one_evaluation(self, batch: Batch, state: States):
-        logits, state = self.model(batch.inputs, state, training=False)
+        logits, state = self.averaged(batch.inputs, state)
         return metrics.nats(logits, batch.targets, batch.weights), state
 
     def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         variables = self.model.trainable_variables
         own_input_prob = self.own_input_prob(self.step)  # before `loss`, which may change what it depends on
+        learning_rate = tf.convert_to_tensor(self.optimizer.learning_rate)  # before the update, which moves it on
         with tf.GradientTape() as tape:
             start = self._start_state(batch, continues)
             rollout = hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
@@ -263,7 +276,7 @@ class Trainer(tf.Module):
             "gradient_norm": gradient_norm,
             "own_input_prob": own_input_prob,
             "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),
-            "learning_rate": self.optimizer.learning_rate,
+            "learning_rate": learning_rate,
             **extra,
         }
         if self.source.carries_state:
@@ -301,4 +314,14 @@ class Trainer(tf.Module):
 
     def _apply_finite(self, gradients, variables):
         self.optimizer.apply(gradients, variables)
+        self._average()
         return True
+
+    def _average(self) -> None:
+        """Moves the averages towards the weights; over few steps only at first, so that the start is forgotten soon."""
+        if not self.averaging:
+            return
+        step = tf.cast(self.step, tf.float32)
+        decay = tf.minimum(self.averaging, step / (step + 10.0))
+        for average, weight in zip(self.averaged.trainable_variables, self.model.trainable_variables, strict=True):
+            average.assign(weight + decay * (average - weight))

@@ -26,7 +26,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
     source = make_source(texts.train, experiment.data, experiment.seed)
-    path, _ = choose_path(config.recurrence, config.xla)
+    path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
     return experiment.trainer_class(
         model,
@@ -36,6 +36,8 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         seed=experiment.seed,
         clip_norm=experiment.optimizer.clip_norm,
         xla=config.xla,
+        averaging=experiment.optimizer.averaging,
+        label_smoothing=experiment.optimizer.label_smoothing,
     )
 
 
@@ -84,7 +86,7 @@ def train(
     directory.prepare(description, texts.vocabulary)
 
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
-    sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary, texts.train, end)
+    sampling = Sampling(experiment.samples, trainer.averaged, texts.vocabulary, texts.train, end)
     records = Records(run_dir, int(trainer.step.numpy()))
     records.start()
     for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
@@ -117,7 +119,7 @@ def _evaluation(experiment: Experiment, trainer: Trainer, texts: Texts) -> Calla
 
 def _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
     step = int(trainer.step.numpy())
-    yield from runtime.describe(experiment.runtime)
+    yield from runtime.describe(experiment.runtime, experiment.model)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
     for field in dataclasses.fields(trainer.config):
