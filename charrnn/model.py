@@ -41,6 +41,7 @@ class ModelConfig:
     num_layers: int = 1
     embedding_size: int = 256  # 0: one-hot input
     recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
+    longest_memory: int = 0  # characters; gates start open for 1 to so many (see `remember`); 0: as Keras has them
     skip_connections: bool = False  # a layer above the first hands up its input too (Wu et al. 2016, arXiv 1609.08144)
     # Probabilities, in training only; 0: none.
     weight_drop: float = 0.0  # of a recurrent weight, the same for a whole step (Merity et al. 2017, arXiv 1708.02182)
@@ -60,6 +61,10 @@ class ModelConfig:
         except ValueError:
             allowed = "the name of a Keras initialiser, such as orthogonal or glorot_uniform"
             check("model.recurrent_initializer", self.recurrent_initializer, False, allowed)
+        if self.longest_memory:
+            possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
+            allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
+            check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
         for name in _RATES:
             rate = getattr(self, name)
             check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")
@@ -348,4 +353,28 @@ def _recurrent_layer(config, width, precision, name, seeds):
         name=name,
     )
     layer.build((None, None, width))
+    if config.longest_memory:
+        bias = layer.trainable_weights[2]
+        bias.assign(remember(config.cell, bias.numpy(), config.longest_memory))
     return layer
+
+
+def remember(cell: str, bias: np.ndarray, longest: int) -> np.ndarray:
+    """A GRU's or LSTM's biases by which its units forget at different rates, some only after `longest` characters.
+
+    Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", arXiv 1804.11188: with the gate of the old state
+    at sigmoid(ln u) a unit forgets with a time constant of 1 + u; there u is random, here evenly spaced.
+
+    Args:
+        cell: "gru" or "lstm".
+        bias: as Keras starts with them, `[2, 3H]` or `[4H]`.
+        longest: characters.
+    """
+    bias = bias.copy()
+    units = bias.shape[-1] // CELLS[cell].num_gates
+    spread = np.log(np.linspace(1, longest - 1, units))
+    if cell == "gru":
+        bias[0, :units] = spread
+    else:
+        bias[:units], bias[units : 2 * units] = -spread, spread
+    return bias

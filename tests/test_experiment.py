@@ -40,6 +40,7 @@ SETTABLE = {
     "model.num_layers": ("3", 3),
     "model.embedding_size": ("0", 0),
     "model.recurrent_initializer": ("glorot_uniform", "glorot_uniform"),
+    "model.longest_memory": ("100", 100),
     "model.skip_connections": ("true", True),
     "model.weight_drop": ("0.3", 0.3),
     "model.embedding_dropout": ("0.05", 0.05),

@@ -250,6 +250,20 @@ def test_initial_weights_are_a_function_of_the_seed(architecture):
             assert (a != b).mean() > 0.9
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_units_start_with_memories_up_to_the_longest(cell):
+    """Without inputs from elsewhere, a state is multiplied by u / (1 + u) at each character."""
+    model = CharModel(ModelConfig(cell=cell, units=6, embedding_size=0, longest_memory=50), V)
+    for layer in model.recurrent_layers:
+        kernel, recurrent, bias = layer.get_weights()
+        layer.set_weights([0 * kernel, 0 * recurrent, bias])
+    _, last = model(random_ids(1), tf.nest.map_structure(tf.ones_like, model.initial_state(B)))
+    u = np.linspace(1, 49, 6)
+    np.testing.assert_allclose(last[0][-1], np.tile(u / (1 + u), (B, 1)), rtol=1e-5)
+    plain, remembering = (CharModel(c, V) for c in (dataclasses.replace(model.config, longest_memory=0), model.config))
+    assert_same_bits(*(m.recurrent_layers[0].get_weights()[:2] for m in (plain, remembering)))
+
+
 def test_recurrent_kernels_are_orthogonal():
     model = CharModel(ModelConfig(units=8, num_layers=2), V)
     for layer in model.recurrent_layers:
@@ -450,6 +464,9 @@ def test_impossible_rates_are_refused(name):
     for rate in (1.0, -0.1, float("nan")):
         with pytest.raises(UserError, match=rf"model\.{name}=.* at least 0 and below 1"):
             ModelConfig(**{name: rate})
+    for settings in ({"longest_memory": 2}, {"longest_memory": -5}, {"longest_memory": 9, "cell": "rnn"}):
+        with pytest.raises(UserError, match=r"model\.longest_memory="):
+            ModelConfig(**settings)
     with pytest.raises(UserError, match=r"model\.zoneout_cell=0\.1 .*model\.cell=gru"):
         ModelConfig(zoneout_cell=0.1)
 
