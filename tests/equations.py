@@ -74,3 +74,13 @@ def assert_gradient(loss, inputs):
         expected = float(sides[0] - sides[1]) / 2e-5
         assert abs(expected) > 1e-4  # else the comparison would say nothing
         np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5)
+
+
+def with_weights(network, weights):
+    """The network with other weights, in the order of `network.weights`."""
+    weights, layers = list(weights), []
+    for layer in network.layers:
+        kernel, bias = weights.pop(0), None if layer.bias is None else weights.pop(0)
+        recurrent = tuple(weights.pop(0) for _ in layer.recurrent)
+        layers.append(layer._replace(kernel=kernel, bias=bias, recurrent=recurrent))
+    return network._replace(layers=tuple(layers), output_kernel=weights[0], output_bias=weights[1])

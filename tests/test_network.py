@@ -1,17 +1,17 @@
 """Zoneout, masks and skip connections in the loops: against NumPy and numerical gradients, in float64."""
 
+import equations
 import numpy as np
 import pytest
 import tensorflow as tf
-from equations import B, H, T, V, assert_gradient, constant_keep, normal, numpy_step, numpy_zoneout, random_keep
-from equations import random_layer as layer_of
-from equations import random_state as state_of
+from equations import B, H, T, V
 
 from charrnn import cells, recurrence, row_groups
 from charrnn.network import Network
 from charrnn.soft_loop import soft_loop
 
-KEEPS = pytest.mark.parametrize("make_keep", [random_keep, constant_keep], ids=["training", "evaluation"])
+BOTH = {"training": equations.random_keep, "evaluation": equations.constant_keep}
+KEEPS = pytest.mark.parametrize("make_keep", BOTH.values(), ids=BOTH)
 IDS = np.array([[0, 3], [3, 3], [1, 0], [2, 3]])
 
 
@@ -21,12 +21,12 @@ def two_groups(monkeypatch):
     monkeypatch.setattr(row_groups, "_MANY_ROWS", 2)
 
 
-def random_network(cell, make_keep=random_keep):
+def random_network(cell, make_keep=equations.random_keep):
     """Two layers with masks, zoneout and skip connections."""
     masks = [tf.constant(np.random.default_rng(i).integers(0, 2, (B, H)) * 1.6) for i in (30, 31)]
-    layers = (layer_of(cell), layer_of(cell, H))
+    layers = (equations.random_layer(cell), equations.random_layer(cell, H))
     layers = tuple(layer._replace(mask=mask, keep=make_keep(cell)) for layer, mask in zip(layers, masks, strict=True))
-    return Network(layers, tf.constant(normal(5, H, V)), tf.constant(normal(6, V)), skip=True)
+    return Network(layers, tf.constant(equations.normal(5, H, V)), tf.constant(equations.normal(6, V)), skip=True)
 
 
 def at(keep, t):
@@ -38,8 +38,8 @@ def numpy_advance(network, x, states, t):
     after = []
     for i, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
         bias = 0 if layer.bias is None else layer.bias
-        new = numpy_step(layer, x @ layer.kernel.numpy() + bias, state)
-        after.append(numpy_zoneout(at(layer.keep, t), state, new))
+        new = equations.numpy_step(layer, x @ layer.kernel.numpy() + bias, state)
+        after.append(equations.numpy_zoneout(at(layer.keep, t), state, new))
         own = after[-1][0] * layer.mask.numpy()
         x = x + own if i else own
     return after, x
@@ -48,9 +48,9 @@ def numpy_advance(network, x, states, t):
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 @KEEPS
 def test_zoneout_keeps_units_and_has_the_numerical_gradient(cell, make_keep):
-    layer, start = layer_of(cell)._replace(keep=make_keep(cell)), state_of(cell)
-    x = tf.constant(normal(6, T, B, cell.num_gates * H))
-    by_outputs, by_last = normal(7, T, B, H), normal(8, 2, B, H)
+    layer, start = equations.random_layer(cell)._replace(keep=make_keep(cell)), equations.random_state(cell)
+    x = tf.constant(equations.normal(6, T, B, cell.num_gates * H))
+    by_outputs, by_last = equations.normal(7, T, B, H), equations.normal(8, 2, B, H)
 
     def run(x, *rest):
         recurrent, state = rest[: len(layer.recurrent)], rest[len(layer.recurrent) :]
@@ -65,17 +65,17 @@ def test_zoneout_keeps_units_and_has_the_numerical_gradient(cell, make_keep):
     outputs, last = run(x, *layer.recurrent, *start)
     state = tuple(s.numpy() for s in start)
     for t in range(T):
-        state = numpy_zoneout(at(layer.keep, t), state, numpy_step(layer, x[t].numpy(), state))
+        state = equations.numpy_zoneout(at(layer.keep, t), state, equations.numpy_step(layer, x[t].numpy(), state))
         np.testing.assert_allclose(outputs[t], state[0], rtol=1e-12)
     np.testing.assert_allclose(last, state, rtol=1e-10)
-    assert_gradient(loss, [x, *layer.recurrent, *start])
+    equations.assert_gradient(loss, [x, *layer.recurrent, *start])
 
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 @KEEPS
 def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
     """Each choice hangs on the logits, and so on all that is dropped before them."""
-    network, start = random_network(cell, make_keep), (state_of(cell), state_of(cell))
+    network, start = random_network(cell, make_keep), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
     choose = lambda logits, t: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
     fed, saved = recurrence.open_loop(network, tf.constant(IDS, tf.int32), tf.constant(own), choose, start)
@@ -95,20 +95,14 @@ def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_soft_loop_is_numpys_and_has_the_numerical_gradient(cell):
-    network, start = random_network(cell), (state_of(cell), state_of(cell))
+    network, start = random_network(cell), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
-    noise, by_logits = normal(9, T, B, V), normal(11, T, B, V)
+    noise, by_logits = equations.normal(9, T, B, V), equations.normal(11, T, B, V)
     mix = lambda logits, noise: tf.nn.softmax(2.0 * (logits + noise))  # noqa: E731
     num_weights = len(network.weights)
 
     def run(*inputs):
-        weights, layers = list(inputs[:num_weights]), []
-        for layer in network.layers:
-            kernel, bias = weights.pop(0), None if layer.bias is None else weights.pop(0)
-            layers.append(layer._replace(kernel=kernel, bias=bias, recurrent=tuple(
-                weights.pop(0) for _ in layer.recurrent
-            )))
-        changed = network._replace(layers=tuple(layers), output_kernel=weights[0], output_bias=weights[1])
+        changed = equations.with_weights(network, inputs[:num_weights])
         states = tf.nest.pack_sequence_as(start, inputs[num_weights:])
         outputs, _, last = soft_loop(changed, tf.constant(IDS), tf.constant(own), mix, tf.constant(noise), states)
         return changed.logits(outputs), last
@@ -126,4 +120,4 @@ def test_soft_loop_is_numpys_and_has_the_numerical_gradient(cell):
             read[own[t]] = mix(logits[t - 1], noise[t]).numpy()[own[t]]
         states, x = numpy_advance(network, read, states, t)
         np.testing.assert_allclose(logits[t], x @ network.output_kernel.numpy() + network.output_bias.numpy())
-    assert_gradient(loss, inputs)
+    equations.assert_gradient(loss, inputs)

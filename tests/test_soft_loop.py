@@ -3,34 +3,17 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from equations import B, H, T, V, normal, numpy_step, random_layer, random_state
+from equations import B, H, T, V, normal, numpy_step, random_layer, random_state, with_weights
 
-from charrnn import cells, row_groups
+from charrnn import cells
 from charrnn.network import Network
 from charrnn.soft_loop import soft_loop
-
-
-@pytest.fixture(autouse=True, params=[1, 2], ids=["one_group", "two_groups"])
-def groups(request, monkeypatch):
-    """All of it holds for one loop over all rows, and for two over half of them each."""
-    monkeypatch.setattr(row_groups, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
-    return request.param
 
 
 def soft_network(cell):
     """Two layers and a readout, in float64."""
     first = random_layer(cell)
     return Network((first, random_layer(cell, H)), tf.constant(normal(5, H, V)), tf.constant(normal(6, V)))
-
-
-def with_weights(network, weights):
-    """The network with other weights, in the order of `network.weights`."""
-    weights, layers = list(weights), []
-    for layer in network.layers:
-        kernel, bias = weights.pop(0), None if layer.bias is None else weights.pop(0)
-        recurrent = tuple(weights.pop(0) for _ in layer.recurrent)
-        layers.append(layer._replace(kernel=kernel, bias=bias, recurrent=recurrent))
-    return Network(tuple(layers), *weights)
 
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
