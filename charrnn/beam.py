@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from charrnn.model import States
-from charrnn.recurrence import Network
+from charrnn.network import Network
 from charrnn.sampling import NEVER
 
 
@@ -44,7 +44,7 @@ def beam_search(
         state, _ = network.advance(chosen, state)
         ended = tf.gather(is_end, chosen)
         arrays = ids.write(t, chosen), parents.write(t, parent)
-        return t + 1, state, network.logits(state[-1][0]), scores, ended, *arrays
+        return t + 1, state, network.predict(state), scores, ended, *arrays
 
     rows = tf.zeros(width, tf.int32)
     state = tf.nest.map_structure(lambda entry: tf.gather(entry, rows), state)

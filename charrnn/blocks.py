@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.model import States
-from charrnn.recurrence import Network
+from charrnn.network import Network
 
 BLOCK = 128  # characters whose noise is drawn together, and the most that a graph call makes
 OWN = -1  # in a block of ids to read: the network's own choice
@@ -88,7 +88,7 @@ def read_and_write(
             state = tf.nest.map_structure(lambda entry: tf.where(ends, tf.zeros_like(entry), entry), state)
         after, _ = network.advance(ids, state)
         arrays = tuple(array.write(t, entry) for array, entry in zip(arrays, (ids, logits), strict=False))
-        return t + 1, after, network.logits(after[-1][0]), arrays
+        return t + 1, after, network.predict(after), arrays
 
     arrays = [tf.TensorArray(tf.int32, size=BLOCK, element_shape=logits.shape[:1])]
     if predictions:

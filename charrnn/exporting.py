@@ -18,7 +18,7 @@ from charrnn.errors import UserError, check
 from charrnn.generation import writing_network
 from charrnn.loading import VOCABULARY, Loaded
 from charrnn.model import CharModel
-from charrnn.recurrence import Network
+from charrnn.network import Network
 from charrnn.sampling import Sampler
 from charrnn.unknown import UNKNOWN
 from charrnn.vocabulary import REPLACEMENT
@@ -48,6 +48,9 @@ def export(
     """
     for name in formats:
         check("formats", name, name in FORMATS, f"some of {', '.join(FORMATS)}")
+    config = loaded.model.config
+    if "keras" in formats and (config.skip_connections or config.state_rates):
+        raise UserError("Keras has no layers with zoneout or skip connections: give --formats=saved_model,tflite.")
     if os.path.lexists(output):
         raise UserError(f"{output} is there already, and is not overwritten: give another folder, or remove it first.")
     folder = f"{output.rstrip('/')}.{os.getpid()}.tmp"
@@ -230,7 +233,7 @@ def advance(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor
     layers = tf.nest.pack_sequence_as(layers, [tf.cast(part, kernel.dtype) for part in parts])
     layers, _ = network.advance(ids, layers)
     state = tf.concat([tf.cast(entry, tf.float32) for entry in tf.nest.flatten(layers)], -1)
-    return tf.nn.log_softmax(network.logits(layers[-1][0])), state
+    return tf.nn.log_softmax(network.predict(layers)), state
 
 
 def stock_model(model: CharModel) -> keras.Model:

@@ -21,7 +21,7 @@ from charrnn.endings import Text
 from charrnn.errors import UserError, check
 from charrnn.generation_state import GenerationState
 from charrnn.model import CharModel, States
-from charrnn.recurrence import Network
+from charrnn.network import Network
 from charrnn.sampling import NEVER, Sampler, sample
 from charrnn.unknown import admit
 from charrnn.vocabulary import Vocabulary

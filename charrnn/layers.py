@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from charrnn import cells, recurrence
 from charrnn.cells import Cell
+from charrnn.network import Layer
 
 
 class _FusedLoop:
@@ -54,14 +55,14 @@ class _FusedLoop:
             and not tf.config.list_logical_devices("GPU")
         )
 
-    def _recurrence_layer(self) -> recurrence.Layer:
+    def _recurrence_layer(self) -> Layer:
         """The weights in the compute dtype."""
         kernel, recurrent_kernel = (self._cast(w) for w in (self.cell.kernel, self.cell.recurrent_kernel))
         if self.use_bias:
             bias = self._cast(self.cell.bias)
         else:
             bias = tf.zeros((2, kernel.shape[1]) if self._equations is cells.GRU else kernel.shape[1], kernel.dtype)
-        return recurrence.Layer.from_keras(self._equations, kernel, recurrent_kernel, bias)
+        return Layer.from_keras(self._equations, kernel, recurrent_kernel, bias)
 
     def _cast(self, given):
         return tf.cast(tf.convert_to_tensor(given), self.cell.compute_dtype)

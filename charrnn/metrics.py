@@ -2,15 +2,40 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 NATS_PER_BIT = math.log(2.0)
 
 
-def nats(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Σ weights · -ln p(target): logits float32 `[B, T, V]`, targets and weights `[B, T]` -> float32 `[]`, nats."""
+def nats(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """Σ weights · -ln p(target): logits float32 `[B, T, V]`, targets and weights `[B, T]` -> float32 `[]`, nats.
+
+    With label smoothing (Szegedy et al. 2015, arXiv 1512.00567) the target is a distribution: 1 - smoothing is the
+    text's character's, the rest is spread evenly over all V.
+    """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+    if smoothing:
+        of_all = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
+        losses = (1 - smoothing) * losses + smoothing * of_all
     return tf.reduce_sum(losses * weights)
+
+
+def interpolated_loss(log_probs: np.ndarray, others: np.ndarray, num_weights: int = 101) -> float:
+    """Nats per character of two models together, w · p + (1 - w) · q, where the text so far says how good each w is.
+
+    Bayes' rule over evenly spaced w of equal prior probability: no character weighs in on its own prediction, and the
+    loss is at most ln(num_weights) / N above that of the best w in hindsight.
+
+    Args:
+        log_probs: ln p of each character, `[N]`.
+        others: ln q of each.
+        num_weights: how many w.
+    """
+    with np.errstate(divide="ignore"):
+        shares = np.log(np.linspace(0.0, 1.0, num_weights))
+    totals = [np.logaddexp(w + log_probs, v + others).sum() for w, v in zip(shares, shares[::-1], strict=True)]
+    return (math.log(num_weights) - np.logaddexp.reduce(totals)) / len(log_probs)
 
 
 def bits_per_char(nats_per_char: float) -> float:

@@ -10,14 +10,17 @@ The weights live in Keras layers. `recurrence.py` runs them faster than Keras on
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import recurrence
+from charrnn import masks, recurrence
 from charrnn.cells import CELLS, State
-from charrnn.errors import check
+from charrnn.errors import UserError, check
+from charrnn.network import Layer, Network
+from charrnn.soft_loop import soft_loop
 
 States = tuple[State, ...]
 """One state a layer: `(h,)` for a GRU or RNN, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
@@ -25,6 +28,7 @@ States = tuple[State, ...]
 PATHS = ("auto", "fused", "keras")
 """How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
 
+_RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
 
 
@@ -37,6 +41,15 @@ class ModelConfig:
     num_layers: int = 1
     embedding_size: int = 256  # 0: one-hot input
     recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
+    longest_memory: int = 0  # characters; gates start open for 1 to so many (see `remember`); 0: as Keras has them
+    skip_connections: bool = False  # a layer above the first hands up its input too (Wu et al. 2016, arXiv 1609.08144)
+    # Probabilities, in training only; 0: none.
+    weight_drop: float = 0.0  # of a recurrent weight, the same for a whole step (Merity et al. 2017, arXiv 1708.02182)
+    embedding_dropout: float = 0.0  # of a character's whole embedding, likewise (Gal & Ghahramani 2015, 1512.05287)
+    layer_dropout: float = 0.0  # of a unit on its way to the layer above, the same at all positions (same source)
+    output_dropout: float = 0.0  # of a unit of the last layer on its way to the readout, likewise
+    zoneout: float = 0.0  # that a unit keeps its state at a position (Krueger et al. 2016, arXiv 1606.01305)
+    zoneout_cell: float = 0.0  # the same for an LSTM's cell state
 
     def __post_init__(self):
         check("model.cell", self.cell, self.cell in _LAYERS, f"one of {', '.join(_LAYERS)}")
@@ -48,15 +61,47 @@ class ModelConfig:
         except ValueError:
             allowed = "the name of a Keras initialiser, such as orthogonal or glorot_uniform"
             check("model.recurrent_initializer", self.recurrent_initializer, False, allowed)
+        if self.longest_memory:
+            possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
+            allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
+            check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
+        for name in _RATES:
+            rate = getattr(self, name)
+            check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")
+        if self.zoneout_cell and self.cell != "lstm":
+            check("model.zoneout_cell", self.zoneout_cell, False, f"0 where model.cell={self.cell}, which has no cell")
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether training draws random numbers."""
+        return any(getattr(self, name) for name in _RATES)
+
+    @property
+    def state_rates(self) -> tuple[float, ...]:
+        """The probability of zoneout of each state; () for none."""
+        rates = (self.zoneout, self.zoneout_cell)[: CELLS[self.cell].num_states]
+        return rates if any(rates) else ()
+
+    def dropout_of_layer(self, i: int) -> float:
+        """The probability that a unit of layer i is dropped on its way up."""
+        return self.output_dropout if i == self.num_layers - 1 else self.layer_dropout
 
 
-def choose_path(requested: str, xla: bool) -> tuple[str, str]:
+def choose_path(requested: str, xla: bool, config: ModelConfig | None = None) -> tuple[str, str]:
     """Decides how recurrent layers run in closed loop: ("fused" | "keras", why). The one place that decides.
 
     Args:
         requested: one of PATHS.
         xla: whether the step is compiled by XLA, which cuDNN's kernels cannot be.
+        config: the model's; None: one without zoneout.
+
+    Raises:
+        UserError: what is requested cannot run this model.
     """
+    if config and config.state_rates:
+        if requested == "keras":
+            raise UserError("model.zoneout works with the fused recurrence only: leave runtime.recurrence=auto.")
+        return "fused", "Keras's layers have no zoneout"
     if requested != "auto":
         return requested, "as asked for"
     if not tf.config.list_logical_devices("GPU"):
@@ -64,6 +109,15 @@ def choose_path(requested: str, xla: bool) -> tuple[str, str]:
     if xla:
         return "fused", "XLA cannot compile cuDNN's kernels"
     return "keras", "cuDNN's kernels are the fastest on a GPU"
+
+
+class Masks(NamedTuple):
+    """What a step drops: float32, or None for nothing."""
+
+    embedding: tf.Tensor | None = None  # [V, 1]
+    recurrent: tuple[tf.Tensor | None, ...] = ()  # each layer's, [H, G·H]
+    outputs: tuple[tf.Tensor | None, ...] = ()  # each layer's, [B, H]
+    keep: tuple[tuple[tf.Tensor, ...], ...] = ()  # each layer's: for each state what zoneout keeps, [T, B, H] or []
 
 
 class CharModel(keras.Model):
@@ -99,13 +153,21 @@ class CharModel(keras.Model):
         self.readout.build((None, None, config.units))
         self.built = True
 
+    def copy(self) -> "CharModel":
+        """Another model with the same weights."""
+        twin = CharModel(self.config, self.vocabulary_size, self.dtype_policy.name, path=self.recurrence_path)
+        twin.set_weights(self.get_weights())
+        return twin
+
     def initial_state(self, batch_size: int | tf.Tensor) -> States:
         """The zero state of `batch_size` rows."""
         zeros = tf.zeros((batch_size, self.config.units), self.compute_dtype)
         num_states = CELLS[self.config.cell].num_states
         return tuple((zeros,) * num_states for _ in self.recurrent_layers)
 
-    def __call__(self, ids: tf.Tensor, state: States | None = None, training: bool = False) -> tuple[tf.Tensor, States]:
+    def __call__(
+        self, ids: tf.Tensor, state: States | None = None, training: bool | masks.Key = False
+    ) -> tuple[tf.Tensor, States]:
         """Closed loop. Eager or graph.
 
         Takes the place of Keras's `__call__`, in which every weight would read as the compute dtype, the readout's too.
@@ -113,7 +175,7 @@ class CharModel(keras.Model):
         Args:
             ids: int32 `[B, T]`.
             state: from `initial_state` or an earlier call; None: the zero state.
-            training: whether dropout applies.
+            training: whether dropout applies; the key of the step's masks where the model has dropout.
 
         Returns:
             Logits float32 `[B, T, V]` and the state after the last character.
@@ -123,7 +185,12 @@ class CharModel(keras.Model):
         return logits, state
 
     def open_loop(
-        self, ids: tf.Tensor, own: tf.Tensor, choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], state: States
+        self,
+        ids: tf.Tensor,
+        own: tf.Tensor,
+        choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        state: States,
+        training: bool | masks.Key = True,
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
         """Reads its own output wherever `own` is true. Eager or graph.
 
@@ -135,11 +202,12 @@ class CharModel(keras.Model):
             own: bool `[B, T]`.
             choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`, what is read at position t.
             state: as in a call.
+            training: as in a call. The network writes with what it drops dropped.
 
         Returns:
             Logits float32 `[B, T, V]`, the ids that were read int32 `[B, T]`, and the state after the last character.
         """
-        network = self.network()
+        network = self.network(self._masks(ids, training))
         fed, saved = recurrence.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
         logits, _, state = self._replay(network, fed, state, saved)
         return logits, tf.transpose(fed), state
@@ -151,6 +219,7 @@ class CharModel(keras.Model):
         mix: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         noise: tf.Tensor,
         state: States,
+        training: bool | masks.Key = True,
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
         """Reads a mixture of characters wherever `own` is true; the gradient flows through it. Eager or graph.
 
@@ -161,59 +230,110 @@ class CharModel(keras.Model):
                 position that the logits predict. Row by row, and differentiable in the logits.
             noise: float32 `[T, B, V]`.
             state: as in a call.
+            training: as in a call.
 
         Returns:
             Logits float32 `[B, T, V]`, the likeliest id of what was read int32 `[B, T]`, and the state after the last
             character.
         """
-        network = self.network()
-        x, fed, state = recurrence.soft_loop(network, tf.transpose(ids), tf.transpose(own), mix, noise, state)
+        network = self.network(self._masks(ids, training))
+        x, fed, state = soft_loop(network, tf.transpose(ids), tf.transpose(own), mix, noise, state)
         likeliest = tf.argmax(fed, -1, output_type=tf.int32)
         return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(likeliest), state
 
     def hidden(
-        self, ids: tf.Tensor, state: States, training: bool = False
+        self, ids: tf.Tensor, state: States, training: bool | masks.Key = False
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
         """Closed loop: logits `[B, T, V]`, the last layer's outputs `[B, T, H]`, and state. Eager or graph."""
         run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
-        return run(ids, state, training)
+        return run(ids, state, self._masks(ids, training))
 
-    def network(self) -> recurrence.Network:
+    def network(self, dropped: Masks | None = None) -> Network:
         """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
+        dropped = self._masks(None, False) if dropped is None else dropped
         cell = CELLS[self.config.cell]
         first, *higher = (
-            recurrence.Layer.from_keras(cell, *map(self._cast, layer.trainable_weights))
-            for layer in self.recurrent_layers
+            Layer.from_keras(cell, *map(self._cast, self._weights(i, dropped)))._replace(
+                mask=dropped.outputs[i], keep=dropped.keep[i]
+            )
+            for i in range(self.config.num_layers)
         )
         embedded = first.kernel if self.embedding is None else self._cast(self.embedding.embeddings) @ first.kernel
+        if dropped.embedding is not None:
+            embedded = masks.times(embedded, dropped.embedding)
         first = first._replace(kernel=embedded + first.bias, bias=None)
         kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
-        return recurrence.Network((first, *higher), kernel, bias)
+        return Network((first, *higher), kernel, bias, self.config.skip_connections)
 
-    def _closed_loop_fused(self, ids, state, training):
-        return self._replay(self.network(), tf.transpose(ids), state, [()] * len(state))
+    def _masks(self, ids, training) -> Masks:
+        """What is dropped when `ids` `[B, T]` are read."""
+        config, none = self.config, (None,) * self.config.num_layers
+        if training is False or not config.has_dropout:
+            keep = tuple(map(tf.constant, config.state_rates))
+            return Masks(None, none, none, (keep,) * config.num_layers)
+        if training is True:
+            raise UserError("The model has dropout: give it training=self.mask_key(), the key of the step's masks.")
+        shape = tf.shape(ids)
+        (rows, length), units = (size or shape[i] for i, size in enumerate(ids.shape)), config.units
+        width = CELLS[config.cell].num_gates * units
+        parts = iter(masks.part(training, number) for number in range(1 + 4 * config.num_layers))
+
+        def draw(function, *sizes, rate):
+            key = next(parts)
+            return function(key, *sizes, rate) if rate else None
+
+        return Masks(
+            draw(masks.dropout, [self.vocabulary_size, 1], rate=config.embedding_dropout),
+            tuple(draw(masks.dropout, [units, width], rate=config.weight_drop) for _ in none),
+            tuple(
+                draw(masks.dropout_of_rows, rows, units, rate=config.dropout_of_layer(i)) for i in range(len(none))
+            ),
+            tuple(
+                tuple(masks.zoneout(next(parts), rows, length, units, rate) for rate in config.state_rates)
+                for _ in none
+            ),
+        )
+
+    def _weights(self, i, dropped) -> list[tf.Tensor]:
+        """Layer i's input kernel, recurrent kernel and bias, float32."""
+        kernel, recurrent, bias = map(tf.convert_to_tensor, self.recurrent_layers[i].trainable_weights)
+        mask = dropped.recurrent[i]
+        return [kernel, recurrent if mask is None else recurrent * mask, bias]
+
+    def _closed_loop_fused(self, ids, state, dropped):
+        return self._replay(self.network(dropped), tf.transpose(ids), state, [()] * len(state))
 
     def _replay(self, network, ids, state, saved):
         """Time-major ids `[T, B]` through the layers, one after the other -> logits, outputs, state."""
         first, *higher = network.layers
-        x, last = recurrence.closed_loop(first, first.kernel, state[0], ids=ids, saved=saved[0])
-        states = [last]
-        for layer, start, history in zip(higher, state[1:], saved[1:], strict=True):
-            x, last = recurrence.closed_loop(layer, layer.project(x), start, saved=history)
+        outputs, last = recurrence.closed_loop(first, first.kernel, state[0], ids=ids, saved=saved[0])
+        x, states = network.handed_up(0, outputs, None), [last]
+        for i, (layer, start, history) in enumerate(zip(higher, state[1:], saved[1:], strict=True), 1):
+            outputs, last = recurrence.closed_loop(layer, layer.project(x), start, saved=history)
+            x = network.handed_up(i, outputs, x)
             states.append(last)
-        return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(x, [1, 0, 2]), tuple(states)
+        return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(outputs, [1, 0, 2]), tuple(states)
 
-    def _closed_loop_keras(self, ids, state, training):
+    def _closed_loop_keras(self, ids, state, dropped):
         """The stock layers: cuDNN on a GPU."""
         if self.embedding is None:
             x = tf.one_hot(ids, self.vocabulary_size, dtype=self.compute_dtype)
         else:
             x = self.embedding(ids)
+        if dropped.embedding is not None:
+            x = masks.times(x, tf.gather(dropped.embedding, ids))
         states = []
-        for layer, start in zip(self.recurrent_layers, state, strict=True):
-            x, *last = layer(x, initial_state=list(start), training=training)
+        for i, (layer, start) in enumerate(zip(self.recurrent_layers, state, strict=True)):
+            if dropped.recurrent[i] is None:
+                outputs, *last = layer(x, initial_state=list(start))
+            else:
+                fixed = [tf.convert_to_tensor(variable) for variable in layer.non_trainable_variables]
+                weights = self._weights(i, dropped)
+                (outputs, *last), _ = layer.stateless_call(weights, fixed, x, initial_state=list(start))
+            own = outputs if dropped.outputs[i] is None else masks.times(outputs, dropped.outputs[i][:, None])
+            x = x + own if self.config.skip_connections and i else own
             states.append(tuple(last))
-        return self.readout(tf.cast(x, tf.float32)), x, tuple(states)
+        return self.readout(tf.cast(x, tf.float32)), outputs, tuple(states)
 
     def _cast(self, weight):
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
@@ -233,4 +353,28 @@ def _recurrent_layer(config, width, precision, name, seeds):
         name=name,
     )
     layer.build((None, None, width))
+    if config.longest_memory:
+        bias = layer.trainable_weights[2]
+        bias.assign(remember(config.cell, bias.numpy(), config.longest_memory))
     return layer
+
+
+def remember(cell: str, bias: np.ndarray, longest: int) -> np.ndarray:
+    """A GRU's or LSTM's biases by which its units forget at different rates, some only after `longest` characters.
+
+    Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", arXiv 1804.11188: with the gate of the old state
+    at sigmoid(ln u) a unit forgets with a time constant of 1 + u; there u is random, here evenly spaced.
+
+    Args:
+        cell: "gru" or "lstm".
+        bias: as Keras starts with them, `[2, 3H]` or `[4H]`.
+        longest: characters.
+    """
+    bias = bias.copy()
+    units = bias.shape[-1] // CELLS[cell].num_gates
+    spread = np.log(np.linspace(1, longest - 1, units))
+    if cell == "gru":
+        bias[0, :units] = spread
+    else:
+        bias[:units], bias[units : 2 * units] = -spread, spread
+    return bias

@@ -31,6 +31,23 @@ def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[
     return total / count
 
 
+def losses_in_order(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> np.ndarray:
+    """Nats of each prediction of a `stateful_pass`, in the order of the text, float64 `[N - 1]`. Eager.
+
+    Args:
+        step: (batch of tensors, state) -> nats of each prediction `[B, T]`, and the state after it.
+        initial_state: number of rows -> the zero state.
+        batches: the pass.
+    """
+    found, state = [], None
+    for batch, continues in batches:
+        state = state if continues else initial_state(len(batch.inputs))
+        nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
+        found.append((nats.numpy().astype(np.float64), batch.weights))
+    nats, weights = (np.concatenate(parts, 1) for parts in zip(*found, strict=True))
+    return nats[weights > 0]  # rows are pieces of the text, one after the other
+
+
 def passes_for(ids: np.ndarray | Sharded, config: DataConfig) -> dict[str, Callable[[], Pass]]:
     """The passes that suit what is learnt, by the name of the loss that each measures; the first is the main one.
 

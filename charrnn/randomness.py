@@ -27,6 +27,7 @@ class Purpose(enum.IntEnum):
     PROMPTS = 5
     LENGTHS = 6
     NOISE = 7
+    DROPOUT = 8
 
 
 def seed_for(seed: int | tf.Tensor, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:

@@ -1,10 +1,8 @@
 """The arithmetic over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
 
-    network = Network(layers, output_kernel, output_bias)     # weights, cast once for all time steps
     outputs, state = closed_loop(layer, x, state, ids=ids)    # one layer, reads what it is given
     fed, saved, state = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
     outputs, _ = closed_loop(layer, x, state, ids=fed, saved=saved[0])  # the same values, now differentiable
-    outputs, fed, states = soft_loop(network, ids, own, mix, noise, states)  # reads mixtures, differentiable in them
 
 It runs the weights of Keras's GRU, LSTM and SimpleRNN layers and gives their results, faster on a CPU:
 
@@ -22,75 +20,25 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from charrnn import cells
-from charrnn.cells import Cell, State
+from charrnn.cells import State
+from charrnn.network import Layer, Network
+from charrnn.row_groups import join, num_groups, split
 
-_FEW_UNITS, _MANY_ROWS = 512, 16  # where loops over two groups of rows, side by side, are faster than one
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
-
-
-class Layer(NamedTuple):
-    """One recurrent layer's weights, in the compute dtype."""
-
-    cell: Cell
-    kernel: tf.Tensor  # the first layer's table [V, G·H], bias included; above it the input kernel [H, G·H]
-    bias: tf.Tensor | None  # [G·H]; None where the table includes it
-    recurrent: tuple[tf.Tensor, ...]  # the recurrent kernel [H, G·H]; for a GRU also the recurrent bias [G·H]
-
-    @classmethod
-    def from_keras(cls, cell: Cell, kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor) -> "Layer":
-        """From the weights of a Keras layer; a GRU's bias is `[2, 3H]`: the input's, and the recurrent one."""
-        bias, *recurrent_bias = tf.unstack(bias) if bias.shape.rank == 2 else (bias,)
-        return cls(cell, kernel, bias, (recurrent_kernel, *recurrent_bias))
-
-    def project(self, x: tf.Tensor) -> tf.Tensor:
-        """Ids `[…]`, mixtures of them `[…, V]`, or the layer below's outputs `[…, H]` -> what the loop reads."""
-        if x.dtype.is_integer:
-            return tf.gather(self.kernel, x)
-        projected = tf.tensordot(x, self.kernel, 1)
-        return projected if self.bias is None else projected + self.bias
-
-
-class Network(NamedTuple):
-    """All weights that turn an id and a state into logits."""
-
-    layers: tuple[Layer, ...]
-    output_kernel: tf.Tensor  # float32 [H, V]
-    output_bias: tf.Tensor  # float32 [V]
-
-    def logits(self, outputs: tf.Tensor) -> tf.Tensor:
-        """The last layer's outputs `[…, H]` -> logits float32 `[…, V]`."""
-        return tf.tensordot(tf.cast(outputs, self.output_kernel.dtype), self.output_kernel, 1) + self.output_bias
-
-    @property
-    def weights(self) -> list[tf.Tensor]:
-        """The layers' kernels, biases where they have one, and recurrent weights; the readout's kernel and bias."""
-        layers = [(layer.kernel, layer.bias, *layer.recurrent) for layer in self.layers]
-        found = [weight for layer in layers for weight in layer if weight is not None]
-        return [*found, self.output_kernel, self.output_bias]
-
-    def advance(self, ids: tf.Tensor, states: Sequence[State]) -> tuple[tuple[State, ...], tuple[State, ...]]:
-        """One character, ids `[B]` or mixtures `[B, V]`: each layer's new state, and what its gradient needs."""
-        x, after, saved = ids, [], []
-        for layer, state in zip(self.layers, states, strict=True):
-            state, kept = layer.cell.step(layer.project(x), state, *layer.recurrent)
-            after.append(state)
-            saved.append(kept)
-            x = state[0]
-        return tuple(after), tuple(saved)
 
 
 class Saved(NamedTuple):
     """One layer's history, for the backward loop."""
 
     states: tuple[tf.TensorArray, ...]  # T + 1 entries `[B, H]`; entry 0 is the state before the first character
-    kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the cell's `step` gave them
+    kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the layer's `step` gave them
 
     @classmethod
-    def start(cls, cell: Cell, state: State, num_steps: int | tf.Tensor) -> "Saved":
+    def start(cls, layer: Layer, state: State, num_steps: int | tf.Tensor) -> "Saved":
         """An empty history that begins with `state`."""
         return cls(
-            tuple(_array(num_steps + 1, entry).write(0, entry) for entry in state),
-            tuple(_array(num_steps, cells.wide(state[0])) for _ in range(cell.num_saved)),
+            tuple(array(num_steps + 1, entry).write(0, entry) for entry in state),
+            tuple(array(num_steps, cells.wide(state[0])) for _ in range(layer.num_saved)),
         )
 
     def write(self, t: tf.Tensor, state: State, kept: State) -> "Saved":
@@ -121,38 +69,37 @@ def closed_loop(
         Outputs `[T, B, H]` and the last state. Differentiable in `x`, `layer.recurrent` and `state`.
     """
     steps = ids if ids is not None else x
-    num_steps = _length(steps)
-    num_weights, groups = len(layer.recurrent), _num_groups(state)
+    num_steps = length(steps)
+    num_weights, groups = len(layer.recurrent), num_groups(state)
 
     @tf.custom_gradient
     def run(x, *rest):
         recurrent, start = rest[:num_weights], rest[num_weights:]
-        parts = _split(x if ids is None else ids, groups, 1)
+        layers = layer._replace(recurrent=recurrent).in_groups(groups)
+        parts = split(x if ids is None else ids, groups, 1)
         reads = [_reader(part, None if ids is None else x) for part in parts]
-        starts = zip(*(_split(entry, groups, 0) for entry in start), strict=True)
-        histories = saved or [
-            _forward(layer.cell, read, recurrent, part, num_steps) for read, part in zip(reads, starts, strict=True)
-        ]
+        starts = zip(*(split(entry, groups, 0) for entry in start), strict=True)
+        histories = saved or [_forward(*part, num_steps) for part in zip(layers, reads, starts, strict=True)]
         outputs = [history.states[0].stack() for history in histories]
-        last = [_join(entries, 0) for entries in zip(*(history.last(num_steps) for history in histories), strict=True)]
+        last = [join(entries, 0) for entries in zip(*(history.last(num_steps) for history in histories), strict=True)]
 
         def gradient(d_outputs, *d_last):
             # Each group on its own up to the sums of the weights' gradients: so they run side by side.
-            d_lasts = zip(*(_split(entry, groups, 0) for entry in d_last), strict=True)
+            d_lasts = zip(*(split(entry, groups, 0) for entry in d_last), strict=True)
             d_xs, d_weights, d_starts = [], [], []
-            for part, history, output, d_output, d_state in zip(
-                parts, histories, outputs, _split(d_outputs, groups, 1), d_lasts, strict=True
+            for part, group, history, output, d_output, d_state in zip(
+                parts, layers, histories, outputs, split(d_outputs, groups, 1), d_lasts, strict=True
             ):
-                d_sums, d_start = _backward(layer.cell, history, recurrent[0], d_output, d_state, num_steps)
+                d_sums, d_start = _backward(group, history, d_output, d_state, num_steps)
                 d_rows = d_sums if ids is None else [_table_gradient(x, part, d_sum) for d_sum in d_sums]
                 d_xs.append(cells.of_projected(d_rows))
-                d_weights.append(_recurrent_gradients(recurrent, output, d_sums[0]))
+                d_weights.append(recurrent_gradients(recurrent, output, d_sums[0]))
                 d_starts.append(d_start)
-            d_x = _join(d_xs, 1) if ids is None else tf.add_n(d_xs)
-            d_start = [_join(entries, 0) for entries in zip(*d_starts, strict=True)]
+            d_x = join(d_xs, 1) if ids is None else tf.add_n(d_xs)
+            d_start = [join(entries, 0) for entries in zip(*d_starts, strict=True)]
             return (d_x, *map(tf.add_n, zip(*d_weights, strict=True)), *d_start)
 
-        return (_join(outputs, 1)[1:], *last), gradient
+        return (join(outputs, 1)[1:], *last), gradient
 
     outputs, *last = run(x, *layer.recurrent, *state)
     return outputs, tuple(last)
@@ -179,129 +126,44 @@ def open_loop(
         The ids that were read, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through
         this function: the ids are a choice; feed the history to `closed_loop` for the gradient through the states.
     """
-    return _open_loop(network, ids, own, choose, states, _num_groups(states[0]))
+    return run_open_loop(network, ids, own, choose, states, num_groups(states[0]))
 
 
-def _open_loop(network, text, own, choose, states, groups):
-    """The loop of `open_loop` and `soft_loop`: reads ids `[T, B]` or mixtures `[T, B, V]`."""
-    num_steps = _length(text)
+def run_open_loop(network, text, own, choose, states, groups) -> tuple[tf.Tensor, list[tuple[Saved, ...]]]:
+    """`open_loop` in a given number of groups of rows; the text is ids `[T, B]`, or mixtures of them `[T, B, V]`."""
+    num_steps = length(text)
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
     own = own if text.shape.rank == 2 else own[:, :, None]
+    networks = network.in_groups(groups)
+
+    def predict(states):
+        outputs = [part.output([state[0] for state in group]) for part, group in zip(networks, states, strict=True)]
+        return network.logits(join(outputs, 0))
 
     def body(t, states, logits, fed, saved):
         read = tf.where(own[t], choose(logits, t), text[t])
-        parts = [network.advance(part, state) for part, state in zip(_split(read, groups, 0), states, strict=True)]
-        states, kept = zip(*parts, strict=True)
-        outputs = _join([state[-1][0] for state in states], 0)
+        parts = zip(networks, split(read, groups, 0), states, strict=True)
+        states, kept = zip(*(part.advance(ids, state, t) for part, ids, state in parts), strict=True)
         saved = tuple(
             tuple(layer.write(t, *entry) for layer, *entry in zip(*group, strict=True))
             for group in zip(saved, states, kept, strict=True)
         )
-        return t + 1, states, network.logits(outputs), fed.write(t, read), saved
+        return t + 1, states, predict(states), fed.write(t, read), saved
 
-    split = tf.nest.map_structure(lambda entry: _split(entry, groups, 0), tuple(states))
-    states = tuple(tuple(tuple(parts[group] for parts in layer) for layer in split) for group in range(groups))
+    by_group = tf.nest.map_structure(lambda entry: split(entry, groups, 0), tuple(states))
+    states = tuple(tuple(tuple(parts[group] for parts in layer) for layer in by_group) for group in range(groups))
     saved = tuple(
-        tuple(Saved.start(layer.cell, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
+        tuple(Saved.start(layer, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
         for group in states
     )
-    logits = tf.zeros_like(network.logits(_join([group[-1][0] for group in states], 0)))
-    start = (tf.constant(0), states, logits, _array(num_steps, text[0]), saved)
+    start = (tf.constant(0), states, tf.zeros_like(predict(states)), array(num_steps, text[0]), saved)
     _, _, _, fed, saved = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
     return fed.stack(), list(zip(*saved, strict=True))
 
 
-def soft_loop(
-    network: Network,
-    ids: tf.Tensor,
-    own: tf.Tensor,
-    mix: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    noise: tf.Tensor,
-    states: Sequence[State],
-) -> tuple[tf.Tensor, tf.Tensor, tuple[State, ...]]:
-    """All layers together, reading mixtures of characters wherever `own` is true; the gradient flows through them.
-
-    Args:
-        network: the weights.
-        ids: int32 `[T, B]`, the text.
-        own: bool `[T, B]`; the first row is not looked at.
-        mix: (logits `[B, V]`, noise `[B, V]`) -> `[B, V]`, rows with sum 1: the network reads that mixture of the
-            table's rows. Row by row, and differentiable in the logits.
-        noise: `[T, B, V]`, what `mix` gets at each position.
-        states: each layer's state before the first character.
-
-    Returns:
-        The last layer's outputs `[T, B, H]`, the mixtures that were read `[T, B, V]` in the compute dtype, and the
-        states after the last character. Differentiable in `network.weights` and `states`.
-    """
-    text = tf.one_hot(ids, network.layers[0].kernel.shape[0], dtype=network.layers[0].kernel.dtype)
-    groups = _num_groups(states[0])
-    entries = [_split(entry, groups, 0) for entry in tf.nest.flatten(tuple(states))]
-    starts = [tf.nest.pack_sequence_as(tuple(states), part) for part in zip(*entries, strict=True)]
-    splits = (_split(tensor, groups, 1) for tensor in (text, own, noise))
-    parts = [_soft_loop(network, *part, mix) for part in zip(*splits, starts, strict=True)]
-    outputs, fed, ends = zip(*parts, strict=True)
-    end = tf.nest.map_structure(lambda *entries: _join(entries, 0), *ends)
-    return _join(outputs, 1), _join(fed, 1), end
-
-
-def _soft_loop(network, text, own, noise, states, mix):
-    """`soft_loop` of one group of rows, over the text as mixtures `[T, B, V]`."""
-    num_steps, num_weights = _length(text), len(network.weights)
-
-    @tf.custom_gradient
-    def run(*inputs):
-        def choose(logits, t):
-            return tf.cast(mix(logits, noise[t]), text.dtype)
-
-        start = tf.nest.pack_sequence_as(states, inputs[num_weights:])
-        fed, saved = _open_loop(network, text, own, choose, start, groups=1)
-        saved = [history for (history,) in saved]
-        outputs = [history.states[0].stack() for history in saved]
-
-        def gradient(d_output, _, *d_last):
-            d_last = tf.nest.pack_sequence_as(states, d_last)
-            d_sums, d_logits, d_start = _soft_backward(network, own, noise, mix, saved, outputs[-1], d_output, d_last)
-            reads, d_weights = fed, []
-            for layer, output, d_layer in zip(network.layers, outputs, d_sums, strict=True):
-                d_x = cells.of_projected(d_layer)
-                d_weights += [_kernel_gradient(reads, d_x)]
-                d_weights += [] if layer.bias is None else [tf.reduce_sum(d_x, [0, 1])]
-                d_weights += _recurrent_gradients(layer.recurrent, output, d_layer[0])
-                reads = output[1:]
-            d_readout = [_kernel_gradient(tf.cast(reads, d_logits.dtype), d_logits), tf.reduce_sum(d_logits, [0, 1])]
-            return (*d_weights, *d_readout, *tf.nest.flatten(d_start))
-
-        last = [history.last(num_steps) for history in saved]
-        return (outputs[-1][1:], fed, *tf.nest.flatten(last)), gradient
-
-    outputs, fed, *last = run(*network.weights, *tf.nest.flatten(states))
-    return outputs, fed, tf.nest.pack_sequence_as(states, last)
-
-
-def _length(steps: tf.Tensor) -> int | tf.Tensor:
+def length(steps: tf.Tensor) -> int | tf.Tensor:
+    """T of `[T, …]`, a number where the graph knows it."""
     return steps.shape[0] if steps.shape[0] is not None else tf.shape(steps)[0]
-
-
-def _num_groups(state: State) -> int:
-    """Into how many groups the rows of a batch are split, each with loops of its own.
-
-    The operations of a small network are too short to be shared among cores, and one loop would leave all cores but one
-    idle. Loops over independent rows run side by side. A number of rows unknown to the graph is taken for many.
-    """
-    rows, units = state[0].shape
-    return 2 if units <= _FEW_UNITS and (rows is None or (rows % 2 == 0 and rows >= _MANY_ROWS)) else 1
-
-
-def _split(tensor: tf.Tensor, groups: int, axis: int) -> list[tf.Tensor]:
-    if groups == 1 or tensor.shape[axis] is not None:
-        return tf.split(tensor, groups, axis) if groups > 1 else [tensor]
-    size = tf.shape(tensor)[axis]
-    return tf.split(tensor, [size // 2, size - size // 2], axis)
-
-
-def _join(parts: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
-    return tf.concat(parts, axis) if len(parts) > 1 else parts[0]
 
 
 def _reader(steps: tf.Tensor, table: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -309,98 +171,56 @@ def _reader(steps: tf.Tensor, table: tf.Tensor | None) -> Callable[[tf.Tensor], 
     return (lambda t: steps[t]) if table is None else (lambda t: tf.gather(table, steps[t]))
 
 
-def _array(size, like) -> tf.TensorArray:
+def array(size: int | tf.Tensor, like: tf.Tensor) -> tf.TensorArray:
+    """Of `size` entries like one that is given."""
     return tf.TensorArray(like.dtype, size=size, element_shape=like.shape, clear_after_read=False)
 
 
-def _forward(cell, read, recurrent, state, num_steps) -> Saved:
+def _forward(layer, read, state, num_steps) -> Saved:
     def body(t, state, saved):
-        state, kept = cell.step(read(t), state, *recurrent)
+        state, kept = layer.step(read(t), state, t)
         return t + 1, state, saved.write(t, state, kept)
 
-    start = (tf.constant(0), tuple(state), Saved.start(cell, state, num_steps))
+    start = (tf.constant(0), tuple(state), Saved.start(layer, state, num_steps))
     return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
 
 
-def _backward(cell, saved, kernel, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
+def _backward(layer, saved, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
     """The gradients `[T, B, …]` of the cell's sums; and that of the state before the text."""
-    transposed = tf.transpose(kernel)  # once, not at every time step
+    transposed = tf.transpose(layer.recurrent[0])  # once, not at every time step
 
     def body(t, d_state, arrays):
-        d_sums, d_state = _step_back(cell, saved, transposed, t, d_outputs[t], d_state)
-        return t - 1, d_state, _write(arrays, t, d_sums)
+        d_sums, d_state = step_back(layer, saved, transposed, t, d_outputs[t], d_state)
+        return t - 1, d_state, write(arrays, t, d_sums)
 
-    arrays = _sums_arrays(cell, kernel, d_outputs, num_steps)
+    arrays = sums_arrays(layer, d_outputs, num_steps)
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
     _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
     return [array.stack() for array in arrays], d_start
 
 
-def _step_back(cell, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
+def step_back(layer, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
     """One character back: the gradients `[B, …]` of the cell's sums, and that of the state before."""
     d_state = (d_state[0] + d_output, *d_state[1:])
     before, after = (tuple(array.read(i) for array in saved.states) for i in (t, t + 1))
-    d_sums, (d_direct, *others) = cell.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept))
+    d_sums, (d_direct, *others) = layer.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept), t)
     through = tf.matmul(d_sums[0], transposed)
     return d_sums, (through if d_direct is None else d_direct + through, *others)
 
 
-def _sums_arrays(cell, kernel, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
-    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in cell.sums]
+def sums_arrays(layer, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
+    """For the gradients of a cell's sums, T entries `[B, …]` each."""
+    kernel = layer.recurrent[0]
+    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in layer.cell.sums]
     return tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=shape) for shape in shapes)
 
 
-def _write(arrays, t, entries):
+def write(arrays, t, entries) -> tuple[tf.TensorArray, ...]:
+    """Writes one entry to each array."""
     return tuple(array.write(t, entry) for array, entry in zip(arrays, entries, strict=True))
 
 
-def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
-    """All layers back together: what a position reads hangs on the last layer's output at the one before.
-
-    Returns:
-        Each layer's gradients `[T, B, …]` of its sums; those `[T, B, V]` of the logits after each character, as
-        far as they come through the mixture at the next; and those of the states before the text.
-    """
-    layers, num_steps = network.layers, _length(d_outputs)
-    transposed = [(tf.transpose(layer.kernel), tf.transpose(layer.recurrent[0])) for layer in layers]
-    from_logits = tf.transpose(network.output_kernel)
-    logits = network.logits(outputs)  # entry t: the prediction of position t; entry 0 is never read
-    own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)[:, :, None]
-
-    def body(t, d_logits, d_states, d_all_logits, arrays):
-        d_all_logits = d_all_logits.write(t, d_logits)
-        d_output = d_outputs[t] + tf.cast(tf.matmul(d_logits, from_logits), d_outputs.dtype)
-        d_states, arrays = list(d_states), list(arrays)
-        for i in reversed(range(len(layers))):
-            to_input, to_state = transposed[i]
-            d_sums, d_states[i] = _step_back(layers[i].cell, saved[i], to_state, t, d_output, d_states[i])
-            arrays[i] = _write(arrays[i], t, d_sums)
-            d_x = cells.of_projected(d_sums)
-            d_output = tf.matmul(d_x, to_input)  # of the layer below's output; at last of the mixture
-        with tf.GradientTape() as tape:
-            prediction = logits[t]
-            tape.watch(prediction)
-            mixture = mix(prediction, noise[t])
-        d_mixture = tf.where(own[t], tf.cast(d_output, mixture.dtype), 0)
-        d_logits = tape.gradient(mixture, prediction, d_mixture, unconnected_gradients="zero")
-        return t - 1, d_logits, tuple(d_states), d_all_logits, tuple(arrays)
-
-    arrays = tuple(_sums_arrays(layer.cell, layer.recurrent[0], d_outputs, num_steps) for layer in layers)
-    none = tf.zeros_like(logits[0])
-    start = (tf.convert_to_tensor(num_steps - 1), none, tuple(d_last), _array(num_steps, none), arrays)
-    loop = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
-    _, _, d_start, d_all_logits, arrays = loop
-    return tf.nest.map_structure(lambda array: array.stack(), arrays), d_all_logits.stack(), d_start
-
-
-def _kernel_gradient(x, d_sum) -> tf.Tensor:
-    """One matmul over all rows of all time steps: `[T, B, N]`, `[T, B, M]` -> `[N, M]`."""
-    return tf.matmul(
-        tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(d_sum, [-1, d_sum.shape[-1]]), transpose_a=True
-    )
-
-
-def _recurrent_gradients(recurrent, outputs, d_sum) -> list[tf.Tensor]:
+def recurrent_gradients(recurrent, outputs, d_sum) -> list[tf.Tensor]:
     """Of the recurrent kernel, one matmul over all rows of all time steps; and of the recurrent bias, if any."""
     kernel, *bias = recurrent
     rows = tf.reshape(d_sum, [-1, kernel.shape[1]])

@@ -2,6 +2,7 @@
 
 import os
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from charrnn.errors import UserError
 from trainers import checkpoints as checkpoints_module
 from trainers.checkpoints import Checkpoints
+from trainers.learning_rate import LearningRate
 
 
 def all_values(trainer):
@@ -192,3 +194,34 @@ def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tm
     assert Checkpoints(str(tmp_path), make_trainer(), keep=2).restore() is False  # not to be resumed from
     checkpoints.save(0)
     assert not list((tmp_path / "checkpoints").glob("start*"))
+
+
+def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_model, tmp_path):
+    rate = LearningRate(0.05, "cosine", warmup_steps=2, decay_steps=6, final=0.1)
+
+    def make():
+        model = make_model(weight_drop=0.3, output_dropout=0.3, embedding_dropout=0.1, zoneout=0.1)
+        return make_trainer(model=model, optimizer=keras.optimizers.AdamW(rate), averaging=0.9)
+
+    def go(trainer, start, end):
+        for step in range(start, end):
+            trainer.train_step(trainer.batch_at(step), False)
+
+    whole, first, second = make(), make(), make()
+    go(whole, 0, 5)
+    go(first, 0, 3)
+    Checkpoints(str(tmp_path), first, keep=1).save(3)
+    Checkpoints(str(tmp_path), second, keep=1).restore()
+    go(second, 3, 5)
+    for a, b in zip(all_values(whole), all_values(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(whole.averaged.get_weights(), second.averaged.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    loaded = make_model(weight_drop=0.3, output_dropout=0.3, embedding_dropout=0.1, zoneout=0.1)
+    path = tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
+    tf.train.Checkpoint(model=loaded).restore(path).expect_partial().assert_existing_objects_matched()
+    for a, b, c in zip(
+        loaded.get_weights(), first.averaged.get_weights(), first.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)  # whoever loads the model gets the averages
+        assert (b != c).any()

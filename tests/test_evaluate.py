@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pathlib
 import shutil
 
@@ -10,9 +11,12 @@ import tensorflow as tf
 
 from charrnn import command
 from charrnn.batches import DataConfig
+from charrnn.loading import load
 from charrnn.model import ModelConfig
 from charrnn.open_loop import Protocol
 from charrnn.plays import Plays
+from charrnn.reference import KneserNey
+from charrnn.texts import load_texts
 from trainers import evaluate
 from trainers.evaluation import evaluate as measured
 from trainers.experiment import Experiment
@@ -105,6 +109,7 @@ def test_curves_lie_over_the_position_and_replace_each_other(call, report, run_d
         (["--num_chars=49"], "--num_chars=49 is not possible: it must be at least 50"),
         (["--num_chars=900"], "has 501 characters, but a rollout of 900 after 100 needs 1,000: give"),
         (["--seed=-1"], "--seed=-1"),
+        (["--dynamic_rate=0"], "--dynamic_rate=0.0 is not possible: it must be above 0"),
         (["--text=/nowhere.txt"], "'/nowhere.txt' is not a file"),
         (["--weights=foo"], "no 'foo' weights"),
         (["--jsn"], "no flag --jsn; nearest: json"),
@@ -137,3 +142,15 @@ def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, 
     status, out, err = call(f"--run_dir={copied}", *SHORT)
     said = err.splitlines()[-1]
     assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to (" in said and "Op:" not in said
+def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir):
+    content = json.loads(call("--dynamic", "--ngram", "--json", *SHORT)[1])
+    losses = {name: measure["value"] for name, measure in content["measures"].items() if name.startswith("nats")}
+    more = {"nats_per_char_dynamic", "nats_per_char_7_gram", "nats_per_char_with_7_gram"}
+    assert set(losses) - set(report.measures) == more
+    alone = min(losses["nats_per_char"], losses["nats_per_char_7_gram"])
+    assert losses["nats_per_char_with_7_gram"] <= alone + math.log(101) / 499
+    assert losses["nats_per_char_dynamic"] < losses["nats_per_char"]  # after two steps all is still to be learnt
+    loaded = load(run_dir)
+    texts = load_texts(f"{pathlib.Path(run_dir).parent}/text.txt", DataConfig(), lambda line: None)
+    expected = -KneserNey(texts.train, loaded.vocabulary.size).log_probs(texts.validation[None])[0, 1:].mean()
+    assert losses["nats_per_char_7_gram"] == pytest.approx(expected)

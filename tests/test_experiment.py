@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import UserError
+from charrnn.model import ModelConfig
 from trainers.experiment import TRAINERS, Experiment, override, to_dict, with_trainer
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
@@ -30,14 +31,23 @@ class Curriculum(Trainer):
 
 
 FREE = Experiment(trainer_class=Curriculum, trainer=Curriculum.Config())
-SCHEDULED = Experiment(trainer_class=ScheduledSampling, trainer=ScheduledSampling.Config())
+LSTM = ModelConfig(cell="lstm")  # of which all settings are possible
+SCHEDULED = Experiment(model=LSTM, trainer_class=ScheduledSampling, trainer=ScheduledSampling.Config())
 
 SETTABLE = {
-    "model.cell": ("lstm", "lstm"),
+    "model.cell": ("rnn", "rnn"),
     "model.units": ("512", 512),
     "model.num_layers": ("3", 3),
     "model.embedding_size": ("0", 0),
     "model.recurrent_initializer": ("glorot_uniform", "glorot_uniform"),
+    "model.longest_memory": ("100", 100),
+    "model.skip_connections": ("true", True),
+    "model.weight_drop": ("0.3", 0.3),
+    "model.embedding_dropout": ("0.05", 0.05),
+    "model.layer_dropout": ("0.2", 0.2),
+    "model.output_dropout": ("0.4", 0.4),
+    "model.zoneout": ("0.1", 0.1),
+    "model.zoneout_cell": ("0.1", 0.1),
     "data.seq_length": ("50", 50),
     "data.batch_size": ("16", 16),
     "data.order": ("streams", "streams"),
@@ -54,6 +64,14 @@ SETTABLE = {
     "optimizer.learning_rate": ("2e-3", 0.002),
     "optimizer.accumulate": ("2", 2),
     "optimizer.clip_norm": ("5", 5.0),
+    "optimizer.schedule": ("inverse_square_root", "inverse_square_root"),
+    "optimizer.warmup_steps": ("9", 9),
+    "optimizer.decay_steps": ("90", 90),
+    "optimizer.final_share": ("0.01", 0.01),
+    "optimizer.weight_decay": ("0.1", 0.1),
+    "optimizer.beta_2": ("0.99", 0.99),
+    "optimizer.averaging": ("0.99", 0.99),
+    "optimizer.label_smoothing": ("0.1", 0.1),
     "trainer.schedule": ("linear", "linear"),
     "trainer.half_step": ("70", 70),
     "trainer.max_prob": ("1", 1.0),

@@ -6,6 +6,7 @@ import pkgutil
 import pytest
 
 import experiments
+from charrnn.model import CharModel
 from trainers.experiment import Experiment
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
@@ -82,3 +83,13 @@ def test_shakespeare_gru_scheduled_has_the_probabilities_that_it_promises(make_t
 def test_quickstart_needs_no_download():
     experiment = declared("quickstart").EXPERIMENT
     assert experiment.corpus == "plays"
+
+
+@pytest.mark.parametrize("name, millions", [("shakespeare_record", 4), ("shakespeare_best", 11)])
+def test_the_record_keeps_to_its_protocol(name, millions):
+    """Size, split, and one look at the validation text, after the last step; the averages have settled by then."""
+    experiment = declared(name).EXPERIMENT
+    assert CharModel(experiment.model, 66, experiment.runtime.precision).count_params() <= millions * 1e6
+    assert (experiment.data.validation_fraction, experiment.data.test_fraction) == (0.1, 0.0)
+    assert experiment.loop.evaluate_every == experiment.loop.steps == experiment.optimizer.decay_steps
+    assert experiment.loop.steps * (1 - experiment.optimizer.averaging) > 10

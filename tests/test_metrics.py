@@ -1,5 +1,6 @@
 """The loss against log-softmax in NumPy."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -18,3 +19,29 @@ def test_nats_are_the_weighted_sum_of_negative_log_probabilities():
 def test_a_uniform_choice_of_eight_costs_three_bits():
     nats = float(metrics.nats(np.zeros((1, 1, 8), np.float32), [[3]], np.ones((1, 1), np.float32)))
     assert metrics.bits_per_char(nats) == pytest.approx(3, rel=1e-6)
+
+
+def test_label_smoothing_is_keras_own():
+    random = np.random.default_rng(0)
+    logits, targets = random.normal(size=(2, 3, 5)).astype(np.float32), random.integers(0, 5, (2, 3))
+    weights = np.array([[1, 0, 1], [0.5, 1, 1]], np.float32)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2, reduction=None)
+    expected = np.sum(theirs(np.eye(5)[targets], logits) * weights)
+    np.testing.assert_allclose(metrics.nats(logits, targets, weights, 0.2), expected, rtol=1e-5)
+
+
+def test_interpolation_weighs_by_the_text_so_far():
+    """Against Bayes' rule character by character; and close to the best weight in hindsight."""
+    random = np.random.default_rng(0)
+    p, q = random.uniform(0.01, 1, (2, 400))
+    shares = np.linspace(0, 1, 11)
+    posterior, total = np.full(11, 1 / 11), 0.0
+    for a, b in zip(p, q, strict=True):
+        each = shares * a + (1 - shares) * b
+        total -= np.log(posterior @ each)
+        posterior = posterior * each / (posterior @ each)
+    got = metrics.interpolated_loss(np.log(p), np.log(q), 11)
+    assert got == pytest.approx(total / 400, rel=1e-9)
+    best = min(-np.log(w * p + (1 - w) * q).mean() for w in shares)
+    assert best <= got <= best + np.log(11) / 400
+    assert got < min(-np.log(p).mean(), -np.log(q).mean())

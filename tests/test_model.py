@@ -1,5 +1,6 @@
 """The fused path against Keras's stock layers; the open loop against the closed one."""
 
+import dataclasses
 import itertools
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn import recurrence
+from charrnn import randomness, row_groups
 from charrnn.errors import UserError
 from charrnn.model import CharModel, ModelConfig, choose_path
 
@@ -249,6 +250,20 @@ def test_initial_weights_are_a_function_of_the_seed(architecture):
             assert (a != b).mean() > 0.9
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_units_start_with_memories_up_to_the_longest(cell):
+    """Without inputs from elsewhere, a state is multiplied by u / (1 + u) at each character."""
+    model = CharModel(ModelConfig(cell=cell, units=6, embedding_size=0, longest_memory=50), V)
+    for layer in model.recurrent_layers:
+        kernel, recurrent, bias = layer.get_weights()
+        layer.set_weights([0 * kernel, 0 * recurrent, bias])
+    _, last = model(random_ids(1), tf.nest.map_structure(tf.ones_like, model.initial_state(B)))
+    u = np.linspace(1, 49, 6)
+    np.testing.assert_allclose(last[0][-1], np.tile(u / (1 + u), (B, 1)), rtol=1e-5)
+    plain, remembering = (CharModel(c, V) for c in (dataclasses.replace(model.config, longest_memory=0), model.config))
+    assert_same_bits(*(m.recurrent_layers[0].get_weights()[:2] for m in (plain, remembering)))
+
+
 def test_recurrent_kernels_are_orthogonal():
     model = CharModel(ModelConfig(units=8, num_layers=2), V)
     for layer in model.recurrent_layers:
@@ -316,9 +331,152 @@ def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, c
 
     call = run if compiled is None else lambda: tf.function(run, autograph=False, jit_compile=compiled)()
     one_group, _, _ = call()
-    monkeypatch.setattr(recurrence, "_MANY_ROWS", 2)
+    monkeypatch.setattr(row_groups, "_MANY_ROWS", 2)
     closed, opened, fed = call()
     assert relative_error(closed, one_group) < 1e-6
     np.testing.assert_array_equal(fed, ids)
     for a, b in zip(tf.nest.flatten(closed), tf.nest.flatten(opened), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+KEY = tf.constant([3, 4], tf.int32)
+DROPOUT = {"weight_drop": 0.4, "embedding_dropout": 0.3, "layer_dropout": 0.3, "output_dropout": 0.5}
+DROPPING = {**DROPOUT, "skip_connections": True, "num_layers": 2}
+
+
+def in_training(model):
+    """The closed loop with the masks of KEY, with the signature of one without."""
+    return lambda ids, state: model(ids, state, training=KEY)
+
+
+def by_keras_layers(model, ids):
+    """Logits by plain Keras layers whose weights are masked by assignment, and what d loss / d weight is masked by."""
+    plain = CharModel(dataclasses.replace(model.config, **dict.fromkeys(DROPOUT, 0.0)), V)
+    dropped = model._masks(ids, KEY)
+    factors = [np.ones(w.shape) for w in model.trainable_variables]
+    first = 1 if model.config.embedding_size else 0
+    factors[0] = factors[0] * dropped.embedding  # without an embedding, the input kernel's rows are the characters
+    for i, mask in enumerate(dropped.recurrent):
+        factors[first + 3 * i + 1] = mask.numpy()
+    plain.set_weights([w * f for w, f in zip(model.get_weights(), factors, strict=True)])
+    with tf.GradientTape() as tape:
+        x = plain.embedding(ids) if first else tf.one_hot(ids, V)
+        for i, layer in enumerate(plain.recurrent_layers):
+            own = layer(x)[0] * dropped.outputs[i][:, None]
+            x = own + x if i else own
+        logits = plain.readout(x)
+        loss = tf.reduce_sum(logits**2)
+    gradients = tape.gradient(loss, plain.trainable_variables)
+    return logits, [tf.convert_to_tensor(g) * f for g, f in zip(gradients, factors, strict=True)]
+
+
+@pytest.mark.parametrize("path", ["fused", "keras"])
+@pytest.mark.parametrize("cell, embedding_size", [("gru", 5), ("lstm", 0), ("rnn", 5)])
+def test_dropout_is_that_of_masked_keras_layers(make_model, relative_error, cell, embedding_size, path):
+    model, ids = make_model(cell=cell, embedding_size=embedding_size, **DROPPING), random_ids()
+    model.recurrence_path = path
+
+    def run(ids):
+        with tf.GradientTape() as tape:
+            logits, _ = model(ids, training=KEY)
+            loss = tf.reduce_sum(logits**2)
+        return logits, [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
+
+    expected = by_keras_layers(model, ids)
+    assert relative_error(run(ids), expected) < 1e-5
+    assert relative_error(tf.function(run)(ids), expected) < 1e-5
+    assert relative_error(model(ids)[0], expected[0]) > 0.1  # without a key nothing is dropped
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_open_loop_and_its_gradient_have_one_set_of_masks(make_model, relative_error, cell):
+    """Sampling and replay: all is as if what was read had been the text."""
+    zoneout = {"zoneout": 0.3, **({"zoneout_cell": 0.5} if cell == "lstm" else {})}
+    model = make_model(cell=cell, **DROPPING, **zoneout)
+    ids, state = random_ids(), random_state(model)
+    read, own = [], tf.constant(np.random.default_rng(1).random((B, T)) < 0.7)
+
+    def opened(ids, state):
+        choose = lambda logits, t: tf.argmax(-logits, -1, tf.int32)  # noqa: E731
+        logits, fed, last = model.open_loop(ids, own, choose, state, KEY)
+        read.append(fed)
+        return logits, last
+
+    got = measure(model, opened, ids, state)
+    assert (read[0].numpy() != ids.numpy()).any()
+    assert relative_error(got, measure(model, in_training(model), read[0], state)) < 1e-5
+    likeliest = tf.argmax(-got[0][:, :-1], -1, output_type=tf.int32)  # each choice was made on these very logits
+    np.testing.assert_array_equal(read[0][:, 1:], tf.where(own[:, 1:], likeliest, ids[:, 1:]))
+
+
+def test_soft_loop_without_own_inputs_is_the_closed_loop_with_dropout(make_model, relative_error):
+    model = make_model(zoneout=0.3, **DROPPING)
+    ids, state = random_ids(), random_state(model)
+    none, noise = tf.zeros((B, T), tf.bool), tf.zeros((T, B, V))
+
+    def soft(ids, state):
+        logits, _, last = model.soft_loop(ids, none, lambda logits, noise: tf.nn.softmax(logits), noise, state, KEY)
+        return logits, last
+
+    assert relative_error(measure(model, soft, ids, state), measure(model, in_training(model), ids, state)) < 1e-5
+
+
+def test_dropout_in_bfloat16_is_that_in_float32_within_its_precision(make_model, relative_error):
+    exact, rounded = (make_model(precision=p, zoneout=0.3, **DROPPING) for p in ("float32", "mixed_bfloat16"))
+    ids = random_ids()
+    expected = measure(exact, in_training(exact), ids, random_state(exact))
+    got = measure(rounded, in_training(rounded), ids, random_state(rounded))
+    as_float = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), got)
+    assert 1e-5 < relative_error(as_float, expected) < 0.05
+
+
+def test_rows_of_a_part_have_the_masks_of_the_whole_batch(make_model, relative_error):
+    model, ids = make_model(zoneout=0.3, **DROPPING), random_ids(rows=4)
+    whole, _ = model(ids, training=KEY)
+    parts = []
+    for i in range(2):
+        with randomness.part_of_batch(i, 2):
+            parts.append(model(ids[2 * i : 2 * i + 2], training=KEY)[0])
+    assert relative_error(tf.concat(parts, 0), whole) < 1e-5
+
+
+def test_zoneout_in_evaluation_is_the_mean_of_old_and_new(make_model, relative_error):
+    model = make_model(cell="lstm", num_layers=1, zoneout=0.25, zoneout_cell=0.5)
+    plain, ids = make_model(cell="lstm", num_layers=1), random_ids()
+    state, expected = plain.initial_state(B), []
+    for t in range(T):
+        _, new = plain(ids[:, t : t + 1], state)
+        state = (tuple(k * a + (1 - k) * b for k, a, b in zip((0.25, 0.5), state[0], new[0], strict=True)),)
+        expected.append(plain.readout(state[0][0]))
+    assert relative_error(model(ids)[0], tf.stack(expected, 1)) < 1e-5
+
+
+def test_dropout_needs_a_key_and_what_has_none_needs_none(make_model):
+    model, ids = make_model(output_dropout=0.5), random_ids()
+    own = tf.zeros(ids.shape, tf.bool)
+    for call in (lambda: model(ids, training=True), lambda: model.open_loop(ids, own, None, model.initial_state(B))):
+        with pytest.raises(UserError, match=r"training=self\.mask_key\(\)"):
+            call()
+    plain = make_model()
+    assert_same_bits(plain(ids, training=KEY), plain(ids))
+    assert_same_bits(plain(ids, training=True), plain(ids))
+
+
+@pytest.mark.parametrize("name", ["weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout"])
+def test_impossible_rates_are_refused(name):
+    for rate in (1.0, -0.1, float("nan")):
+        with pytest.raises(UserError, match=rf"model\.{name}=.* at least 0 and below 1"):
+            ModelConfig(**{name: rate})
+    for settings in ({"longest_memory": 2}, {"longest_memory": -5}, {"longest_memory": 9, "cell": "rnn"}):
+        with pytest.raises(UserError, match=r"model\.longest_memory="):
+            ModelConfig(**settings)
+    with pytest.raises(UserError, match=r"model\.zoneout_cell=0\.1 .*model\.cell=gru"):
+        ModelConfig(zoneout_cell=0.1)
+
+
+def test_zoneout_runs_in_the_fused_loops_only():
+    config = ModelConfig(zoneout=0.1)
+    with pytest.raises(UserError, match=r"model\.zoneout works with the fused recurrence only"):
+        choose_path("keras", xla=False, config=config)
+    assert choose_path("auto", xla=False, config=config) == ("fused", "Keras's layers have no zoneout")
+    assert choose_path("keras", xla=False, config=ModelConfig(weight_drop=0.1))[0] == "keras"

@@ -72,3 +72,48 @@ def test_float16_gets_a_loss_scale_and_no_other_precision():
     assert float(scaled.scale_loss(tf.constant(1.0))) == float(scaled.dynamic_scale) > 1
     scaled.apply([scaled.dynamic_scale * 2.0], [weight])
     assert float(weight) == 3.0 - 0.5 * 2.0
+
+
+def test_decay_and_beta_2_are_keras_own():
+    made = make_optimizer(OptimizerConfig(name="adamw", weight_decay=0.1, beta_2=0.9), "float32")
+    theirs = keras.optimizers.AdamW(1e-3, weight_decay=0.1, beta_2=0.9)
+    weights = [tf.Variable([1.0, -2.0]), tf.Variable([1.0, -2.0])]
+    for gradient in ([0.5, 1.0], [0.1, -3.0]):
+        for optimizer, weight in zip((made, theirs), weights, strict=True):
+            optimizer.apply([tf.constant(gradient)], [weight])
+    np.testing.assert_array_equal(*weights)
+
+
+def test_weight_decay_is_decoupled_from_the_gradient():
+    """Also for Adam: without a gradient a weight shrinks by learning rate times decay."""
+    for name in ("adam", "adamw", "sgd", "rmsprop", "lion"):
+        optimizer = make_optimizer(OptimizerConfig(name=name, learning_rate=0.5, weight_decay=0.1), "float32")
+        weight = tf.Variable([2.0])
+        optimizer.apply([tf.constant([0.0])], [weight])
+        assert float(weight[0]) == pytest.approx(2.0 * (1 - 0.05), rel=1e-6)
+
+
+def test_a_schedule_makes_the_rate():
+    config = OptimizerConfig(learning_rate=0.5, schedule="cosine", warmup_steps=4, decay_steps=20, final_share=0.1)
+    assert float(make_optimizer(config, "float32").learning_rate) == pytest.approx(0.5 / 4)
+    assert float(make_optimizer(config, "mixed_float16").learning_rate) == pytest.approx(0.5 / 4)
+    warm = OptimizerConfig(learning_rate=0.5, warmup_steps=5)
+    assert float(make_optimizer(warm, "float32").learning_rate) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"schedule": "cosin"}, "optimizer.schedule=cosin .* one of constant, cosine, linear, inverse_square_root"),
+        ({"schedule": "cosine"}, "optimizer.decay_steps=0 .* above optimizer.warmup_steps=0 where"),
+        ({"schedule": "linear", "warmup_steps": 9, "decay_steps": 9}, "optimizer.decay_steps=9 .* above"),
+        ({"warmup_steps": -1}, "optimizer.warmup_steps=-1"),
+        ({"averaging": 1.0}, "optimizer.averaging=1.0 .* at least 0 and below 1"),
+        ({"label_smoothing": float("nan")}, "optimizer.label_smoothing=nan"),
+        ({"weight_decay": -0.1}, "optimizer.weight_decay=-0.1"),
+        ({"name": "sgd", "beta_2": 0.9}, "optimizer.beta_2=0.9 .* 0 unless optimizer.name is one of .*adam"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, said):
+    with pytest.raises(UserError, match=said):
+        OptimizerConfig(**settings)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn import metrics
 from charrnn.batches import DataConfig, borders, cut, last_only
-from charrnn.passes import document_pass, last_pass, passes_for, stateful_pass, window_pass
+from charrnn.passes import document_pass, last_pass, losses_in_order, passes_for, stateful_pass, window_pass
 
 few = settings(max_examples=30, deadline=None)
 
@@ -125,3 +125,12 @@ def test_the_passes_suit_what_is_learnt():
     assert list(passes_for(ids, DataConfig(order="lines"))) == ["nats_per_char"]
     assert list(passes_for(ids, DataConfig(targets="last", seq_length=10))) == ["nats_per_char"]
     assert passes_for(ids[:1], DataConfig()) == passes_for(ids[:9], DataConfig(targets="last", seq_length=10)) == {}
+
+
+def test_losses_come_in_the_order_of_the_text():
+    def position(batch, state):
+        return tf.cast(batch.targets, tf.float32), state
+
+    for length, rows, warm_up in ((300, 3, 8), (31, 4, 2), (2, 3, 4)):
+        found = losses_in_order(position, lambda rows: None, stateful_pass(np.arange(length), rows, warm_up, 16))
+        np.testing.assert_array_equal(found, np.arange(1, length))

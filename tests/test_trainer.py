@@ -380,3 +380,63 @@ def test_trainer_stands_at_the_packages_door():
     assert trainers.Trainer is Trainer
     with pytest.raises(AttributeError, match="Trianer"):
         _ = trainers.Trianer
+
+
+def test_averages_follow_the_weights_and_are_what_is_evaluated(make_trainer, relative_error):
+    trainer = make_trainer(averaging=0.9)
+    average, ids = trainer.averaged.get_weights(), np.random.default_rng(2).integers(0, 7, 90)
+    assert_equal(average, weights_of(trainer))
+    for step in range(100):
+        train(trainer, step, step + 1)
+        decay = min(0.9, step / (step + 10))
+        average = [decay * a + (1 - decay) * w for a, w in zip(average, weights_of(trainer), strict=True)]
+    assert relative_error(trainer.averaged.get_weights(), average) < 1e-5
+    assert relative_error(trainer.averaged.get_weights(), weights_of(trainer)) > 1e-3
+    other = make_trainer()
+    other.model.set_weights(average)
+    batches = lambda: stateful_pass(ids, rows=1, warm_up=8, length=16)  # noqa: E731
+    assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=1e-5)
+    assert_equal(weights_of(trainer), weights_of(trainer))
+    plain = make_trainer()
+    train(plain, 0, 100)
+    assert_equal(weights_of(plain), weights_of(trainer))  # training itself knows nothing of averages
+
+
+def test_a_skipped_update_moves_no_average(make_trainer):
+    trainer = make_trainer(averaging=0.9)
+    train(trainer, 0, 3)
+    before = trainer.averaged.get_weights()
+    batch = trainer.batch_at(3)
+    trainer.train_step(batch._replace(weights=np.full_like(batch.weights, np.inf)), False)
+    assert int(trainer.skipped_updates) == 1
+    assert_equal(trainer.averaged.get_weights(), before)
+
+
+def test_each_step_drops_anew_and_the_same_step_the_same(make_model, make_trainer):
+    def made(seed=1):
+        return make_trainer(model=make_model(weight_drop=0.5, output_dropout=0.5), seed=seed)
+
+    class Open(Trainer):
+        def own_inputs(self, step, batch):
+            return tf.zeros_like(batch.inputs, tf.bool)
+
+    still = keras.optimizers.SGD(1e-9)
+    trainer = make_trainer(model=make_model(output_dropout=0.5), optimizer=still, seed=1)
+    batch = trainer.batch_at(0)
+    losses = [float(trainer.train_step(batch, False)["nats"]) for _ in range(4)]
+    assert len({round(loss, 3) for loss in losses}) == 4
+    first, again, other = made(), made(), made(seed=2)
+    for each in (first, again, other):
+        train(each, 0, 3)
+    assert_equal(weights_of(first), weights_of(again))
+    assert any((a != b).any() for a, b in zip(weights_of(first), weights_of(other), strict=True))
+    opened = make_trainer(Open, model=make_model(weight_drop=0.5, output_dropout=0.5), seed=1)
+    train(opened, 0, 3)
+    assert_equal(weights_of(opened), weights_of(first))  # one layer: to the bit
+
+
+def test_label_smoothing_changes_the_loss_and_not_what_is_reported(make_trainer):
+    plain, smooth = make_trainer(), make_trainer(label_smoothing=0.3)
+    (expected,), (got,) = train(plain, 0, 1), train(smooth, 0, 1)
+    assert got["nats"] == expected["nats"]
+    assert got["gradient_norm"] != pytest.approx(expected["gradient_norm"], rel=1e-3)

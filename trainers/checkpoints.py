@@ -57,7 +57,7 @@ class Checkpoints:
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
         self.memory = Memory()
-        self._checkpoint = tf.train.Checkpoint(model=trainer.model, trainer=trainer, memory=self.memory)
+        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.memory)
         self._newest, self._best = (os.path.join(run_dir, name) for name in (loading.NEWEST, loading.BEST))
         self._keep = keep
 

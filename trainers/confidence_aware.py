@@ -44,5 +44,5 @@ class ConfidenceAware(Trainer):
         noisy = sure > self.config.noise_above
         own = (sure > self.config.own_above) & ~noisy
         inputs = tf.where(own, self.choices(logits, batch), tf.where(noisy, random, batch.inputs))
-        logits, state = self.model(inputs, state, training=True)
+        logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, own, state)

@@ -1,8 +1,9 @@
 """Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
 Each measure has its value for real text beside it; docs/measures.md says what they are and how to read them. Curves
-over the position in a rollout go to the run directory, for TensorBoard. Exit status: 0 done, 2 a mistake in what was
-given.
+over the position in a rollout go to the run directory, for TensorBoard. With --dynamic and --ngram also the losses of a
+model that goes on learning, and of n-grams with and without the model: figures of other systems, each on its own. Exit
+status: 0 done, 2 a mistake in what was given.
 """
 
 import functools
@@ -17,6 +18,12 @@ from charrnn.errors import UserError
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
+
+
+def _boolean(name: str, text: str) -> None:
+    flags.DEFINE_boolean(name, False, text, flag_values=FLAGS)
+
 
 _string("run_dir", None, "The run directory.")
 _string("text", None, "A corpus in the place of the run's: a name, a file, or a glob of files; split as the run's was.")
@@ -24,7 +31,11 @@ _string("weights", "best", "best: by validation, where there are any, else newes
 _integer("num_rollouts", 100, "How many texts the model writes.")
 _integer("num_chars", 1000, "How many characters each.")
 _integer("seed", 0, "Of the first rollout; each next one has the next.")
-flags.DEFINE_boolean("json", False, "Print one JSON object.", flag_values=FLAGS)
+_boolean("dynamic", "Evaluate also a model that goes on learning from the text on which it is evaluated.")
+_float("dynamic_rate", 1e-4, "How fast it learns.")
+_float("dynamic_decay", 1e-3, "How fast it comes back to what it had learnt in training.")
+_boolean("ngram", "Evaluate also n-grams of the training text, and their interpolation with the model.")
+_boolean("json", "Print one JSON object.")
 
 
 def main(beside: list[str]) -> int:
@@ -34,13 +45,23 @@ def main(beside: list[str]) -> int:
     if not FLAGS.run_dir:
         raise UserError("Which run? Give --run_dir=DIR, a directory that trainers.run has made.")
     command.start_tensorflow()
+    from charrnn.dynamic_evaluation import Dynamic
     from charrnn.open_loop import Protocol
     from trainers import summaries
     from trainers.evaluation import evaluate
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     lines = []  # told later: a refusal is one line
-    evaluation = evaluate(FLAGS.run_dir, protocol, lines.append, FLAGS.text, FLAGS.weights)
+    dynamic = Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay)
+    evaluation = evaluate(
+        FLAGS.run_dir,
+        protocol,
+        lines.append,
+        FLAGS.text,
+        FLAGS.weights,
+        dynamic=dynamic if FLAGS.dynamic else None,
+        ngram=FLAGS.ngram,
+    )
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
     summaries.write_curves(FLAGS.run_dir, evaluation.report.curves)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from charrnn import loading, metrics, open_loop, passes
 from charrnn.batches import Batch, DataConfig
+from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
 from charrnn.loading import Loaded
 from charrnn.model import CharModel
@@ -43,6 +44,8 @@ def evaluate(
     text: str | None = None,
     weights: str = "best",
     temperatures: Sequence[float] = (),
+    dynamic: Dynamic | None = None,
+    ngram: bool = False,
 ) -> Evaluation:
     """Measures a run. Eager; writes nothing.
 
@@ -53,6 +56,8 @@ def evaluate(
         text: a corpus in the place of the run's; it is split as the run's was.
         weights: "best" or "newest".
         temperatures: at which to measure quality and diversity too.
+        dynamic: evaluate dynamically too.
+        ngram: measure n-grams of the training text, and their interpolation with the model, too.
 
     Raises:
         UserError: there is no such run or text, or the text is too short.
@@ -72,7 +77,13 @@ def evaluate(
             f"The validation text has {len(texts.validation):,} characters, no more than data.seq_length="
             f"{data.seq_length}: give a longer text with --text."
         )
+    if (dynamic or ngram) and "nats_per_char_window_256" not in wanted:
+        raise UserError("--dynamic and --ngram are for running text; this run has learnt something else.")
     losses = {name: closed_loop_loss(loaded.model, make_pass()) for name, make_pass in wanted.items()}
+    if dynamic:
+        losses["nats_per_char_dynamic"] = dynamic_loss(loaded.model, texts.train, texts.validation, dynamic)
+    if ngram:
+        losses.update(_ngram_losses(loaded.model, texts, reference))
     arguments = reader, reference, texts.vocabulary
     train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
     report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
@@ -117,12 +128,33 @@ def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) ->
     return passes.closed_loop_loss(step, model.initial_state, batches)
 
 
+def _ngram_losses(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
+    """N-grams of the training text alone, and together with the model; the state is carried."""
+
+    @tf.function(autograph=False)
+    def step(batch, state):
+        logits, state = model(batch.inputs, state)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.targets, logits=logits), state
+
+    counted = reference if isinstance(reference, KneserNey) else _ngrams(texts)
+    others = counted.log_probs(np.asarray(texts.validation)[None])[0, 1:]
+    own = -passes.losses_in_order(step, model.initial_state, passes.stateful_pass(texts.validation))
+    return {
+        f"nats_per_char_{counted.order}_gram": -float(others.mean()),
+        f"nats_per_char_with_{counted.order}_gram": metrics.interpolated_loss(own, others),
+    }
+
+
+def _ngrams(texts: Texts) -> KneserNey:
+    return KneserNey(np.asarray(texts.train[:_MOST_COUNTED]), texts.vocabulary.size)
+
+
 def reference_for(texts: Texts, data: DataConfig) -> Reference:
     """What the text should be like: its source where that is known, n-grams of the training text elsewhere."""
     as_written = data.order != "lines" and not data.lowercase and not data.csv_column
     if texts.entropy_rate is not None and as_written:
         return ExactSource(Plays(), texts.vocabulary)
-    return KneserNey(np.asarray(texts.train[:_MOST_COUNTED]), texts.vocabulary.size)
+    return _ngrams(texts)
 
 
 def _silent(line: str) -> None:

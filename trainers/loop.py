@@ -18,6 +18,7 @@ from charrnn import metrics
 from charrnn.errors import check
 from trainers.checkpoints import Checkpoints
 from trainers.divergence import Diverged, check_loss, check_weights
+from trainers.optimizer import slow_down
 from trainers.reports import Reports
 from trainers.samples import Sample
 from trainers.stopping import Stopped
@@ -212,7 +213,7 @@ class Loop:
         self._checkpoints.go_back()
         memory.best = best  # its checkpoint is still there
         optimizer, to = self._trainer.optimizer, int(self._trainer.step.numpy())
-        optimizer.learning_rate = float(optimizer.learning_rate) / 2
+        slow_down(optimizer)
         memory.roll_backs.append({"at": at, "to": to, "why": str(error)})
         self._checkpoints.save(to)
         self._reports.line(

@@ -61,5 +61,5 @@ class ReplayedRollouts(Trainer):
         written = tf.cond(visit < self.config.batches, write, lambda: self.kept[slot])
         self.kept.scatter_nd_update([[slot]], [written])
         inputs = tf.where(written >= 0, written, batch.inputs)
-        logits, state = self.model(inputs, state, training=True)
+        logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, written >= 0, state)

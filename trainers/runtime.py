@@ -8,7 +8,7 @@ import numpy
 import tensorflow as tf
 
 from charrnn.errors import check
-from charrnn.model import PATHS, choose_path
+from charrnn.model import PATHS, ModelConfig, choose_path
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
@@ -34,9 +34,9 @@ class RuntimeConfig:
         check("runtime.recurrence", self.recurrence, self.recurrence in PATHS, f"one of {', '.join(PATHS)}")
 
 
-def describe(config: RuntimeConfig) -> Iterator[str]:
+def describe(config: RuntimeConfig, model: ModelConfig | None = None) -> Iterator[str]:
     """What the user should know of how the run runs, a line each."""
-    path, why = choose_path(config.recurrence, config.xla)
+    path, why = choose_path(config.recurrence, config.xla, model)
     device = (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))[0]
     device = device.name.split("device:")[-1]
     yield f"{device}, {config.precision}{', XLA' if config.xla else ''}; recurrence: {path} ({why})"

@@ -48,5 +48,6 @@ class SoftInputs(Trainer):
     def forward(self, batch, state):
         """Open loop, over mixtures. Graph."""
         own = self.own_mask(batch)
-        logits, fed, state = self.model.soft_loop(batch.inputs, own, self.mix, self.noise(batch), state)
+        noise, key = self.noise(batch), self.mask_key()
+        logits, fed, state = self.model.soft_loop(batch.inputs, own, self.mix, noise, state, key)
         return Rollout(logits, fed, own, state)

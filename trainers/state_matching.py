@@ -39,8 +39,8 @@ class StateMatching(Trainer):
     def forward(self, batch, state):
         """Closed loop over the text, and over what open loop has read. Graph."""
         rollout = super().forward(batch, state)
-        logits, closed, after = self.model.hidden(batch.inputs, state, training=True)
-        _, opened, _ = self.model.hidden(rollout.fed, state, training=True)
+        logits, closed, after = self.model.hidden(batch.inputs, state, training=self.mask_key())
+        _, opened, _ = self.model.hidden(rollout.fed, state, training=self.mask_key())
         gap = tf.reduce_mean(tf.square(tf.cast(opened - tf.stop_gradient(closed), tf.float32)), -1)
         return Rollout(logits, rollout.fed, rollout.own, after, extra=gap)
 

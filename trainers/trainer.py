@@ -52,6 +52,8 @@ class Trainer(tf.Module):
         config: the curriculum's own settings, an instance of the class's `Config`.
         seed: all random numbers are functions of it and of the step.
         clip_norm: the largest global gradient norm; 0: no limit.
+        averaging: the decay of the weights' moving average, which evaluation, samples and checkpoints use; 0: none.
+        label_smoothing: the share of the target's probability that is spread over all characters.
         xla: whether the step is compiled by XLA.
         accumulate: in how many parts, one after the other, a replica works on its rows; for memory. The update is that
             of the whole batch.
@@ -80,6 +82,8 @@ class Trainer(tf.Module):
         clip_norm: float = 0.0,
         xla: bool = False,
         accumulate: int = 1,
+        averaging: float = 0.0,
+        label_smoothing: float = 0.0,
     ):
         super().__init__(name="trainer")
         strategy = tf.distribute.get_strategy()
@@ -92,6 +96,8 @@ class Trainer(tf.Module):
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
         self.seed, self.clip_norm = seed, clip_norm
+        self.averaging, self.label_smoothing = averaging, label_smoothing
+        self.averaged = model.copy() if averaging else model  # what is evaluated, sampled from, and used later on
         self.step = _variable(tf.constant(0, tf.int64), "step")
         self.skipped_updates = _variable(tf.constant(0, tf.int64), "skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
@@ -153,15 +159,15 @@ class Trainer(tf.Module):
         """Reads the batch: closed loop if nothing is ever the network's own, else open loop. Graph.
 
         A subclass that has its own finds of use: `own_mask`, `noise`, `choices`, the model's `open_loop`, `soft_loop`,
-        `hidden`.
+        `hidden`. The model is given `training=self.mask_key()` wherever something is learnt from what it says.
         """
         own = self.own_mask(batch)
         if own is None:
-            logits, state = self.model(batch.inputs, state, training=True)
+            logits, state = self.model(batch.inputs, state, training=self.mask_key())
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
         gold, noise = tf.transpose(batch.inputs), self.noise(batch)
         logits, fed, state = self.model.open_loop(
-            batch.inputs, own, lambda logits, t: self._chosen(logits, noise[t], gold[t]), state
+            batch.inputs, own, lambda logits, t: self._chosen(logits, noise[t], gold[t]), state, self.mask_key()
         )
         return Rollout(logits, fed, own, state)
 
@@ -173,7 +179,7 @@ class Trainer(tf.Module):
         Where the batch is worked on in parts, each is minimised, and logged, by its share of the batch's weights: a
         mean over the characters of the parts is then the mean over all.
         """
-        nats = metrics.nats(rollout.logits, batch.targets, batch.weights)
+        nats = metrics.nats(rollout.logits, batch.targets, batch.weights, self.label_smoothing)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
 
     def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
@@ -187,6 +193,10 @@ class Trainer(tf.Module):
     def random_seed(self, purpose: randomness.Purpose) -> tf.Tensor:
         """The seed int32 `[2]` for this step's random numbers of one purpose. Graph."""
         return randomness.seed_for(self.seed, purpose, self.step)
+
+    def mask_key(self) -> tf.Tensor:
+        """What the step's dropout masks are functions of; whoever reads twice in a step reads with one set. Graph."""
+        return self.random_seed(randomness.Purpose.DROPOUT)
 
     def own_mask(self, batch: Batch) -> tf.Tensor | None:
         """What `own_inputs` returns, checked, and without each row's first character. Graph."""
@@ -244,7 +254,7 @@ class Trainer(tf.Module):
         return self._train_step(*self._arguments(batch, continues))
 
     def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
-        """Closed-loop loss. Not overridden. Eager.
+        """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
 
         Args:
             batches: (batch, whether it continues the one before), all of one shape.
@@ -262,17 +272,18 @@ class Trainer(tf.Module):
         return hooks.tensor(self, "choose", self.choose(logits, noise, gold), tf.int32, gold.shape, "[B]")
 
     def _one_evaluation(self, batch: Batch, state: States):
-        logits, state = self.model(batch.inputs, state, training=False)
+        logits, state = self.averaged(batch.inputs, state)
         return metrics.nats(logits, batch.targets, batch.weights), state
 
     def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         own_input_prob = self.own_input_prob(self.step)  # before `loss`, which may change what it depends on
+        learning_rate = tf.convert_to_tensor(self.optimizer.learning_rate)  # before the update, which moves it on
         gradients, measured, state = self._all_gradients(batch, self._start_state(batch, continues))
         measured = {
             **measured,
             "gradient_norm": self._apply(gradients),
             "own_input_prob": own_input_prob,
-            "learning_rate": self.optimizer.learning_rate,
+            "learning_rate": learning_rate,
         }
         if self.source.carries_state:
             tf.nest.map_structure(lambda variable, s: variable.assign(s), self.carried, state)
@@ -387,6 +398,8 @@ class Trainer(tf.Module):
             tf.cond(finite, lambda: self._apply_finite(gradients), lambda: False)
         else:
             tf.distribute.get_replica_context().merge_call(self._apply_everywhere, (finite, gradients))
+        if self.averaging:
+            tf.distribute.get_replica_context().merge_call(self._average, (finite,))
         return norm
 
     def _apply_everywhere(self, strategy: tf.distribute.Strategy, finite, gradients) -> None:
@@ -397,6 +410,21 @@ class Trainer(tf.Module):
     def _apply_finite(self, gradients):
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return True
+
+    def _average(self, strategy: tf.distribute.Strategy, finite) -> None:
+        """Moves the averages towards the weights, where there was an update. Outside of the replicas.
+
+        Over few steps only at first, so that the start is forgotten soon.
+        """
+        (finite, *_) = strategy.experimental_local_results(finite)
+        step = tf.cast(self.step, tf.float32)
+        decay = tf.minimum(self.averaging, step / (step + 10.0))
+
+        def move(average, weight):
+            average.assign(tf.where(finite, weight + decay * (average - weight), average))
+
+        for average, weight in zip(self.averaged.trainable_variables, self.model.trainable_variables, strict=True):
+            strategy.extended.update(average.value, move, (weight.value,))
 
     def _check_parts(self, rows: int, xla: bool) -> None:
         """UserError where the batch cannot be worked on in the parts that were asked for."""

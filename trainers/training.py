@@ -33,7 +33,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
     source = make_source(texts.train, experiment.data, experiment.seed)
-    path, _ = choose_path(config.recurrence, config.xla)
+    path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
     return experiment.trainer_class(
         model,
@@ -44,6 +44,8 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         clip_norm=experiment.optimizer.clip_norm,
         xla=config.xla,
         accumulate=experiment.optimizer.accumulate,
+        averaging=experiment.optimizer.averaging,
+        label_smoothing=experiment.optimizer.label_smoothing,
     )
 
 
@@ -109,7 +111,7 @@ def _make_loop(
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
     if int(trainer.step.numpy()) < config.steps:
         trainer.check(config.steps)
-    sampling = make_sampling(experiment, trainer.model, texts) if workers.is_chief else None
+    sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None
     for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy):
         console.line(line)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
@@ -143,7 +145,7 @@ def _measuring(trainer, passes, sampling, look, workers) -> Callable:
 
 def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy):
     step = int(trainer.step.numpy())
-    yield from runtime.describe(experiment.runtime)
+    yield from runtime.describe(experiment.runtime, experiment.model)
     yield from strategies.describe(strategy, trainer.source.batch_size)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"

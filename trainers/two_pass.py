@@ -41,5 +41,5 @@ class TwoPass(Trainer):
         for _ in range(self.config.passes - 1):
             logits, _ = self.model(inputs, state)
             inputs = tf.where(own, self.choices(logits, batch), batch.inputs)
-        logits, state = self.model(inputs, state, training=True)
+        logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, own, state)

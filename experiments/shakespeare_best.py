@@ -1,0 +1,28 @@
+"""Two layers of 1024 units on tiny Shakespeare, strongly regularised: hours on two cores.
+
+    python -m trainers.run --experiment=shakespeare_best
+
+The protocol of shakespeare_record, with 9.9 million weights: a second layer, skip connections, more of everything
+dropped, a lower learning rate and 8,000 steps.
+"""
+
+import dataclasses
+
+from experiments import shakespeare_record
+
+_RECORD = shakespeare_record.EXPERIMENT
+
+EXPERIMENT = dataclasses.replace(
+    _RECORD,
+    model=dataclasses.replace(
+        _RECORD.model,
+        num_layers=2,
+        skip_connections=True,
+        weight_drop=0.4,
+        layer_dropout=0.3,
+        output_dropout=0.4,
+        embedding_dropout=0.1,
+    ),
+    optimizer=dataclasses.replace(_RECORD.optimizer, learning_rate=2e-3, decay_steps=8000, averaging=0.998),
+    loop=dataclasses.replace(_RECORD.loop, steps=8000, evaluate_every=8000),
+)
