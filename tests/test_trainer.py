@@ -396,16 +396,21 @@ def test_averages_follow_the_weights_and_are_what_is_evaluated(make_trainer, rel
     other.model.set_weights(average)
     batches = lambda: stateful_pass(ids, rows=1, warm_up=8, length=16)  # noqa: E731
     assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=1e-5)
-    assert_equal(weights_of(trainer), weights_of(trainer))
     plain = make_trainer()
     train(plain, 0, 100)
     assert_equal(weights_of(plain), weights_of(trainer))  # training itself knows nothing of averages
 
 
-def test_a_skipped_update_moves_no_average(make_trainer):
-    trainer = make_trainer(averaging=0.9)
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
+def test_a_skipped_update_moves_no_average(make_trainer, scaled):
+    optimizer = keras.optimizers.Adam(0.01)
+    trainer = make_trainer(
+        averaging=0.9, optimizer=keras.optimizers.LossScaleOptimizer(optimizer, 8.0) if scaled else optimizer
+    )
+    start = trainer.averaged.get_weights()
     train(trainer, 0, 3)
     before = trainer.averaged.get_weights()
+    assert any((a != b).any() for a, b in zip(start, before, strict=True))
     batch = trainer.batch_at(3)
     trainer.train_step(batch._replace(weights=np.full_like(batch.weights, np.inf)), False)
     assert int(trainer.skipped_updates) == 1
