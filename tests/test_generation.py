@@ -14,6 +14,7 @@ LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `
 BLOCK = 128
 LONG = "fedcab" * 25  # 150 characters: the prompt itself crosses the border of a block
 CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]
+CELLS.append(pytest.param({"num_layers": 2, "skip_connections": True, "zoneout": 0.2}, id="skip-zoneout"))
 
 
 def likeliest(logits, noise):
