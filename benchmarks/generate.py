@@ -4,14 +4,13 @@ The tutorial's model (embedding 256, GRU 1024) writes 1,000 characters, one text
 traced before. All take turns; medians are printed. Run it on an otherwise idle machine.
 """
 
-import json
 import sys
 
 from absl import flags
 
 from benchmarks import contest, machine
 from benchmarks.contest import Entry
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -26,7 +25,8 @@ _SECONDS = 4.0  # a turn, about
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
-    page = Page(FLAGS.page, "benchmarks.generate")
+    require_nothing(beside)
+    page, figures = Page(FLAGS.page, "benchmarks.generate"), Figures(FLAGS.json)
     rows = []
     for batch_size in BATCH_SIZES:
         options = {"batch_size": batch_size, "num_chars": FLAGS.num_chars}
@@ -39,9 +39,7 @@ def main(beside: list[str]) -> int:
         rows.append({**options, "measured": contest.run(entries, FLAGS.turns, _SECONDS)})
     text = f"{machine.describe()}.\n\n{_table(rows)}"
     print(text)
-    if FLAGS.json:
-        with open(FLAGS.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows}, file, indent=2)
+    figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})
     page.put(text)
     return command.DONE
 

@@ -1,5 +1,10 @@
-"""Tables on a page of docs/, between two marks that name the command which makes them: no figure is typed by hand."""
+"""Where a benchmark's figures go: a file of JSON, and a table on a page of docs/.
 
+The table stands between two marks that name the command which makes it: no figure is typed by hand.
+"""
+
+import json
+import os
 import re
 
 from charrnn.errors import UserError
@@ -20,7 +25,7 @@ class Page:
         self._path = path
         self._marks = f"<!-- made by {maker}: begin -->", f"<!-- made by {maker}: end -->"
         self._between = re.compile(".*".join(map(re.escape, self._marks)), re.DOTALL)
-        if path and not self._between.search(self._read()):
+        if path is not None and not self._between.search(self._read()):
             raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
 
     def put(self, text: str) -> None:
@@ -34,5 +39,34 @@ class Page:
         try:
             with open(self._path, encoding="utf-8") as file:
                 return file.read()
-        except OSError as error:
-            raise UserError(f"{self._path} cannot be read ({error.strerror}).") from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self._path} cannot be read ({error}).") from error
+
+
+class Figures:
+    """A file of JSON. Made before the work begins, like a Page.
+
+    Args:
+        path: the file; None: nowhere.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    def __init__(self, path: str | None):
+        self._path = path
+        folder = os.path.dirname(path or "") or "."
+        if path is not None and (not path or os.path.isdir(path) or not os.access(folder, os.W_OK)):
+            raise UserError(f"{path!r} cannot be written: give a file in a folder that exists and is writable.")
+
+    def put(self, value: object) -> None:
+        """Writes `value` in the place of what was there."""
+        if self._path:
+            with open(self._path, "w", encoding="utf-8") as file:
+                json.dump(value, file, indent=2)
+
+
+def require_nothing(beside: list[str]) -> None:
+    """Raises UserError for what was given beside the flags."""
+    if beside:
+        raise UserError(f"{beside[0]!r} belongs to no flag.")

@@ -7,7 +7,6 @@ depend on it; 1, it grows in proportion. Memory is the largest that the process 
 idle machine; --plot needs matplotlib.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from absl import flags
 
 from benchmarks import contest, machine
 from benchmarks.contest import Entry
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
 from charrnn.errors import UserError
 
@@ -40,7 +39,8 @@ AXES = {
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
-    page = Page(FLAGS.page, "benchmarks.scaling")
+    require_nothing(beside)
+    page, figures = Page(FLAGS.page, "benchmarks.scaling"), Figures(FLAGS.json)
     plot = _import_pyplot() if FLAGS.plot else None
     command.start_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
@@ -50,9 +50,7 @@ def main(beside: list[str]) -> int:
         }
     text = f"{machine.describe()}.\n\n{_table(points)}"
     print(text)
-    if FLAGS.json:
-        with open(FLAGS.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine.describe(), "base": _BASE, "points": points}, file, indent=2)
+    figures.put({"machine": machine.describe(), "base": _BASE, "points": points})
     page.put(text)
     if plot:
         _plot(plot, points, FLAGS.plot)

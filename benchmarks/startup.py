@@ -17,7 +17,7 @@ import time
 from absl import flags
 
 from benchmarks import keras_peer, machine
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -34,7 +34,7 @@ def main(beside: list[str]) -> int:
         who, path, start = beside
         print(json.dumps({"ours": _ours, "keras": keras_peer.start}[who](path, float(start))))
         return command.DONE
-    page = Page(FLAGS.page, "benchmarks.startup")
+    page, figures = Page(FLAGS.page, "benchmarks.startup"), Figures(FLAGS.json)
     command.start_tensorflow()
     from charrnn import corpora
 
@@ -50,9 +50,7 @@ def main(beside: list[str]) -> int:
     medians = {name: [statistics.median(part) for part in zip(*rows, strict=True)] for name, rows in measured.items()}
     text = f"{machine.describe()}.\n\n{_table(medians)}"
     print(text)
-    if FLAGS.json:
-        with open(FLAGS.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine.describe(), "parts": PARTS, "medians": medians}, file, indent=2)
+    figures.put({"machine": machine.describe(), "parts": PARTS, "medians": medians})
     page.put(text)
     return command.DONE
 

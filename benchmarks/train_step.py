@@ -10,7 +10,6 @@ hour. Run it on an otherwise idle machine.
 """
 
 import functools
-import json
 import sys
 from collections.abc import Iterator
 
@@ -18,8 +17,9 @@ from absl import flags
 
 from benchmarks import contest, machine, ours
 from benchmarks.contest import Entry
-from benchmarks.pages import Page
+from benchmarks.pages import Figures, Page
 from charrnn import command
+from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -56,9 +56,11 @@ MODELS = {
 
 def main(settings: list[str]) -> int:
     """Measures and prints; `settings` are of the form group.field=value. Returns the exit status."""
-    page = Page(FLAGS.page, "benchmarks.train_step")
+    page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     rows = []
     chosen = list(_chosen(settings))
+    if not chosen:
+        raise UserError(f"--match={FLAGS.match} is in none of the labels: {', '.join(MODELS)}.")
     command.start_tensorflow()
     for _, experiment, changed in chosen:  # a mistake is told before the work begins
         ours.resolve(experiment, changed)
@@ -67,9 +69,7 @@ def main(settings: list[str]) -> int:
         rows.append(row)
         print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in row["measured"].items()), sep="  ", flush=True)
         text = f"{machine.describe()}.\n\n{table(rows)}"
-        if FLAGS.json:  # after each: it takes long
-            with open(FLAGS.json, "w", encoding="utf-8") as file:
-                json.dump({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows}, file, indent=2)
+        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # after each: it takes long
         page.put(text)
     print(f"\n{text}")
     return command.DONE

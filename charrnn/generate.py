@@ -37,8 +37,8 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag; quote a prompt that has spaces: --prompt='{beside[0]}'.")
     if not FLAGS.run_dir:
         raise UserError("Whose model? Give --run_dir=DIR, a directory that trainers.run has made.")
-    check("--num_chars", FLAGS.num_chars, FLAGS.num_chars >= 1, "at least 1")
-    check("--num_samples", FLAGS.num_samples, FLAGS.num_samples >= 1, "at least 1")
+    check("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
+    check("--num_samples", FLAGS.num_samples, 1 <= FLAGS.num_samples <= 10_000, "at least 1 and at most 10000")
     check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     command.start_tensorflow()
     from charrnn import loading, sampling

@@ -82,6 +82,7 @@ class Checkpoints:
 
 def _manager(checkpoint: tf.train.Checkpoint, folder: str, keep: int) -> tf.train.CheckpointManager:
     try:
+        loading.newest_in(folder)  # the manager would remove what an altered list names, wherever that is
         return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=keep, checkpoint_name="step")
     except loading.CHECKPOINT_ERRORS as error:
         raise _damaged_list(folder) from error

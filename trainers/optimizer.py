@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from charrnn.errors import check
+from charrnn.errors import check, check_float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,8 @@ class OptimizerConfig:
     clip_norm: float = 0.0  # the largest global gradient norm; 0: no limit
 
     def __post_init__(self):
-        check("optimizer.learning_rate", self.learning_rate, 0 < self.learning_rate < float("inf"), "above 0")
-        check("optimizer.clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "at least 0 (0: no limit)")
+        check_float32("optimizer.learning_rate", self.learning_rate)
+        check_float32("optimizer.clip_norm", self.clip_norm, zero="no limit")
         check("optimizer.name", self.name, self.name.lower() in _classes(), f"one of {', '.join(sorted(_classes()))}")
 
 

@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from charrnn import corpora
 from charrnn.errors import UserError
 from trainers.samples import Sample
 
@@ -53,11 +54,12 @@ def _append(path: str, line: dict) -> None:
 
 
 def _keep_until(path: str, step: int) -> None:
-    with tf.io.gfile.GFile(path, "rb") as file:  # bytes: a line may be torn in the middle of a character
+    # Bytes: a line may be torn in the middle of a character.
+    with corpora.file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
         *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
     try:
         kept = [line for line in lines if json.loads(line)["step"] <= step]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
     if kept == lines and not torn:
         return

@@ -11,6 +11,8 @@ from charrnn.errors import UserError
 from charrnn.open_loop import Curve
 from trainers.samples import Sample
 
+OPEN_LOOP = "open_loop"
+
 
 class Summaries:
     """Scalars and sample text, under `train/` and `validation/` of a run directory."""
@@ -42,7 +44,7 @@ class Summaries:
 
 def open_loop_folder(run_dir: str) -> str:
     """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
-    folder = os.path.join(run_dir, "open_loop")
+    folder = os.path.join(run_dir, OPEN_LOOP)
     try:
         tf.io.gfile.makedirs(folder)
     except tf.errors.OpError as error:

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+from charrnn import memory
 from charrnn.batches import make_source
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
@@ -25,6 +26,8 @@ from trainers.trainer import Trainer
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
+    rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
+    memory.require(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
@@ -81,12 +84,12 @@ def train(
     checkpoints.restore()
     if int(trainer.step.numpy()) < loop_config.steps:
         trainer.check(loop_config.steps)
+    records = Records(run_dir, int(trainer.step.numpy()))
+    records.start()  # before anything is written: what is damaged is refused
     directory.prepare(description, texts.vocabulary)
 
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
     sampling = Sampling(experiment.samples, trainer.model, texts.vocabulary, texts.train, end)
-    records = Records(run_dir, int(trainer.step.numpy()))
-    records.start()
     for line in _opening_lines(experiment, loop_config, trainer, sampling, run_dir):
         console.line(line)
     loop = Loop(
