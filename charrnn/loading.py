@@ -153,6 +153,7 @@ def newest_in(folder: str) -> str | None:
     listed = tf.train.get_checkpoint_state(folder)
     paths = [] if listed is None else [listed.model_checkpoint_path, *listed.all_model_checkpoint_paths]
     for path in paths:
-        if os.path.normpath(os.path.dirname(path)) != os.path.normpath(folder) or os.path.basename(path) in ("", ".", ".."):
+        place, name = os.path.split(path)
+        if os.path.normpath(place) != os.path.normpath(folder) or name in ("", ".", ".."):
             raise UserError(f"{os.path.join(folder, 'checkpoint')} is damaged: it names {path!r}, in another folder.")
     return tf.train.latest_checkpoint(folder)

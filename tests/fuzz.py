@@ -70,8 +70,9 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
         "config.json": (read_run, [_CONFIG]),
         "rows.csv": (read_rows, rows),
         "text.txt": (read_text, ["to be\n\né🎭שלום\r\n".encode() * 5, *rows]),
-        "checkpoint": (lambda path: loading.newest_in(folder), [_MARKER]),
+        "best/checkpoint": (lambda path: loading.find_checkpoint(folder), [_MARKER]),
     }
+    os.mkdir(os.path.join(folder, "best"))
     return {os.path.join(folder, name): reader for name, reader in readers.items()}
 
 

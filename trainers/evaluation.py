@@ -1,6 +1,7 @@
 """A trained run under all measures: the loss of closed loop, and what becomes of open loop."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -116,13 +117,14 @@ def read_config(run_dir: str) -> dict:
 
 def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
     """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+    return passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches)
 
-    @tf.function(autograph=False)
-    def step(batch, state):
-        logits, state = model(batch.inputs, state)
-        return metrics.nats(logits, batch.targets, batch.weights), state
 
-    return passes.closed_loop_loss(step, model.initial_state, batches)
+@tf.function(autograph=False)
+def _step(model, batch, state):
+    """One for all evaluations: TensorFlow keeps some memory of each compiled function for good."""
+    logits, state = model(batch.inputs, state)
+    return metrics.nats(logits, batch.targets, batch.weights), state
 
 
 def reference_for(texts: Texts, data: DataConfig) -> Reference:
