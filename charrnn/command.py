@@ -63,7 +63,7 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        tf.get_logger().setLevel("ERROR")  # a refused checkpoint would warn of each of its values once more
+        tf.get_logger().setLevel("CRITICAL")  # what it logs of a checkpoint that cannot be read, it raises too
 
 
 def _require_text(arguments: list[str]) -> None:

@@ -37,7 +37,7 @@ def check_float32(name: str, value: float, zero: str = "") -> None:
     """
     right = _SMALLEST <= value <= _LARGEST or (zero != "" and value == 0)
     bounds = f"from {_SMALLEST:.0e} to {_LARGEST:.0e}"
-    check(name, value, right, f"{bounds}, or 0 ({zero})" if zero else f"above 0, {bounds}")
+    check(name, value, right, f"at least 0 (0: {zero}; else {bounds})" if zero else f"above 0, {bounds}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Which room may know which: the direction of imports, and what stands in one place only."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ FILES = {path.relative_to(HOUSE).as_posix(): path for room in ROOMS for path in 
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 
 
+@functools.cache
 def imported(tree):
     """The full name of every module or name that is imported, also inside of functions."""
     names = set()
@@ -23,6 +25,7 @@ def imported(tree):
     return names
 
 
+@functools.cache
 def dotted(tree):
     """Every `a.b.c` in the text, with the names of imports as they are bound."""
     return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
