@@ -10,7 +10,7 @@ from absl import flags
 
 from benchmarks import contest, machine
 from benchmarks.contest import Entry
-from benchmarks.pages import Figures, Page
+from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
 
 FLAGS = flags.FlagValues()
@@ -25,6 +25,7 @@ _SECONDS = 4.0  # a turn, about
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
+    require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.generate"), Figures(FLAGS.json)
     rows = []
     for batch_size in BATCH_SIZES:

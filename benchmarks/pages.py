@@ -1,4 +1,7 @@
-"""What a benchmark found: a table on a page of docs/, between two marks that name the command, and a JSON file."""
+"""Where a benchmark's figures go: a file of JSON, and a table on a page of docs/.
+
+The table stands between two marks that name the command which makes it: no figure is typed by hand.
+"""
 
 import json
 import os
@@ -22,7 +25,7 @@ class Page:
         self._path = path
         self._marks = f"<!-- made by {maker}: begin -->", f"<!-- made by {maker}: end -->"
         self._between = re.compile(".*".join(map(re.escape, self._marks)), re.DOTALL)
-        if path and not self._between.search(self._read()):
+        if path is not None and not self._between.search(self._read()):
             raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
         if path and not _writable(path):
             raise UserError(f"--page={path} cannot be written.")
@@ -38,8 +41,8 @@ class Page:
         try:
             with open(self._path, encoding="utf-8") as file:
                 return file.read()
-        except OSError as error:
-            raise UserError(f"{self._path} cannot be read ({error.strerror}).") from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self._path} cannot be read ({error}).") from error
 
 
 class Figures:
@@ -54,7 +57,7 @@ class Figures:
 
     def __init__(self, path: str | None):
         self._path = path
-        if path and not _writable(path):
+        if path is not None and not _writable(path):
             raise UserError(f"--json={path} cannot be written: give a file in a folder that is there.")
 
     def put(self, figures: dict) -> None:
@@ -64,6 +67,13 @@ class Figures:
                 json.dump(figures, file, indent=2)
 
 
+def require_nothing(beside: list[str]) -> None:
+    """Raises UserError for what was given beside the flags."""
+    if beside:
+        raise UserError(f"{beside[0]!r} belongs to no flag.")
+
+
 def _writable(path: str) -> bool:
     there = os.path.exists(path)
-    return not os.path.isdir(path) and os.access(path if there else os.path.dirname(path) or ".", os.W_OK)
+    place = path if there else os.path.dirname(path) or "."
+    return bool(path) and not os.path.isdir(path) and os.access(place, os.W_OK)

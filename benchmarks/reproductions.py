@@ -56,17 +56,26 @@ def _load(path: str) -> dict:
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}).") from error
 
 
 def _read(run_dir: str) -> tuple[str, list[dict]]:
     """The experiment's name, and the lines of metrics.jsonl."""
-    name = _load(os.path.join(run_dir, "config.json"))["experiment"]
+    config = _load(os.path.join(run_dir, "config.json"))
+    name = config.get("experiment") if isinstance(config, dict) else None
     if name not in ORIGINALS:
         raise UserError(f"{run_dir} is a run of {name}, which reproduces nothing: give one of {', '.join(ORIGINALS)}.")
-    with open(os.path.join(run_dir, "metrics.jsonl"), encoding="utf-8") as file:
-        return name, [json.loads(line) for line in file]
+    path = os.path.join(run_dir, "metrics.jsonl")
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        evaluated = any(line["split"] == "validation" for line in lines)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from error
+    if not evaluated:
+        raise UserError(f"{path} has no evaluation yet: let the run reach the end of its first epoch.")
+    return name, lines
 
 
 def _section(name: str, lines: list[dict]) -> str:

@@ -16,7 +16,7 @@ from absl import flags
 
 from benchmarks import contest, machine
 from benchmarks.contest import Entry
-from benchmarks.pages import Figures, Page
+from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
 from charrnn.errors import UserError
 
@@ -39,6 +39,7 @@ AXES = {
 
 def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
+    require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.scaling"), Figures(FLAGS.json)
     plot = _import_pyplot() if FLAGS.plot else None
     command.start_tensorflow()

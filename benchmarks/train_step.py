@@ -23,6 +23,7 @@ from benchmarks import contest, machine, ours
 from benchmarks.contest import Entry
 from benchmarks.pages import Figures, Page
 from charrnn import command
+from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -81,6 +82,8 @@ def main(settings: list[str]) -> int:
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     rows = []
     chosen = list(_chosen(settings))
+    if not chosen:
+        raise UserError(f"--match={FLAGS.match} is in none of the labels: {', '.join(MODELS)}.")
     command.start_tensorflow()
     for _, experiment, changed in chosen:  # a mistake is told before the work begins
         ours.resolve(experiment, changed)

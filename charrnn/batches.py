@@ -14,6 +14,8 @@ from charrnn import randomness
 from charrnn.errors import UserError, check
 from charrnn.sharded import Sharded
 
+_LONGEST = 1_000_000  # characters of a row
+
 
 class Batch(NamedTuple):
     """Inputs and targets int32 `[B, T]`, and float32 `[B, T]` weights of the targets in the loss."""
@@ -42,7 +44,7 @@ class DataConfig:
     within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
 
     def __post_init__(self):
-        check("data.seq_length", self.seq_length, self.seq_length >= 1, "at least 1")
+        check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
         check("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         check("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
         check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")

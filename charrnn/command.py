@@ -16,6 +16,8 @@ DIVERGED = 3
 NOT_WRITTEN = 74  # the disk is full, or gone
 STOPPED = 75  # by a signal or at --max_minutes, all saved
 
+_LONGEST = 1000  # characters of a sentence; what was given may be longer
+
 
 def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
     """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
@@ -31,8 +33,13 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
     if "help" not in values:
         flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
     values.unparse_flags()
+    argv = sys.argv if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # in the place of a stream that has no encoding
+            stream.reconfigure(errors="replace")
     try:
-        beside = values(sys.argv if argv is None else argv)[1:]
+        _require_text(argv)
+        beside = values(argv)[1:]
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
         status = DONE if values.help else main(beside)
@@ -57,11 +64,22 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        tf.get_logger().setLevel("ERROR")  # a refused checkpoint would warn of each of its values once more
+        tf.get_logger().setLevel("CRITICAL")  # what it logs of a checkpoint that cannot be read, it raises too
+
+
+def _require_text(arguments: list[str]) -> None:
+    """Raises UserError for an argument that was not in UTF-8: TensorFlow could not open a file of that name either."""
+    for argument in arguments:
+        if "\0" in argument or argument != argument.encode("utf-8", "replace").decode():
+            raise UserError(f"The argument {argument!a} is not text in UTF-8: give it otherwise, or rename the file.")
 
 
 def _mistake(sentence: str) -> int:
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    """One line, of bounded length, in which nothing that was given can drive the terminal."""
+    sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(sentence.split()))
+    if len(sentence) > _LONGEST:
+        sentence = f"{sentence[: _LONGEST - 300]} […] {sentence[-300:]}"
+    print(f"error: {sentence}", file=sys.stderr)
     return MISTAKE
 
 

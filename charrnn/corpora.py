@@ -118,6 +118,8 @@ def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str
     """
     paths = [_published_file(spec, log)] if spec in PUBLISHED else _own_files(spec)
     for path in paths:
+        if "://" not in path and not os.path.isfile(path):
+            raise UserError(f"{path!r} is no regular file; give one that is, for it is read more than once.")
         _tell_if_it_may_differ(path, log)
     return paths
 
@@ -270,9 +272,15 @@ def _read(path: str) -> bytes:
 def file_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a file into the user's."""
     try:
+        if "\0" in path:
+            raise ValueError("a NUL in its name")
         yield
     except tf.errors.OpError as error:
         raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
+    except ValueError as error:  # a name that UTF-8 cannot hold is one
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path!r} is no name of a file ({error}); give one that can be read.") from error
 
 
 def _difference(published: Published, path: str) -> str | None:

@@ -41,6 +41,8 @@ def main(specs: list[str]) -> int:
     from charrnn.pieces import Settings
 
     corpora.split(0, FLAGS.validation_fraction, FLAGS.test_fraction)  # refused before hours of work
+    if any(map(corpora.is_plays, specs)):
+        raise UserError("The corpus 'plays' is made anew for each run and is not encoded: give files.")
     paths = [path for spec in specs for path in corpora.find(spec, print)]
     settings = Settings(FLAGS.vocabulary, FLAGS.lowercase, FLAGS.documents == "lines", FLAGS.csv_column)
     parts = encoding.Parts(settings.of_documents, FLAGS.validation_fraction, FLAGS.test_fraction)

@@ -218,6 +218,8 @@ def _locked(folder: str) -> Iterator[None]:
     """Makes the folder, where it is not there, for this process alone; others wait."""
     import fcntl  # not on every system, and not for small corpora
 
+    if "://" in folder:
+        raise UserError(f"{folder} is not on this machine: give a local --output.")
     if os.path.exists(folder) and not (os.path.isdir(folder) and all(map(_OURS.fullmatch, os.listdir(folder)))):
         raise UserError(f"{folder} is in use for something else: give an --output that does not exist.")
     os.makedirs(folder, exist_ok=True)

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_SMALLEST, _LARGEST = 1e-30, 1e30  # with room to multiply before 32 bits overflow
+
 
 class UserError(ValueError):
     """The user's mistake, told in one plain sentence.
@@ -23,6 +25,19 @@ def check(name: str, value: object, right: bool, allowed: str) -> None:
     """
     if not right:
         raise UserError(f"{name}={value} is not possible: it must be {allowed}.")
+
+
+def check_float32(name: str, value: float, zero: str = "") -> None:
+    """Raises UserError for a number that 32 bits cannot hold, or that is not above 0.
+
+    Args:
+        name: as in `check`.
+        value: as in `check`.
+        zero: what 0 means, where 0 is allowed.
+    """
+    right = _SMALLEST <= value <= _LARGEST or (zero != "" and value == 0)
+    bounds = f"from {_SMALLEST:.0e} to {_LARGEST:.0e}"
+    check(name, value, right, f"at least 0 (0: {zero}; else {bounds})" if zero else f"above 0, {bounds}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -54,9 +54,9 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag; quote a prompt that has spaces: --prompt='{beside[0]}'.")
     if not FLAGS.run_dir:
         raise UserError("Whose model? Give --run_dir=DIR, a directory that trainers.run has made.")
-    check("--num_chars", FLAGS.num_chars, FLAGS.num_chars >= 1, "at least 1")
+    check("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
     check("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
-    check("--num_samples", FLAGS.num_samples, FLAGS.num_samples >= 1, "at least 1")
+    check("--num_samples", FLAGS.num_samples, 1 <= FLAGS.num_samples <= 10_000, "at least 1 and at most 10000")
     check("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
     check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     _check_together()

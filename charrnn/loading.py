@@ -7,6 +7,7 @@
 import dataclasses
 import json
 import os
+import typing
 
 import tensorflow as tf
 
@@ -21,6 +22,8 @@ CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
 NEWEST = "checkpoints"
 BEST = "best"
+
+_DEEPEST = 20  # lists and objects in each other in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
 """What TensorFlow raises for a checkpoint of other objects, or a damaged one: IndexError where data are cut off."""
@@ -94,12 +97,9 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     """
     config = read_config(run_dir)
     vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
-    try:
-        model = _build(config["model"], vocabulary.size, config["runtime"]["precision"])
-        end_of_text = END_OF_TEXT if config["data"]["order"] == "lines" else ""
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # Keras tells a wrong type by any of them
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a model ({reason}).") from error
+    precision = read_setting(run_dir, config, str, "runtime", "precision")
+    model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
+    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
     checkpoint = find_checkpoint(run_dir, weights)
     try:
         # "Partial" first: what a checkpoint has beside the model would else be told as a warning when this fails.
@@ -109,27 +109,64 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     return Loaded(model, vocabulary, checkpoint, end_of_text)
 
 
-def _build(config: dict, vocabulary_size: int, precision: str) -> CharModel:
-    if not isinstance(precision, str):  # Keras would take null for its default
-        raise TypeError(f"precision {precision!r} is not a name")
-    return CharModel(ModelConfig(**config), vocabulary_size, precision)
-
-
 def read_config(run_dir: str) -> dict:
     """A run directory's config.json; UserError where there is none, or no JSON object in it."""
     path = os.path.join(run_dir, CONFIG)
-    if not tf.io.gfile.exists(path):
-        raise UserError(f"{run_dir} is not a run directory: it has no {CONFIG}. Give one that trainers.run has made.")
     try:
         with tf.io.gfile.GFile(path) as file:
             config = json.load(file)
+    except tf.errors.NotFoundError as error:
+        raise UserError(
+            f"{run_dir} is not a run directory: it has no {CONFIG}. Give one that trainers.run has made."
+        ) from error
     except tf.errors.OpError as error:
         raise UserError(f"{path} cannot be read ({error.message}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object.")
+    if _depth(config, most=_DEEPEST) == _DEEPEST:
+        raise UserError(f"{path} is damaged: it is nested too deeply.")
     return config
+
+
+def read_setting(run_dir: str, config: dict, kind: type, *names: str):
+    """The value at `names` of a run directory's config.json, such as ("data", "order"); UserError if no `kind`."""
+    value = config
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    if not _is(value, kind):
+        raise _undescribed(run_dir, f"{'.'.join(names)} is {value!r}, not a {kind.__name__}")
+    return value
+
+
+def read_group(run_dir: str, config: dict, group: str, kind: type):
+    """A group of a run directory's config.json as the dataclass that it was written from.
+
+    Raises:
+        UserError: it is missing, or a setting in it is unknown, of another type, or not possible.
+    """
+    given, types = read_setting(run_dir, config, dict, group), typing.get_type_hints(kind)
+    for name, value in given.items():
+        if name not in types:
+            raise _undescribed(run_dir, f"there is no setting {group}.{name} in this version")
+        if not _is(value, types[name]):
+            raise _undescribed(run_dir, f"{group}.{name} is {value!r}, not a {types[name].__name__}")
+    return kind(**given)
+
+
+def _is(value: object, kind: type) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int and abs(value) < 2**63)
+
+
+def _undescribed(run_dir: str, reason: str) -> UserError:
+    return UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a run of this program: {reason}.")
+
+
+def _depth(value: object, most: int) -> int:
+    """How deep lists and objects lie in each other, `most` at most."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(one, most - 1) for one in inner), default=0) if most else 0
 
 
 def find_checkpoint(run_dir: str, weights: str = "best") -> str:
@@ -138,7 +175,7 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
         raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
     folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
     try:
-        found = [tf.train.latest_checkpoint(os.path.join(run_dir, folder)) for folder in folders]
+        found = [newest_in(os.path.join(run_dir, folder)) for folder in folders]
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"The list of checkpoints in {run_dir} is damaged, in {' or '.join(folders)}.") from error
     if not any(found):
@@ -146,3 +183,16 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     return next(filter(None, found))
 
 
+def newest_in(folder: str) -> str | None:
+    """The newest checkpoint that a folder's list names, or None.
+
+    Raises:
+        UserError: the list names a checkpoint in another folder: what is there is neither read nor removed.
+    """
+    listed = tf.train.get_checkpoint_state(folder)
+    paths = [] if listed is None else [listed.model_checkpoint_path, *listed.all_model_checkpoint_paths]
+    for path in paths:
+        place, name = os.path.split(path)
+        if os.path.normpath(place) != os.path.normpath(folder) or name in ("", ".", ".."):
+            raise UserError(f"{os.path.join(folder, 'checkpoint')} is damaged: it names {path!r}, in another folder.")
+    return tf.train.latest_checkpoint(folder)

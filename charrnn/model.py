@@ -9,6 +9,7 @@ The weights live in Keras layers. `recurrence.py` runs them faster than Keras on
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import masks, recurrence
+from charrnn import masks, memory, recurrence
 from charrnn.cells import CELLS, State
 from charrnn.errors import UserError, check
 from charrnn.network import Layer, Network
@@ -25,10 +26,14 @@ from charrnn.soft_loop import soft_loop
 States = tuple[State, ...]
 """One state a layer: `(h,)` for a GRU or RNN, `(h, c)` for an LSTM, each `[B, H]` in the compute dtype."""
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+"""What a model may be computed in. Mixed: matmuls in 16 bits; weights and loss in 32."""
+
 PATHS = ("auto", "fused", "keras")
 """How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
 
 _RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
+_MOST_LAYERS = 100
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
 
 
@@ -54,13 +59,12 @@ class ModelConfig:
     def __post_init__(self):
         check("model.cell", self.cell, self.cell in _LAYERS, f"one of {', '.join(_LAYERS)}")
         check("model.units", self.units, self.units >= 1, "at least 1")
-        check("model.num_layers", self.num_layers, self.num_layers >= 1, "at least 1")
+        check("model.num_layers", self.num_layers, 1 <= self.num_layers <= _MOST_LAYERS, f"from 1 to {_MOST_LAYERS}")
         check("model.embedding_size", self.embedding_size, self.embedding_size >= 0, "at least 0 (0: one-hot input)")
-        try:
-            keras.initializers.get(self.recurrent_initializer)
-        except ValueError:
-            allowed = "the name of a Keras initialiser, such as orthogonal or glorot_uniform"
-            check("model.recurrent_initializer", self.recurrent_initializer, False, allowed)
+        # From anything but a name Keras would make any object at all.
+        known = isinstance(self.recurrent_initializer, str) and _initialises(self.recurrent_initializer)
+        allowed = "the name of a Keras initialiser that needs no arguments, such as orthogonal or glorot_uniform"
+        check("model.recurrent_initializer", self.recurrent_initializer, known, allowed)
         if self.longest_memory:
             possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
             allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
@@ -85,6 +89,13 @@ class ModelConfig:
     def dropout_of_layer(self, i: int) -> float:
         """The probability that a unit of layer i is dropped on its way up."""
         return self.output_dropout if i == self.num_layers - 1 else self.layer_dropout
+
+    def num_weights(self, vocabulary_size: int) -> int:
+        """How many weights there are in matrices; the biases are not counted."""
+        width = self.embedding_size or vocabulary_size
+        recurrent = (width + self.units + (self.num_layers - 1) * 2 * self.units) * self.units
+        ends = vocabulary_size * (self.embedding_size + self.units)
+        return CELLS[self.cell].num_gates * recurrent + ends
 
 
 def choose_path(requested: str, xla: bool, config: ModelConfig | None = None) -> tuple[str, str]:
@@ -126,12 +137,15 @@ class CharModel(keras.Model):
     Args:
         config: what it is made of.
         vocabulary_size: V, the number of ids.
-        precision: a Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16". Logits are float32 always.
+        precision: one of PRECISIONS, which are Keras dtype policies. Logits are float32 always.
         seed: the initial weights are a function of it.
         path: "fused" or "keras", from `choose_path`.
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int, precision="float32", seed=0, path="fused"):
+        check("runtime.precision", precision, precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        sizes = "model.units, model.num_layers or model.embedding_size"
+        memory.require(4 * config.num_weights(vocabulary_size), "The model", f"set {sizes} lower")
         super().__init__(dtype=precision, name="char_model")
         self.config = config
         self.vocabulary_size = vocabulary_size
@@ -337,6 +351,16 @@ class CharModel(keras.Model):
 
     def _cast(self, weight):
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+
+
+@functools.cache
+def _initialises(name: str) -> bool:
+    """Whether Keras has an initialiser of that name, which needs nothing else."""
+    try:
+        keras.initializers.get(name)((2, 2))
+    except Exception:  # an argument, a package or a method is missing: each tells it otherwise
+        return False
+    return True
 
 
 def _recurrent_layer(config, width, precision, name, seeds):

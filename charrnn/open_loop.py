@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import text_measures
+from charrnn import memory, text_measures
 from charrnn.blocks import OWN
 from charrnn.errors import UserError, check
 from charrnn.reference import Reference
@@ -41,6 +41,8 @@ class Protocol:
     def __post_init__(self):
         check("--num_rollouts", self.num_rollouts, self.num_rollouts >= 2, "at least 2")
         check("--num_chars", self.num_chars, self.num_chars >= GOLD_AFTER, f"at least {GOLD_AFTER}")
+        num_chars = self.num_rollouts * (self.warm_up + self.num_chars)
+        memory.require(16 * num_chars, "--num_rollouts times --num_chars", "set one of the two lower")
         check("--seed", self.seed, 0 <= self.seed < 2**31 - self.num_rollouts, "at least 0 and below 2^31")
 
     @property

@@ -130,6 +130,12 @@ def digest(paths: Iterable[str]) -> str:
     return sha256.hexdigest()
 
 
+def is_longer(paths: Iterable[str], most: int) -> bool:
+    """Whether the files have together more than `most` bytes; what is compressed counts as it was before."""
+    lengths = (len(block) for path in paths for block in _bytes(Span(path)))
+    return any(total > most for total in itertools.accumulate(lengths))
+
+
 def decode(path: str, data: bytes, offset: int = 0, final: bool = True) -> tuple[str, int]:
     """UTF-8 to text.
 

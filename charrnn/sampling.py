@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import check, check_float32
 
 NEVER = -1e30
 """The logit of what must not be chosen: finite, so that a larger number added to it still counts."""
@@ -22,8 +22,9 @@ class Sampler:
     greedy: bool = False  # the likeliest character always
 
     def __post_init__(self):
-        above_zero = 0.0 < self.temperature < float("inf")
-        check("temperature", self.temperature, above_zero, "above 0; for the likeliest character always, use greedy")
+        allowed = "above 0; for the likeliest character always, use greedy"
+        check("temperature", self.temperature, self.temperature != 0, allowed)
+        check_float32("temperature", self.temperature)
         check("top_k", self.top_k, self.top_k >= 0, "at least 0 (0: all characters)")
         check("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
         check("min_p", self.min_p, 0.0 <= self.min_p <= 1.0, "at least 0 (0: all characters) and at most 1")

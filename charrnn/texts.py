@@ -5,13 +5,12 @@ is a folder that `charrnn.encode` has made.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from charrnn import corpora, encoded, encoding
+from charrnn import corpora, encoded, encoding, pieces
 from charrnn.batches import DataConfig, borders
 from charrnn.documents import read_documents
 from charrnn.encoding import Parts
@@ -21,7 +20,6 @@ from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
 IN_MEMORY = 1 << 24  # bytes of a corpus that is read into memory, at most
-COMPRESSED = 8  # how much larger than its file what is compressed is taken to be
 
 
 class Texts(NamedTuple):
@@ -70,7 +68,7 @@ def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
     if encoded.is_encoded(folder):
         return _from_folder(spec, encoded.load(folder), config, log)
     paths = corpora.find(spec, log)
-    if not config.within_documents and _size(paths) <= IN_MEMORY:
+    if not config.within_documents and not pieces.is_longer(paths, IN_MEMORY):
         settings = _settings(config)
         return _in_memory(corpora.read(spec, paths, settings.raw, settings.of_documents), config, log)
     parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
@@ -79,11 +77,6 @@ def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
 
 def _settings(config: DataConfig) -> Settings:
     return Settings(config.vocabulary, config.lowercase, config.order == "lines", config.csv_column)
-
-
-def _size(paths: Sequence[str]) -> int:
-    """In bytes, about."""
-    return sum(tf.io.gfile.stat(path).length * (COMPRESSED if path.endswith(".gz") else 1) for path in paths)
 
 
 def _in_memory(corpus: corpora.Corpus, config: DataConfig, log: Callable[[str], None]) -> Texts:

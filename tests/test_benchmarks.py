@@ -1,11 +1,12 @@
 """Each contestant of the benchmarks does its work, and ours and Keras's models are of one size."""
 
 import math
+import os
 
 import pytest
 
 from benchmarks import curricula as study
-from benchmarks import keras_peer, machine, ours, scaling, torch_peer, train_step
+from benchmarks import keras_peer, machine, memory, ours, scaling, torch_peer, train_step
 from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
 
@@ -78,3 +79,13 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work_begins(flag, said
 def test_the_exponent_is_the_power_of_the_size():
     points = [{"size": size, "microseconds": 3 * size**1.5} for size in (1, 2, 4, 8)]
     assert math.isclose(scaling.exponent(points, "microseconds"), 1.5)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells a process's resident memory")
+def test_training_and_what_uses_a_model_keep_their_memory(tmp_path):
+    """The short form of benchmarks.memory. An evaluation that compiled anew took nearly a megabyte."""
+    assert memory.train(300, str(tmp_path / "run")) < memory.MOST_MB
+    grown = memory.use(str(tmp_path / "run"), rounds=20)
+    assert max(grown.values()) < 10, grown
+    kept = []
+    assert memory._repeat(lambda i: kept.append(b"x" * 10**6), 30) > 20

@@ -93,7 +93,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
         ([], "Which runs?"),
         (["/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
         (["--temperatures=0.5,warm", "x"], "--temperatures=0.5,warm is not a list of numbers"),
-        (["--temperatures=0", "x"], "--temperatures=0 is not possible: it must be numbers above 0"),
+        (["--temperatures=0", "x"], "--temperatures=0.0 is not possible: it must be above 0"),
         (["--num_rollouts=0", "x"], "--num_rollouts=0"),
         (["--mardown=x", "x"], "no flag --mardown; nearest: markdown"),
     ],

@@ -143,7 +143,7 @@ def test_spaces_around_name_and_value_do_not_matter():
 
 texts = st.text().filter(lambda text: text == text.strip())
 VALUES = {
-    "number": st.integers(),
+    "number": st.integers(-(2**63), 2**63 - 1),
     "share": st.floats(),
     "loud": st.booleans(),
     "word": texts,

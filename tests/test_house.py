@@ -1,6 +1,7 @@
 """Which room may know which: the direction of imports, and what stands in one place only."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ FILES = {path.relative_to(HOUSE).as_posix(): path for room in ROOMS for path in 
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 
 
+@functools.cache
 def imported(tree):
     """The full name of every module or name that is imported, also inside of functions."""
     names = set()
@@ -23,6 +25,7 @@ def imported(tree):
     return names
 
 
+@functools.cache
 def dotted(tree):
     """Every `a.b.c` in the text, with the names of imports as they are bound."""
     return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -92,6 +95,28 @@ def test_the_search_for_private_interfaces_finds_them():
     ):
         assert uses(ast.parse(text), "tensorflow.python")
     assert not uses(ast.parse("import tensorflow.pythonic"), "tensorflow.python")
+
+
+def test_nothing_that_is_read_is_executed():
+    """Pickles go between processes of one program only, and modules are imported by names that a flag gave."""
+    able = "pickle marshal shelve dill joblib runpy keras.models.load_model keras.saving.load_model"
+    able += " keras.saving.deserialize_keras_object keras.initializers.deserialize keras.layers.deserialize"
+    assert {name for name in FILES for each in able.split() if uses(TREES[name], each)} == {
+        "charrnn/workers.py",  # pipes to processes that it started
+    }
+    assert {name for name, tree in TREES.items() if uses(tree, "importlib")} == {
+        "trainers/experiment.py",  # --trainer=module:Class
+        "trainers/run.py",  # --experiment, one of those in the folder
+    }
+    called = {
+        (name, node.func.id)
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not {call for call in called if call[1] in ("eval", "exec", "compile", "__import__")}
+    assert ("charrnn/vocabulary.py", "isinstance") in called  # so that the search is known to find
+    assert not [name for name, path in FILES.items() if "allow_pickle" in path.read_text(encoding="utf-8")]
 
 
 def test_every_file_says_what_it_is_for():

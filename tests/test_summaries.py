@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard import plugin_util
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from charrnn.errors import UserError
@@ -140,6 +141,25 @@ def code_block(markdown):
 @given(st.text(alphabet="`` \n#a", max_size=40))
 def test_nothing_in_a_text_ends_its_fence(text):
     assert code_block(fenced(text)) == (text, [])
+
+
+HOSTILE = """
+    ``` ```` ~~~ </pre> </code> <script>alert(1)</script> <img src=x onerror=alert(1)> ![x](http://x/y.png) &lt; &#96;
+    [x](javascript:alert(1)) # <!-- --> <![CDATA[ | --- \x02wzxhzdk:0\x03 \x02 \x03 {.c onclick=x} <svg/onload=a()> `
+""".split()
+SPACES = ["\n", "\r", "\n\n", "    ", "\t", " ", "\x0b", "\x85", "\u2028"]
+
+
+@given(st.lists(st.sampled_from([*HOSTILE, *SPACES]), max_size=12))
+def test_tensorboard_shows_a_sample_as_text_and_nothing_else(parts):
+    """By its own rendering: what was written stands in one code block, and no other markup is there."""
+    html = plugin_util.markdown_to_safe_html(fenced("".join(parts)))
+    assert re.fullmatch(r"<pre><code>[^<>]*</code></pre>", html)
+
+
+def test_tensorboards_rendering_would_show_markup_without_the_fence():
+    assert "<img" in plugin_util.markdown_to_safe_html("a ![x](http://x/y.png)")
+    assert "<a href" in plugin_util.markdown_to_safe_html("```\n```\n[x](http://x)\n```")
 
 
 def test_three_backticks_would_not_do():

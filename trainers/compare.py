@@ -6,12 +6,13 @@ there the next time. Exit status: 0 done, 2 a mistake in what was given.
 """
 
 import functools
+import os
 import sys
 
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, check, check_float32
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -40,7 +41,11 @@ def main(run_dirs: list[str]) -> int:
     from trainers import comparison, evaluation
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    runs = [comparison.Run(run_dir, loading.read_config(run_dir)) for run_dir in run_dirs]
+    if FLAGS.markdown is not None:
+        folder = os.path.dirname(FLAGS.markdown) or "."
+        if not FLAGS.markdown or tf.io.gfile.isdir(FLAGS.markdown) or not tf.io.gfile.isdir(folder):
+            raise UserError(f"--markdown={FLAGS.markdown} cannot be written: give a file in a folder that exists.")
+    runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
     comparison.group(runs)  # what cannot be compared is refused before the work begins
     for run in runs:
         loading.find_checkpoint(run.path, FLAGS.weights)
@@ -67,8 +72,9 @@ def _temperatures() -> list[float]:
         temperatures = [float(text) for text in FLAGS.temperatures]
     except ValueError as error:
         raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
-    usable = bool(temperatures) and all(0 < t < float("inf") for t in temperatures)
-    check("--temperatures", ",".join(FLAGS.temperatures), usable, "numbers above 0, at least one")
+    check("--temperatures", "", bool(temperatures), "at least one number above 0")
+    for temperature in temperatures:
+        check_float32("--temperatures", temperature)
     return temperatures
 
 

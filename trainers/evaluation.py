@@ -1,6 +1,7 @@
 """A trained run under all measures: the loss of closed loop, and what becomes of open loop."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ from charrnn.reference import ExactSource, KneserNey, Reference
 from charrnn.rollouts import Reader
 from charrnn.texts import Texts, load_texts
 from trainers.run_directory import write_json
-from trainers.summaries import open_loop_folder, writing_to
+from trainers.summaries import OPEN_LOOP, open_loop_folder, writing_to
 
 _KEPT = "measures.json"
 _VERSION = 1  # of the measures: what an earlier one has kept is measured anew
@@ -63,8 +64,8 @@ def evaluate(
         UserError: there is no such run or text, or the text is too short.
     """
     loaded = loading.load(run_dir, weights)
-    config = loading.read_config(run_dir)
-    data = _data_config(run_dir, config)
+    config = read_config(run_dir)
+    data = loading.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
     protocol.pieces(texts.validation)  # a text that is too short is refused before the work begins
     unknown_id = loaded.vocabulary.unknown_id
@@ -101,31 +102,41 @@ def kept_or_evaluated(
     """What `evaluate` says, kept in the run directory: the next time it is read from there. With a `text` it is not."""
     if text:
         return evaluate(run_dir, protocol, _silent, text, weights, temperatures)
-    path = os.path.join(open_loop_folder(run_dir), _KEPT)
+    path = os.path.join(run_dir, OPEN_LOOP, _KEPT)
     how = {
         "version": _VERSION,
         "checkpoint": os.path.basename(loading.find_checkpoint(run_dir, weights)),
         "protocol": dataclasses.asdict(protocol),
         "temperatures": list(temperatures),
     }
-    kept = _read_kept(path)
-    if kept.get("how") == how:
-        return _from_json(kept["evaluation"])
+    kept = _read_kept(path, how)
+    if kept:
+        return kept
     evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
+    open_loop_folder(run_dir)
     with writing_to(os.path.dirname(path)):
         write_json(path, {"how": how, "evaluation": _to_json(evaluation)})
     return evaluation
 
 
+def read_config(run_dir: str) -> dict:
+    """A run directory's config.json with all that says on what the run was trained; UserError where it does not."""
+    config = loading.read_config(run_dir)
+    for name, kind in {"experiment": str, "seed": int, "corpus": str, "corpus_sha256": str}.items():
+        loading.read_setting(run_dir, config, kind, name)
+    return config
+
+
 def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
     """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+    return passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches)
 
-    @tf.function(autograph=False)
-    def step(batch, state):
-        logits, state = model(batch.inputs, state)
-        return metrics.nats(logits, batch.targets, batch.weights), state
 
-    return passes.closed_loop_loss(step, model.initial_state, batches)
+@tf.function(autograph=False)
+def _step(model, batch, state):
+    """One for all evaluations: TensorFlow keeps some memory of each compiled function for good."""
+    logits, state = model(batch.inputs, state)
+    return metrics.nats(logits, batch.targets, batch.weights), state
 
 
 def _ngram_losses(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
@@ -161,13 +172,6 @@ def _silent(line: str) -> None:
     """Several runs would say the same of their text."""
 
 
-def _data_config(run_dir: str, config: dict) -> DataConfig:
-    try:
-        return DataConfig(**config["data"])
-    except TypeError as error:
-        raise UserError(f"{run_dir} was written by another version ({error}): use that.") from error
-
-
 def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Texts:
     """The text of the run, or the one in its place, in the ids of the run's vocabulary."""
     try:
@@ -190,14 +194,14 @@ def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Text
     return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))
 
 
-def _read_kept(path: str) -> dict:
-    """What was kept, or {} where there is nothing that can be read: it is measured anew then."""
+def _read_kept(path: str, how: dict) -> Evaluation | None:
+    """What was kept, or None where there is nothing that can be read, or other: it is measured anew then."""
     try:
         with tf.io.gfile.GFile(path) as file:
             kept = json.load(file)
-    except (tf.errors.OpError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+        return _from_json(kept["evaluation"]) if kept["how"] == how else None
+    except (tf.errors.OpError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _to_json(evaluation: Evaluation) -> dict:
@@ -207,9 +211,16 @@ def _to_json(evaluation: Evaluation) -> dict:
 
 
 def _from_json(content: dict) -> Evaluation:
-    kinds = {"measures": Measure, "curves": Curve}
+    report = content["report"]
     parts = {
-        part: {name: kind(*entry) for name, entry in content["report"][part].items()} for part, kind in kinds.items()
+        "measures": {
+            name: Measure(*(None if number is None else float(number) for number in entry))
+            for name, entry in report["measures"].items()
+        },
+        "curves": {
+            name: Curve(*(np.asarray(column, float).tolist() for column in entry))
+            for name, entry in report["curves"].items()
+        },
     }
-    sweep = {temperature: tuple(point) for temperature, point in content["sweep"]}
+    sweep = {float(t): (float(quality), float(reverse)) for t, (quality, reverse) in content["sweep"]}
     return Evaluation(content["checkpoint"], content["corpus"], Report(**parts), sweep)

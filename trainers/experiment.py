@@ -10,8 +10,10 @@ import json
 import typing
 from collections.abc import Iterable
 
+import numpy as np
+
 from charrnn.batches import DataConfig
-from charrnn.errors import UserError, nearest
+from charrnn.errors import UserError, check, nearest
 from charrnn.model import ModelConfig
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig
@@ -57,7 +59,7 @@ def with_trainer(experiment: Experiment, name: str) -> Experiment:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
-    except ImportError as error:
+    except (ImportError, RecursionError) as error:  # the latter for a name of very many parts
         raise UserError(f"--trainer={name}: {error}.") from error
     trainer_class = getattr(module, class_name, None)
     if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
@@ -115,13 +117,16 @@ def _parse(name: str, text: str, kind: type):
     if typing.get_origin(kind) is tuple:
         return tuple(_parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
+        encodable = text == text.encode("utf-8", "replace").decode()
+        check(name, ascii(text), encodable, "text that UTF-8 can hold, without surrogates")
         return text
-    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind)
+    wanted = {int: "a whole number of 64 bits", float: "a number", bool: "true or false"}.get(kind)
     if wanted is None:
         raise UserError(f"{name} is of the type {kind}, which --set cannot read: set it in Python.")
     try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError) as error:
+        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        return np.int64(value).item() if kind is int else value
+    except (ValueError, KeyError, OverflowError) as error:
         raise UserError(f"{name}={text} is not possible: it must be {wanted}.") from error
 
 
@@ -131,5 +136,5 @@ def _parts(name: str, text: str) -> list[str]:
         return text.split(",") if text else []
     try:
         return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(text)]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name}={text} is not possible: it must be a JSON list, or parts with commas.") from error

@@ -39,7 +39,7 @@ class LoopConfig:
     retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
 
     def __post_init__(self):
-        check("loop.steps", self.steps, self.steps >= 1, "at least 1")
+        check("loop.steps", self.steps, 1 <= self.steps < 2**31, "at least 1 and below 2^31")
         check("loop.epochs", self.epochs, 0 <= self.epochs < float("inf"), "at least 0 (0: loop.steps says)")
         check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
         check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")

@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from charrnn.errors import check
+from charrnn.errors import check, check_float32
 from trainers.learning_rate import SCHEDULES, LearningRate
 
 
@@ -27,8 +27,8 @@ class OptimizerConfig:
     label_smoothing: float = 0.0  # share of the target's probability that is spread over all characters
 
     def __post_init__(self):
-        check("optimizer.learning_rate", self.learning_rate, 0 < self.learning_rate < float("inf"), "above 0")
-        check("optimizer.clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "at least 0 (0: no limit)")
+        check_float32("optimizer.learning_rate", self.learning_rate)
+        check_float32("optimizer.clip_norm", self.clip_norm, zero="no limit")
         check("optimizer.accumulate", self.accumulate, self.accumulate >= 1, "at least 1")
         check("optimizer.schedule", self.schedule, self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         check("optimizer.warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0 (0: no warm-up)")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from charrnn import corpora
 from charrnn.errors import UserError
 from trainers import disk
 from trainers.samples import Sample
@@ -62,11 +63,12 @@ def _append(path: str, line: dict) -> None:
 def _keep(path: str, stays: Callable[[dict], bool]) -> None:
     if not tf.io.gfile.exists(path):
         return
-    with tf.io.gfile.GFile(path, "rb") as file:  # bytes: a line may be torn in the middle of a character
+    # Bytes: a line may be torn in the middle of a character.
+    with corpora.file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
         *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
     try:
         kept = [line for line in lines if stays(json.loads(line))]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
     if kept != lines or torn:
         with disk.writing(path):

@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from charrnn import loading
+from charrnn import corpora, loading
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, lock
@@ -39,7 +39,8 @@ class RunDirectory:
             UserError: `resume` forbids it, or the run there is another one; the differences are listed.
         """
         check("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
-        exists = tf.io.gfile.exists(self.file(loading.CONFIG))
+        with corpora.file_errors(self.path):
+            exists = tf.io.gfile.exists(self.file(loading.CONFIG))
         if resume == "never" and exists:
             raise UserError(f"{self.path} holds a run, and --resume=never was given: give another --run_dir.")
         if resume == "must" and not exists:
@@ -48,6 +49,9 @@ class RunDirectory:
             if tf.io.gfile.exists(self.path) and not self._is_empty():
                 raise UserError(f"{self.path} exists and is not a run directory: give another --run_dir.")
             return False
+        for name in (loading.NEWEST, loading.BEST, "train", "validation"):
+            if tf.io.gfile.exists(self.file(name)) and not tf.io.gfile.isdir(self.file(name)):
+                raise UserError(f"{self.file(name)} is no folder, as it is in a run directory: give another --run_dir.")
         differences = _differences(loading.read_config(self.path), config)
         other = Vocabulary.load(self.file(loading.VOCABULARY))
         if other != vocabulary:

@@ -8,9 +8,8 @@ import numpy
 import tensorflow as tf
 
 from charrnn.errors import check
-from charrnn.model import PATHS, ModelConfig, choose_path
+from charrnn.model import PATHS, PRECISIONS, ModelConfig, choose_path
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
@@ -18,7 +17,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 class RuntimeConfig:
     """What changes the speed and the rounding of a run, but not what is computed."""
 
-    precision: str = "float32"  # "mixed_bfloat16", "mixed_float16": matmuls in 16 bits; weights and loss in 32
+    precision: str = "float32"  # or "mixed_bfloat16", "mixed_float16"
     xla: bool = False  # compile the step
     strategy: str = "auto"  # "one_device"; "mirrored": all GPUs of this machine; "multi_worker": the machines that
     # TF_CONFIG names; "tpu"; "auto": whichever of the first three is there

@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import check, check_float32
 from charrnn.generation import Generator
 from charrnn.model import CharModel
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
+
+_MOST_CHARS = 100_000  # of a sample: training waits for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +28,12 @@ class SamplesConfig:
     seed: int = 0  # of the first prompt; each next one has the next
 
     def __post_init__(self):
-        usable = all(0 <= t < float("inf") for t in self.temperatures)
-        check("samples.temperatures", self.temperatures, usable, "numbers of at least 0 (0: the likeliest always)")
+        for temperature in self.temperatures:
+            check_float32("samples.temperatures", temperature, zero="the likeliest character always")
         check("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
         check("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
-        check("samples.num_chars", self.num_chars, self.num_chars >= 0, "at least 0 (0: no samples)")
+        few = 0 <= self.num_chars <= _MOST_CHARS
+        check("samples.num_chars", self.num_chars, few, f"from 0 to {_MOST_CHARS} (0: no samples)")
         check("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 

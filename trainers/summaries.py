@@ -14,6 +14,8 @@ from charrnn.open_loop import Curve
 from trainers import disk
 from trainers.samples import Sample
 
+OPEN_LOOP = "open_loop"
+
 
 class Summaries:
     """Scalars and sample text, under `train/` and `validation/` of a run directory."""
@@ -122,7 +124,7 @@ def _keep_until(path: str, step: int) -> None:
 
 def open_loop_folder(run_dir: str) -> str:
     """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
-    folder = os.path.join(run_dir, "open_loop")
+    folder = os.path.join(run_dir, OPEN_LOOP)
     with writing_to(folder):
         tf.io.gfile.makedirs(folder)
     return folder

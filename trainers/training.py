@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+from charrnn import memory
 from charrnn.batches import make_source
 from charrnn.encoded import fingerprint
 from charrnn.model import CharModel, choose_path
@@ -32,6 +33,8 @@ Look = Callable[[], None]
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
+    rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
+    memory.require(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
@@ -115,6 +118,8 @@ def _make_loop(
     for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy):
         console.line(line)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
+    step = int(trainer.step.numpy())
+    reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
     measure = _measuring(trainer, passes_for(texts.validation, experiment.data), sampling, look, workers)
     return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
 

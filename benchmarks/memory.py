@@ -1,0 +1,123 @@
+"""Does a long run keep its memory? python -m benchmarks.memory [--steps=20000] [--rounds=100] [--page=PAGE].
+
+A small model trains by the loop of trainers.run, with evaluations, samples, summaries and checkpoints; then it is
+evaluated, samples are written, and prompts of other lengths are continued, again and again. What is printed is by how
+much the resident memory grew after a warm-up of a tenth. Exit status 1 where a run of 20,000 steps grew by 20 MB.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+
+from absl import flags
+
+from benchmarks import machine
+from benchmarks.pages import Page, require_nothing
+from charrnn import command
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_integer("steps", 20_000, "Training steps.", lower_bound=100, flag_values=FLAGS)
+flags.DEFINE_integer("rounds", 100, "Evaluations, and so on.", lower_bound=10, flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+
+MOST_MB = 20  # that 20,000 steps may take
+
+
+def main(beside: list[str]) -> int:
+    """Measures and prints. Returns the exit status."""
+    require_nothing(beside)
+    page = Page(FLAGS.page, "benchmarks.memory")
+    command.start_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        grown = {f"{FLAGS.steps:,} steps": train(FLAGS.steps, folder)}
+        grown.update(use(folder, FLAGS.rounds))
+    rows = [f"| {what} | {megabytes:+.1f} |" for what, megabytes in grown.items()]
+    text = "\n".join([f"{machine.describe()}.", "", "| what | resident memory, MB |", "|---|---|", *rows])
+    print(text)
+    page.put(text)
+    return 1 if max(grown.values()) >= MOST_MB else command.DONE
+
+
+def train(num_steps: int, run_dir: str) -> float:
+    """By how many megabytes a run grows after a tenth of its steps."""
+    from experiments.quickstart import EXPERIMENT
+    from trainers.experiment import override
+    from trainers.progress import Console
+    from trainers.training import train
+
+    every = num_steps // 20
+    settings = [
+        *("model.units=16", "model.embedding_size=0", "data.batch_size=4", "data.seq_length=16"),
+        *("data.validation_chars=2000", "samples.num_chars=50", f"loop.steps={num_steps}", "loop.epochs=0"),
+        *(f"loop.{name}={every}" for name in ("log_every", "evaluate_every", "save_every")),
+    ]
+    watch = _Growth(num_steps)
+
+    class Watching(Console):
+        def line(self, text):
+            pass
+
+        def progress(self, step, steps):
+            watch(step)
+
+    train(override(EXPERIMENT, settings), "memory", run_dir, console=Watching())
+    return watch.megabytes
+
+
+def use(run_dir: str, rounds: int) -> dict[str, float]:
+    """By how many megabytes each use of a trained model grows, the first tenth of its rounds not counted."""
+    from charrnn import loading
+    from charrnn.passes import stateful_pass
+    from charrnn.plays import Plays
+    from trainers.evaluation import closed_loop_loss
+    from trainers.samples import SamplesConfig, Sampling
+
+    loaded = loading.load(run_dir)
+    text = Plays().text(2000, seed=1)
+    ids = loaded.vocabulary.encode(text)
+    sampling = Sampling(SamplesConfig(num_chars=50, from_text=20), loaded.model, loaded.vocabulary, ids)
+    generator = loaded.generator()
+    return {
+        f"{rounds} evaluations": _repeat(lambda i: closed_loop_loss(loaded.model, stateful_pass(ids)), rounds),
+        f"{rounds} rounds of samples": _repeat(sampling.write, rounds),
+        f"{rounds} prompts of {rounds} lengths": _repeat(lambda i: generator.generate([text[:i]], 20, [i]), rounds),
+        f"{rounds} times loaded": _repeat(lambda i: loading.load(run_dir), rounds),
+    }
+
+
+class _Growth:
+    """Notes the resident memory after a tenth of the rounds, and what it is more by now."""
+
+    def __init__(self, rounds: int):
+        self._warm, self._before = max(1, rounds // 10), 0.0
+
+    def __call__(self, number: int) -> None:
+        if number == self._warm:
+            self._before = _resident()
+
+    @property
+    def megabytes(self) -> float:
+        return _resident() - self._before
+
+
+def _repeat(function: Callable[[int], object], rounds: int) -> float:
+    growth = _Growth(rounds)
+    for i in range(1, rounds + 1):
+        function(i)
+        growth(i)
+    return growth.megabytes
+
+
+def _resident() -> float:
+    """Megabytes of this process, as Linux tells; what is no longer used is given back before."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))

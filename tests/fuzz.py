@@ -1,0 +1,136 @@
+"""Fuzzes the readers, guided by coverage: python -m tests.fuzz [--seconds=300] [--seed=0]. Run by hand; no test.
+
+Mutates files that are right, and keeps each that makes a reader run a line which none before it did, to be mutated in
+its turn. A reader may refuse a file with UserError and nothing else. What it fails on is printed, and exit status 1.
+"""
+
+import os
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+
+from absl import flags
+
+from charrnn import command
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_float("seconds", 300, "How long, over all readers.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Of the mutations.", flag_values=FLAGS)
+
+_PIECES = (
+    b"[", b"]", b"{", b"}", b'"', b",", b":", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"..", b"/", b"\\ud800",
+    b"null", b"true", b"-1", b"1e999", b"NaN", b"9" * 30, b"[" * 2000, b'""', b'"path"', b"a", b" ",
+)  # fmt: skip
+_CONFIG = b"""{"experiment": "one", "seed": 0, "corpus": "plays", "corpus_sha256": "00", "runtime": {"precision":
+"float32"}, "model": {"cell": "gru", "units": 8, "num_layers": 1, "embedding_size": 4, "recurrent_initializer":
+"orthogonal"}, "data": {"seq_length": 8, "order": "lines", "validation_fraction": 0.1, "lowercase": false}}"""
+_MARKER = b'model_checkpoint_path: "step-2"\nall_model_checkpoint_paths: "step-2"\nlast_preserved_timestamp: 1.5\n'
+
+
+def main(beside: list[str]) -> int:
+    """Fuzzes each reader in turn. Returns the exit status."""
+    command.start_tensorflow()
+    chance, failed = random.Random(FLAGS.seed), 0
+    with tempfile.TemporaryDirectory() as folder:
+        readers = _readers(folder)
+        for name, (read, seeds) in readers.items():
+            failed += _fuzz(name, read, seeds, FLAGS.seconds / len(readers), chance)
+    return 1 if failed else command.DONE
+
+
+def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes]]]:
+    """What reads a file of a name, and files that are right."""
+    from charrnn import documents, loading
+    from charrnn.batches import DataConfig
+    from charrnn.model import ModelConfig
+    from charrnn.texts import load_texts
+    from charrnn.vocabulary import Vocabulary
+    from trainers import evaluation
+
+    def read_run(path):
+        config = evaluation.read_config(folder)
+        loading.read_group(folder, config, "data", DataConfig)
+        return loading.read_group(folder, config, "model", ModelConfig).num_weights(60)
+
+    def read_text(path):
+        with open(path, "rb") as file:
+            how = {0: {}, 1: {"order": "lines"}, 2: {"csv_column": 1}, 3: {"vocabulary": "bytes"}}
+            return load_texts(path, DataConfig(**how[len(file.read()) % 4]), lambda line: None)
+
+    def read_rows(path):
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            return documents.read_documents(file.read(), 2)
+
+    rows = [b'a,"b, c"\r\n"d ""e""","f\ng"\n', b"x,y\n\n", b"a\rb,c\n"]
+    readers = {
+        "vocabulary.json": (Vocabulary.load, [b'{"kind": "characters", "characters": ["a", "\\u00e9"]}']),
+        "config.json": (read_run, [_CONFIG]),
+        "rows.csv": (read_rows, rows),
+        "text.txt": (read_text, ["to be\n\né🎭שלום\r\n".encode() * 5, *rows]),
+        "best/checkpoint": (lambda path: loading.find_checkpoint(folder), [_MARKER]),
+    }
+    os.mkdir(os.path.join(folder, "best"))
+    return {os.path.join(folder, name): reader for name, reader in readers.items()}
+
+
+def _fuzz(path: str, read: Callable[[str], object], seeds: list[bytes], seconds: float, chance: random.Random) -> int:
+    """Prints how often the reader ran, how many inputs reached new lines, and what it failed on; returns how many."""
+    seen: set = set()
+    _new_lines(path, read, b"", seen)
+    kept, runs, failures = list(seeds), 0, {}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        data = kept[runs] if runs < len(seeds) else _mutated(kept, chance)
+        runs += 1
+        try:
+            if _new_lines(path, read, data, seen):
+                kept.append(data)
+        except Exception as error:  # whatever it is, it is what we look for
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            failures.setdefault((type(error).__name__, where.filename, where.lineno), data)
+    print(f"{os.path.basename(path)}: {runs:,} runs, {len(kept):,} kept, {len(seen):,} lines, {len(failures)} failures")
+    for failure, data in failures.items():
+        print(f"  {failure}: {data[:300]!r}")
+    return len(failures)
+
+
+def _mutated(kept: list[bytes], chance: random.Random) -> bytes:
+    data = bytearray(chance.choice(kept))
+    for _ in range(chance.choice((1, 1, 2, 4, 8))):
+        start = chance.randrange(len(data) + 1)
+        stop = min(len(data), start + chance.choice((0, 0, 1, 2, 8, 64)))
+        other = chance.choice(kept)
+        cut = chance.randrange(len(other) + 1)
+        data[start:stop] = chance.choice((chance.choice(_PIECES), chance.randbytes(1), other[cut : cut + 40], b""))
+    return bytes(data[:20_000])
+
+
+def _new_lines(path: str, read: Callable[[str], object], data: bytes, seen: set) -> bool:
+    """Runs the reader on a file; whether lines of ours ran that are not among `seen`, where they are put."""
+    from charrnn.errors import UserError
+
+    before = len(seen)
+
+    def trace(frame, event, argument):
+        if "charrnn" not in frame.f_code.co_filename and "trainers" not in frame.f_code.co_filename:
+            return None
+        seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    with open(path, "wb") as file:
+        file.write(data)
+    sys.settrace(trace)
+    try:
+        read(path)
+    except UserError:
+        pass
+    finally:
+        sys.settrace(None)
+    return len(seen) > before
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))
