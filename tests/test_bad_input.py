@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -79,6 +80,16 @@ def call(capsys):
         return (status, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_it_was():
+    """`run` takes over signals, and puts the folder that it runs in on Python's path."""
+    handlers, path = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}, list(sys.path)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    sys.path[:] = path
 
 
 def snapshot(folder):

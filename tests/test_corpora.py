@@ -473,11 +473,12 @@ def test_what_is_no_file_with_text_is_refused(tmp_path):
     assert "folder/*.txt" in refusal("folder/")
     assert "nearest: shakespeare" in refusal("shakespere")
     assert "nearest: shakespeare" in refusal("shakespeare:100")
-    for spec in ("", "nothing.txt", "no/*.txt", "folder*", "a\0b", "["):
+    for spec in ("", "nothing.txt", "no/*.txt", "folder*", "["):
         message = refusal(spec)
         assert "there are ag_news, linux, nietzsche, plays, shakespeare" in message
         assert repr(spec) in message
     assert "cannot be read" in refusal("nowhere://bucket/file")
+    assert "no name of a file" in refusal("a\0b")
 
 
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def test_what_is_no_optimizers_name_is_refused(name):
 
 @pytest.mark.parametrize("learning_rate", [0.0, -1e-3, float("nan"), float("inf")])
 def test_impossible_learning_rates_are_refused(learning_rate):
-    with pytest.raises(UserError, match=r"optimizer.learning_rate=.* must be above 0\."):
+    with pytest.raises(UserError, match=r"optimizer.learning_rate=.* must be above 0"):
         OptimizerConfig(learning_rate=learning_rate)
 
 
