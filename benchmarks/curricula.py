@@ -171,7 +171,7 @@ def _how(plan: list[Planned]) -> str:
     chars = FLAGS.steps * first.data.batch_size * first.data.seq_length
     lines = [
         f"{FLAGS.steps:,} steps of {first.data.batch_size} × {first.data.seq_length} characters, {chars:,} in all; "
-        f"{FLAGS.seeds} training seeds; {FLAGS.num_rollouts} rollouts of {FLAGS.num_chars:,} characters a run; "
+        f"training seeds: {FLAGS.seeds}; {FLAGS.num_rollouts} rollouts of {FLAGS.num_chars:,} characters a run; "
         f"{machine.describe()}.",
         "",
     ]
