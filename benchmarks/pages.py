@@ -28,7 +28,7 @@ class Page:
         if path is not None and not self._between.search(self._read()):
             raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
         if path and not _writable(path):
-            raise UserError(f"--page={path} cannot be written.")
+            raise UserError(f"--page={path!r} cannot be written.")
 
     def put(self, text: str) -> None:
         """Puts `text` in the place of what stands between the marks."""
@@ -58,7 +58,7 @@ class Figures:
     def __init__(self, path: str | None):
         self._path = path
         if path is not None and not _writable(path):
-            raise UserError(f"--json={path} cannot be written: give a file in a folder that is there.")
+            raise UserError(f"--json={path!r} cannot be written: give a file in a folder that is there.")
 
     def put(self, figures: dict) -> None:
         """Writes the file anew."""

@@ -32,10 +32,12 @@ flags.DEFINE_integer("steps", 40, "Steps of each run.", lower_bound=12, flag_val
 flags.DEFINE_integer("seed", 0, "Of the moments.", flag_values=FLAGS)
 flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
 
-_CURRICULA = {
-    "teacher_forcing": ["data.order=streams"],
-    "scheduled_sampling": ["data.order=windows", "trainer.half_step=6"],
-    "validation_gated": ["data.order=windows", "trainer.increment=0.2"],
+_SAMPLING = ["--trainer=scheduled_sampling", "trainer.half_step=6"]
+_RUNS = {
+    "teacher_forcing": ["--trainer=teacher_forcing", "data.order=streams"],
+    "scheduled_sampling": [*_SAMPLING, "data.order=windows"],
+    "validation_gated": ["--trainer=validation_gated", "data.order=windows", "trainer.increment=0.2"],
+    "two replicas": [*_SAMPLING, "data.order=streams", "--strategy=mirrored", "runtime.virtual_replicas=2"],
 }
 _SMALL = (
     "model.units=8 model.embedding_size=0 data.seq_length=8 data.batch_size=4 loop.log_every=2 loop.evaluate_every=4 "
@@ -49,7 +51,7 @@ _TIMES = ("seconds", "chars_per_sec", "interval_seconds")
 class Task(NamedTuple):
     """A curriculum's share of the work."""
 
-    trainer: str
+    name: str
     kills: int
     steps: int
     settings: list[str]
@@ -60,7 +62,7 @@ class Task(NamedTuple):
 class Outcome(NamedTuple):
     """What came of it."""
 
-    trainer: str
+    name: str
     kills: int
     runs: int
     left: dict[str, int]  # how many of the kills left behind what
@@ -73,15 +75,15 @@ def main(settings: list[str]) -> int:
     _import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         tasks = []
-        for i, (trainer, own) in enumerate(_CURRICULA.items()):
-            kills = FLAGS.kills // len(_CURRICULA) + (i < FLAGS.kills % len(_CURRICULA))
-            place = os.path.join(folder, trainer)
-            tasks.append(Task(trainer, kills, FLAGS.steps, [*_SMALL, *own, *settings], place, FLAGS.seed + i))
+        for i, (name, own) in enumerate(_RUNS.items()):
+            kills = FLAGS.kills // len(_RUNS) + (i < FLAGS.kills % len(_RUNS))
+            place = os.path.join(folder, name)
+            tasks.append(Task(name, kills, FLAGS.steps, [*own, *_SMALL, *settings], place, FLAGS.seed + i))
         with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
             outcomes = pool.map(_torment, tasks, chunksize=1)
     text = f"{machine.describe()}; runs of {FLAGS.steps} steps.\n\n{_table(outcomes)}"
     print(text)
-    differences = [f"{outcome.trainer}: {each}" for outcome in outcomes for each in outcome.differences]
+    differences = [f"{outcome.name}: {each}" for outcome in outcomes for each in outcome.differences]
     print("\n".join(differences))
     page.put(text)
     return 1 if differences else command.DONE
@@ -114,7 +116,7 @@ def _torment(task: Task) -> Outcome:
                 killed += 1
                 left.update(_left(runs[-1]))
     found = [f"{os.path.basename(run)}: {each}" for run in runs for each in differences(whole, run)]
-    return Outcome(task.trainer, killed, len(runs), dict(left), found)
+    return Outcome(task.name, killed, len(runs), dict(left), found)
 
 
 def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float] | None:
@@ -144,7 +146,7 @@ def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float]
         return None
     if status:
         with open(log, encoding="utf-8") as file:
-            raise RuntimeError(f"{task.trainer} ended with {os.waitstatus_to_exitcode(status)}: {file.read()}")
+            raise RuntimeError(f"{task.name} ended with {os.waitstatus_to_exitcode(status)}: {file.read()}")
     return under_way or start, time.monotonic()
 
 
@@ -170,7 +172,7 @@ def _half_written(folder: str) -> bool:
 
 def _options(task: Task, run_dir: str) -> list[str]:
     options = ["--experiment=quickstart", "--corpus=plays:3000", f"--steps={task.steps}", f"--run_dir={run_dir}"]
-    return [*options, f"--trainer={task.trainer}", *task.settings]
+    return [*options, *task.settings]
 
 
 def _become(arguments: list[str], log: str) -> None:
@@ -282,12 +284,12 @@ def _timeless(values: dict) -> dict:
 
 
 def _table(outcomes: list[Outcome]) -> str:
-    lines = ["| curriculum | kills | runs | what the kills left behind | differences |", "|---" * 5 + "|"]
+    lines = ["| run | kills | runs | what the kills left behind | differences |", "|---" * 5 + "|"]
     for each in outcomes:
         left = "; ".join(f"{what}: {count}" for what, count in sorted(each.left.items()))
-        lines.append(f"| {each.trainer} | {each.kills} | {each.runs} | {left} | {len(each.differences)} |")
+        lines.append(f"| {each.name} | {each.kills} | {each.runs} | {left} | {len(each.differences)} |")
     kills, runs = (sum(getattr(each, name) for each in outcomes) for name in ("kills", "runs"))
-    equal = runs - len({(e.trainer, d.partition(":")[0]) for e in outcomes for d in e.differences})
+    equal = runs - len({(e.name, d.partition(":")[0]) for e in outcomes for d in e.differences})
     return "\n".join([*lines, "", f"{kills} kills; {equal} of {runs} killed runs ended as the undisturbed one."])
 
 

@@ -357,7 +357,8 @@ class CharModel(keras.Model):
 def _initialises(name: str) -> bool:
     """Whether Keras has an initialiser of that name, which needs nothing else."""
     try:
-        keras.initializers.get(name)((2, 2))
+        with tf.Graph().as_default():  # eager, it would start TensorFlow, which a strategy must come before
+            keras.initializers.get(name)((2, 2))
     except Exception:  # an argument, a package or a method is missing: each tells it otherwise
         return False
     return True

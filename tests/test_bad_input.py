@@ -282,8 +282,13 @@ def test_a_list_of_checkpoints_that_was_altered(call, damaged, label, name):
         for marker in (damaged / "checkpoints" / "checkpoint", damaged / "best" / "checkpoint"):
             marker.write_text(f"model_checkpoint_path: {path}\nall_model_checkpoint_paths: {path}\n")
         before = snapshot(damaged), snapshot(outside)
-        assert_refused(on_damaged(call, name), "checkpoint")
-        assert (snapshot(damaged), snapshot(outside)) == before
+        result = on_damaged(call, name)
+        if name == "run" and label != "long":  # it goes on from the files that are there, and writes the list anew
+            assert result[0] == 0 and "outside" not in (damaged / "checkpoints" / "checkpoint").read_text()
+        else:
+            assert_refused(result, "checkpoint")
+            assert snapshot(damaged) == before[0]
+        assert snapshot(outside) == before[1]
     finally:
         shutil.rmtree("outside")
 

@@ -152,11 +152,11 @@ def _mend(folder: str, say: Callable[[str], None]) -> tuple[list[str], list[str]
 
 
 def _listed(folder: str) -> list[str]:
-    """The list of checkpoints; empty where it cannot be read. UserError where it names what lies elsewhere."""
+    """The list of checkpoints; empty where it cannot be read, or names what lies elsewhere."""
     try:
         loading.newest_in(folder)
         state = tf.train.get_checkpoint_state(folder)
-    except loading.CHECKPOINT_ERRORS:
+    except (UserError, *loading.CHECKPOINT_ERRORS):
         return []
     return list(state.all_model_checkpoint_paths) if state else []
 
