@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from trainers.optimizer import OptimizerConfig, make_optimizer
+from trainers.optimizer import OptimizerConfig, make_optimizer, slow_down
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,28 @@ def test_a_schedule_makes_the_rate():
 def test_impossible_settings_are_refused(settings, said):
     with pytest.raises(UserError, match=said):
         OptimizerConfig(**settings)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_slowing_down_halves_this_rate_and_those_to_come_and_is_saved(tmp_path, schedule, precision):
+    config = OptimizerConfig(learning_rate=0.5, schedule=schedule, decay_steps=10)
+
+    def make():
+        optimizer = make_optimizer(config, precision)
+        optimizer.build([keras.Variable(np.ones(3, np.float32))])
+        return optimizer
+
+    slow, again = make(), make()
+    slow_down(slow)
+    slow_down(slow)
+    assert float(slow.learning_rate) == 0.125
+    path = tf.train.Checkpoint(optimizer=slow).save(str(tmp_path / "saved"))
+    tf.train.Checkpoint(optimizer=again).restore(path).assert_existing_objects_matched()
+    for step in range(2):
+        rates = [float(optimizer.learning_rate) for optimizer in (slow, again)]
+        assert rates[0] == rates[1] and (rates[0] < 0.125) == (step > 0 and schedule == "cosine")
+        for optimizer in (slow, again):
+            optimizer.iterations.assign_add(1) if precision == "float32" else (
+                optimizer.inner_optimizer.iterations.assign_add(1)
+            )

@@ -17,7 +17,12 @@ from trainers.self_paced import SelfPaced
 from trainers.strategies import Workers, describe, make_strategy
 from trainers.trainer import Trainer
 
-STREAMS = {"data": {"order": "streams", "batch_size": 8}, "clip_norm": 0.5}
+STREAMS = {
+    "model": {"weight_drop": 0.2, "output_dropout": 0.2, "zoneout": 0.1},
+    "data": {"order": "streams", "batch_size": 8},
+    "clip_norm": 0.5,
+    "averaging": 0.9,
+}
 LINES = {
     "cls": ScheduledSampling,
     "config": ScheduledSampling.Config(half_step=2, max_prob=1.0, coin="exact"),
@@ -27,12 +32,12 @@ LINES = {
 
 
 @pytest.fixture
-def build(make_trainer):
+def build(make_trainer, make_model):
     """A trainer on a strategy."""
 
-    def make(strategy, optimizer=lambda: keras.optimizers.Adam(0.01), **arguments):
+    def make(strategy, optimizer=lambda: keras.optimizers.Adam(0.01), model=(), **arguments):
         with make_strategy(RuntimeConfig(strategy=strategy)).scope():
-            return make_trainer(optimizer=optimizer(), **arguments)
+            return make_trainer(model=make_model(**dict(model)), optimizer=optimizer(), **arguments)
 
     return make
 
@@ -46,7 +51,8 @@ def train(trainer, first, end):
 
 
 def variables(trainer):
-    return [*trainer.model.get_weights(), *(v.numpy() for v in trainer.variables)]
+    models = [*trainer.model.get_weights(), *trainer.averaged.get_weights()]
+    return [*models, *(v.numpy() for v in trainer.variables)]
 
 
 def assert_close(measured, expected):
