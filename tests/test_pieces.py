@@ -39,7 +39,7 @@ def write(folder, texts, compressed=False):
     for i, text in enumerate(texts):
         data = text if isinstance(text, bytes) else text.encode()
         path = folder / f"{i}{'.gz' if compressed else ''}"
-        path.write_bytes(gzip.compress(data) if compressed else data)
+        path.write_bytes(gzip.compress(data, mtime=0) if compressed else data)
         files.append((str(path), path.stat().st_size))
     return files
 
@@ -131,7 +131,7 @@ def test_a_nul_is_told_with_its_place(folder):
     assert read(write(folder, [b"012345678\0"]), Settings("bytes"))[0] == b"012345678\0"
 
 
-COMPRESSED = gzip.compress(b"text" * 99)
+COMPRESSED = gzip.compress(b"text" * 99, mtime=0)
 
 
 @pytest.mark.parametrize("data", [b"no gzip at all", COMPRESSED[:-9], COMPRESSED[:-8] + bytes(8), COMPRESSED[:12] * 2])
