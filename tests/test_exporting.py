@@ -170,3 +170,11 @@ def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
     with pytest.raises(UserError, match="formats=onnx is not possible: it must be some of saved_model, keras, tflite"):
         export(loaded["documents"], str(tmp_path / "new"), ["onnx"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
+
+
+def test_a_model_that_stock_layers_cannot_be_is_refused_before_anything_is_written(make_model, tmp_path):
+    for config in ({"num_layers": 2, "skip_connections": True}, {"zoneout": 0.1}):
+        loaded = Loaded(make_model(**config), LETTERS, "", "")
+        with pytest.raises(UserError, match="skip connections: give --formats=saved_model,tflite"):
+            export(loaded, str(tmp_path / "exported"))
+    assert not list(tmp_path.iterdir())

@@ -405,7 +405,12 @@ class Trainer(tf.Module):
     def _apply_everywhere(self, strategy: tf.distribute.Strategy, finite, gradients) -> None:
         """Outside of the replicas, for inside of one no branch may wait for the others."""
         (finite, *_) = strategy.experimental_local_results(finite)
-        tf.cond(finite, lambda: [strategy.run(self._apply_finite, (gradients,)), True][1], lambda: False)
+
+        def apply():
+            strategy.run(self._apply_finite, (gradients,))
+            return True
+
+        tf.cond(finite, apply, lambda: False)
 
     def _apply_finite(self, gradients):
         self.optimizer.apply(gradients, self.model.trainable_variables)
