@@ -29,7 +29,7 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
 def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing", corpus: str = "") -> Turn:
     """The loop of trainers.run, with its batches, metrics, log lines, summaries and checkpoints.
 
-    Measures "seconds" a step, and "step_seconds", of them those within `train_step`. The step that starts a turn and
+    Measures "seconds" a step, and "step_seconds", of them those within `train_steps`. The step that starts a turn and
     the save that ends it do not count.
     """
     from trainers.checkpoints import Checkpoints
@@ -45,15 +45,15 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     run_dir = tempfile.TemporaryDirectory()
     checkpoints = Checkpoints(run_dir.name, built, keep=1)
     written = [Records(run_dir.name), Summaries(run_dir.name)]
-    inside, train_step = [], built.train_step
+    inside, train_steps = [], built.train_steps
 
     def timed(*args):
         start = time.perf_counter()
-        measured = train_step(*args)
+        measured = train_steps(*args)
         inside.append(time.perf_counter() - start)
         return measured
 
-    built.train_step = timed
+    built.train_steps = timed
 
     class Clock(Console):
         def progress(self, step, steps):

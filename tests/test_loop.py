@@ -1,17 +1,20 @@
 """When things happen, with parts that only take notes."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn.batches import Batch
 from charrnn.errors import UserError
 from trainers.checkpoints import Checkpoints
 from trainers.divergence import Diverged, Skipping
 from trainers.loop import Loop, LoopConfig
 from trainers.samples import Sample
 from trainers.stopping import Stopped
+from trainers.trainer import Trainer
 
 
 class Notes:
@@ -48,7 +51,8 @@ def make_loop(make_trainer, tmp_path):
 
     def make(losses=(3.0, 1.0, 2.0), look=lambda: None, trainer=None, **config):
         trainer, notes = trainer or make_trainer(), Notes()
-        config = LoopConfig(**{"steps": 6, "log_every": 3, "evaluate_every": 2, "save_every": 4, **config})
+        defaults = {"steps": 6, "log_every": 3, "evaluate_every": 2, "save_every": 4, "steps_per_loop": 1}
+        config = LoopConfig(**{**defaults, **config})
         checkpoints = Checkpoints(str(tmp_path), trainer, config.keep)
         trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
         losses = itertools.cycle(losses)
@@ -95,6 +99,57 @@ def test_a_last_step_off_schedule_is_logged_evaluated_and_saved(make_loop, tmp_p
     assert [step for step, _ in notes.of("train")] == [3, 5]
     assert [step for step, _ in notes.of("validation")] == [5]
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-5"]
+
+
+def test_a_call_takes_several_steps_up_to_where_something_is_due(make_loop):
+    loop, notes, _, _ = make_loop(steps=15, log_every=10, evaluate_every=6, save_every=100, steps_per_loop=4)
+    loop.run()
+    assert [step for step, _ in notes.of("progress")] == [4, 6, 10, 12, 15]
+    assert [step for step, _ in notes.of("train")] == [10, 15]
+    assert [step for step, _ in notes.of("validation")] == [6, 12, 15]
+
+
+def test_the_number_of_steps_in_a_call_changes_nothing(make_trainer, make_loop, tmp_path):
+    """Not the numbers, nor the weights, also where the run was cut and the number chosen anew."""
+    one, notes, trainer, _ = make_loop(steps=7, save_every=7)
+    one.run()
+    cut = make_loop(trainer=make_trainer(), steps=7, save_every=100, steps_per_loop=0, look=stop_at(3))
+    assert cut[0].run() is False
+    rest = make_loop(trainer=make_trainer(), steps=7, save_every=100, steps_per_loop=3)
+    assert rest[3].restore() and 0 < int(rest[2].step.numpy()) < 7
+    rest[0].run()
+    untimed = [[(step, values["nats_per_char"]) for step, values in n.of("train")] for n in (notes, cut[1], rest[1])]
+    assert untimed[0] == untimed[1] + untimed[2]
+    for got, expected in zip(rest[2].variables, trainer.variables, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_call_takes_batches_of_one_shape(make_trainer, make_loop):
+    class Halves(Trainer):
+        def batch_at(self, step):
+            batch = super().batch_at(step)
+            return Batch(*(part.reshape(-1, 2) for part in batch)) if step in (2, 3) else batch
+
+    trainer = make_trainer(Halves, data={"seq_length": 4})
+    loop, notes, _, _ = make_loop(trainer=trainer, log_every=6, evaluate_every=6, save_every=6, steps_per_loop=6)
+    loop.run()
+    assert [step for step, _ in notes.of("progress")] == [2, 4, 6]
+
+
+def test_by_itself_a_call_takes_about_a_second(make_trainer, make_loop, monkeypatch):
+    """By a clock of the test's own: steps of a quarter of a second, and from the tenth on of half a second."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr("trainers.loop.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
+
+    class Slow(Trainer):
+        def train_steps(self, batches, continues):
+            clock.now += (0.25 if self.step < 10 else 0.5) * len(batches)
+            return super().train_steps(batches, continues)
+
+    far = {"log_every": 100, "evaluate_every": 100, "save_every": 100}
+    loop, notes, _, _ = make_loop(trainer=make_trainer(Slow), steps=20, steps_per_loop=0, **far)
+    loop.run()
+    assert [step for step, _ in notes.of("progress")] == [1, 3, 7, 11, 15, 17, 19, 20]
 
 
 def test_the_logged_loss_is_the_mean_over_all_characters_of_the_interval(make_loop, make_trainer):

@@ -43,11 +43,9 @@ def build(make_trainer, make_model):
 
 
 def train(trainer, first, end):
-    measured = []
-    for step in range(first, end):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
-        measured.append({name: float(value) for name, value in numbers.items()})
-    return measured
+    steps = range(first, end)
+    batches, continues = ([f(step) for step in steps] for f in (trainer.batch_at, trainer.source.continues))
+    return trainer.train_steps(batches, continues)
 
 
 def variables(trainer):

@@ -8,6 +8,7 @@ import tensorflow as tf
 import trainers
 from charrnn.batches import Batch
 from charrnn.passes import stateful_pass
+from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
 
 LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured
@@ -43,6 +44,28 @@ def gradients_by_hand(model, batch, state=None):
 def assert_equal(got, expected):
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"cls": ScheduledSampling, "clip_norm": 0.5, "averaging": 0.9},
+        {"data": {"order": "streams", "batch_size": 4}, "accumulate": 2},
+        {"xla": True},
+    ],
+    ids=["open loop", "streams in parts", "xla"],
+)
+def test_several_updates_in_one_call_are_those_of_one_call_each(make_trainer, arguments):
+    """To the bit, whatever their number: a resumed run may take others together."""
+    one, several = make_trainer(**arguments), make_trainer(**arguments)
+    expected = train(one, 0, 5)
+    measured = []
+    for steps in (range(0, 3), range(3, 4), range(4, 5)):
+        batches = [several.batch_at(step) for step in steps]
+        measured += several.train_steps(batches, [several.source.continues(step) for step in steps])
+    assert measured == expected
+    assert_equal(several.variables, one.variables)
+    assert several._train_steps.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

@@ -26,7 +26,7 @@ class Memory(tf.train.experimental.PythonState):
     """What the loop must remember over a resume. Saved as JSON in each checkpoint."""
 
     def __init__(self):
-        self.pending: list[dict[str, tf.Tensor | float]] = []  # each step's measurements since the last log
+        self.pending: list[dict[str, float]] = []  # each step's measurements since the last log
         self.interval_seconds = 0.0  # training time since the last log
         self.seconds = 0.0  # training time before that
         self.best: float | None = None  # nats per character, validation
@@ -35,7 +35,6 @@ class Memory(tf.train.experimental.PythonState):
 
     def serialize(self) -> str:
         """The state as JSON."""
-        self.pending = [{name: float(value) for name, value in step.items()} for step in self.pending]
         return json.dumps({name: getattr(self, name) for name in _REMEMBERED})
 
     def deserialize(self, string_value: bytes) -> None:

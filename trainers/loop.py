@@ -1,7 +1,7 @@
 """When to log, evaluate, write samples, save and stop.
 
     while step < steps:
-        train_step(batch_at(step))
+        train_steps(batches)                   several in one call, up to where something is due
         every log_every, and at the end:       the interval's means to all reports
         every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
         every save_every, and at the end:      save
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from charrnn import metrics
+from charrnn.batches import Batch
 from charrnn.errors import check
 from trainers.checkpoints import Checkpoints
 from trainers.divergence import Diverged, check_loss, check_weights
@@ -34,6 +35,7 @@ class LoopConfig:
     log_every: int = 50
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
+    steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait
     keep: int = 3  # checkpoints
     explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
     retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
@@ -44,6 +46,7 @@ class LoopConfig:
         check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
         check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
         check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
+        check("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
         check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
         check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
@@ -59,6 +62,7 @@ class LoopConfig:
         )
 
 
+_CALL_SECONDS = 1.0  # of a call, unless loop.steps_per_loop says how many steps it takes
 _SUMMED = ("nats", "chars", "chars_read")  # of a step's measurements; of the others the mean is reported
 
 
@@ -88,6 +92,7 @@ class Loop:
         self._memory = checkpoints.memory
         self._reports, self._measurement, self._look = reports, measure, look
         self._step = 0
+        self._affordable = 1  # steps in _CALL_SECONDS, as far as is known
 
     def run(self) -> bool:
         """Trains to `config.steps`. Eager.
@@ -144,19 +149,36 @@ class Loop:
         return self._step % interval == 0 or self._step == self._config.steps
 
     def _train(self) -> None:
-        """One step."""
+        """Some steps, in one call."""
         trainer, memory = self._trainer, self._memory
         start = time.perf_counter()
-        batch, continues = trainer.batch_at(self._step), trainer.source.continues(self._step)
-        memory.pending.append(trainer.train_step(batch, continues))
-        memory.interval_seconds += time.perf_counter() - start
-        self._step += 1
+        batches = self._next_batches()
+        continues = [trainer.source.continues(self._step + i) for i in range(len(batches))]
+        memory.pending += trainer.train_steps(batches, continues)
+        seconds = time.perf_counter() - start
+        memory.interval_seconds += seconds
+        self._affordable = max(1, min(2 * len(batches), int(_CALL_SECONDS * len(batches) / seconds)))
+        self._step += len(batches)
         self._reports.progress(self._step, self._config.steps)
+
+    def _next_batches(self) -> list[Batch]:
+        """As many as one call takes: up to the next step at which something is due, and of one shape."""
+        config, first = self._config, self._step
+        intervals = (config.log_every, config.evaluate_every, config.save_every)
+        ends = [first + interval - first % interval for interval in intervals]
+        end = min(config.steps, first + (config.steps_per_loop or self._affordable), *ends)
+        batches = [self._trainer.batch_at(first)]
+        for step in range(first + 1, end):
+            batch = self._trainer.batch_at(step)
+            if batch.inputs.shape != batches[0].inputs.shape:
+                break
+            batches.append(batch)
+        return batches
 
     def _log(self) -> None:
         """The means since the last log, to all reports."""
         memory, trainer = self._memory, self._trainer
-        rows = [{name: float(value) for name, value in row.items()} for row in memory.pending]
+        rows = memory.pending
         memory.seconds += memory.interval_seconds
         nats, chars, chars_read = (sum(row[name] for row in rows) for name in _SUMMED)
         values = {
@@ -200,7 +222,7 @@ class Loop:
         """Raises Diverged where the mean since the last log is not what a loss can be."""
         pending = self._memory.pending
         if pending:
-            nats, chars = (sum(float(row[name]) for row in pending) for name in ("nats", "chars"))
+            nats, chars = (sum(row[name] for row in pending) for name in ("nats", "chars"))
             check_loss(nats / chars, self._config.explosion, self._trainer.model.vocabulary_size)
 
     def _roll_back(self, error: Diverged) -> None:
