@@ -1,17 +1,57 @@
 """Dropout masks: one set a step, functions of (seed, step, row), so that nothing needs saving.
 
-    masks = draw(key, units, …)
+    masks = draw(key, config, vocabulary_size, rows, length)
 
 Dropout here is always inverted: what stays is multiplied by 1 / (1 - rate), so that nothing changes where it is off.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.cells import wide
+from charrnn.cells import CELLS, wide
+from charrnn.model_config import ModelConfig
 
 Key = tf.Tensor
 """What a step's masks are functions of: a seed, int32 `[2]`. The same gives the same, however often they are drawn."""
+
+
+class Masks(NamedTuple):
+    """What a step drops: float32, or None for nothing."""
+
+    embedding: tf.Tensor | None = None  # [V, 1]
+    recurrent: tuple[tf.Tensor | None, ...] = ()  # each layer's, [H, G·H]
+    outputs: tuple[tf.Tensor | None, ...] = ()  # each layer's, [B, H]
+    keep: tuple[tuple[tf.Tensor, ...], ...] = ()  # each layer's: for each state what zoneout keeps, [T, B, H] or []
+
+
+def nothing(config: ModelConfig) -> Masks:
+    """What is dropped outside of training; zoneout keeps its mean."""
+    none, keep = (None,) * config.num_layers, tuple(map(tf.constant, config.state_rates))
+    return Masks(None, none, none, (keep,) * config.num_layers)
+
+
+def draw(
+    key: Key, config: ModelConfig, vocabulary_size: int, rows: int | tf.Tensor, length: int | tf.Tensor
+) -> Masks:
+    """All masks of a step that reads `rows` rows of `length` characters."""
+    layers, units = range(config.num_layers), config.units
+    width = CELLS[config.cell].num_gates * units
+    parts = iter(part(key, number) for number in range(1 + 4 * config.num_layers))
+
+    def drawn(function, *sizes, rate):
+        key = next(parts)
+        return function(key, *sizes, rate) if rate else None
+
+    return Masks(
+        drawn(dropout, [vocabulary_size, 1], rate=config.embedding_dropout),
+        tuple(drawn(dropout, [units, width], rate=config.weight_drop) for _ in layers),
+        tuple(drawn(dropout_of_rows, rows, units, rate=config.dropout_of_layer(i)) for i in layers),
+        tuple(
+            tuple(zoneout(next(parts), rows, length, units, rate) for rate in config.state_rates) for _ in layers
+        ),
+    )
 
 
 def part(key: Key, number: int) -> Key:

@@ -8,10 +8,7 @@
 The weights live in Keras layers. `recurrence.py` runs them faster than Keras on a CPU; `choose_path` decides.
 """
 
-import dataclasses
-import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +17,8 @@ import tensorflow as tf
 from charrnn import masks, memory, recurrence
 from charrnn.cells import CELLS, State
 from charrnn.errors import UserError, check
+from charrnn.masks import Masks
+from charrnn.model_config import ModelConfig
 from charrnn.network import Layer, Network
 from charrnn.soft_loop import soft_loop
 
@@ -32,70 +31,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 PATHS = ("auto", "fused", "keras")
 """How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
 
-_RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
-_MOST_LAYERS = 100
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """What a model is made of. Two models with equal configs and vocabularies can share weights."""
-
-    cell: str = "gru"  # "gru", "lstm" or "rnn"
-    units: int = 1024  # hidden units of each recurrent layer
-    num_layers: int = 1
-    embedding_size: int = 256  # 0: one-hot input
-    recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
-    longest_memory: int = 0  # characters; gates start open for 1 to so many (see `remember`); 0: as Keras has them
-    skip_connections: bool = False  # a layer above the first hands up its input too (Wu et al. 2016, arXiv 1609.08144)
-    # Probabilities, in training only; 0: none.
-    weight_drop: float = 0.0  # of a recurrent weight, the same for a whole step (Merity et al. 2017, arXiv 1708.02182)
-    embedding_dropout: float = 0.0  # of a character's whole embedding, likewise (Gal & Ghahramani 2015, 1512.05287)
-    layer_dropout: float = 0.0  # of a unit on its way to the layer above, the same at all positions (same source)
-    output_dropout: float = 0.0  # of a unit of the last layer on its way to the readout, likewise
-    zoneout: float = 0.0  # that a unit keeps its state at a position (Krueger et al. 2016, arXiv 1606.01305)
-    zoneout_cell: float = 0.0  # the same for an LSTM's cell state
-
-    def __post_init__(self):
-        check("model.cell", self.cell, self.cell in _LAYERS, f"one of {', '.join(_LAYERS)}")
-        check("model.units", self.units, self.units >= 1, "at least 1")
-        check("model.num_layers", self.num_layers, 1 <= self.num_layers <= _MOST_LAYERS, f"from 1 to {_MOST_LAYERS}")
-        check("model.embedding_size", self.embedding_size, self.embedding_size >= 0, "at least 0 (0: one-hot input)")
-        # From anything but a name Keras would make any object at all.
-        known = isinstance(self.recurrent_initializer, str) and _initialises(self.recurrent_initializer)
-        allowed = "the name of a Keras initialiser that needs no arguments, such as orthogonal or glorot_uniform"
-        check("model.recurrent_initializer", self.recurrent_initializer, known, allowed)
-        if self.longest_memory:
-            possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
-            allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
-            check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
-        for name in _RATES:
-            rate = getattr(self, name)
-            check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")
-        if self.zoneout_cell and self.cell != "lstm":
-            check("model.zoneout_cell", self.zoneout_cell, False, f"0 where model.cell={self.cell}, which has no cell")
-
-    @property
-    def has_dropout(self) -> bool:
-        """Whether training draws random numbers."""
-        return any(getattr(self, name) for name in _RATES)
-
-    @property
-    def state_rates(self) -> tuple[float, ...]:
-        """The probability of zoneout of each state; () for none."""
-        rates = (self.zoneout, self.zoneout_cell)[: CELLS[self.cell].num_states]
-        return rates if any(rates) else ()
-
-    def dropout_of_layer(self, i: int) -> float:
-        """The probability that a unit of layer i is dropped on its way up."""
-        return self.output_dropout if i == self.num_layers - 1 else self.layer_dropout
-
-    def num_weights(self, vocabulary_size: int) -> int:
-        """How many weights there are in matrices; the biases are not counted."""
-        width = self.embedding_size or vocabulary_size
-        recurrent = (width + self.units + (self.num_layers - 1) * 2 * self.units) * self.units
-        ends = vocabulary_size * (self.embedding_size + self.units)
-        return CELLS[self.cell].num_gates * recurrent + ends
 
 
 def choose_path(requested: str, xla: bool, config: ModelConfig | None = None) -> tuple[str, str]:
@@ -120,15 +56,6 @@ def choose_path(requested: str, xla: bool, config: ModelConfig | None = None) ->
     if xla:
         return "fused", "XLA cannot compile cuDNN's kernels"
     return "keras", "cuDNN's kernels are the fastest on a GPU"
-
-
-class Masks(NamedTuple):
-    """What a step drops: float32, or None for nothing."""
-
-    embedding: tf.Tensor | None = None  # [V, 1]
-    recurrent: tuple[tf.Tensor | None, ...] = ()  # each layer's, [H, G·H]
-    outputs: tuple[tf.Tensor | None, ...] = ()  # each layer's, [B, H]
-    keep: tuple[tuple[tf.Tensor, ...], ...] = ()  # each layer's: for each state what zoneout keeps, [T, B, H] or []
 
 
 class CharModel(keras.Model):
@@ -264,7 +191,7 @@ class CharModel(keras.Model):
 
     def network(self, dropped: Masks | None = None) -> Network:
         """The weights as the loops read them, in the compute dtype. Differentiable. Eager or graph."""
-        dropped = self._masks(None, False) if dropped is None else dropped
+        dropped = masks.nothing(self.config) if dropped is None else dropped
         cell = CELLS[self.config.cell]
         first, *higher = (
             Layer.from_keras(cell, *map(self._cast, self._weights(i, dropped)))._replace(
@@ -281,32 +208,13 @@ class CharModel(keras.Model):
 
     def _masks(self, ids, training) -> Masks:
         """What is dropped when `ids` `[B, T]` are read."""
-        config, none = self.config, (None,) * self.config.num_layers
-        if training is False or not config.has_dropout:
-            keep = tuple(map(tf.constant, config.state_rates))
-            return Masks(None, none, none, (keep,) * config.num_layers)
+        if training is False or not self.config.has_dropout:
+            return masks.nothing(self.config)
         if training is True:
             raise UserError("The model has dropout: give it training=self.mask_key(), the key of the step's masks.")
         shape = tf.shape(ids)
-        (rows, length), units = (size or shape[i] for i, size in enumerate(ids.shape)), config.units
-        width = CELLS[config.cell].num_gates * units
-        parts = iter(masks.part(training, number) for number in range(1 + 4 * config.num_layers))
-
-        def draw(function, *sizes, rate):
-            key = next(parts)
-            return function(key, *sizes, rate) if rate else None
-
-        return Masks(
-            draw(masks.dropout, [self.vocabulary_size, 1], rate=config.embedding_dropout),
-            tuple(draw(masks.dropout, [units, width], rate=config.weight_drop) for _ in none),
-            tuple(
-                draw(masks.dropout_of_rows, rows, units, rate=config.dropout_of_layer(i)) for i in range(len(none))
-            ),
-            tuple(
-                tuple(masks.zoneout(next(parts), rows, length, units, rate) for rate in config.state_rates)
-                for _ in none
-            ),
-        )
+        rows, length = (size or shape[i] for i, size in enumerate(ids.shape))
+        return masks.draw(training, self.config, self.vocabulary_size, rows, length)
 
     def _weights(self, i, dropped) -> list[tf.Tensor]:
         """Layer i's input kernel, recurrent kernel and bias, float32."""
@@ -351,17 +259,6 @@ class CharModel(keras.Model):
 
     def _cast(self, weight):
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
-
-
-@functools.cache
-def _initialises(name: str) -> bool:
-    """Whether Keras has an initialiser of that name, which needs nothing else."""
-    try:
-        with tf.Graph().as_default():  # eager, it would start TensorFlow, which a strategy must come before
-            keras.initializers.get(name)((2, 2))
-    except Exception:  # an argument, a package or a method is missing: each tells it otherwise
-        return False
-    return True
 
 
 def _recurrent_layer(config, width, precision, name, seeds):
