@@ -136,6 +136,10 @@ class Serving:
         ids, end_id = self._after_end(self._encode(prompt)), self._generator.end_id
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character, such as a line break.")
+        possible = tf.reduce_all(temperature >= 0)
+        _require(possible, "A temperature is at least 0 (0: the likeliest character always), not", temperature)
+        with tf.control_dependencies([_require(num_chars >= 0, "num_chars is at least 0, not", num_chars)]):
+            num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):
             return self._generator.block(network, forced, seed, temperature, position, count, state, logits)
@@ -203,8 +207,9 @@ class Serving:
         if self._unknown == "drop":
             return tf.ragged.boolean_mask(ids, ids != self._vocabulary.unknown_id)
         if self._unknown == "refuse":
-            known = tf.reduce_all(ids.values != self._vocabulary.unknown_id)
-            _require(known, "The text has characters that the model never saw.")
+            unknown = tf.boolean_mask(codes.values, ids.values == self._vocabulary.unknown_id)[:, None]
+            seen = tf.strings.unicode_encode(unknown, "UTF-8")
+            _require(tf.size(unknown) == 0, "The text has characters that the model never saw:", seen)
         return ids
 
     def _after_end(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -274,5 +279,6 @@ def tflite_step(model: CharModel) -> bytes:
     return converter.convert()
 
 
-def _require(condition: tf.Tensor, sentence: str) -> None:
-    tf.debugging.Assert(condition, [sentence])
+def _require(condition: tf.Tensor, sentence: str, *values: tf.Tensor) -> tf.Operation:
+    """Fails where the condition is false, with the sentence and the first of the values."""
+    return tf.debugging.Assert(condition, [sentence, *values])

@@ -152,12 +152,21 @@ def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
     for unknown in ("drop", "replace"):
         expected = Generator(loaded.model, vocabulary, unknown=unknown).generate(["aX☂b"], 3, [1])[0]
         assert generate("aX☂b", unknown) == expected
-    with pytest.raises(tf.errors.InvalidArgumentError, match="never saw"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)never saw:.*X"):
         generate("aX☂b", "refuse")
     with pytest.raises(tf.errors.InvalidArgumentError, match="empty"):
         generate("X", "drop")
     with pytest.raises(UserError, match="unknown=ignore is not possible"):
         Serving(loaded, Sampler(), "ignore")
+
+
+def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
+    serving = Serving(Loaded(make_model(), Vocabulary("abcdef"), "", ""), Sampler(), "refuse")
+    generate = tf.function(serving.generate, autograph=False)
+    for num_chars, temperature, says in ((-1, 1.0, r"num_chars is at least 0.*-1"), (3, -0.5, r"least 0.*-0.5")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=says):
+            generate(*map(tf.constant, (["a"], num_chars, [1], [temperature])))
+    assert generate(*map(tf.constant, (["a"], 0, [1], [1.0])))["text"].numpy().tolist() == [b""]
 
 
 def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
