@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from charrnn import command
 from trainers import run
+from trainers.checkpoints import Checkpoints
 
 TINY = [
     "--experiment=quickstart",
@@ -171,10 +172,16 @@ def test_print_config_shows_all_settings_and_writes_nothing(start, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dry_run_leaves_nothing_behind(start, tmp_path, monkeypatch):
+def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, lines, _ = start(*TINY, "--dry_run")
-    assert status == command.DONE and any(re.match(r"step 2 +validation", line) for line in lines)
+    saved = []
+    monkeypatch.setattr(Checkpoints, "save", lambda checkpoints, step: saved.append(step))
+    status, lines, _ = start(*TINY, "--dry_run", "--set=loop.save_every=1")
+    assert status == command.DONE and saved == [2]
+    assert [line.split()[1:3] for line in lines if line.startswith("step ")] == [
+        ["1", "train"], ["2", "train"], ["2", "validation"],
+    ]
+    assert sum(line.startswith("── step 2, temperature") for line in lines) == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,8 +10,9 @@ from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, lock
 
-_MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
-"""Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
+_MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
+"""Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
+sha256 and the other's settings stand beside."""
 
 _REPLICAS = ("runtime.strategy", "runtime.virtual_replicas", "runtime.worker_timeout", "optimizer.accumulate")
 """And these settings: on how many replicas a run runs, and in how many parts."""
@@ -97,8 +98,14 @@ def _differences(old: dict, new: dict) -> list[str]:
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and not (name == "trainer.class" and _moved(old.get(name), new.get(name)))
     ]
+
+
+def _moved(old: object, new: object) -> bool:
+    """Whether two "module:Class" may be one class, which has moved from a notebook or script to a module, or back."""
+    modules, classes = zip(*(str(name).partition(":")[::2] for name in (old, new)), strict=True)
+    return "__main__" in modules and len(set(classes)) == 1
 
 
 def flat(config: dict, prefix: str = "") -> dict[str, object]:

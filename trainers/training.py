@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from charrnn import memory
 from charrnn.batches import make_source
@@ -59,6 +59,7 @@ def train(
     resume: str = "auto",
     console: Console | None = None,
     look: Look = lambda: None,
+    call: Sequence[str] | None = None,
 ) -> bool:
     """Runs an experiment, or goes on with it.
 
@@ -69,6 +70,7 @@ def train(
         resume: "auto", "never" or "must".
         console: where to show progress.
         look: raises Stopped if the run was asked to stop.
+        call: what config.json says of how it was started; None: the process's command line.
 
     Returns:
         Whether the run is finished; false where it was stopped.
@@ -87,7 +89,7 @@ def train(
     if not workers.is_chief:
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers).run()
-    description = {**settings, "corpus_sha256": texts.sha256, "command": sys.argv}
+    description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.check(resume, description, texts.vocabulary)
     with lock.hold(run_dir), workers.watched():
         loop = _make_loop(experiment, texts, run_dir, console, look, workers)
