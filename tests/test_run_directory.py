@@ -43,7 +43,7 @@ def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have
             made.check("auto", config(other), LETTERS)
     made.prepare(config("my_curriculum:Ramp"), LETTERS)
     assert made.check("auto", config("__main__:Ramp"), LETTERS) is True
-    with pytest.raises(UserError, match="trainer.class was my_curriculum:Ramp, is others:Ramp"):
+    with pytest.raises(UserError, match=r"trainer\.class was my_curriculum:Ramp, is others:Ramp"):
         made.check("auto", config("others:Ramp"), LETTERS)
 
 

@@ -36,6 +36,7 @@ SHORTHANDS = {
     "precision": "runtime.precision",
     "xla": "runtime.xla",
     "strategy": "runtime.strategy",
+    "overfit_batches": "data.overfit_batches",
 }
 """The settings that have names of their own, as flags and as arguments."""
 
@@ -57,6 +58,7 @@ def train(
     xla: bool | None = None,
     strategy: str | None = None,
     seed: int | None = None,
+    overfit_batches: int | None = None,
     max_minutes: float | None = None,
     resume: str = "auto",
     set: Mapping[str, object] | None = None,
@@ -79,6 +81,7 @@ def train(
         xla: whether the step is compiled with XLA.
         strategy: "auto", "one_device", "mirrored", "multi_worker" or "tpu".
         seed: of the weights, the batches' order, coins and samples.
+        overfit_batches: train on the first so many batches over and over.
         max_minutes: save and return after so many minutes.
         resume: "auto", "never" or "must": whether to go on with the run in run_dir.
         set: any settings, {"group.field": value}.
@@ -94,8 +97,16 @@ def train(
     from trainers.result import Result
     from trainers.stopping import Stopped
 
-    options = {"steps": steps, "epochs": epochs, "precision": precision, "xla": xla, "strategy": strategy, "seed": seed}
-    options["corpus"] = None if corpus is None else os.fsdecode(corpus)
+    options = {
+        "corpus": None if corpus is None else os.fsdecode(corpus),
+        "steps": steps,
+        "epochs": epochs,
+        "precision": precision,
+        "xla": xla,
+        "strategy": strategy,
+        "seed": seed,
+        "overfit_batches": overfit_batches,
+    }
     named = isinstance(experiment, str)
     if run_dir is None and not named:
         raise UserError("Which run_dir? An experiment that is given as an object has no name for one: give run_dir.")

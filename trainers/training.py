@@ -5,8 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from charrnn import memory
-from charrnn.batches import make_source
+from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
+from charrnn.errors import check
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
@@ -38,7 +39,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
-    return experiment.trainer_class(
+    trainer = experiment.trainer_class(
         model,
         source,
         make_optimizer(experiment.optimizer, config.precision),
@@ -50,6 +51,9 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         averaging=experiment.optimizer.averaging,
         label_smoothing=experiment.optimizer.label_smoothing,
     )
+    if experiment.data.overfit_batches:
+        trainer.source = FirstBatches(source, experiment.data.overfit_batches)
+    return trainer
 
 
 def train(
@@ -114,15 +118,18 @@ def _make_loop(
     if not workers.is_chief:
         checkpoints.restore()  # now that the chief has taken damaged ones off the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
-    if int(trainer.step.numpy()) < config.steps:
+    passes, early = passes_for(texts.validation, experiment.data), config.out_of_patience(checkpoints.memory)
+    text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
+    check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
+    if int(trainer.step.numpy()) < config.steps and not early:
         trainer.check(config.steps)
     sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None
-    for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy):
+    for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy, early):
         console.line(line)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
     step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
-    measure = _measuring(trainer, passes_for(texts.validation, experiment.data), sampling, look, workers)
+    measure = _measuring(trainer, passes, sampling, look, workers)
     return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
 
 
@@ -150,18 +157,22 @@ def _measuring(trainer, passes, sampling, look, workers) -> Callable:
     return measure
 
 
-def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy):
-    step = int(trainer.step.numpy())
+def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy, early):
+    step, few = int(trainer.step.numpy()), experiment.data.overfit_batches
     yield from runtime.describe(experiment.runtime, experiment.model)
     yield from strategies.describe(strategy, trainer.source.batch_size)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
+    if few:
+        yield f"Trains on the first {few:,} of these steps' batches over and over"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
     if sampling and sampling.left_out:
         yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
     if step >= loop_config.steps:
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
+    elif early:
+        yield f"{run_dir} was stopped early, at step {step:,}: nothing to do. Raise loop.patience to go on."
     elif step:
         yield f"Going on at step {step:,} in {run_dir}"
     else:
