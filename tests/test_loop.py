@@ -369,12 +369,6 @@ def test_settings_below_one_are_refused(field):
         LoopConfig(**{field: 0})
 
 
-@pytest.mark.parametrize("field", ["patience", "min_delta"])
-def test_settings_below_zero_are_refused(field):
-    with pytest.raises(UserError, match=f"loop.{field}=-1"):
-        LoopConfig(**{field: -1})
-
-
 def test_epochs_become_steps():
     config = LoopConfig(steps=7, epochs=2.5, save_every=3).in_steps(steps_per_epoch=10)
     assert (config.steps, config.evaluate_every, config.save_every) == (25, 10, 3)

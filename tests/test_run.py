@@ -273,7 +273,7 @@ BAD_FILES = {
         ([*TINY, "--set=trainer.half_step=3"], ["trainer.half_step"]),
         ([*TINY, *CURRICULUM, "--set=trainer.max_prob=1.5"], ["trainer.max_prob=1.5", "between 0 and 1"]),
         ([*TINY, *CURRICULUM, "--set=trainer.schedule=cosine"], ["trainer.schedule=cosine", "inverse_sigmoid"]),
-        ([*TINY, "--overfit_batches=-1"], ["data.overfit_batches=-1", "at least 0"]),
+        ([*TINY, "--init_from=full"], ["full is not a run directory", "config.json"]),
         ([*TINY, "--overfit_batches=85"], ["data.overfit_batches=85", "at most 84"]),
         ([*TINY, "--set=data.validation_fraction=1.0"], ["data.validation_fraction", "1.0"]),
         ([*TINY, "--set=samples.temperatures=1,-1"], ["samples.temperatures", "at least 0"]),

@@ -47,6 +47,12 @@ def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have
         made.check("auto", config("others:Ramp"), LETTERS)
 
 
+def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
+    assert directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
+    with pytest.raises(UserError, match=r"run: data.overfit_batches was not there, is 2\. Give"):
+        directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
+
+
 def test_every_difference_is_named(directory):
     other = {**CONFIG, "seed": 4, "model": {"units": 9, "cell": "gru", "layers": 2}}
     with pytest.raises(UserError) as caught:

@@ -39,6 +39,7 @@ class Experiment:
 
     corpus: str = "plays"  # a registered name, a file, a glob, several of them with commas, or an encoded folder
     seed: int = 0  # weights, order of batches, coins and samples are functions of it
+    init_from: str = ""  # another run's directory, whose weights it begins with; "": none
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

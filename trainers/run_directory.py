@@ -9,6 +9,7 @@ from charrnn import corpora, loading
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, lock
+from trainers.experiment import Experiment, to_dict
 
 _MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
@@ -92,13 +93,18 @@ def write_json(path: str, value: object) -> None:
 
 
 def _differences(old: dict, new: dict) -> list[str]:
-    """Each setting that differs, as "model.units was 1024, is 512"."""
+    """Each setting that differs, as "model.units was 1024, is 512".
+
+    One that the program did not have when the run was started is as it was then if it has its default.
+    """
+    defaults = flat(to_dict(Experiment()))
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
     names = [name for name in dict.fromkeys([*old, *new]) if name not in _REPLICAS]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names
-        if old.get(name) != new.get(name) and not (name == "trainer.class" and _moved(old.get(name), new.get(name)))
+        if old.get(name, defaults.get(name)) != new.get(name)
+        and not (name == "trainer.class" and _moved(old.get(name), new.get(name)))
     ]
 
 

@@ -40,7 +40,7 @@ SHORTHANDS = {
 }
 """The settings that have names of their own, as flags and as arguments."""
 
-OF_ITS_OWN = ("corpus", "seed")
+OF_ITS_OWN = ("corpus", "seed", "init_from")
 """The fields of an experiment that belong to no group."""
 
 _UNNAMED = "custom"  # the name, in config.json, of an experiment that was given as an object
@@ -59,6 +59,7 @@ def train(
     strategy: str | None = None,
     seed: int | None = None,
     overfit_batches: int | None = None,
+    init_from: str | os.PathLike | None = None,
     max_minutes: float | None = None,
     resume: str = "auto",
     set: Mapping[str, object] | None = None,
@@ -82,6 +83,7 @@ def train(
         strategy: "auto", "one_device", "mirrored", "multi_worker" or "tpu".
         seed: of the weights, the batches' order, coins and samples.
         overfit_batches: train on the first so many batches over and over.
+        init_from: the directory of another run, with whose weights this one begins; see `trainers.warm_start`.
         max_minutes: save and return after so many minutes.
         resume: "auto", "never" or "must": whether to go on with the run in run_dir.
         set: any settings, {"group.field": value}.
@@ -106,6 +108,7 @@ def train(
         "strategy": strategy,
         "seed": seed,
         "overfit_batches": overfit_batches,
+        "init_from": None if init_from is None else os.fsdecode(init_from),
     }
     named = isinstance(experiment, str)
     if run_dir is None and not named:

@@ -26,6 +26,7 @@ from trainers.samples import Sampling
 from trainers.strategies import Workers
 from trainers.summaries import Summaries
 from trainers.trainer import Trainer
+from trainers.warm_start import warm_start
 
 Look = Callable[[], None]
 """Raises Stopped if the run was asked to stop; called after each step, and within evaluation and sampling."""
@@ -92,19 +93,21 @@ def train(
     directory = RunDirectory(run_dir)
     if not workers.is_chief:
         with workers.watched():
-            return _make_loop(experiment, texts, run_dir, console, look, workers).run()
+            return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.check(resume, description, texts.vocabulary)
     with lock.hold(run_dir), workers.watched():
-        loop = _make_loop(experiment, texts, run_dir, console, look, workers)
+        loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
+        if warm_started:
+            warm_started.save(0)  # the other run may be gone, or further, when this one goes on
         return loop.run()
 
 
 def _make_loop(
     experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Look, workers: Workers
-) -> Loop:
-    """The loop, and all that it works with, where the run goes on."""
+) -> tuple[Loop, Checkpoints | None]:
+    """The loop, and all that it works with, where the run goes on; its checkpoints, if it has got other weights."""
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
@@ -112,12 +115,12 @@ def _make_loop(
         config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    if workers.is_chief:
-        checkpoints.restore(console.line)
+    goes_on = checkpoints.restore(console.line) if workers.is_chief else False
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
-        checkpoints.restore()  # now that the chief has taken damaged ones off the list
+        goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
+    warm = "" if goes_on or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
     passes, early = passes_for(texts.validation, experiment.data), config.out_of_patience(checkpoints.memory)
     text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
     check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
@@ -126,11 +129,22 @@ def _make_loop(
     sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None
     for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy, early):
         console.line(line)
+    if warm:
+        console.line(warm)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
     step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
     measure = _measuring(trainer, passes, sampling, look, workers)
-    return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    return loop, checkpoints if warm else None
+
+
+def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
+    """Gives the trainer's model, and its average, another run's weights; returns a sentence on them."""
+    said = warm_start(trainer.model, texts.vocabulary, run_dir)
+    if trainer.averaging:
+        trainer.averaged.set_weights(trainer.model.get_weights())
+    return said
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
