@@ -46,7 +46,7 @@ def test_it_says_how_far_the_run_came_and_how_well(write):
         f"<Result {folder}: finished at step 120; validation 2.2500 nats per character, best 2.0000 at step 100>"
     )
     assert repr(Result.read(write(LINES[:2]), False)) == (
-        f"<Result {folder}: unfinished at step 100; training 2.5000 nats per character>"
+        f"<Result {folder}: unfinished, measured at step 100; training 2.5000 nats per character>"
     )
 
 

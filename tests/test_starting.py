@@ -124,7 +124,7 @@ def test_an_interrupt_saves_and_returns_and_the_same_call_goes_on(tmp_path, caps
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     asked = dict(trainer=Stopping, steps=6, corpus="plays:3000", set={"trainer.prob": 0.5}, run_dir=tmp_path / "run")
     result = train(experiment, **asked)
-    assert not result.finished and "unfinished at step 3; validation" in repr(result)
+    assert not result.finished and "unfinished, measured at step 3; validation" in repr(result)
     assert "/run; call it again to go on." in capsys.readouterr().out
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     config = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -204,8 +204,8 @@ class Loop:
         self._reports.samples(step, samples)
         if self._config.out_of_patience(memory) and step < self._config.steps:
             self._reports.line(
-                f"Stopped early at step {step:,}: no new best validation loss in {memory.stale} evaluations, "
-                f"after {memory.lowest:.4f} nats per character"
+                f"Stopped early at step {step:,}: no new best validation loss in {memory.stale} "
+                f"evaluation{'s' * (memory.stale > 1)}, after {memory.lowest:.4f} nats per character"
             )
 
     def _save(self) -> None:

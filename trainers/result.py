@@ -40,7 +40,8 @@ class Result:
     def __repr__(self):
         said = "finished" if self.finished else "unfinished"
         if self.history:
-            said += f" at step {max(columns['step'][-1] for columns in self.history.values()):,}"
+            last = max(columns["step"][-1] for columns in self.history.values())
+            said += f"{'' if self.finished else ', measured'} at step {last:,}"
         if "validation" in self.history:
             step, nats = (self.history["validation"][name] for name in ("step", "nats_per_char"))
             best = np.argmin(np.nan_to_num(nats, nan=np.inf))
