@@ -335,6 +335,8 @@ def test_without_a_new_best_for_so_many_evaluations_it_ends_and_is_saved(make_lo
 )
 def test_a_new_best_must_be_below_by_more_than_min_delta(min_delta, stale):
     memory, counted = Memory(), []
+    memory.count(float("nan"), min_delta)
+    assert (memory.lowest, memory.stale) == (None, 1)
     for loss in (2.0, 1.8, 1.7, 1.69, float("nan"), 1.68):
         memory.count(loss, min_delta)
         counted.append(memory.stale)

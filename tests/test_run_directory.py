@@ -53,6 +53,14 @@ def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
         directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
 
 
+def test_a_list_of_settings_is_read_back_as_it_was(tmp_path):
+    made = RunDirectory(str(tmp_path / "run"))
+    made.prepare({**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS)
+    assert made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS) is True
+    with pytest.raises(UserError, match=r"trainer.pieces was \[4, 2\], is \[4, 1\]"):
+        made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 1)}}, LETTERS)
+
+
 def test_every_difference_is_named(directory):
     other = {**CONFIG, "seed": 4, "model": {"units": 9, "cell": "gru", "layers": 2}}
     with pytest.raises(UserError) as caught:

@@ -191,7 +191,6 @@ def contents_when_removed(monkeypatch):
     [
         (dict(experiment="shakespeare_gpu"), "There is no experiment 'shakespeare_gpu'; nearest: .*shakespeare_gru"),
         (dict(experiment=Trainer), "is no experiment: give the name"),
-        (dict(experiment=EXPERIMENT, run_dir=None), "give run_dir"),
         (dict(steps=0), "loop.steps=0 is not possible: it must be at least 1"),
         (dict(steps=2.5), "loop.steps=2.5 is not possible: it must be a whole number"),
         (dict(seed=-1), "seed=-1 is not possible"),

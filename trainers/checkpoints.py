@@ -6,6 +6,7 @@ TensorFlow's checksums, one a tensor and one a block of the index, and the check
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -31,13 +32,13 @@ class Memory(tf.train.experimental.PythonState):
         self.seconds = 0.0  # training time before that
         self.best: float | None = None  # nats per character, validation
         self.unmeasured = False  # the run was stopped before it had measured what is due at this step
-        self.lowest: float | None = None  # of the evaluations that a longer run has too, by `loop.min_delta`
-        self.stale = 0  # evaluations since
+        self.lowest: float | None = None  # validation loss by which patience counts; not that of an end off schedule
+        self.stale = 0  # evaluations since that loss
         self.roll_backs: list[dict] = []  # "at" which step training had gone wrong, "to" which it went back, and "why"
 
     def count(self, nats_per_char: float, min_delta: float) -> None:
-        """Counts an evaluation: whether the loss is below the lowest by more than `min_delta`."""
-        if self.lowest is None or nats_per_char < self.lowest - min_delta:
+        """Counts an evaluation; one whose loss is below the lowest by more than `min_delta` begins anew."""
+        if nats_per_char < (math.inf if self.lowest is None else self.lowest) - min_delta:
             self.lowest, self.stale = nats_per_char, 0
         else:
             self.stale += 1

@@ -97,7 +97,7 @@ def _differences(old: dict, new: dict) -> list[str]:
 
     One that the program did not have when the run was started is as it was then if it has its default.
     """
-    defaults = flat(to_dict(Experiment()))
+    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
     names = [name for name in dict.fromkeys([*old, *new]) if name not in _REPLICAS]
     return [

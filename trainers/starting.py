@@ -72,7 +72,7 @@ def train(
 
     Args:
         experiment: the name of one in `experiments/`, or an `Experiment`.
-        run_dir: where the run lives; default: runs/ and the experiment's name.
+        run_dir: where the run lives; default: runs/ and the experiment's name, "custom" for an `Experiment`.
         steps: updates in total, also where the experiment counts epochs.
         epochs: epochs in total, in place of steps.
         corpus: a registered corpus, a file, a glob, several of them with commas, or an encoded folder.
@@ -110,17 +110,15 @@ def train(
         "overfit_batches": overfit_batches,
         "init_from": None if init_from is None else os.fsdecode(init_from),
     }
-    named = isinstance(experiment, str)
-    if run_dir is None and not named:
-        raise UserError("Which run_dir? An experiment that is given as an object has no name for one: give run_dir.")
-    place = os.path.join("runs", experiment) if run_dir is None else os.fsdecode(run_dir)
+    name = experiment if isinstance(experiment, str) else _UNNAMED
+    place = os.path.join("runs", name) if run_dir is None else os.fsdecode(run_dir)
     resolved = resolve(experiment, _as_settings(set or {}), trainer, **options)
     given = {"run_dir": place, "trainer": trainer, **options, "set": set}
-    said = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
-    call = [f"trainers.train({experiment if named else _UNNAMED!r}, {said})"]
+    said = "".join(f", {argument}={value!r}" for argument, value in given.items() if value is not None)
+    call = [f"trainers.train({name!r}{said})"]
     with rehearsal(resolved, place, dry_run) as (resolved, place):
         try:
-            finished = run(resolved, experiment if named else _UNNAMED, place, resume, max_minutes, call)
+            finished = run(resolved, name, place, resume, max_minutes, call)
             stopped = f"Stopped and saved in {place}; call it again to go on."
         except Stopped:
             finished, stopped = False, "Stopped before the first step; call it again to begin."
@@ -223,5 +221,5 @@ def _as_settings(given: Mapping[str, object]) -> list[str]:
 
 def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
-        return json.dumps([part if isinstance(part, str) else str(part) for part in value], ensure_ascii=False)
+        return json.dumps([str(part) for part in value])
     return str(value)

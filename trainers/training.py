@@ -115,7 +115,7 @@ def _make_loop(
         config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    goes_on = checkpoints.restore(console.line) if workers.is_chief else False
+    goes_on = workers.is_chief and checkpoints.restore(console.line)
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
         goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
