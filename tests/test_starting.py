@@ -143,6 +143,19 @@ def test_an_interrupt_saves_and_returns_and_the_same_call_goes_on(tmp_path, caps
     assert untimed(tmp_path / "run") == untimed(tmp_path / "whole")
 
 
+def test_a_run_that_has_ended_early_says_so_and_does_nothing(tmp_path, capsys):
+    standing = {"optimizer.learning_rate": 1e-30, "loop.evaluate_every": 1, "loop.patience": 2, "samples.num_chars": 0}
+    asked = dict(run_dir=tmp_path / "run", corpus="plays:3000", set={**SETTINGS, **standing})
+    result = train("quickstart", steps=50, **asked)
+    assert result.finished and result.history["validation"]["step"].tolist() == [1, 2, 3]
+    assert "Stopped early at step 3: no new best validation loss in 2 evaluations" in capsys.readouterr().out
+    assert train("quickstart", steps=60, **asked).finished
+    assert "/run was stopped early, at step 3: nothing to do. Raise loop.patience to go on." in capsys.readouterr().out
+    flags = [*FLAGGED, *(f"--set={name}={value}" for name, value in standing.items()), f"--run_dir={tmp_path / 'run'}"]
+    assert command.run(run.main, run.FLAGS, ["run", *flags, "--steps=4", "--set=loop.patience=0"]) == command.DONE
+    assert [line["step"] for line in untimed(tmp_path / "run") if line["split"] == "validation"] == [1, 2, 3, 4]
+
+
 def test_stopped_before_the_first_step_there_is_nothing(tmp_path, capsys):
     clock = iter([0.0, *[1e9] * 9])
     result = starting_with_clock(lambda: next(clock), run_dir=tmp_path / "run", max_minutes=1, **ASKED)
