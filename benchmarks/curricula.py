@@ -87,19 +87,20 @@ def main(beside: list[str]) -> int:
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars)
     plan = _plan(protocol)
     stop, evaluations = Stop(), []
-    stop.listen()
-    for number, planned in enumerate(plan):
-        start = time.perf_counter()
-        try:
-            evaluations.append(_run(planned, protocol, stop.look))
-        except Diverged as error:
-            print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
-            return command.DIVERGED
-        except Stopped:
-            print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
-            return command.STOPPED
-        loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
-        print(f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s", flush=True)
+    with stop.listen():
+        for number, planned in enumerate(plan):
+            start = time.perf_counter()
+            try:
+                evaluations.append(_run(planned, protocol, stop.look))
+            except Diverged as error:
+                print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
+                return command.DIVERGED
+            except Stopped:
+                print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
+                return command.STOPPED
+            loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
+            said = f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s"
+            print(said, flush=True)
     text, found = _compare(plan, evaluations)
     print(f"\n{text}")
     figures.put(found)

@@ -42,6 +42,7 @@ class DataConfig:
     test_fraction: float = 0.0  # … less this much after it
     validation_chars: int = 1_000_000  # read at an evaluation: the first so many of the validation part; 0: all
     within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
+    overfit_batches: int = 0  # train on the first so many batches over and over, to see a model learn by heart; 0: all
 
     def __post_init__(self):
         check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
@@ -55,6 +56,7 @@ class DataConfig:
         check("data.validation_chars", self.validation_chars, self.validation_chars >= 0, "at least 0 (0: all)")
         possible = not self.within_documents or (self.order == "windows" and not self.csv_column)
         check("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
+        check("data.overfit_batches", self.overfit_batches, self.overfit_batches >= 0, "at least 0 (0: all batches)")
         check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
 
 
@@ -171,6 +173,31 @@ class Lines:
     def continues(self, step: int) -> bool:
         """Never: no state leaks from one document into another."""
         return False
+
+
+class FirstBatches:
+    """The first batches of a source, over and over. The carried state starts from zero with each round.
+
+    An epoch stays as long as the source's, so that all that happens once an epoch happens as often as without.
+
+    Raises:
+        UserError: an epoch has fewer batches.
+    """
+
+    def __init__(self, source: Source, count: int):
+        self._source, self._count = source, count
+        self.batch_size, self.carries_state = source.batch_size, source.carries_state
+        self.steps_per_epoch = source.steps_per_epoch
+        allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
+        check("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        return self._source.batch_at(step % self._count)
+
+    def continues(self, step: int) -> bool:
+        """Whether the state carries on: not from the last of the batches to the first."""
+        return self._source.continues(step % self._count)
 
 
 SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}

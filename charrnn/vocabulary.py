@@ -161,12 +161,12 @@ class Vocabulary:
             return f"this one is of {self.kind}, the other of {other.kind}"
         mine = [character for character in self.characters if character not in other._known]
         theirs = [character for character in other.characters if character not in self._known]
-        parts = [f"only in this one: {_listed(mine)}"] if mine else []
-        parts += [f"only in the other: {_listed(theirs)}"] if theirs else []
+        parts = [f"only in this one: {listed(mine)}"] if mine else []
+        parts += [f"only in the other: {listed(theirs)}"] if theirs else []
         return "; ".join(parts) or "the same characters in another order"
 
     def __repr__(self):
-        return f"Vocabulary({'256 bytes' if self.kind == 'bytes' else _listed(self.characters)})"
+        return f"Vocabulary({'256 bytes' if self.kind == 'bytes' else listed(self.characters)})"
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -211,6 +211,7 @@ def _first_repeated(characters: Iterable[str]) -> str:
     return next(character for character in characters if character in seen or seen.add(character))
 
 
-def _listed(characters: Sequence[str]) -> str:
+def listed(characters: Sequence[str]) -> str:
+    """The characters as a message has them: the first few, and how many more there are."""
     more = f" and {len(characters) - LISTED} more" if len(characters) > LISTED else ""
     return ", ".join(map(repr, characters[:LISTED])) + more

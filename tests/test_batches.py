@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn.batches import Batch, DataConfig, Lines, Streams, Windows, make_source
+from charrnn.batches import Batch, DataConfig, FirstBatches, Lines, Streams, Windows, make_source
 from charrnn.errors import UserError
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
@@ -216,3 +216,20 @@ def test_only_the_last_target_counts_where_it_is_asked_for():
 def test_nietzsches_windows_are_as_many_as_the_original_has():
     config = DataConfig(seq_length=60, batch_size=128, stride=3, targets="last")
     assert Windows(np.zeros(600_893, np.uint8), config, seed=0).num_windows == 200_278
+
+
+@pytest.mark.parametrize("order", ["windows", "streams", "lines"])
+def test_the_first_batches_come_over_and_over(order):
+    ids = documents([3, 5, 2, 7, 4, 6] * 5) if order == "lines" else np.arange(200)
+    whole = make_source(ids, DataConfig(seq_length=4, batch_size=3, order=order), seed=1)
+    source = FirstBatches(whole, 3)
+    for step in range(7):
+        for a, b in zip(source.batch_at(step), whole.batch_at(step % 3), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert (source.batch_at(3).inputs != whole.batch_at(3).inputs).any()  # the twin that goes on
+    carried = [False, True, True] if order == "streams" else [False] * 3
+    assert [source.continues(step) for step in range(7)] == [*carried, *carried, False]
+    assert (source.batch_size, source.steps_per_epoch) == (3, whole.steps_per_epoch)
+    assert source.carries_state == whole.carries_state
+    with pytest.raises(UserError, match=f"must be at most {whole.steps_per_epoch}, the batches of an epoch"):
+        FirstBatches(whole, whole.steps_per_epoch + 1)

@@ -59,6 +59,7 @@ SETTABLE = {
     "data.validation_fraction": ("0.2", 0.2),
     "data.validation_chars": ("1000", 1000),
     "data.within_documents": ("true", True),
+    "data.overfit_batches": ("1", 1),
     "data.test_fraction": ("5e-2", 0.05),
     "optimizer.name": ("rmsprop", "rmsprop"),
     "optimizer.learning_rate": ("2e-3", 0.002),
@@ -84,6 +85,8 @@ SETTABLE = {
     "loop.evaluate_every": ("5", 5),
     "loop.save_every": ("5", 5),
     "loop.keep": ("9", 9),
+    "loop.patience": ("5", 5),
+    "loop.min_delta": ("0.01", 0.01),
     "loop.explosion": ("20", 20.0),
     "loop.retries": ("1", 1),
     "samples.prompts": ("ROMEO:,JULIET:", ("ROMEO:", "JULIET:")),
@@ -245,6 +248,7 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "data.order=random",
         "data.stride=-1",
         "data.vocabulary=words",
+        "data.overfit_batches=-1",
         "optimizer.name=magic",
         "optimizer.learning_rate=0",
         "optimizer.learning_rate=nan",
@@ -258,6 +262,9 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "loop.evaluate_every=-1",
         "loop.save_every=-1",
         "loop.keep=0",
+        "loop.patience=-1",
+        "loop.min_delta=-0.1",
+        "loop.min_delta=inf",
         "loop.explosion=1",
         "loop.retries=-1",
         "samples.temperatures=0.5,-1",
@@ -382,7 +389,7 @@ def test_other_mistakes_in_a_module_show_where_they_are(module):
 def test_as_json_an_experiment_has_every_setting(experiment):
     described = json.loads(json.dumps(to_dict(experiment), allow_nan=False))
     groups = {"model", "data", "optimizer", "trainer", "loop", "samples", "runtime"}
-    assert set(described) == groups | {"corpus", "seed"}
+    assert set(described) == groups | {"corpus", "seed", "init_from"}
     cls = experiment.trainer_class
     assert described["trainer"].pop("class") == f"{cls.__module__}:{cls.__qualname__}"
     flat = {f"{group}.{name}": value for group in groups for name, value in described[group].items()}

@@ -65,9 +65,11 @@ def test_two_workers_are_one_run(tmp_path, relative_error):
     assert "another worker is gone" in line and "run the same command on all" in line
 
     steps = int(tf.train.latest_checkpoint(str(two / "checkpoints")).split("-")[-1]) + 20
-    process = start(f"--run_dir={two}", f"--steps={steps}")
+    early = ["--set=loop.evaluate_every=10", "--set=loop.patience=1", "--set=loop.min_delta=100"]  # both end it there
+    process = start(f"--run_dir={two}", f"--steps={steps + 1000}", *early)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (command.DONE, "")
+    assert f"Stopped early at step {steps}: " in output
     assert f"Going on at step {steps - 20}" in output and output.count("2 replicas") == 1  # the chief's alone
     assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={one}", f"--steps={steps}"]) == command.DONE
     for split in ("train", "validation"):

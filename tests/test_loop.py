@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from charrnn.batches import Batch
 from charrnn.errors import UserError
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, Memory
 from trainers.divergence import Diverged, Skipping
 from trainers.loop import Loop, LoopConfig
 from trainers.samples import Sample
@@ -363,10 +363,61 @@ def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):
     loop, _, trainer, _ = make_loop(trainer=make_trainer(Watching))
     loop.run()
     assert tuple(trainer.told) == ((2, 3.0), (4, 1.0), (6, 2.0))
-    loop, notes, trainer, _ = make_loop(trainer=make_trainer(Watching), steps=5)
+    loop, notes, trainer, checkpoints = make_loop(trainer=make_trainer(Watching), steps=5)
     loop.run()
     assert [step for step, _ in notes.of("validation")] == [2, 4, 5]
     assert [step for step, _ in trainer.told] == [2, 4]  # a longer run has no evaluation after step 5
+    assert checkpoints.memory.lowest == 1.0 and checkpoints.memory.stale == 0
+
+
+FALLS_AND_RISES = (3.0, 1.0, 2.0, 1.5, 1.0, 0.5)  # at steps 2, 4, …
+
+
+def test_without_a_new_best_for_so_many_evaluations_it_ends_and_is_saved(make_loop, tmp_path):
+    loop, notes, trainer, checkpoints = make_loop(FALLS_AND_RISES, steps=20, patience=3, log_every=4, save_every=100)
+    assert loop.run() is True
+    assert int(trainer.step.numpy()) == 10 and checkpoints.memory.stale == 3
+    assert [step for step, _ in notes.of("validation")] == [2, 4, 6, 8, 10]
+    assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-10"]
+    assert [path.rpartition("/")[2] for path in saved(tmp_path, "best")] == ["step-4"]
+    (said,) = [line for (line,) in notes.of("line")]
+    best = "no new best validation loss in 3 evaluations, after 1.0000 nats per character"
+    assert said == f"Stopped early at step 10: {best}"
+
+
+@pytest.mark.parametrize(
+    ("min_delta", "stale"), [(0.0, [0, 0, 0, 0, 1, 0]), (0.05, [0, 0, 0, 1, 2, 3]), (0.25, [0, 1, 0, 1, 2, 3])]
+)
+def test_a_new_best_must_be_below_by_more_than_min_delta(min_delta, stale):
+    memory, counted = Memory(), []
+    memory.count(float("nan"), min_delta)
+    assert (memory.lowest, memory.stale) == (None, 1)
+    for loss in (2.0, 1.8, 1.7, 1.69, float("nan"), 1.68):
+        memory.count(loss, min_delta)
+        counted.append(memory.stale)
+        assert [LoopConfig(patience=p).out_of_patience(memory) for p in (0, 2)] == [False, memory.stale >= 2]
+    assert counted == stale
+
+
+def test_what_has_ended_early_does_nothing_until_it_has_more_patience(make_loop):
+    """And a run that was stopped on its way there counts on: the same ends, lines and weights."""
+    make_loop(FALLS_AND_RISES, steps=20, patience=2, look=stop_at(7))[0].run()
+    loop, notes, _, checkpoints = make_loop(FALLS_AND_RISES[3:], steps=20, patience=2)
+    checkpoints.restore()
+    assert checkpoints.memory.stale == 1 and checkpoints.memory.lowest == 1.0
+    assert loop.run() is True and [step for step, _ in notes.of("validation")] == [8]
+
+    loop, again, _, checkpoints = make_loop(steps=20, patience=2)
+    checkpoints.restore()
+    assert loop.run() is True and again.lines == []
+    loop, more, trainer, checkpoints = make_loop(FALLS_AND_RISES[4:] + (2.0,) * 9, steps=20, patience=4)
+    checkpoints.restore()
+    assert loop.run() is True and [step for step, _ in more.of("validation")] == [10, 12, 14, 16, 18, 20]
+    uncut = make_loop(FALLS_AND_RISES + (2.0,) * 9, steps=20, patience=4)
+    uncut[0].run()
+    assert timeless(more.of("train")) == timeless(uncut[1].of("train"))[-5:] and len(more.of("train")) == 5
+    for a, b in zip(trainer.model.trainable_variables, uncut[2].model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("field", ["steps", "log_every", "keep"])

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from charrnn import command
 from trainers import run
+from trainers.checkpoints import Checkpoints
 
 TINY = [
     "--experiment=quickstart",
@@ -171,10 +172,16 @@ def test_print_config_shows_all_settings_and_writes_nothing(start, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dry_run_leaves_nothing_behind(start, tmp_path, monkeypatch):
+def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, lines, _ = start(*TINY, "--dry_run")
-    assert status == command.DONE and any(re.match(r"step 2 +validation", line) for line in lines)
+    saved = []
+    monkeypatch.setattr(Checkpoints, "save", lambda checkpoints, step: saved.append(step))
+    status, lines, _ = start(*TINY, "--dry_run", "--set=loop.save_every=1")
+    assert status == command.DONE and saved == [2]
+    assert [line.split()[1:3] for line in lines if line.startswith("step ")] == [
+        ["1", "train"], ["2", "train"], ["2", "validation"],
+    ]
+    assert sum(line.startswith("── step 2, temperature") for line in lines) == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,6 +273,8 @@ BAD_FILES = {
         ([*TINY, "--set=trainer.half_step=3"], ["trainer.half_step"]),
         ([*TINY, *CURRICULUM, "--set=trainer.max_prob=1.5"], ["trainer.max_prob=1.5", "between 0 and 1"]),
         ([*TINY, *CURRICULUM, "--set=trainer.schedule=cosine"], ["trainer.schedule=cosine", "inverse_sigmoid"]),
+        ([*TINY, "--init_from=full"], ["full is not a run directory", "config.json"]),
+        ([*TINY, "--overfit_batches=85"], ["data.overfit_batches=85", "at most 84"]),
         ([*TINY, "--set=data.validation_fraction=1.0"], ["data.validation_fraction", "1.0"]),
         ([*TINY, "--set=samples.temperatures=1,-1"], ["samples.temperatures", "at least 0"]),
         ([*TINY, "stray"], ["stray", "group.field=value"]),
@@ -307,6 +316,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(start, tmp_path, monke
         (["--corpus=plays:2999"], ["corpus_sha256"]),
         (["--corpus=other.txt"], ["vocabulary", "'x'"]),
         (["--xla"], ["runtime.xla"]),
+        (["--overfit_batches=3"], ["data.overfit_batches was 0, is 3"]),
         (["--trainer=scheduled_sampling"], ["trainer.class"]),
     ],
     ids=lambda value: value[0],

@@ -30,6 +30,37 @@ def test_the_same_run_goes_on_and_its_length_may_change(directory):
     assert directory.check("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
 
 
+def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have_another_name(tmp_path):
+    def config(place):
+        return {**CONFIG, "trainer": {"class": place, "limit": 0.5}}
+
+    made = RunDirectory(str(tmp_path / "run"))
+    made.prepare(config("__main__:Ramp"), LETTERS)
+    for same in ("__main__:Ramp", "my_curriculum:Ramp"):
+        assert made.check("auto", {**config(same), "experiment": "two"}, LETTERS) is True
+    for other in ("__main__:Rump", "my_curriculum:Rump"):
+        with pytest.raises(UserError, match=f"trainer.class was __main__:Ramp, is {other}"):
+            made.check("auto", config(other), LETTERS)
+    made.prepare(config("my_curriculum:Ramp"), LETTERS)
+    assert made.check("auto", config("__main__:Ramp"), LETTERS) is True
+    with pytest.raises(UserError, match=r"trainer\.class was my_curriculum:Ramp, is others:Ramp"):
+        made.check("auto", config("others:Ramp"), LETTERS)
+
+
+def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
+    assert directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
+    with pytest.raises(UserError, match=r"run: data.overfit_batches was not there, is 2\. Give"):
+        directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
+
+
+def test_a_list_of_settings_is_read_back_as_it_was(tmp_path):
+    made = RunDirectory(str(tmp_path / "run"))
+    made.prepare({**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS)
+    assert made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS) is True
+    with pytest.raises(UserError, match=r"trainer.pieces was \[4, 2\], is \[4, 1\]"):
+        made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 1)}}, LETTERS)
+
+
 def test_every_difference_is_named(directory):
     other = {**CONFIG, "seed": 4, "model": {"units": 9, "cell": "gru", "layers": 2}}
     with pytest.raises(UserError) as caught:

@@ -1,4 +1,7 @@
-"""The training loop: `Trainer` says what one step is, `loop` when to log, evaluate, write samples, save and stop."""
+"""The training loop: `Trainer` says what one step is, `loop` when to log, evaluate, write samples, save and stop.
+
+`train` is the whole of it, from Python.
+"""
 
 
 def __getattr__(name: str):
@@ -7,4 +10,8 @@ def __getattr__(name: str):
         from trainers.trainer import Trainer
 
         return Trainer
+    if name == "train":
+        from trainers.starting import train
+
+        return train
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

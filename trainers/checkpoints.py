@@ -6,6 +6,7 @@ TensorFlow's checksums, one a tensor and one a block of the index, and the check
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from charrnn.errors import UserError
 from trainers import disk
 from trainers.trainer import Trainer
 
-_REMEMBERED = ("pending", "interval_seconds", "seconds", "best", "unmeasured", "roll_backs")
+_REMEMBERED = ("pending", "interval_seconds", "seconds", "best", "unmeasured", "roll_backs", "lowest", "stale")
 _START = "start"
 _LIST = "checkpoint"
 
@@ -31,7 +32,16 @@ class Memory(tf.train.experimental.PythonState):
         self.seconds = 0.0  # training time before that
         self.best: float | None = None  # nats per character, validation
         self.unmeasured = False  # the run was stopped before it had measured what is due at this step
+        self.lowest: float | None = None  # validation loss by which patience counts; not that of an end off schedule
+        self.stale = 0  # evaluations since that loss
         self.roll_backs: list[dict] = []  # "at" which step training had gone wrong, "to" which it went back, and "why"
+
+    def count(self, nats_per_char: float, min_delta: float) -> None:
+        """Counts an evaluation; one whose loss is below the lowest by more than `min_delta` begins anew."""
+        if nats_per_char < (math.inf if self.lowest is None else self.lowest) - min_delta:
+            self.lowest, self.stale = nats_per_char, 0
+        else:
+            self.stale += 1
 
     def serialize(self) -> str:
         """The state as JSON."""

@@ -39,6 +39,7 @@ class Experiment:
 
     corpus: str = "plays"  # a registered name, a file, a glob, several of them with commas, or an encoded folder
     seed: int = 0  # weights, order of batches, coins and samples are functions of it
+    init_from: str = ""  # another run's directory, whose weights it begins with; "": none
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -48,9 +49,27 @@ class Experiment:
     samples: SamplesConfig = SamplesConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
+    def __post_init__(self):
+        check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
-def with_trainer(experiment: Experiment, name: str) -> Experiment:
-    """The experiment under another curriculum: a name of TRAINERS, or "module:Class" for one of the user's own."""
+
+def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
+    """The experiment under another curriculum.
+
+    Args:
+        experiment: the experiment.
+        trainer: a name of TRAINERS; "module:Class" for one of the user's own; or a class.
+    """
+    trainer_class = _trainer_named(trainer) if isinstance(trainer, str) else trainer
+    if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
+        raise UserError(f"trainer={trainer!r} is no trainer: give a name, or a class that is a trainers.Trainer.")
+    if trainer_class is experiment.trainer_class:
+        return experiment
+    return dataclasses.replace(experiment, trainer_class=trainer_class, trainer=trainer_class.Config())
+
+
+def _trainer_named(name: str) -> type[Trainer]:
+    """The class of that name; UserError where there is none."""
     path = TRAINERS.get(name, name)
     module_name, colon, class_name = path.partition(":")
     if not (colon and all(part.isidentifier() for part in module_name.split("."))):
@@ -64,9 +83,7 @@ def with_trainer(experiment: Experiment, name: str) -> Experiment:
     trainer_class = getattr(module, class_name, None)
     if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
         raise UserError(f"--trainer={name}: {module_name} has no class {class_name!r} that is a trainers.Trainer.")
-    if trainer_class is experiment.trainer_class:
-        return experiment
-    return dataclasses.replace(experiment, trainer_class=trainer_class, trainer=trainer_class.Config())
+    return trainer_class
 
 
 def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
@@ -84,7 +101,7 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
             raise UserError(f"--set {setting!r} is not of the form group.field=value, such as model.units=512.")
         if f"{group}.{field}" not in allowed:
             raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
-        value = _parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
+        value = parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
         changes.setdefault(group, {})[field] = value
     # All of a group at once: two settings may be possible only together.
     groups = {group: dataclasses.replace(getattr(experiment, group), **fields) for group, fields in changes.items()}
@@ -113,9 +130,10 @@ def _settable(experiment: Experiment) -> dict[str, type]:
     }
 
 
-def _parse(name: str, text: str, kind: type):
+def parse(name: str, text: str, kind: type):
+    """The value of the setting `name` as `kind`, from text; UserError where it is none."""
     if typing.get_origin(kind) is tuple:
-        return tuple(_parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
+        return tuple(parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
         encodable = text == text.encode("utf-8", "replace").decode()
         check(name, ascii(text), encodable, "text that UTF-8 can hold, without surrogates")

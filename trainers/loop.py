@@ -5,6 +5,7 @@
         every log_every, and at the end:       the interval's means to all reports
         every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
         every save_every, and at the end:      save
+        no new best in `patience` evaluations? that was the end
         asked to stop?                         save, and leave; also in the midst of an evaluation or of sampling
     diverged?  back to the last checkpoint, past the data since then, on at half the learning rate
 """
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from charrnn import metrics
 from charrnn.batches import Batch
 from charrnn.errors import check
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, Memory
 from trainers.divergence import Diverged, check_loss, check_weights
 from trainers.optimizer import slow_down
 from trainers.reports import Reports
@@ -37,6 +38,8 @@ class LoopConfig:
     save_every: int = 0  # 0: each epoch
     steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait
     keep: int = 3  # checkpoints
+    patience: int = 0  # evaluations, one after the other, without a new best loss, at which the run ends; 0: no limit
+    min_delta: float = 0.0  # nats per character by which a loss must be below the best to be a new one, for `patience`
     explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
     retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
 
@@ -48,6 +51,8 @@ class LoopConfig:
         check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
         check("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
+        check("loop.patience", self.patience, self.patience >= 0, "at least 0 (0: no limit)")
+        check("loop.min_delta", self.min_delta, 0 <= self.min_delta < float("inf"), "at least 0")
         check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
         check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
 
@@ -60,6 +65,10 @@ class LoopConfig:
             evaluate_every=self.evaluate_every or steps_per_epoch,
             save_every=self.save_every or steps_per_epoch,
         )
+
+    def out_of_patience(self, memory: Memory) -> bool:
+        """Whether the run has ended early."""
+        return 0 < self.patience <= memory.stale
 
 
 _CALL_SECONDS = 1.0  # of a call, unless loop.steps_per_loop says how many steps it takes
@@ -95,10 +104,10 @@ class Loop:
         self._affordable = 1  # steps in _CALL_SECONDS, as far as is known
 
     def run(self) -> bool:
-        """Trains to `config.steps`. Eager.
+        """Trains to `config.steps`, or until it is out of patience. Eager.
 
         Returns:
-            Whether it got there; false where it was asked to stop. All is saved in either case.
+            Whether it came to its end; false where it was asked to stop. All is saved in either case.
 
         Raises:
             Diverged: once more than `config.retries` times. The last checkpoint is as it was.
@@ -133,7 +142,7 @@ class Loop:
         if self._memory.unmeasured:  # it was stopped in the midst of that
             self._measure()
             self._save()
-        while self._step < self._config.steps:
+        while not self._over():
             self._train()
             if self._due(self._config.log_every):
                 self._log()
@@ -141,12 +150,16 @@ class Loop:
                 self._measure()
             if self._due(self._config.save_every):  # last, so that a kill in between cannot lose a line
                 self._save()
-            if self._step < self._config.steps:
+            if not self._over():
                 self._look()
+
+    def _over(self) -> bool:
+        """Whether this is the end."""
+        return self._step >= self._config.steps or self._config.out_of_patience(self._memory)
 
     def _due(self, interval: int) -> bool:
         """Whether what happens at each `interval` steps, and at the end, happens now."""
-        return self._step % interval == 0 or self._step == self._config.steps
+        return self._step % interval == 0 or self._over()
 
     def _train(self) -> None:
         """Some steps, in one call."""
@@ -206,10 +219,16 @@ class Loop:
             self._reports.scalars(step, "validation", {**values, "seconds": memory.seconds})
             if step % self._config.evaluate_every == 0:  # not at an end which a longer run would not have
                 self._trainer.on_evaluation(step, values)
+                memory.count(values["nats_per_char"], self._config.min_delta)
             if values["nats_per_char"] < (math.inf if memory.best is None else memory.best):
                 memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)
         self._reports.samples(step, samples)
+        if self._config.out_of_patience(memory) and step < self._config.steps:
+            self._reports.line(
+                f"Stopped early at step {step:,}: no new best validation loss in {memory.stale} "
+                f"evaluation{'s' * (memory.stale > 1)}, after {memory.lowest:.4f} nats per character"
+            )
 
     def _save(self) -> None:
         """All of a state that is good: to go on from, or back to."""

@@ -1,6 +1,9 @@
-"""The pictures of a comparison, as PNG files. Needs matplotlib, which only this file imports."""
+"""The pictures of a comparison, as PNG files, and of a run. Needs matplotlib, which only this file imports."""
 
+import functools
+import io
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -29,12 +32,43 @@ def draw(comparison: Comparison, folder: str) -> list[str]:
     return paths
 
 
+def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
+    """The loss of each split over the steps: a matplotlib Figure, which a notebook shows.
+
+    Args:
+        history: columns by split, "step" and "nats_per_char" among them.
+        title: what stands above.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    figure = _figure(7, 4)
+    axes = figure.add_subplot()
+    for split, columns in history.items():
+        marker = "" if len(columns["step"]) > 30 else "."
+        axes.plot(columns["step"], columns["nats_per_char"], marker=marker, label=split)
+    axes.set_xlabel("step")
+    axes.set_ylabel("nats per character")
+    axes.set_title(title)
+    if history:
+        axes.legend()
+    return figure
+
+
 def _figure(width: float, height: float):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("No pictures were drawn: they need matplotlib; pip install 'charrnn[plots]'.") from error
-    return Figure((width, height), layout="constrained")
+    figure = Figure((width, height), layout="constrained")
+    figure._repr_png_ = functools.partial(_png, figure)  # what a notebook asks for: pyplot, which it knows, has no part
+    return figure
+
+
+def _png(figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
 
 
 def _quality_diversity(comparison: Comparison):

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -49,6 +49,16 @@ class Records:
         """Nothing to do: each line is written through."""
 
 
+def read(run_dir: str, name: str) -> list[dict]:
+    """The lines of METRICS or SAMPLES; none where there is no such file. UserError where it is damaged."""
+    path = os.path.join(run_dir, name)
+    if not tf.io.gfile.exists(path):
+        return []
+    lines, _ = _lines(path)
+    with _telling_of_damage(path):
+        return [json.loads(line) for line in lines]
+
+
 def _append(path: str, line: dict) -> None:
     size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 0
     try:
@@ -63,13 +73,27 @@ def _append(path: str, line: dict) -> None:
 def _keep(path: str, stays: Callable[[dict], bool]) -> None:
     if not tf.io.gfile.exists(path):
         return
-    # Bytes: a line may be torn in the middle of a character.
-    with corpora.file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        *lines, torn = file.read().split(b"\n")  # the last line has no end where its writer was killed
-    try:
+    lines, torn = _lines(path)
+    with _telling_of_damage(path):
         kept = [line for line in lines if stays(json.loads(line))]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error
     if kept != lines or torn:
         with disk.writing(path):
             disk.replace(path, b"".join(line + b"\n" for line in kept))
+
+
+def _lines(path: str) -> tuple[list[bytes], bytes]:
+    """The lines of a file, and what comes after the last line's end where its writer was killed.
+
+    Bytes: a line may be torn in the middle of a character.
+    """
+    with corpora.file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        *lines, torn = file.read().split(b"\n")
+    return lines, torn
+
+
+@contextlib.contextmanager
+def _telling_of_damage(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: a line is not a JSON object with a step ({error}).") from error

@@ -5,21 +5,17 @@ diverged, 74 the disk is full, 75 stopped by a signal or after --max_minutes, wi
 worker.
 """
 
-import ast
-import dataclasses
 import functools
-import importlib
 import json
 import os
-import pkgutil
+import signal
 import sys
-import tempfile
 
 from absl import flags
 
-import experiments
 from charrnn import command
-from charrnn.errors import UserError, nearest
+from charrnn.errors import UserError
+from trainers import starting
 from trainers.cluster import leave
 
 FLAGS = flags.FlagValues()
@@ -38,6 +34,8 @@ _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
 _integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
+_integer("overfit_batches", help="Train on the first so many batches over and over: can it learn by heart?")
+_string("init_from", help="The directory of another run, with whose weights this one begins.")
 _float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
@@ -46,76 +44,37 @@ _boolean("print_config", help="Show all settings as JSON and leave.")
 _boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
 
 
-_SHORTHANDS = {
-    "steps": "loop.steps",
-    "epochs": "loop.epochs",
-    "precision": "runtime.precision",
-    "xla": "runtime.xla",
-    "strategy": "runtime.strategy",
-}
-"""The settings that have flags of their own."""
-
-
 def main(settings: list[str]) -> int:
     """Runs what the flags ask for; `settings` are more of what --set takes. Returns the exit status."""
     if FLAGS.list:
-        print("\n".join(f"{name:28}{_summary(path)}" for name, path in _experiments().items()))
+        print("\n".join(f"{name:28}{starting.summary(path)}" for name, path in starting.known().items()))
         return command.DONE
     if FLAGS.experiment is None:
-        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(_experiments())}.")
-    if FLAGS.experiment not in _experiments():
-        raise UserError(f"There is no experiment {FLAGS.experiment!r}{nearest(FLAGS.experiment, _experiments())}.")
+        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(starting.known())}.")
+    starting.require(FLAGS.experiment)
     command.start_tensorflow()
-    experiment = _resolve(settings)
+    if FLAGS.trainer is not None:
+        sys.path.insert(0, os.getcwd())
+    options = {name: FLAGS[name].value for name in (*starting.SHORTHANDS, *starting.OF_ITS_OWN)}
+    experiment = starting.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
     if FLAGS.print_config:
         from trainers.experiment import to_dict
 
         print(json.dumps({"experiment": FLAGS.experiment, **to_dict(experiment)}, indent=2))
         return command.DONE
-    if FLAGS.dry_run:
-        return _dry_run(experiment)
-    return _train(experiment, FLAGS.run_dir or os.path.join("runs", FLAGS.experiment))
-
-
-def _experiments() -> dict[str, str]:
-    """The path of each experiment's file, by name."""
-    found = pkgutil.iter_modules(experiments.__path__)
-    return {module.name: os.path.join(module.module_finder.path, f"{module.name}.py") for module in found}
-
-
-def _summary(path: str) -> str:
-    """The first line of a file's docstring, without running the file."""
-    with open(path, encoding="utf-8") as file:
-        return ast.get_docstring(ast.parse(file.read())).splitlines()[0]
-
-
-def _resolve(settings: list[str]):
-    """The experiment, with what the flags and `settings` change."""
-    from trainers.experiment import override, with_trainer
-
-    experiment = importlib.import_module(f"experiments.{FLAGS.experiment}").EXPERIMENT
-    if FLAGS.trainer is not None:
-        sys.path.insert(0, os.getcwd())
-        experiment = with_trainer(experiment, FLAGS.trainer)
-    given = {name: FLAGS[name].value for name in ("corpus", "seed") if FLAGS[name].value is not None}
-    experiment = dataclasses.replace(experiment, **given)
-    flagged = [f"{name}={FLAGS[flag].value}" for flag, name in _SHORTHANDS.items() if FLAGS[flag].value is not None]
-    if FLAGS.steps is not None and FLAGS.epochs is None:
-        flagged.append("loop.epochs=0")
-    return override(experiment, [*flagged, *FLAGS.set, *settings])
+    run_dir = FLAGS.run_dir or os.path.join("runs", FLAGS.experiment)
+    with starting.rehearsal(experiment, run_dir, FLAGS.dry_run) as place:
+        return _train(*place)
 
 
 def _train(experiment, run_dir: str) -> int:
     from trainers.disk import NotWritten
     from trainers.divergence import Diverged
-    from trainers.stopping import Stop, Stopped
+    from trainers.stopping import Stopped
     from trainers.strategies import WorkerLost
-    from trainers.training import train
 
-    stop = Stop(FLAGS.max_minutes)
-    stop.listen()
     try:
-        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, look=stop.look)
+        finished = starting.run(experiment, FLAGS.experiment, run_dir, FLAGS.resume, FLAGS.max_minutes, sys.argv)
     except Diverged as error:
         return _ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:
@@ -138,13 +97,6 @@ def _ended(sentence: str, status: int) -> int:
     return status
 
 
-def _dry_run(experiment) -> int:
-    from trainers.experiment import override
-
-    short = override(experiment, ["loop.steps=2", "loop.epochs=0", "loop.log_every=1"])
-    with tempfile.TemporaryDirectory() as folder:
-        return _train(short, os.path.join(folder, "dry_run"))
-
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process without a traceback
     leave(command.run(main, FLAGS))

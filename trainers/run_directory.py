@@ -9,9 +9,11 @@ from charrnn import corpora, loading
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, lock
+from trainers.experiment import Experiment, to_dict
 
-_MAY_CHANGE = ("loop", "samples", "versions", "command", "corpus")
-"""Parts of config.json that a resumed run may have otherwise; the corpus only in name, for its sha256 stands beside."""
+_MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
+"""Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
+sha256 and the other's settings stand beside."""
 
 _REPLICAS = ("runtime.strategy", "runtime.virtual_replicas", "runtime.worker_timeout", "optimizer.accumulate")
 """And these settings: on how many replicas a run runs, and in how many parts."""
@@ -91,14 +93,25 @@ def write_json(path: str, value: object) -> None:
 
 
 def _differences(old: dict, new: dict) -> list[str]:
-    """Each setting that differs, as "model.units was 1024, is 512"."""
+    """Each setting that differs, as "model.units was 1024, is 512".
+
+    One that the program did not have when the run was started is as it was then if it has its default.
+    """
+    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
     names = [name for name in dict.fromkeys([*old, *new]) if name not in _REPLICAS]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names
-        if old.get(name) != new.get(name)
+        if old.get(name, defaults.get(name)) != new.get(name)
+        and not (name == "trainer.class" and _moved(old.get(name), new.get(name)))
     ]
+
+
+def _moved(old: object, new: object) -> bool:
+    """Whether two "module:Class" may be one class, which has moved from a notebook or script to a module, or back."""
+    modules, classes = zip(*(str(name).partition(":")[::2] for name in (old, new)), strict=True)
+    return "__main__" in modules and len(set(classes)) == 1
 
 
 def flat(config: dict, prefix: str = "") -> dict[str, object]:

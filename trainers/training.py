@@ -2,11 +2,12 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from charrnn import memory
-from charrnn.batches import make_source
+from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
+from charrnn.errors import check
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
@@ -25,6 +26,7 @@ from trainers.samples import Sampling
 from trainers.strategies import Workers
 from trainers.summaries import Summaries
 from trainers.trainer import Trainer
+from trainers.warm_start import warm_start
 
 Look = Callable[[], None]
 """Raises Stopped if the run was asked to stop; called after each step, and within evaluation and sampling."""
@@ -38,7 +40,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
-    return experiment.trainer_class(
+    trainer = experiment.trainer_class(
         model,
         source,
         make_optimizer(experiment.optimizer, config.precision),
@@ -50,6 +52,9 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         averaging=experiment.optimizer.averaging,
         label_smoothing=experiment.optimizer.label_smoothing,
     )
+    if experiment.data.overfit_batches:
+        trainer.source = FirstBatches(source, experiment.data.overfit_batches)
+    return trainer
 
 
 def train(
@@ -59,6 +64,7 @@ def train(
     resume: str = "auto",
     console: Console | None = None,
     look: Look = lambda: None,
+    call: Sequence[str] | None = None,
 ) -> bool:
     """Runs an experiment, or goes on with it.
 
@@ -69,6 +75,7 @@ def train(
         resume: "auto", "never" or "must".
         console: where to show progress.
         look: raises Stopped if the run was asked to stop.
+        call: what config.json says of how it was started; None: the process's command line.
 
     Returns:
         Whether the run is finished; false where it was stopped.
@@ -86,19 +93,21 @@ def train(
     directory = RunDirectory(run_dir)
     if not workers.is_chief:
         with workers.watched():
-            return _make_loop(experiment, texts, run_dir, console, look, workers).run()
-    description = {**settings, "corpus_sha256": texts.sha256, "command": sys.argv}
+            return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
+    description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.check(resume, description, texts.vocabulary)
     with lock.hold(run_dir), workers.watched():
-        loop = _make_loop(experiment, texts, run_dir, console, look, workers)
+        loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
+        if warm_started:
+            warm_started.save(0)  # the other run may be gone, or further, when this one goes on
         return loop.run()
 
 
 def _make_loop(
     experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Look, workers: Workers
-) -> Loop:
-    """The loop, and all that it works with, where the run goes on."""
+) -> tuple[Loop, Checkpoints | None]:
+    """The loop, and all that it works with, where the run goes on; its checkpoints, if it has got other weights."""
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
@@ -107,22 +116,36 @@ def _make_loop(
         config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    if workers.is_chief:
-        checkpoints.restore(console.line)
+    goes_on = workers.is_chief and checkpoints.restore(console.line)
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
-        checkpoints.restore()  # now that the chief has taken damaged ones off the list
+        goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
-    if int(trainer.step.numpy()) < config.steps:
+    warm = "" if goes_on or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
+    passes, early = passes_for(texts.validation, experiment.data), config.out_of_patience(checkpoints.memory)
+    text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
+    check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
+    if int(trainer.step.numpy()) < config.steps and not early:
         trainer.check(config.steps)
     sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None
-    for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy):
+    for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy, early):
         console.line(line)
+    if warm:
+        console.line(warm)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
     step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
-    measure = _measuring(trainer, passes_for(texts.validation, experiment.data), sampling, look, workers)
-    return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    measure = _measuring(trainer, passes, sampling, look, workers)
+    loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    return loop, checkpoints if warm else None
+
+
+def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
+    """Gives the trainer's model, and its average, another run's weights; returns a sentence on them."""
+    said = warm_start(trainer.model, texts.vocabulary, run_dir)
+    if trainer.averaging:
+        trainer.averaged.set_weights(trainer.model.get_weights())
+    return said
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
@@ -149,18 +172,22 @@ def _measuring(trainer, passes, sampling, look, workers) -> Callable:
     return measure
 
 
-def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy):
-    step = int(trainer.step.numpy())
+def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy, early):
+    step, few = int(trainer.step.numpy()), experiment.data.overfit_batches
     yield from runtime.describe(experiment.runtime, experiment.model)
     yield from strategies.describe(strategy, trainer.source.batch_size)
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
+    if few:
+        yield f"Trains on the first {few:,} of these steps' batches over and over"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
     if sampling and sampling.left_out:
         yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
     if step >= loop_config.steps:
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
+    elif early:
+        yield f"{run_dir} was stopped early, at step {step:,}: nothing to do. Raise loop.patience to go on."
     elif step:
         yield f"Going on at step {step:,} in {run_dir}"
     else:
