@@ -5,6 +5,7 @@
     with GradientTape:
         rollout = forward(batch, state)         # own_inputs, and choose for each of them
         loss, extra metrics = loss(rollout, batch)
+    on_step(rollout, batch)
     gradients -> sum over parts and replicas -> finite? -> clip by global norm -> apply
     now and then on_evaluation(step, measured)  # eager
 

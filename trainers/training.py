@@ -102,8 +102,6 @@ def _make_loop(
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
-    if workers.several:
-        config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     if workers.is_chief:
