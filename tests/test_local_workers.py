@@ -1,4 +1,4 @@
-"""Two processes train one run: stopped, killed and started again, they end with the bits of one that works in two parts.
+"""Two processes train one run. Stopped, killed, started again, they end with the bits of one that works in two parts.
 
 Its parts are the two workers' rows, and a sum of two numbers has no order: it is their undisturbed run.
 """

@@ -38,7 +38,7 @@ class Rollout(NamedTuple):
     fed: tf.Tensor  # int32 [B, T], the ids that were read
     own: tf.Tensor  # bool [B, T], which of them the network wrote itself
     state: States  # after the last character
-    extra: Any = ()  # what a curriculum's `forward` hands to its `loss`
+    extra: Any = ()  # what a curriculum's `forward` hands to its `loss`; for `whole_batches` tensors, rows first
 
 
 class Trainer(tf.Module):
