@@ -101,7 +101,7 @@ def everywhere(trainer):
 
 def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, relative_error, tmp_path):
     one, two = build("one_device", **STREAMS), build("mirrored", cls=SpoiltOnOne, **STREAMS)
-    parts = build("one_device", accumulate=4, **STREAMS)
+    parts = build("mirrored", accumulate=2, **STREAMS)
     expected = train(one, 0, 3)
     assert max(numbers["gradient_norm"] for numbers in expected) > 0.5  # it is clipped: by the whole gradient's norm
     for trainer in (two, parts):

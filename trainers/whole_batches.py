@@ -88,8 +88,9 @@ def _in_turn(read, first, count):
 
 
 def _of_parts(whole, part, count):
-    """What was put together of `count` parts, with the shape that is known of one."""
-    return tf.ensure_shape(whole, [count * part.shape[0], *part.shape[1:]])
+    """What was put together of `count` parts, with as much of its shape as is known of one's."""
+    rows = part.shape[0]
+    return tf.ensure_shape(whole, [rows and count * rows, *part.shape[1:]])
 
 
 def _floating(nest) -> list[tf.Tensor]:
