@@ -196,6 +196,15 @@ def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tm
     assert not list((tmp_path / "checkpoints").glob("start*"))
 
 
+def test_a_run_that_was_killed_in_its_first_save_begins_anew(make_trainer, tmp_path):
+    checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
+    checkpoints.keep_start()
+    (tmp_path / "checkpoints" / "step-1.index").touch()  # TensorFlow writes it in place, and then the list
+    assert checkpoints.restore() is False
+    checkpoints.save(1)
+    assert checkpoints.restore() is True and steps(tmp_path / "checkpoints") == ["step-1"]
+
+
 def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_model, tmp_path):
     rate = LearningRate(0.05, "cosine", warmup_steps=2, decay_steps=6, final=0.1)
 

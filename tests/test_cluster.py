@@ -77,15 +77,24 @@ def meet(addresses, runs, seconds, late=0.0):
         return dict(zip(runs, threads.map(come, runs), strict=True))
 
 
+def connected(host, port):
+    """A connection to who will listen soon."""
+    while True:
+        try:
+            return socket.create_connection((host, port))
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+
+
 def test_all_go_on_when_all_have_come_in_whatever_order(addresses):
-    assert meet(addresses, dict.fromkeys(range(3), "run"), 20, late=0.5) == dict.fromkeys(range(3))
+    assert meet(addresses, dict.fromkeys(range(3), "run"), 100, late=0.5) == dict.fromkeys(range(3))
 
 
 def test_a_worker_that_never_comes_is_named_to_all(addresses):
     start = time.monotonic()
-    errors = meet(addresses, {0: "run", 1: "run"}, 1)
-    assert errors[0] == errors[1] == f"No word from {addresses[2]} of TF_CONFIG within 1 s: start all workers."
-    assert time.monotonic() - start < 5
+    errors = meet(addresses, {0: "run", 1: "run"}, 2)
+    assert errors[0] == errors[1] == f"No word from {addresses[2]} of TF_CONFIG within 2 s: start all workers."
+    assert time.monotonic() - start < 60
 
 
 def test_a_chief_that_never_comes_is_named(addresses):
@@ -94,7 +103,7 @@ def test_a_chief_that_never_comes_is_named(addresses):
 
 
 def test_other_settings_are_refused_everywhere(addresses):
-    errors = meet(addresses, {0: "run", 1: "run", 2: "other"}, 20)
+    errors = meet(addresses, {0: "run", 1: "run", 2: "other"}, 100)
     assert set(errors.values()) == {
         f"{addresses[2]} was started with other settings than {addresses[0]}: give the same."
     }
@@ -103,10 +112,9 @@ def test_other_settings_are_refused_everywhere(addresses):
 def test_strangers_at_the_door_are_no_workers(addresses):
     host, port = addresses[0].split(":")
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
-        chief = threads.submit(Cluster(addresses[:2], 0).meet, "run", 20)
-        time.sleep(0.2)
+        chief = threads.submit(Cluster(addresses[:2], 0).meet, "run", 100)
         for words in (b"GET / HTTP/1.1\r\n\r\n", b"[]\n", b""):
-            with socket.create_connection((host, int(port))) as stranger:
+            with connected(host, int(port)) as stranger:
                 stranger.sendall(words)
-        Cluster(addresses[:2], 1).meet("run", 20)
+        Cluster(addresses[:2], 1).meet("run", 100)
         assert chief.result() is None

@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from charrnn.errors import UserError
 from charrnn.passes import stateful_pass
+from trainers.accuracy_driven import AccuracyDriven
 from trainers.checkpoints import Checkpoints
+from trainers.replayed_rollouts import ReplayedRollouts
 from trainers.runtime import RuntimeConfig
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.self_paced import SelfPaced
 from trainers.strategies import Workers, describe, make_strategy
 from trainers.trainer import Trainer
+from trainers.unlikelihood import Unlikelihood
 
 STREAMS = {
     "model": {"weight_drop": 0.2, "output_dropout": 0.2, "zoneout": 0.1},
@@ -29,6 +32,14 @@ LINES = {
     "data": {"order": "lines", "batch_size": 8},
     "text": np.where(np.random.default_rng(3).random(2000) < 0.3, 0, np.arange(2000) % 6 + 1) * (np.arange(2000) > 0),
 }
+
+LOOKING_AT_ALL_ROWS = [
+    ("one_device", 2, {"cls": AccuracyDriven, "config": AccuracyDriven.Config(beta=0.9, decay=0.5)}),
+    ("mirrored", 1, {"cls": ReplayedRollouts, "config": ReplayedRollouts.Config(prob=0.5, batches=1, visits=2)}),
+    ("mirrored", 2, {"cls": SelfPaced, "config": SelfPaced.Config(grow_steps=5), "data": STREAMS["data"]}),
+    ("one_device", 4, {"cls": Unlikelihood, "config": Unlikelihood.Config(rollout_share=0.5, n=1, gold=2)}),
+]
+"""On what, in how many parts, and a curriculum of which a part alone would give other numbers."""
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ def everywhere(trainer):
 
 def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, relative_error, tmp_path):
     one, two = build("one_device", **STREAMS), build("mirrored", cls=SpoiltOnOne, **STREAMS)
-    parts = build("one_device", accumulate=4, **STREAMS)
+    parts = build("mirrored", accumulate=2, **STREAMS)
     expected = train(one, 0, 3)
     assert max(numbers["gradient_norm"] for numbers in expected) > 0.5  # it is clipped: by the whole gradient's norm
     for trainer in (two, parts):
@@ -119,6 +130,15 @@ def test_lines_of_unequal_weight_read_the_same_own_characters(build, relative_er
     assert relative_error(variables(two), variables(one)) < 1e-5
 
 
+@pytest.mark.parametrize("strategy, accumulate, arguments", LOOKING_AT_ALL_ROWS)
+def test_a_curriculum_that_looks_at_all_rows_sees_them(build, relative_error, strategy, accumulate, arguments):
+    arguments = {"data": {"batch_size": 8, "seq_length": 9}, "clip_norm": 0.5, **arguments}
+    one, other = build("one_device", **arguments), build(strategy, accumulate=accumulate, **arguments)
+    assert_close(train(other, 0, 3), train(one, 0, 3))
+    assert relative_error(variables(other), variables(one)) < 1e-6
+    assert other._train_step.experimental_get_tracing_count() == 1
+
+
 def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):
     def scaled():
         return keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=256.0)
@@ -134,7 +154,6 @@ def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):
     [
         ({"data": {"batch_size": 3}}, "batch_size asks for 3 rows, which replicas times optimizer.accumulate = 2 does"),
         ({"data": {"batch_size": 6}, "accumulate": 2}, "6 rows, which .* = 4 does not divide: give a multiple of 4"),
-        ({"cls": SelfPaced, "data": {"batch_size": 4}}, "SelfPaced looks at whole batches"),
         ({"xla": True, "data": {"batch_size": 4}}, "--xla compiles for one device"),
     ],
 )

@@ -56,7 +56,7 @@ def test_no_worker_outlives_a_caller_that_is_killed():
     pids = {int(caller.stdout.readline()) for _ in range(2)}
     caller.send_signal(signal.SIGKILL)
     caller.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)

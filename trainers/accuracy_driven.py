@@ -19,8 +19,6 @@ class AccuracyDriven(Trainer):
     The gradient flows through the state, not through the choice.
     """
 
-    divisible = False  # the accuracy is the batch's
-
     @dataclasses.dataclass(frozen=True)
     class Config:
         """How accuracy becomes a probability."""
@@ -34,15 +32,14 @@ class AccuracyDriven(Trainer):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        self.accuracy = tf.Variable(0.0, trainable=False, name="accuracy")
+        self.accuracy = self.new_variable(0.0, "accuracy")
 
     def own_input_prob(self, step):
         """β · accuracy, float32 `[]`. Graph."""
         return self.config.beta * self.accuracy
 
-    def loss(self, rollout, batch):
-        """The loss as ever; and takes the step's accuracy into the average. Graph."""
+    def on_step(self, rollout, batch):
+        """Takes the step's accuracy into the average. Graph."""
         right = tf.cast(tf.argmax(rollout.logits, -1, output_type=tf.int32) == batch.targets, tf.float32)
         share = tf.math.divide_no_nan(tf.reduce_sum(right * batch.weights), tf.reduce_sum(batch.weights))
         self.accuracy.assign(self.config.decay * self.accuracy + (1 - self.config.decay) * share)
-        return super().loss(rollout, batch)

@@ -77,12 +77,13 @@ class Checkpoints:
             say: takes a sentence on each that is damaged.
 
         Raises:
-            UserError: none is complete, or the newest is of another program.
+            UserError: none is complete, though the first save was, or the newest is of another program.
         """
         _mend(self._best, say)
         found, complete = _mend(self._newest, say)
         if not complete:
-            if found:
+            in_first_save = tf.io.gfile.exists(os.path.join(self._newest, f"{_START}.index"))
+            if found and not in_first_save:
                 names = ", ".join(map(os.path.basename, found))
                 raise UserError(
                     f"{self._newest} holds no checkpoint that is whole; it has {names}, all damaged. Give the "

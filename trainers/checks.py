@@ -99,8 +99,6 @@ class Run:
 
 def same_on_replicas(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
     """Whether two replicas, virtual ones of the CPU, give one device's numbers but for rounding."""
-    if not experiment.trainer_class.divisible:
-        return True, "not tried: it looks at whole batches, and says so"
     one = _last_of(make_trainer(experiment, texts), num_steps)
     with make_strategy(RuntimeConfig(strategy="mirrored", virtual_replicas=2)).scope():
         two = _last_of(make_trainer(experiment, texts), num_steps)

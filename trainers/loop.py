@@ -114,6 +114,8 @@ class Loop:
             NotWritten: the disk is full, or gone. The last checkpoint is as it was.
         """
         self._start()
+        if self._step == 0 and self._config.retries:
+            self._checkpoints.keep_start()
         while True:
             try:
                 return self._finished()
@@ -124,8 +126,6 @@ class Loop:
         """From what was restored: what is beyond it is taken out of the reports, and will be written anew."""
         self._step = int(self._trainer.step.numpy())
         self._reports.start(self._step, self._step - self._memory.unmeasured)
-        if self._step == 0 and self._config.retries:
-            self._checkpoints.keep_start()
 
     def _finished(self) -> bool:
         """Whether the run came to its end, rather than being asked to stop."""
@@ -138,7 +138,9 @@ class Loop:
 
     def _advance(self) -> None:
         """Step after step to the end, with all that is due."""
-        self._look()  # from here on a signal waits until somebody looks
+        self._look()  # from here on a signal waits until somebody looks, and all workers are here
+        if self._memory.roll_backs and self._memory.roll_backs[-1]["to"] == self._step:
+            self._checkpoints.save(self._step)  # now that no worker needs what is replaced by it
         if self._memory.unmeasured:  # it was stopped in the midst of that
             self._measure()
             self._save()
@@ -256,7 +258,6 @@ class Loop:
         optimizer, to = self._trainer.optimizer, int(self._trainer.step.numpy())
         slow_down(optimizer)
         memory.roll_backs.append({"at": at, "to": to, "why": str(error)})
-        self._checkpoints.save(to)
         self._reports.line(
             f"At step {at:,} {error}: back to step {to:,}, without the data in between, at half the learning rate, "
             f"{float(optimizer.learning_rate):g} (roll-back {len(memory.roll_backs)} of {self._config.retries})"

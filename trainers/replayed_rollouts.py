@@ -9,6 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn import randomness
 from charrnn.errors import check
 from trainers.trainer import Rollout, Trainer
 
@@ -20,7 +21,6 @@ class ReplayedRollouts(Trainer):
     """
 
     orders = ("windows", "lines")
-    divisible = False  # whole batches are kept
 
     @dataclasses.dataclass(frozen=True)
     class Config:
@@ -38,7 +38,7 @@ class ReplayedRollouts(Trainer):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         kept = (self.config.batches, *self.source.batch_at(0).inputs.shape)
-        self.kept = tf.Variable(tf.fill(kept, -1), trainable=False, name="kept")  # -1: the text's
+        self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's
 
     def batch_at(self, step):
         """The kept batches in turn. Eager."""
@@ -51,15 +51,25 @@ class ReplayedRollouts(Trainer):
 
     def forward(self, batch, state):
         """Closed loop over what was written at the first visit. Graph."""
-        visit = self.step % (self.config.batches * self.config.visits)
-        slot, open_loop = visit % self.config.batches, super().forward
+        open_loop = super().forward
 
         def write():
             rollout = open_loop(batch, state)
             return tf.where(rollout.own, rollout.fed, -1)
 
-        written = tf.cond(visit < self.config.batches, write, lambda: self.kept[slot])
-        self.kept.scatter_nd_update([[slot]], [written])
+        def read():
+            return randomness.of_whole_batch(lambda _: self.kept[self._slot()], tf.shape(batch.inputs))
+
+        first = self.step % (self.config.batches * self.config.visits) < self.config.batches
+        written = tf.cond(first, write, read)
         inputs = tf.where(written >= 0, written, batch.inputs)
         logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, written >= 0, state)
+
+    def on_step(self, rollout, batch):
+        """Keeps what was written. Graph."""
+        written = tf.where(rollout.own, rollout.fed, -1)
+        self.kept.scatter_update(tf.IndexedSlices(written[None], self._slot()[None]))
+
+    def _slot(self):
+        return self.step % self.config.batches

@@ -184,6 +184,9 @@ class Reading(Checkpoints):
     def save_best(self, step: int) -> None:
         """Nothing: the chief does."""
 
+    def keep_start(self) -> None:
+        """Nothing: the chief does."""
+
 
 def silence() -> io.TextIOBase:
     """Where a worker prints that is not the chief."""

@@ -5,6 +5,7 @@
     with GradientTape:
         rollout = forward(batch, state)         # own_inputs, and choose for each of them
         loss, extra metrics = loss(rollout, batch)
+    on_step(rollout, batch)
     gradients -> sum over parts and replicas -> finite? -> clip by global norm -> apply
     now and then on_evaluation(step, measured)  # eager
 
@@ -27,7 +28,7 @@ from charrnn import coins, metrics, passes, randomness, sampling
 from charrnn.batches import SOURCES, Batch, Source
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
-from trainers import hooks
+from trainers import hooks, whole_batches
 
 
 class Rollout(NamedTuple):
@@ -37,7 +38,7 @@ class Rollout(NamedTuple):
     fed: tf.Tensor  # int32 [B, T], the ids that were read
     own: tf.Tensor  # bool [B, T], which of them the network wrote itself
     state: States  # after the last character
-    extra: Any = ()  # what a curriculum's `forward` hands to its `loss`
+    extra: Any = ()  # what a curriculum's `forward` hands to its `loss`; for `whole_batches` tensors, rows first
 
 
 class Trainer(tf.Module):
@@ -69,8 +70,9 @@ class Trainer(tf.Module):
     orders: tuple[str, ...] = tuple(SOURCES)
     """The values of data.order that the curriculum can work with."""
 
-    divisible: bool = True
-    """Whether a batch may be worked on in parts: what a row gives must depend on no other row, but by `coins`."""
+    whole_batches: bool = False
+    """Whether `loss` sees the whole batch, also where that is worked on in parts, for what one row costs depends on
+    others. Then parts in turn are read twice, and replicas send each other what they predict."""
 
     def __init__(
         self,
@@ -95,13 +97,14 @@ class Trainer(tf.Module):
         self._check_parts(source.batch_size, xla)
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
+        self._whole = self.whole_batches or type(self).on_step is not Trainer.on_step
         self.seed, self.clip_norm = seed, clip_norm
         self.averaging, self.label_smoothing = averaging, label_smoothing
         self.averaged = model.copy() if averaging else model  # what is evaluated, sampled from, and used later on
-        self.step = _variable(tf.constant(0, tf.int64), "step")
-        self.skipped_updates = _variable(tf.constant(0, tf.int64), "skipped_updates")
+        self.step = self.new_variable(tf.constant(0, tf.int64), "step")
+        self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
-        self.carried = tf.nest.map_structure(lambda s: _variable(s, "carried"), zero)
+        self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
         optimizer.build(model.trainable_variables)
         # Without AutoGraph: a hook needs no source text, and what it does is what it says. `if` on a tensor is refused.
         several = self._num_replicas > 1
@@ -175,13 +178,17 @@ class Trainer(tf.Module):
     def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph.
 
-        Variables of the curriculum's own are assigned here: all else of the step was computed from what they were.
-
         Where the batch is worked on in parts, each is minimised, and logged, by its share of the batch's weights: a
-        mean over the characters of the parts is then the mean over all.
+        mean over the characters of the parts is then the mean over all. What is not sets `whole_batches`.
         """
         nats = metrics.nats(rollout.logits, batch.targets, batch.weights, self.label_smoothing)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}
+
+    def on_step(self, rollout: Rollout, batch: Batch) -> None:
+        """Assigns variables of the curriculum's own, made by `new_variable`, from what the step has read. Graph.
+
+        Always of the whole batch: whoever overrides it has `whole_batches`. All else was computed from what they were.
+        """
 
     def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
         """Called after each evaluation with its measurements, "nats_per_char" among them. Eager.
@@ -190,6 +197,11 @@ class Trainer(tf.Module):
         """
 
     # What every curriculum has in common.
+
+    def new_variable(self, value: tf.Tensor | float, name: str) -> tf.Variable:
+        """A variable that starts at `value` and that `on_step` may assign. Eager."""
+        same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return tf.Variable(value, trainable=False, name=name, aggregation=same)
 
     def random_seed(self, purpose: randomness.Purpose) -> tf.Tensor:
         """The seed int32 `[2]` for this step's random numbers of one purpose. Graph."""
@@ -321,32 +333,49 @@ class Trainer(tf.Module):
 
     def _all_gradients(self, batch: Batch, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
         """The gradients of the loss, scaled, what was measured, and the state after the batch; the same everywhere."""
-        replica = tf.distribute.get_replica_context()
-        if self._num_replicas == 1:
-            return self._gradients(batch, state, 0)
-        gradients, measured, state = self._gradients(batch, state, replica.replica_id_in_sync_group)
-        *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
-        measured = dict(zip(measured, tf.unstack(numbers), strict=True))
-        # In float32: bfloat16 cannot be gathered.
-        wide = [tf.cast(s, tf.float32) for s in tf.nest.flatten(state if self.source.carries_state else ())]
-        whole = [tf.cast(s, self.model.compute_dtype) for s in (replica.all_gather(wide, 0) if wide else ())]
-        return gradients, measured, tf.nest.pack_sequence_as(self.carried, whole)
-
-    def _gradients(self, batch: Batch, state: States, replica: int | tf.Tensor):
-        """The same of one replica's rows."""
         count = self._num_replicas * self._accumulate
         if count == 1:
             return self._gradients_of(batch, state)
         if batch.inputs.shape[0] % count:
             raise UserError(f"{type(self).__name__}.batch_at returned {_uneven(batch.inputs.shape[0], count)}.")
+        replica = tf.distribute.get_replica_context()
+        first = self._accumulate * (replica.replica_id_in_sync_group if self._num_replicas > 1 else 0)
+        if self._whole:
+            return self._gradients_of_whole(batch, state, first)
+        gradients, measured, state = self._gradients_in_parts(batch, state, first)
+        if self._num_replicas == 1:
+            return gradients, measured, state
+        *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
+        measured = dict(zip(measured, tf.unstack(numbers), strict=True))
+        return gradients, measured, whole_batches.gathered(state if self.source.carries_state else ())
+
+    def _gradients_of_whole(self, batch: Batch, state: States, first: int | tf.Tensor):
+        """The same of a loss that is given the whole batch."""
+        count = self._num_replicas * self._accumulate
+
+        def read(index):
+            with randomness.part_of_batch(index, count):
+                return self._read(*whole_batches.cut((batch, state), index, count))
+
+        def judge(rollout):
+            loss, extra = hooks.loss(self, self.loss(rollout, batch))
+            return self.optimizer.scale_loss(loss), self._measured(rollout, batch, extra)
+
+        weights = [variable.value for variable in self.model.trainable_variables]
+        gradients, measured, rollout = whole_batches.gradients(read, judge, weights, first, self._accumulate, count)
+        self.on_step(rollout, batch)
+        return gradients, measured, rollout.state
+
+    def _gradients_in_parts(self, batch: Batch, state: States, first: int | tf.Tensor):
+        """The same of one replica's rows, from part `first` on."""
+        count = self._num_replicas * self._accumulate
 
         def part(index):
-            mine = tf.nest.map_structure(lambda t: tf.reshape(t, [count, -1, *t.shape[1:]])[index], (batch, state))
+            mine = whole_batches.cut((batch, state), index, count)
             weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), tf.reduce_sum(batch.weights))
             with randomness.part_of_batch(index, count):
                 return self._gradients_of(*mine, weight, 1 / count)
 
-        first = replica * self._accumulate
         return part(first) if self._accumulate == 1 else self._sum_in_turn(part, first, state)
 
     def _sum_in_turn(self, part: Callable, first: int | tf.Tensor, state: States):
@@ -379,23 +408,31 @@ class Trainer(tf.Module):
             share: their part of the batch's rows.
         """
         with tf.GradientTape() as tape:
-            rollout = hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
+            rollout = self._read(batch, start)
             loss, extra = hooks.loss(self, self.loss(rollout, batch))
             scaled_loss = self.optimizer.scale_loss(loss if weight is None else loss * weight)
         gradients = tape.gradient(scaled_loss, self.model.trainable_variables, unconnected_gradients="zero")
         # A stock embedding's are rows, of which those of one id would each count for themselves in the norm.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        measured = {
+        measured = self._measured(rollout, batch, extra)
+        if weight is None:
+            self.on_step(rollout, batch)
+        else:
+            weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
+            measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
+        return gradients, measured, rollout.state
+
+    def _read(self, batch: Batch, start: States) -> Rollout:
+        return hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
+
+    def _measured(self, rollout: Rollout, batch: Batch, extra: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {
             "nats": metrics.nats(rollout.logits, batch.targets, batch.weights),
             "chars": tf.reduce_sum(batch.weights),
             "chars_read": tf.size(batch.inputs),
             "own_input_share": tf.reduce_mean(tf.cast(rollout.own, tf.float32)),
             **extra,
         }
-        if weight is not None:
-            weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
-            measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
-        return gradients, measured, rollout.state
 
     def _start_state(self, batch: Batch, continues: tf.Tensor) -> States:
         zero = self.model.initial_state(tf.shape(batch.inputs)[0])
@@ -463,21 +500,10 @@ class Trainer(tf.Module):
     def _check_parts(self, rows: int, xla: bool) -> None:
         """UserError where the batch cannot be worked on in the parts that were asked for."""
         count = self._num_replicas * self._accumulate
-        if count > 1 and not self.divisible:
-            raise UserError(
-                f"The trainer {type(self).__name__} looks at whole batches: give --strategy=one_device and "
-                f"optimizer.accumulate=1, or another trainer."
-            )
         if rows % count:
             raise UserError(f"data.batch_size asks for {_uneven(rows, count)}: give a multiple of {count}.")
         if xla and self._num_replicas > 1:
             raise UserError("--xla compiles for one device: give --strategy=one_device, or leave it out.")
-
-
-def _variable(value: tf.Tensor, name: str) -> tf.Variable:
-    """One that every replica assigns the same to."""
-    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return tf.Variable(value, trainable=False, name=name, aggregation=same)
 
 
 def _on_replicas(strategy: tf.distribute.Strategy, update: Callable, *arguments):

@@ -113,7 +113,6 @@ def _make_loop(
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
     if workers.several:
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
-        config = dataclasses.replace(config, retries=0)  # who reads what the chief saves has not gone back with it
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     goes_on = workers.is_chief and checkpoints.restore(console.line)

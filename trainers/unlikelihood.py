@@ -30,7 +30,7 @@ class Unlikelihood(Trainer):
     The other rows, and the beginnings, are learnt as ever. The gradient flows through the state.
     """
 
-    divisible = False  # penalties are divided by the batch's own characters
+    whole_batches = True  # penalties are divided by the batch's own characters
 
     @dataclasses.dataclass(frozen=True)
     class Config:
