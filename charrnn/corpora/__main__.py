@@ -123,7 +123,7 @@ def _command(look) -> str:
         if field.name in ("seq_length", "batch_size") or getattr(data, field.name) != field.default
     ]
     given = [f"--experiment={_EXPERIMENT}", f"--run_dir=runs/{name}", f"--corpus={look.spec}", f"--steps={steps}"]
-    settings = [f"model.units={units}", *reading, *optimizer, f"loop.evaluate_every={-(-steps // 20)}"]
+    settings = [f"model.units={units}", *reading, *optimizer, f"loop.evaluate_every={-(-steps // 10)}"]
     return shlex.join(["python", "-m", "trainers.run", *given, "--set", *settings])
 
 
