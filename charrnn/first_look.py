@@ -21,7 +21,7 @@ from charrnn.pieces import BLOCK, Settings
 from charrnn.reference import KneserNey
 from charrnn.sharded import Sharded
 from charrnn.tally import Tally, tally, tally_piece
-from charrnn.texts import Texts, load_texts
+from charrnn.texts import Texts, load_texts, settings_of
 
 MOST_COUNTED = 2_000_000  # characters to train on whose 7-grams are counted
 MOST_PREDICTED = 100_000  # characters to validate that these predict
@@ -154,13 +154,14 @@ def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
 def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     """The number of files, and what stands in them; the text as it is, also where lines are documents."""
     if corpora.is_plays(spec):
-        return 0, tally([corpora.plays(spec).content])
+        text = corpora.plays(spec).content
+        return 0, tally([text.lower() if data.lowercase else text])
     folder = os.path.expanduser(spec)
     if encoded.is_encoded(folder):
         return 0, tally(_decoded(encoded.load(folder)))
     paths = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
-    raw = data.vocabulary == "bytes" and data.order != "lines" and not data.csv_column
-    settings = Settings("bytes" if raw else "characters", data.lowercase, csv_column=data.csv_column)
+    kind = "bytes" if settings_of(data).raw else "characters"
+    settings = Settings(kind, data.lowercase, csv_column=data.csv_column)
     parts = pieces.cut([(path, corpora.stat(path)[0]) for path in paths], settings)
     found = workers.call_all([(tally_piece, (piece, settings)) for piece in parts], workers.available())
     return len(paths), functools.reduce(operator.add, found)

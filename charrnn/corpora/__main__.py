@@ -62,9 +62,11 @@ def _about_registered(name: str) -> str:
 
 
 def _about_text(look) -> Iterator[str]:
+    from charrnn.texts import settings_of
+
     counts, lengths, num_blank = look.tally
     files = f"{_number(look.num_files, 'file')}, " if look.num_files else ""
-    kind = look.texts.vocabulary.kind.removesuffix("s")
+    kind = "byte" if settings_of(look.data).raw else "character"
     yield f"{look.spec}: {files}{_number(counts.total(), kind)}, {len(counts):,} of them distinct"
     ranked = counts.most_common()
     yield from _listed("by count", [(repr(c), n) for c, n in ranked])
