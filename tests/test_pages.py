@@ -7,6 +7,7 @@ that cannot be made here (ONLY_READ) the flags and settings must at least exist.
 
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import os
