@@ -95,5 +95,5 @@ def _too_short(line: int, num_columns: int, column: int) -> str:
     columns = "1 column" if num_columns == 1 else f"{num_columns} columns"
     return (
         f"The row on line {line} of the CSV has {columns}, but at least {column} are needed to read column {column}: "
-        "mend the row or choose another column."
+        "mend the row, choose another column, or read each line as a document with csv_column=0."
     )

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from charrnn import corpora, encoded, pieces, workers
 from charrnn.documents import no_document
@@ -60,7 +59,7 @@ def encode(
     """
     asked = {
         "format": encoded.FORMAT,
-        "files": [[path, *_stat(path)] for path in paths],
+        "files": [[path, *corpora.stat(path)] for path in paths],
         "settings": settings._asdict(),
         "parts": parts._asdict(),
     }
@@ -102,13 +101,6 @@ def cached(
         os.remove(os.path.join(folder, encoded.CORPUS))
         encode(name, places, settings, parts, folder, log, replace=True)
         return encoded.load(folder)
-
-
-def _stat(path: str) -> tuple[int, int]:
-    """A file's size and when it was changed."""
-    with corpora.file_errors(path):
-        found = tf.io.gfile.stat(path)
-    return found.length, found.mtime_nsec
 
 
 def _asked_of(plan: dict | None) -> dict | None:

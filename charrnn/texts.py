@@ -61,22 +61,23 @@ def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Tex
     return texts
 
 
+def settings_of(config: DataConfig) -> Settings:
+    """How the files of a corpus are read."""
+    return Settings(config.vocabulary, config.lowercase, config.order == "lines", config.csv_column)
+
+
 def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
     if corpora.is_plays(spec):
-        return _in_memory(corpora.plays(spec, _settings(config).raw), config, log)
+        return _in_memory(corpora.plays(spec, settings_of(config).raw), config, log)
     folder = os.path.expanduser(spec)
     if encoded.is_encoded(folder):
         return _from_folder(spec, encoded.load(folder), config, log)
     paths = corpora.find(spec, log)
     if not config.within_documents and not pieces.is_longer(paths, IN_MEMORY):
-        settings = _settings(config)
+        settings = settings_of(config)
         return _in_memory(corpora.read(spec, paths, settings.raw, settings.of_documents), config, log)
     parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
-    return _from_folder(spec, encoding.cached(spec, paths, _settings(config), parts, log), config, log)
-
-
-def _settings(config: DataConfig) -> Settings:
-    return Settings(config.vocabulary, config.lowercase, config.order == "lines", config.csv_column)
+    return _from_folder(spec, encoding.cached(spec, paths, settings_of(config), parts, log), config, log)
 
 
 def _in_memory(corpus: corpora.Corpus, config: DataConfig, log: Callable[[str], None]) -> Texts:

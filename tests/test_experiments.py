@@ -1,15 +1,19 @@
 """The declarations: each is an experiment, says how to run it, and has the figures that its text promises."""
 
+import dataclasses
 import importlib
 import pkgutil
 
 import pytest
 
 import experiments
+from charrnn.errors import UserError
 from charrnn.model import CharModel
-from trainers.experiment import Experiment
+from charrnn.texts import load_texts
+from trainers.experiment import Experiment, override
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
+from trainers.training import make_sampling, make_trainer
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 
@@ -36,6 +40,23 @@ def test_each_is_an_experiment_and_says_how_to_run_it(name):
 def test_intervals_fit_into_the_steps(name):
     loop = declared(name).EXPERIMENT.loop
     assert max(loop.log_every, loop.evaluate_every, loop.save_every) <= loop.steps
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_takes_a_text_of_ones_own(tmp_path, name):
+    """Of other characters than its own corpus has; that of a CSV says how it is to be set, and then does."""
+    (tmp_path / "my.txt").write_text("кто там? никого.\n" * 2000, encoding="utf-8")
+    own = dataclasses.replace(declared(name).EXPERIMENT, corpus=str(tmp_path / "my.txt"))
+    if own.data.csv_column:
+        with pytest.raises(UserError, match=r"has 1 column.*read each line as a document with csv_column=0"):
+            load_texts(own.corpus, own.data, print)
+        own = override(own, ["data.csv_column=0"])
+    own = override(own, ["model.units=4", "model.embedding_size=0"])
+    texts = load_texts(own.corpus, own.data, print)
+    trainer = make_trainer(own, texts)
+    assert trainer.batch_at(0).inputs.shape == (own.data.batch_size, own.data.seq_length)
+    sampling = make_sampling(own, trainer.averaged, texts)
+    assert sampling.left_out == sorted(set("".join(own.samples.prompts)) - set("кто там? никого.\n"))
 
 
 @pytest.mark.parametrize("name", ["shakespeare_gru", "shakespeare_lstm", "shakespeare_gru_scheduled"])

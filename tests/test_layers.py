@@ -319,9 +319,9 @@ def test_a_mask_of_the_embedding_is_kept(relative_error, fused_calls, name):
     assert not fused_calls
 
 
-def test_the_model_in_the_readme_runs_as_it_stands(fused_calls):
-    readme = pathlib.Path("README.md").read_text()
-    (code,) = re.findall(r"```python\n(import keras\n.*?)```", readme, flags=re.DOTALL)
+def test_the_model_on_the_page_runs_as_it_stands(fused_calls):
+    page = pathlib.Path("docs/keras_layers.md").read_text()
+    (code,) = re.findall(r"```python\n(import keras\n.*?)```", page, flags=re.DOTALL)
     names = {}
     exec(code, names)
     assert fused_calls

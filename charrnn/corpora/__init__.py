@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-import tensorflow as tf
-
 from charrnn import downloads, pieces
 from charrnn.downloads import DownloadError, Published
 from charrnn.errors import UserError, nearest
@@ -167,6 +165,23 @@ def split(length: int, validation_fraction: float, test_fraction: float) -> Spli
     return Split(slice(0, first), slice(first, second), slice(second, length))
 
 
+def kept(name: str) -> str | None:
+    """Where a published corpus is: in the data folder, else in the cache; None where it is in neither."""
+    published, folder = PUBLISHED[name], os.environ.get("CHARRNN_DATA_DIR")
+    if folder and _exists(path := os.path.join(folder, published.file_name)):
+        return path
+    return _cached(published) if os.path.isfile(_cached(published)) else None
+
+
+def stat(path: str) -> tuple[int, int]:
+    """A file's size in bytes, and when it was changed; UserError where there is none."""
+    import tensorflow as tf
+
+    with file_errors(path):
+        found = tf.io.gfile.stat(path)
+    return found.length, found.mtime_nsec
+
+
 def is_plays(spec: str) -> bool:
     """Whether the corpus is the built-in one."""
     return spec.partition(":")[0] == "plays"
@@ -189,15 +204,10 @@ def plays(spec: str, as_bytes: bool = False) -> Corpus:
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:
     """The path of a registered corpus: in the data folder, or in the cache, where it is put if need be."""
-    published = PUBLISHED[name]
-    if folder := os.environ.get("CHARRNN_DATA_DIR"):
-        path = os.path.join(folder, published.file_name)
-        if _exists(path):
-            return path
-    path = _cached(published)
-    if os.path.isfile(path):
-        if not _difference(published, path):
-            return path
+    path, cached = kept(name), _cached(PUBLISHED[name])
+    if path and (path != cached or not _difference(PUBLISHED[name], path)):
+        return path
+    if path:
         log(f"{path} is not the published file any more and is downloaded anew.")
     return _download(name, log)
 
@@ -233,6 +243,8 @@ def _cached(published: Published) -> str:
 
 def _own_files(spec: str) -> list[str]:
     """The file or the files of a glob, sorted; of a list, one part after another."""
+    import tensorflow as tf
+
     path = os.path.expanduser(spec)
     if spec and _exists(path):
         if tf.io.gfile.isdir(path):
@@ -255,11 +267,15 @@ def _own_files(spec: str) -> list[str]:
 
 
 def _exists(path: str) -> bool:
+    import tensorflow as tf
+
     with file_errors(path):
         return tf.io.gfile.exists(path)
 
 
 def _read(path: str) -> bytes:
+    import tensorflow as tf
+
     with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
         data = file.read()
     try:
@@ -271,6 +287,8 @@ def _read(path: str) -> bytes:
 @contextlib.contextmanager
 def file_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a file into the user's."""
+    import tensorflow as tf
+
     try:
         if "\0" in path:
             raise ValueError("a NUL in its name")
@@ -284,6 +302,8 @@ def file_errors(path: str) -> Iterator[None]:
 
 
 def _difference(published: Published, path: str) -> str | None:
+    import tensorflow as tf
+
     with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
         sha256 = hashlib.sha256()
         while block := file.read(pieces.BLOCK):
