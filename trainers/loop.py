@@ -3,6 +3,7 @@
     while step < steps:
         train_step(batch_at(step))
         every log_every, and at the end:       the interval's means to all reports
+        every histograms_every, and at the end: weights, and the next step's gradients, to all reports
         every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
         every save_every, and at the end:      save
         asked to stop?                         save, and leave; also in the midst of an evaluation or of sampling
@@ -19,6 +20,7 @@ from charrnn.errors import check
 from trainers.checkpoints import Checkpoints
 from trainers.divergence import Diverged, check_loss, check_weights
 from trainers.optimizer import slow_down
+from trainers.profiling import Profiler
 from trainers.reports import Reports
 from trainers.samples import Sample
 from trainers.stopping import Stopped
@@ -34,6 +36,8 @@ class LoopConfig:
     log_every: int = 50
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
+    histograms_every: int = 0  # of weights and gradients, for TensorBoard; 0: none
+    profile: tuple[int, ...] = ()  # the first and the last step that TensorFlow's profiler records; empty: none
     keep: int = 3  # checkpoints
     explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
     retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
@@ -44,15 +48,21 @@ class LoopConfig:
         check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
         check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
         check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
+        check("loop.histograms_every", self.histograms_every, self.histograms_every >= 0, "at least 0 (0: none)")
+        right = not self.profile or (len(self.profile) == 2 and 1 <= self.profile[0] <= self.profile[1])
+        check("loop.profile", ",".join(map(str, self.profile)), right, "FIRST,LAST, two steps from 1 on")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
         check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
         check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
 
     def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
-        """The same with all in steps."""
+        """The same with all in steps. UserError where the steps to profile are not among them."""
+        steps = max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps
+        within = not self.profile or self.profile[1] <= steps
+        check("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
         return dataclasses.replace(
             self,
-            steps=max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps,
+            steps=steps,
             epochs=0.0,
             evaluate_every=self.evaluate_every or steps_per_epoch,
             save_every=self.save_every or steps_per_epoch,
@@ -73,6 +83,7 @@ class Loop:
         measure: step -> measurements of the validation text, "nats_per_char" among them, or None where there is no such
             text; and sample texts.
         look: raises Stopped if the run was asked to stop; `measure` may raise it too.
+        profiler: records some steps.
     """
 
     def __init__(
@@ -83,10 +94,12 @@ class Loop:
         reports: Reports,
         measure: Callable[[int], tuple[dict[str, float] | None, list[Sample]]],
         look: Callable[[], None] = lambda: None,
+        profiler: Profiler | None = None,
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
         self._memory = checkpoints.memory
         self._reports, self._measurement, self._look = reports, measure, look
+        self._profiler = profiler or Profiler("")
         self._step = 0
 
     def run(self) -> bool:
@@ -120,6 +133,8 @@ class Loop:
         except Stopped:
             self._save()
             return False
+        finally:
+            self._profiler.stop()
         return True
 
     def _advance(self) -> None:
@@ -132,6 +147,8 @@ class Loop:
             self._train()
             if self._due(self._config.log_every):
                 self._log()
+            if self._config.histograms_every and self._due(self._config.histograms_every):
+                self._show_weights()
             if self._due(self._config.evaluate_every):
                 self._measure()
             if self._due(self._config.save_every):  # last, so that a kill in between cannot lose a line
@@ -148,7 +165,8 @@ class Loop:
         trainer, memory = self._trainer, self._memory
         start = time.perf_counter()
         batch, continues = trainer.batch_at(self._step), trainer.source.continues(self._step)
-        memory.pending.append(trainer.train_step(batch, continues))
+        with self._profiler.around(self._step + 1, self._step + 1):
+            memory.pending.append(trainer.train_step(batch, continues))
         memory.interval_seconds += time.perf_counter() - start
         self._step += 1
         self._reports.progress(self._step, self._config.steps)
@@ -173,6 +191,13 @@ class Loop:
         self._reports.scalars(self._step, "train", values)
         self._check_loss()
         memory.pending, memory.interval_seconds = [], 0.0
+
+    def _show_weights(self) -> None:
+        """The weights, and the gradients that the next step begins with, to all reports."""
+        trainer, step = self._trainer, self._step
+        gradients = trainer.gradients(trainer.batch_at(step), trainer.source.continues(step))
+        weights = {f"weights/{variable.path}": variable for variable in trainer.model.trainable_variables}
+        self._reports.histograms(step, {**weights, **{f"gradients/{path}": g for path, g in gradients.items()}})
 
     def _measure(self) -> None:
         """The validation text and the samples, to all reports."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+import tensorflow as tf
+
 from trainers.progress import Console
 from trainers.samples import Sample
 
@@ -18,6 +20,9 @@ class Report(Protocol):
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """Sample texts."""
+
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """Tensors, whose distribution is shown where that can be."""
 
     def flush(self) -> None:
         """Writes what is buffered."""
@@ -48,6 +53,11 @@ class Reports:
         """Sample texts."""
         for report in [*self._written, self._console]:
             report.samples(step, samples)
+
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """Tensors, whose distribution is shown where that can be."""
+        for report in self._written:
+            report.histograms(step, values)
 
     def flush(self) -> None:
         """Writes what is buffered."""

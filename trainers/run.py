@@ -39,6 +39,7 @@ _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
 _integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
 _float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
+_string("profile", help="FIRST,LAST: record these steps with TensorFlow's profiler, for TensorBoard.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
 _boolean("list", help="Show the experiments and leave.")
@@ -52,6 +53,7 @@ _SHORTHANDS = {
     "precision": "runtime.precision",
     "xla": "runtime.xla",
     "strategy": "runtime.strategy",
+    "profile": "loop.profile",
 }
 """The settings that have flags of their own."""
 
@@ -141,7 +143,7 @@ def _ended(sentence: str, status: int) -> int:
 def _dry_run(experiment) -> int:
     from trainers.experiment import override
 
-    short = override(experiment, ["loop.steps=2", "loop.epochs=0", "loop.log_every=1"])
+    short = override(experiment, ["loop.steps=2", "loop.epochs=0", "loop.log_every=1", "loop.profile="])
     with tempfile.TemporaryDirectory() as folder:
         return _train(short, os.path.join(folder, "dry_run"))
 

@@ -11,12 +11,14 @@ from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
-from trainers import lock, runtime, strategies
+from trainers import lock, runtime, strategies, summaries
 from trainers.checkpoints import Checkpoints
+from trainers.dashboards import hyperparameters
 from trainers.divergence import Skipping
 from trainers.experiment import Experiment
 from trainers.loop import Loop
 from trainers.optimizer import make_optimizer
+from trainers.profiling import Profiler
 from trainers.progress import Console
 from trainers.records import Records
 from trainers.reports import Reports
@@ -92,7 +94,11 @@ def train(
     with lock.hold(run_dir), workers.watched():
         loop = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
-        return loop.run()
+        with summaries.session(run_dir, hyperparameters(settings)) as end:
+            finished = loop.run()
+            if finished:
+                end()
+        return finished
 
 
 def _make_loop(
@@ -121,7 +127,8 @@ def _make_loop(
     step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
     measure = _measuring(trainer, passes_for(texts.validation, experiment.data), sampling, look, workers)
-    return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
+    return Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
@@ -162,5 +169,7 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
     elif step:
         yield f"Going on at step {step:,} in {run_dir}"
+        if loop_config.profile and loop_config.profile[1] <= step:
+            yield "Nothing is profiled: those steps lie behind. Give others with --profile=FIRST,LAST"
     else:
         yield f"Starting in {run_dir}; watch it: tensorboard --logdir {run_dir}"
