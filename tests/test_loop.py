@@ -35,8 +35,11 @@ class Notes:
     def progress(self, step, steps):
         self.lines.append(("progress", step, steps))
 
-    def line(self, text):
+    def warning(self, text):
         self.lines.append(("line", text))
+
+    def histograms(self, step, values):
+        self.lines.append(("histograms", step, values))
 
     def of(self, kind):
         return [line[1:] for line in self.lines if line[0] == kind]

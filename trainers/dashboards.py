@@ -7,7 +7,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from trainers.experiment import TRAINERS
 from trainers.run_directory import flat
 
-OPEN_LOOP_TAG = "open loop/{}"
+OPEN_LOOP_TAGS = "open loop"
 
 _CHARTS = {
     "Loss": {
@@ -28,16 +28,19 @@ _CHARTS = {
         "skipped updates, roll-backs": ["skipped_updates", "roll_backs"],
     },
     "Open loop, over the position in a rollout; own: the model's text, real: the corpus's": {
-        "KL divergence from the reference, nats": [OPEN_LOOP_TAG.format("divergence")],
-        "loss under the reference, nats per character": [OPEN_LOOP_TAG.format("reference_loss")],
-        "loss under the model, nats per character": [OPEN_LOOP_TAG.format("nats_per_char")],
-        "loss after so many characters": [OPEN_LOOP_TAG.format("recovery")],
+        "KL divergence from the reference, nats": [f"{OPEN_LOOP_TAGS}/divergence"],
+        "loss under the reference, nats per character": [f"{OPEN_LOOP_TAGS}/reference_loss"],
+        "loss under the model, nats per character": [f"{OPEN_LOOP_TAGS}/nats_per_char"],
+        "loss after so many characters": [f"{OPEN_LOOP_TAGS}/recovery"],
     },
 }
 """Category -> chart -> tags. The same for all runs: TensorBoard merges the layouts of those that it shows."""
 
-_COMPARED = ("experiment", "corpus", "seed", "loop.steps", "loop.epochs", "runtime.precision", "runtime.xla")
-_COMPARED_GROUPS = ("model.", "data.", "optimizer.", "trainer.")
+_COMPARED = """
+    experiment corpus seed loop.steps runtime.precision runtime.xla
+    data.order data.seq_length data.batch_size data.stride data.targets data.lowercase data.vocabulary
+""".split()
+_COMPARED_GROUPS = ("model.", "optimizer.", "trainer.")
 
 
 def layout() -> layout_pb2.Layout:
@@ -62,7 +65,7 @@ def hyperparameters(settings: dict) -> dict[str, bool | int | float | str]:
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in found.items()
-        if name in (*_COMPARED, "trainer") or name.startswith(_COMPARED_GROUPS)
+        if name in _COMPARED or f"{name}.".startswith(_COMPARED_GROUPS)
     }
 
 

@@ -241,7 +241,7 @@ class Loop:
         slow_down(optimizer)
         memory.roll_backs.append({"at": at, "to": to, "why": str(error)})
         self._checkpoints.save(to)
-        self._reports.line(
+        self._reports.warning(
             f"At step {at:,} {error}: back to step {to:,}, without the data in between, at half the learning rate, "
             f"{float(optimizer.learning_rate):g} (roll-back {len(memory.roll_backs)} of {self._config.retries})"
         )

@@ -68,6 +68,6 @@ class Reports:
         """How far the run has come."""
         self._console.progress(step, steps)
 
-    def line(self, text: str) -> None:
-        """A sentence to whoever watches."""
-        self._console.line(text)
+    def warning(self, text: str) -> None:
+        """A sentence to whoever watches, however little."""
+        self._console.warning(text)

@@ -19,7 +19,7 @@ from absl import flags
 
 import experiments
 from charrnn import command
-from charrnn.errors import UserError, nearest
+from charrnn.errors import UserError, check, nearest
 from trainers.cluster import leave
 
 FLAGS = flags.FlagValues()
@@ -42,6 +42,7 @@ _float("max_minutes", help="Save and leave after so many minutes; the same comma
 _string("profile", help="FIRST,LAST: record these steps with TensorFlow's profiler, for TensorBoard.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
+_string("verbosity", default="normal", help="quiet: warnings and the last line; normal; or all that is measured.")
 _boolean("list", help="Show the experiments and leave.")
 _boolean("print_config", help="Show all settings as JSON and leave.")
 _boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
@@ -117,7 +118,7 @@ def _train(experiment, run_dir: str) -> int:
     stop = Stop(FLAGS.max_minutes)
     stop.listen()
     try:
-        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, look=stop.look)
+        finished = train(experiment, FLAGS.experiment, run_dir, FLAGS.resume, _console(), look=stop.look)
     except Diverged as error:
         return _ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:
@@ -133,6 +134,16 @@ def _train(experiment, run_dir: str) -> int:
         print(f"Stopped and saved in {run_dir}; run the same command to go on.", file=sys.stderr)
         return command.STOPPED
     return command.DONE
+
+
+def _console():
+    """As talkative as --verbosity says: a name, or its place among the names."""
+    from trainers.progress import VERBOSITIES, Console
+
+    given = FLAGS.verbosity
+    right = given in (*VERBOSITIES, *map(str, range(len(VERBOSITIES))))
+    check("--verbosity", given, right, "quiet, normal or all; or 0, 1 or 2")
+    return Console(verbosity=VERBOSITIES.index(given) if given in VERBOSITIES else int(given))
 
 
 def _ended(sentence: str, status: int) -> int:

@@ -190,7 +190,7 @@ def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
         with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
             for name, curve in curves.items():
                 for position, value in zip(curve.positions, getattr(curve, which), strict=True):
-                    tf.summary.scalar(dashboards.OPEN_LOOP_TAG.format(name), value, position)
+                    tf.summary.scalar(f"{dashboards.OPEN_LOOP_TAGS}/{name}", value, position)
 
 
 def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
@@ -204,7 +204,8 @@ def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
     with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
         for path in paths:
             image = tf.io.decode_png(tf.io.read_file(path), channels=3)
-            tf.summary.image(os.path.splitext(os.path.basename(path))[0], image[None], step=0)
+            name = os.path.splitext(os.path.basename(path))[0]
+            tf.summary.image(f"{dashboards.OPEN_LOOP_TAGS}/{name}", image[None], step=0)
 
 
 @contextlib.contextmanager

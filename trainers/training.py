@@ -1,5 +1,6 @@
 """From an experiment to a finished run: builds the parts, checks them, and lets the loop run."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -83,7 +84,7 @@ def train(
     """
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
-    console = console or Console(None if workers.is_chief else strategies.silence())
+    console = (console or Console()) if workers.is_chief else Console(strategies.silence())
     texts = load_texts(experiment.corpus, experiment.data, console.line)
     directory = RunDirectory(run_dir)
     if not workers.is_chief:
@@ -94,10 +95,11 @@ def train(
     with lock.hold(run_dir), workers.watched():
         loop = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
-        with summaries.session(run_dir, hyperparameters(settings)) as end:
+        with summaries.session(run_dir, hyperparameters(settings)) as end, contextlib.closing(console):
             finished = loop.run()
             if finished:
                 end()
+                console.done(run_dir)
         return finished
 
 
@@ -113,7 +115,7 @@ def _make_loop(
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     if workers.is_chief:
-        checkpoints.restore(console.line)
+        checkpoints.restore(console.warning)
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
         checkpoints.restore()  # now that the chief has taken damaged ones off the list
