@@ -76,6 +76,26 @@ def stop_at(count):
     return look
 
 
+def test_weights_and_the_next_steps_gradients_are_shown_when_due(make_loop, make_trainer):
+    trainer = make_trainer()
+    loop, notes, *_ = make_loop(trainer=trainer, histograms_every=4, log_every=1)
+    loop.run()
+    assert [step for step, _ in notes.of("histograms")] == [4, 6]
+    shown = notes.of("histograms")[0][1]
+    paths = [variable.path for variable in trainer.model.trainable_variables]
+    assert list(shown) == [f"{kind}/{path}" for kind in ("weights", "gradients") for path in paths]
+    norm = float(tf.linalg.global_norm([shown[f"gradients/{path}"] for path in paths]))
+    fifth = next(values for step, values in notes.of("train") if step == 5)
+    assert norm == pytest.approx(fifth["gradient_norm"], rel=1e-6)
+    assert trainer._begin_step.experimental_get_tracing_count() == 1
+
+
+def test_gradients_are_not_compiled_where_nobody_looks(make_loop):
+    loop, notes, trainer, _ = make_loop()
+    loop.run()
+    assert not notes.of("histograms") and trainer._begin_step.experimental_get_tracing_count() == 0
+
+
 def saved(tmp_path, folder="checkpoints"):
     return tf.train.get_checkpoint_state(str(tmp_path / folder)).all_model_checkpoint_paths
 

@@ -52,10 +52,11 @@ class Summaries:
                 tf.summary.text(tag, fenced(sample.prompt + sample.text))
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """The distribution of each tensor's numbers."""
+        """The distribution of each tensor's numbers, less those that are not finite."""
         with self._writer("train").writes(step, len(values)):
             for name, value in values.items():
-                tf.summary.histogram(name, value)
+                value = tf.convert_to_tensor(value)
+                tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
 
     def flush(self) -> None:
         """Writes what is buffered. NotWritten where not all of it arrives."""
