@@ -62,7 +62,7 @@ def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, rel
     assert continues and list(gradients) == [variable.path for variable in model.trainable_variables]
     assert relative_error(list(gradients.values()), expected) < 1e-5
     (measured,) = train(trainer, 2, 3)
-    assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(gradients.values())), rel=1e-6)
+    assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(list(gradients.values()))), rel=1e-6)
     assert float(trainer.accuracy) > 0  # so that there was something to put back
 
 
