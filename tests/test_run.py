@@ -77,11 +77,11 @@ def snapshot(folder):
 
 def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
     settings = ["--set=data.order=streams", "--set=model.num_layers=2", "--set=model.cell=lstm", *CURRICULUM]
-    settings.append("--set=loop.histograms_every=2")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert start(*TINY, *settings, f"--run_dir={whole}")[0] == command.DONE
+    shown = "--set=loop.histograms_every=2"
+    assert start(*TINY, *settings, shown, f"--run_dir={whole}")[0] == command.DONE
     for steps in (3, 6):
-        status, lines, _ = start(*TINY, *settings, f"--run_dir={parts}", f"--steps={steps}")
+        status, lines, _ = start(*TINY, *settings, shown, f"--run_dir={parts}", f"--steps={steps}")
         assert status == command.DONE
     assert any("Going on at step 3" in line for line in lines)
 
@@ -94,9 +94,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
     assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part ended at 3, with a line of its own
     assert train[0][2] == train[1][3]
     assert 0.5 < train[0][2]["own_input_prob"] < 1.0
-    shown = [histograms(d / "train") for d in (whole, parts)]
-    assert len(shown[0]) == 3 * 2 * 8  # steps, weights and gradients, variables
-    assert shown[0].items() <= shown[1].items() and {step for _, step in shown[1]} == {2, 3, 4, 6}
+    numbers = [histograms(d / "train") for d in (whole, parts)]
+    assert len(numbers[0]) == 3 * 2 * 8  # steps, weights and gradients, variables
+    assert numbers[0].items() <= numbers[1].items() and {step for _, step in numbers[1]} == {2, 3, 4, 6}
 
     other = tmp_path / "other"  # the twin that must differ: another seed
     assert start(*TINY, *settings, f"--run_dir={other}", "--seed=1")[0] == command.DONE
