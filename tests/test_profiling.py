@@ -41,12 +41,15 @@ def test_the_steps_asked_for_are_recorded(started, stride, steps, recorded):
 
 
 def test_a_run_that_is_stopped_in_the_midst_keeps_what_was_recorded(started):
-    profiler = Profiler("run", (2, 9))
-    with profiler.around(2, 2):
-        pass
+    said = []
+    profiler = Profiler("run", (2, 9), said.append)
+    for step in (1, 2, 3):
+        with profiler.around(step, step):
+            pass
     profiler.stop()
     profiler.stop()
     assert started == [("start", "run"), "stop"]
+    assert said == ["Profiled steps 2 to 3; to see them: pip install tensorboard-plugin-profile"]
 
 
 def test_a_record_lies_where_tensorboard_looks(tmp_path):

@@ -37,7 +37,7 @@ _CHARTS = {
 """Category -> chart -> tags. The same for all runs: TensorBoard merges the layouts of those that it shows."""
 
 _COMPARED = """
-    experiment corpus seed loop.steps runtime.precision runtime.xla
+    experiment corpus seed trainer loop.steps runtime.precision runtime.xla
     data.order data.seq_length data.batch_size data.stride data.targets data.lowercase data.vocabulary
 """.split()
 _COMPARED_GROUPS = ("model.", "optimizer.", "trainer.")
@@ -65,7 +65,7 @@ def hyperparameters(settings: dict) -> dict[str, bool | int | float | str]:
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in found.items()
-        if name in _COMPARED or f"{name}.".startswith(_COMPARED_GROUPS)
+        if name in _COMPARED or name.startswith(_COMPARED_GROUPS)
     }
 
 

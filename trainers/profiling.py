@@ -20,13 +20,15 @@ class Profiler:
     def __init__(self, folder: str, steps: Sequence[int] = (), say: Callable[[str], None] = lambda line: None):
         self._folder, self._steps, self._say = folder, steps, say
         self._on = False
+        self._first = self._last = 0  # of the steps that were recorded
 
     @contextlib.contextmanager
     def around(self, first: int, last: int) -> Iterator[None]:
-        """Around the steps from `first` to `last`, which the body takes at once. They are recorded if any of them is
-        to be."""
+        """Around the steps from `first` to `last`, which the body takes at once: recorded if any of them is to be."""
         if self._steps and not self._on and first <= self._steps[1] and last >= self._steps[0]:
             self._start()
+            self._first = first
+        self._last = last
         with tf.profiler.experimental.Trace("train", step_num=last, _r=1) if self._on else contextlib.nullcontext():
             yield
         if self._on and last >= self._steps[1]:
@@ -45,6 +47,6 @@ class Profiler:
         tf.test.experimental.sync_devices()
         with disk.writing(self._folder):
             tf.profiler.experimental.stop()
-        first, last = self._steps
-        self._say(f"Profiled steps {first:,} to {last:,}; to see them: pip install tensorboard-plugin-profile")
+        recorded = f"steps {self._first:,} to {self._last:,}"
+        self._say(f"Profiled {recorded}; to see them: pip install tensorboard-plugin-profile")
         self._steps = ()

@@ -16,8 +16,9 @@ _QUIET, _NORMAL, _ALL = range(3)
 _BAR = 24
 _LEAST_OF_A_SAMPLE = 12  # columns: less of it says nothing
 _SECONDS_BETWEEN_UPDATES = 0.1
-_LINE_SHOWS = {"nats_per_char", "bits_per_char", "nats_per_char_window_256", "chars_per_sec", "own_input_prob"}
-_LINE_SHOWS |= {"skipped_updates"}
+_LINE_SHOWS = """
+    nats_per_char bits_per_char nats_per_char_window_256 chars_per_sec own_input_prob skipped_updates
+""".split()
 
 
 class Console:
@@ -110,8 +111,9 @@ class Console:
 
     def close(self) -> None:
         """Takes the bar away."""
-        self._stream.write(self._erasure(shutil.get_terminal_size().columns) if self._drawn else "")
-        self._stream.flush()
+        if self._drawn:
+            self._stream.write(self._erasure(shutil.get_terminal_size().columns))
+            self._stream.flush()
         self._drawn = 0
 
     def _erasure(self, columns: int) -> str:
