@@ -57,8 +57,8 @@ def test_a_record_lies_where_tensorboard_looks(tmp_path):
     profiler = Profiler(str(tmp_path), (2, 2), said.append)
     work = tf.function(lambda x: tf.linalg.matmul(x, x, name="a_name_to_be_found"))
     for step in (1, 2, 3):
-        with profiler.around(step, step):
-            work(tf.eye(8))
+        with profiler.around(step, step) as wait_for:
+            wait_for({"product": work(tf.eye(8))})
     (record,) = tmp_path.glob("plugins/profile/*/*.xplane.pb")
     assert b"a_name_to_be_found" in record.read_bytes()
     assert said == ["Profiled steps 2 to 2; to see them: pip install tensorboard-plugin-profile"]

@@ -165,8 +165,9 @@ class Loop:
         trainer, memory = self._trainer, self._memory
         start = time.perf_counter()
         batch, continues = trainer.batch_at(self._step), trainer.source.continues(self._step)
-        with self._profiler.around(self._step + 1, self._step + 1):
+        with self._profiler.around(self._step + 1, self._step + 1) as wait_for:
             memory.pending.append(trainer.train_step(batch, continues))
+            wait_for(memory.pending[-1])
         memory.interval_seconds += time.perf_counter() - start
         self._step += 1
         self._reports.progress(self._step, self._config.steps)

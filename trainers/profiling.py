@@ -23,16 +23,23 @@ class Profiler:
         self._first = self._last = 0  # of the steps that were recorded
 
     @contextlib.contextmanager
-    def around(self, first: int, last: int) -> Iterator[None]:
-        """Around the steps from `first` to `last`, which the body takes at once: recorded if any of them is to be."""
+    def around(self, first: int, last: int) -> Iterator[Callable]:
+        """Around the steps from `first` to `last`, which the body takes at once: recorded if any of them is to be.
+
+        Gives the body what it must call with what the steps return: where they are recorded, it waits for that.
+        """
         if self._steps and not self._on and first <= self._steps[1] and last >= self._steps[0]:
             self._start()
             self._first = first
         self._last = last
         with tf.profiler.experimental.Trace("train", step_num=last, _r=1) if self._on else contextlib.nullcontext():
-            yield
+            yield self._wait_for
         if self._on and last >= self._steps[1]:
             self.stop()
+
+    def _wait_for(self, returned) -> None:
+        if self._on:
+            tf.nest.map_structure(lambda tensor: tensor.numpy(), returned)
 
     def _start(self) -> None:
         with disk.writing(self._folder):
@@ -44,7 +51,6 @@ class Profiler:
         if not self._on:
             return
         self._on = False
-        tf.test.experimental.sync_devices()
         with disk.writing(self._folder):
             tf.profiler.experimental.stop()
         recorded = f"steps {self._first:,} to {self._last:,}"
