@@ -65,10 +65,12 @@ def test_two_workers_are_one_run(tmp_path, relative_error):
     assert "another worker is gone" in line and "run the same command on all" in line
 
     steps = int(tf.train.latest_checkpoint(str(two / "checkpoints")).split("-")[-1]) + 20
-    process = start(f"--run_dir={two}", f"--steps={steps}")
+    watched = [f"--set=loop.histograms_every={steps - 10}", f"--profile={steps - 5},{steps - 4}"]  # by the chief
+    process = start(f"--run_dir={two}", f"--steps={steps}", *watched)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (command.DONE, "")
     assert f"Going on at step {steps - 20}" in output and output.count("2 replicas") == 1  # the chief's alone
+    assert f"Profiled steps {steps - 5:,} to {steps - 4:,}" in output
     assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={one}", f"--steps={steps}"]) == command.DONE
     for split in ("train", "validation"):
         assert last_line(two, split) == pytest.approx(last_line(one, split), rel=1e-4)
