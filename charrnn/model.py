@@ -81,7 +81,9 @@ class CharModel(keras.Model):
         self.embedding = None
         if config.embedding_size:
             uniform = keras.initializers.RandomUniform(-0.05, 0.05, seed=next(seeds))
-            embedding = keras.layers.Embedding(vocabulary_size, config.embedding_size, uniform, dtype=precision)
+            embedding = keras.layers.Embedding(
+                vocabulary_size, config.embedding_size, uniform, dtype=precision, name="embedding"
+            )
             embedding.build((None, None))
             self.embedding = embedding
         widths = [config.embedding_size or vocabulary_size] + [config.units] * (config.num_layers - 1)

@@ -6,6 +6,7 @@ import math
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ from charrnn.open_loop import Protocol
 from charrnn.plays import Plays
 from charrnn.reference import KneserNey
 from charrnn.texts import load_texts
-from trainers import evaluate
+from trainers import evaluate, pictures
 from trainers.evaluation import evaluate as measured
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
@@ -25,7 +26,7 @@ from trainers.progress import Console
 from trainers.samples import SamplesConfig
 from trainers.training import train
 
-SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5"]
+SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5", "--nopictures"]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def report(run_dir):
 def test_json_holds_all_that_was_measured(call, report, run_dir):
     status, out, err = call("--json", *SHORT)
     content = json.loads(out)
-    assert status == 0 and "weights: " in err and content["run_dir"] == run_dir
+    assert status == 0 and "weights: " in err and "picture" not in err and content["run_dir"] == run_dir
     assert content["measures"] == {name: measure._asdict() for name, measure in report.measures.items()}
     assert content["curves"] == {name: curve._asdict() for name, curve in report.curves.items()}
     assert content["protocol"] == {"num_rollouts": 3, "num_chars": 60, "seed": 5}
@@ -98,6 +99,28 @@ def test_curves_lie_over_the_position_and_replace_each_other(call, report, run_d
         for name, curve in report.curves.items():
             for position, value in zip(curve.positions, getattr(curve, which), strict=True):
                 assert found[f"open loop/{name}", position] == pytest.approx(value, rel=1e-5)
+
+
+def test_the_curves_are_drawn_once_for_each_chart(report, tmp_path):
+    pytest.importorskip("matplotlib")
+    (path,) = pictures.draw_curves(report.curves, str(tmp_path))
+    drawn = tf.io.decode_png(pathlib.Path(path).read_bytes(), channels=3).numpy()
+    other = {name: curve._replace(own=curve.real) for name, curve in report.curves.items()}
+    pictures.draw_curves(other, str(tmp_path))
+    changed = (tf.io.decode_png(pathlib.Path(path).read_bytes(), channels=3).numpy() != drawn).any(-1)
+    upper, lower = np.array_split(changed, 2)
+    assert all(chart.any() for half in (upper, lower) for chart in np.array_split(half, 2, axis=1))
+
+
+def test_a_picture_lies_in_the_run_and_in_tensorboard(call, run_dir):
+    pytest.importorskip("matplotlib")
+    folder = pathlib.Path(run_dir, "open_loop")
+    assert f"picture: {folder}/curves.png" in call(*SHORT, "--pictures")[2].splitlines()
+    (path,) = (folder / "evaluation").glob("events.out.tfevents.*")
+    *_, event = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    (value,) = tf.compat.v1.Event.FromString(event).summary.value
+    assert value.tag == "open loop/curves"
+    assert tf.make_ndarray(value.tensor)[:2].tolist() == [b"1320", b"840"]
 
 
 @pytest.mark.parametrize(

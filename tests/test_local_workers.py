@@ -99,11 +99,13 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
     steps = saved_step(two) + 20
     measured = "--set=loop.evaluate_every=10"
     early = [measured, "--set=loop.patience=1", "--set=loop.min_delta=100"]  # the second measurement ends it on both
-    process = start(tmp_path, f"--run_dir={two}", f"--steps={steps + 1000}", *early)
+    watched = [f"--set=loop.histograms_every={steps - 10}", f"--profile={steps - 5},{steps - 4}"]  # by the chief
+    process = start(tmp_path, f"--run_dir={two}", f"--steps={steps + 1000}", *early, *watched)
     output, errors = process.communicate(timeout=400)
     assert (process.returncode, errors) == (command.DONE, "")
     assert f"Stopped early at step {steps:,}: " in output
     assert f"Going on at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # the chief's alone
+    assert f"Profiled steps {steps - 5:,} to {steps - 4:,}" in output
     monkeypatch.syspath_prepend(tmp_path)
     arguments = ["run", *TINY, measured, f"--run_dir={one}", f"--steps={steps}", "--set=optimizer.accumulate=2"]
     assert command.run(run.main, run.FLAGS, arguments) == command.DONE

@@ -38,8 +38,11 @@ class Notes:
     def progress(self, step, steps):
         self.lines.append(("progress", step, steps))
 
-    def line(self, text):
+    def warning(self, text):
         self.lines.append(("line", text))
+
+    def histograms(self, step, values):
+        self.lines.append(("histograms", step, values))
 
     def of(self, kind):
         return [line[1:] for line in self.lines if line[0] == kind]
@@ -75,6 +78,25 @@ def stop_at(count):
             raise Stopped
 
     return look
+
+
+def test_weights_and_the_next_steps_gradients_are_shown_when_due(make_loop, make_trainer):
+    trainer = make_trainer()
+    loop, notes, *_ = make_loop(trainer=trainer, histograms_every=4, log_every=1)
+    loop.run()
+    assert [step for step, _ in notes.of("histograms")] == [4, 6]
+    shown = notes.of("histograms")[0][1]
+    paths = [variable.path for variable in trainer.model.trainable_variables]
+    assert list(shown) == [f"{kind}/{path}" for kind in ("weights", "gradients") for path in paths]
+    norm = float(tf.linalg.global_norm([shown[f"gradients/{path}"] for path in paths]))
+    fifth = next(values for step, values in notes.of("train") if step == 5)
+    assert norm == pytest.approx(fifth["gradient_norm"], rel=1e-6)
+    assert trainer._begin_step.experimental_get_tracing_count() == 1
+    loop, notes, unwatched, _ = make_loop(log_every=1)
+    loop.run()
+    assert not notes.of("histograms") and unwatched._begin_step.experimental_get_tracing_count() == 0
+    for a, b in zip(unwatched.model.get_weights(), trainer.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def saved(tmp_path, folder="checkpoints"):

@@ -36,6 +36,7 @@ _HOURS = "takes up to hours; tests/test_benchmarks.py and tests/test_study.py ru
 _MACHINES = "is for machines that share a disk; tests/test_local_workers.py starts several workers"
 ONLY_READ = {
     "pip install -e .": ".ci/run does it",
+    "pip install tensorboard-plugin-profile": "is not needed by anything here",
     "pip install -e .[test]": ".ci/run does it",
     "pytest -n auto": "is running",
     "tensorboard --logdir runs/": "serves until it is stopped; tests/test_summaries.py reads what it shows",
@@ -59,7 +60,7 @@ ONLY_READ = {
 
 _SMALL = """
     model.units=4 model.embedding_size=0 data.seq_length=8 data.batch_size=4 loop.steps=1 loop.epochs=0
-    samples.num_chars=0
+    samples.num_chars=0 loop.profile=
 """.split()
 SHORTER = {
     "trainers.run": [*_SMALL, "data.validation_fraction=0"],
@@ -181,6 +182,8 @@ def make(words, a_run):
             assert make_source(load_texts(config["corpus"], data, print).train, data, 0).batch_at(0)
             return
         TRAINED.add(trained)
+        if flag(words, "init_from"):
+            stand_in(flag(words, "init_from"), a_run)
         arguments.append("--run_dir=made")
         shutil.rmtree("made", ignore_errors=True)
     elif name == "trainers.compare":
@@ -225,7 +228,7 @@ def test_every_block_of_code_runs(page, desk, a_run, monkeypatch, capsys):
                 if " ".join(words) not in ONLY_READ and words[0] not in ("scontrol", "less"):
                     make(words, a_run)
         elif language == "python":
-            for path in re.findall(r'"(runs/\w+)"', text):
+            for path in re.findall(r'load\("(runs/\w+)"', text):
                 stand_in(path, a_run)
             own_file = re.search(r"[Pp]ut \w+ (?:in|into)\s`([\w/]+\.py)`|[Ii]n `([\w/]+\.py)`:$", before)
             if own_file:

@@ -3,11 +3,12 @@
 import io
 import os
 import re
+import unicodedata
 
 import pytest
 
 from trainers import progress
-from trainers.progress import Console
+from trainers.progress import VERBOSITIES, Console
 from trainers.samples import Sample
 
 TRAIN = {"nats_per_char": 1.23456, "bits_per_char": 1.78109, "chars_per_sec": 12345.6}
@@ -25,16 +26,18 @@ class Terminal(io.StringIO):
         return True
 
     def write(self, text):
-        for part in re.split(r"(\r|\n|\x1b\[K)", text):
+        for part in re.split(r"(\r|\n|\x1b\[[AJK])", text):
             if part == "\n":
                 self.lines.append("")
             elif part == "\r":
                 self.returned = True
-            elif part == "\x1b[K":
+            elif part == "\x1b[A":
+                pass  # to where the line begins, which is never broken here
+            elif part in ("\x1b[J", "\x1b[K"):
                 assert self.returned
                 self.lines[-1], self.returned = "", False
             else:
-                assert part.isprintable()
+                assert part.replace("\t", "").isprintable()
                 self.lines[-1] += part
                 self.widest = max(self.widest, len(self.lines[-1]))
         return super().write(text)
@@ -73,32 +76,41 @@ def use_all(console):
     for step in range(1, 40):
         console.progress(step, 40)
     console.line("a line")
-    console.scalars(1000, "train", TRAIN)
-    console.samples(1000, [Sample("ROMEO:", 0.5, 0, "\nO\n")])
+    console.warning("a warning")
+    console.scalars(1000, "train", {**TRAIN, "gradient_norm": 0.25})
+    console.samples(1000, [Sample("ROMEO:", 0.5, 0, "\nO\x1b[31m\tthou\n")])
     console.progress(40, 40)
     console.flush()
+    console.done("runs/x")
+    console.close()
 
 
-def test_a_file_gets_plain_lines_only():
-    stream = io.StringIO()
-    use_all(Console(stream))
-    assert stream.getvalue().splitlines() == [
-        "a line",
-        "step 1,000  train       1.2346 nats/char  1.7811 bits/char  12,346 chars/s",
-        "── step 1,000, temperature 0.5 " + "─" * 30,
-        "ROMEO:",
-        "O",
-        "─" * 60,
-    ]
-    assert "\r" not in stream.getvalue() and "\x1b" not in stream.getvalue()
+WARNING = "a warning"
+LOG = "step 1,000  train       1.2346 nats/char  1.7811 bits/char  12,346 chars/s"
+SAMPLE = ["── step 1,000, temperature 0.5 " + "─" * 30, "ROMEO:", "O [31m\tthou", "─" * 60]
+DONE = "Done in 0:00: runs/x, step 1,000, train 1.2346 nats/char"
+STAY = {  # (verbosity, whether on a terminal) -> the lines
+    ("quiet", False): [WARNING, DONE],
+    ("quiet", True): [WARNING, DONE],
+    ("normal", False): ["a line", WARNING, LOG, DONE],
+    ("normal", True): ["a line", WARNING, LOG, *SAMPLE, DONE],
+    ("all", False): ["a line", WARNING, f"{LOG}  gradient_norm 0.25", *SAMPLE, DONE],
+    ("all", True): ["a line", WARNING, f"{LOG}  gradient_norm 0.25", *SAMPLE, DONE],
+}
 
 
-def test_a_terminal_keeps_the_same_lines(clock, terminal):
-    stream = io.StringIO()
-    use_all(Console(stream))
-    use_all(Console(terminal, clock))
-    assert terminal.lines[:-1] == stream.getvalue().splitlines()
-    assert "\r" in terminal.getvalue()
+@pytest.mark.parametrize(("name", "on_terminal"), STAY)
+def test_as_much_stays_as_is_asked_for(clock, terminal, name, on_terminal):
+    """No control character ever reaches a file, and a quiet run draws no bar."""
+    stream = terminal if on_terminal else io.StringIO()
+    use_all(Console(stream, clock, VERBOSITIES.index(name)))
+    if on_terminal:
+        lines = [line.replace("\x1b", "") for line in terminal.lines[:-1]]
+    else:
+        lines = stream.getvalue().splitlines()
+        assert not any(c in stream.getvalue() for c in "\r\x1b")
+    assert lines == STAY[name, on_terminal]
+    assert (CLEAR in stream.getvalue()) == (on_terminal and name != "quiet")
 
 
 def test_standard_output_is_the_default(capsys):
@@ -148,22 +160,40 @@ def test_time_left_is_the_rest_at_the_speed_so_far(clock, terminal, first, step,
     assert terminal.lines[-1].endswith(f" {step:,}/{steps:,} {left}")
 
 
-def test_the_bar_is_filled_by_the_share_done(clock, terminal):
+def test_the_bar_is_filled_by_the_share_done(clock, terminal, columns):
     console = Console(terminal, clock)
+    columns(200)
     for step, filled in [(1, 0), (249, 5), (250, 6), (500, 12), (999, 23), (1000, 24)]:
         clock.now += 1
         console.progress(step, 1000)
         assert terminal.lines[-1].split(" ")[0] == "━" * filled + "╌" * (24 - filled)
 
 
-def test_the_loss_last_logged_stands_in_the_bar(clock, terminal):
+@pytest.mark.parametrize(
+    ("width", "beside"),
+    [
+        (30, ""),
+        (40, " · 1.2346 nats"),
+        (60, " · 1.2346 nats · 12,346 chars/s"),
+        (80, " · 1.2346 nats · 12,346 chars/s · validation 1.5000"),
+        (100, " · 1.2346 nats · 12,346 chars/s · validation 1.5000 · ROMEO: O 薔薇 é, …"),
+        (120, " · 1.2346 nats · 12,346 chars/s · validation 1.5000 · ROMEO: O 薔薇 é, thou art not  [31m…"),
+        (200, " · 1.2346 nats · 12,346 chars/s · validation 1.5000 · ROMEO: O 薔薇 é, thou art not  [31m red"),
+    ],
+)
+def test_beside_the_bar_stands_what_there_is_room_for(clock, terminal, columns, width, beside):
+    """The loss, the speed, the validation loss, and the newest sample in one line, cut where the terminal ends."""
+    columns(width)
     console = Console(terminal, clock)
     console.progress(1, 10)
     assert "nats" not in terminal.lines[-1]
     console.scalars(1, "train", TRAIN)
+    console.scalars(1, "validation", {**TRAIN, "nats_per_char": 1.5})
+    text = "\nO 薔薇 e\u0301,\nthou art not \x1b[31m red\n"
+    console.samples(1, [Sample("ROMEO:", 0.5, 0, text), Sample("b", 1.0, 0, "c")])
     clock.now += 1
     console.progress(2, 10)
-    assert terminal.lines[-1].endswith("0:08 left · 1.2346 nats")
+    assert unicodedata.normalize("NFC", terminal.lines[-1]).partition("0:08 left")[2] == beside
 
 
 def test_the_bar_is_not_drawn_faster_than_eyes_see(clock, terminal):
@@ -176,17 +206,27 @@ def test_the_bar_is_not_drawn_faster_than_eyes_see(clock, terminal):
 
 @pytest.mark.parametrize("width", [1, 2, 20, 40, 80, 300])
 def test_the_bar_is_never_wider_than_the_terminal(clock, terminal, columns, width):
-    def widest(terminal):
-        console = Console(terminal, clock)
-        for step in (1, 999_999_999, 10**12):
-            clock.now += 10
-            console.progress(step, 10**12)
-        return terminal.widest
-
-    columns(1000)
-    whole = widest(Terminal())
     columns(width)
-    assert widest(terminal) == min(width - 1, whole)
+    console = Console(terminal, clock)
+    for step in (1, 999_999_999):
+        clock.now += 10
+        console.progress(step, 10**12)
+    whole = min(24, (width - 1) // 8) + len(" 999,999,999/1,000,000,000,000 2:46:30 left")
+    assert terminal.widest == min(width - 1, whole)
+
+
+def test_a_bar_that_a_narrower_terminal_has_broken_is_taken_away_whole(clock, terminal, columns):
+    console = Console(terminal, clock)
+    columns(120)
+    console.scalars(1, "train", TRAIN)
+    console.progress(1, 1000)
+    drawn = len(terminal.lines[-1])
+    columns(20)
+    clock.now += 1
+    start = len(terminal.getvalue())
+    console.progress(2, 1000)
+    rows = -(-drawn // 20)
+    assert terminal.getvalue()[start:].startswith("\r" + "\x1b[A" * (rows - 1) + "\x1b[J") and rows == 3
 
 
 def test_a_line_takes_the_bars_place(clock, terminal):

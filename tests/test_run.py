@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from charrnn import command
 from trainers import run
@@ -58,6 +59,13 @@ def saved(run_dir):
     return {name: reader.get_tensor(name) for name in names}
 
 
+def histograms(folder):
+    """{(tag, step): the numbers} as TensorBoard reads them."""
+    events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith(("weights/", "gradients/"))]
+    return {(tag, e.step): e.tensor_proto.SerializeToString() for tag in tags for e in events.Tensors(tag)}
+
+
 def assert_equal_to_the_bit(one, other):
     assert one.keys() == other.keys()
     for name, value in one.items():
@@ -71,9 +79,10 @@ def snapshot(folder):
 def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
     settings = ["--set=data.order=streams", "--set=model.num_layers=2", "--set=model.cell=lstm", *CURRICULUM]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert start(*TINY, *settings, f"--run_dir={whole}")[0] == command.DONE
+    shown = "--set=loop.histograms_every=2"
+    assert start(*TINY, *settings, shown, f"--run_dir={whole}")[0] == command.DONE
     for steps in (3, 6):
-        status, lines, _ = start(*TINY, *settings, f"--run_dir={parts}", f"--steps={steps}")
+        status, lines, _ = start(*TINY, *settings, shown, f"--run_dir={parts}", f"--steps={steps}")
         assert status == command.DONE
     assert any("Going on at step 3" in line for line in lines)
 
@@ -86,6 +95,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
     assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part ended at 3, with a line of its own
     assert train[0][2] == train[1][3]
     assert 0.5 < train[0][2]["own_input_prob"] < 1.0
+    numbers = [histograms(d / "train") for d in (whole, parts)]
+    assert len(numbers[0]) == 3 * 2 * 8  # steps, weights and gradients, variables
+    assert numbers[0].items() <= numbers[1].items() and {step for _, step in numbers[1]} == {2, 3, 4, 6}
 
     other = tmp_path / "other"  # the twin that must differ: another seed
     assert start(*TINY, *settings, f"--run_dir={other}", "--seed=1")[0] == command.DONE
@@ -94,10 +106,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
 
 def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
     run_dir = tmp_path / "run"
-    status, lines, errors = start(*TINY, f"--run_dir={run_dir}")
+    status, lines, errors = start(*TINY, f"--run_dir={run_dir}", "--profile=2,3")
     assert (status, errors) == (command.DONE, "")
+    assert len(list(run_dir.glob("plugins/profile/*/*.xplane.pb"))) == 1
     files, folders = ["config.json", "metrics.jsonl", "samples.jsonl", "vocabulary.json"], ["best", "checkpoints"]
-    assert sorted(p.name for p in run_dir.iterdir()) == sorted([*files, *folders, "train", "validation"])
+    found = {p.name.partition(".tfevents.")[0] for p in run_dir.iterdir()}
+    assert found == {*files, *folders, "train", "validation", "plugins", "events.out"}
     config = json.loads((run_dir / "config.json").read_text())
     assert config["model"]["units"] == 8 and config["loop"]["steps"] == 6 and config["experiment"] == "quickstart"
     assert config["trainer"] == {"class": "trainers.trainer:Trainer"}
@@ -115,7 +129,9 @@ def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
     assert (snapshot(run_dir / "checkpoints"), records(run_dir)) == before
     assert start(*TINY, f"--run_dir={run_dir}", "--resume=never")[0] == command.MISTAKE
     moved = run_dir.rename(tmp_path / "moved")
-    assert start(*TINY, f"--run_dir={moved}", "--steps=7", "--resume=must")[0] == command.DONE
+    status, lines, _ = start(*TINY, f"--run_dir={moved}", "--steps=7", "--resume=must", "--verbosity=quiet")
+    assert status == command.DONE and len(lines) == 1
+    assert re.fullmatch(r"Done in \d:\d\d: .*/moved, step 7, train \S+ nats/char, validation \S+ nats/char", lines[0])
     assert records(moved)[-1]["step"] == 7
 
 
@@ -254,6 +270,9 @@ BAD_FILES = {
         ([*TINY, "--resume=perhaps"], ["--resume", "perhaps", "auto, never or must"]),
         ([*TINY, "--resume=must"], ["holds no run"]),
         ([*TINY, "--max_minutes=0"], ["--max_minutes=0", "above 0"]),
+        ([*TINY, "--verbosity=loud"], ["--verbosity=loud", "quiet, normal or all"]),
+        ([*TINY, "--profile=5,7"], ["loop.profile=5,7", "within the run's 6 steps"]),
+        ([*TINY, "--set=loop.histograms_every=-1"], ["loop.histograms_every=-1", "at least 0"]),
         ([*TINY, "--precision=float8"], ["precision", "float8", "mixed_bfloat16"]),
         ([*TINY, "--strategy=magic"], ["strategy", "magic", "one_device"]),
         ([*TINY, "--strategy=mirrored", "--set=data.batch_size=3"], ["data.batch_size", "3 rows", "multiple of 2"]),

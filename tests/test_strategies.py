@@ -107,6 +107,10 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     Checkpoints(str(tmp_path), two, keep=1).save(2)
     again = build("one_device", **STREAMS)
     assert Checkpoints(str(tmp_path), again, keep=1).restore()
+    before, expected_gradients = variables(two), list(again.gradients(again.batch_at(2), True).values())
+    for trainer in (two, parts):
+        assert relative_error(list(trainer.gradients(trainer.batch_at(2), True).values()), expected_gradients) < 1e-5
+    assert relative_error(variables(two), before) == 0
     for trainer in (two, parts, again):  # saved on two replicas, goes on on one
         assert_close(train(trainer, 2, 3), expected[2:])
         assert relative_error(variables(trainer), variables(one)) < 1e-6

@@ -1,6 +1,10 @@
 """Event files read back: which tags, which values, at which steps, in which split."""
 
+import json
 import re
+import time
+import urllib.parse
+import urllib.request
 
 import pytest
 import tensorflow as tf
@@ -11,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from charrnn.errors import UserError
 from charrnn.open_loop import Curve
+from tests.browser import tensorboard
 from trainers.samples import Sample
-from trainers.summaries import Summaries, fenced, write_curves
+from trainers.summaries import Summaries, fenced, session, write_curves, write_pictures
 
 
 def read_back(folder):
@@ -126,6 +131,119 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "open_loop").write_text("a file")
     with pytest.raises(UserError, match="open_loop cannot be written to"):
         write_curves(str(tmp_path), {})
+
+
+def plugin(folder, name):
+    return [(tag, step) for tag, step, plugin, _ in read_back(folder) if plugin == name]
+
+
+def test_a_resumed_run_takes_out_later_histograms_and_numbers_that_are_not_finite_are_left_out(tmp_path):
+    summaries = Summaries(str(tmp_path))
+    for step in (1, 2):
+        summaries.histograms(step, {"weights/a": tf.constant([1.0, 2.0, float("nan"), float("inf")])})
+    summaries.flush()
+    (*_, (_, _, _, buckets)) = read_back(tmp_path / "train")  # [left, right, count] each
+    assert (buckets[0, 0], buckets[-1, 1], buckets[:, 2].sum()) == (1.0, 2.0, 2.0)
+    Summaries(str(tmp_path)).start(1, 1)
+    assert plugin(tmp_path / "train", "histograms") == [("weights/a", 1)]
+
+
+def test_a_run_that_goes_on_describes_itself_once(tmp_path):
+    for steps in (10, 20):
+        with session(str(tmp_path), {"loop.steps": steps}) as end:
+            assert len(plugin(tmp_path, "hparams")) == len(plugin(tmp_path, "custom_scalars")) == 1
+        end()
+    tags = [tag for tag, _ in plugin(tmp_path, "hparams")]
+    assert tags == ["_hparams_/session_start_info", "_hparams_/session_end_info"]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """Asks a TensorBoard that watches three runs, one of them not at its end: path -> what it answers."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, (rate, loss) in {"slow": (0.1, 3.0), "fast": (0.2, 2.0), "killed": (0.3, 4.0)}.items():
+        run_dir = str(folder / name)
+        with session(run_dir, {"optimizer.learning_rate": rate, "trainer": "spans", "data.stride": 0}) as end:
+            summaries = Summaries(run_dir)
+            summaries.scalars(5, "train", {"nats_per_char": loss, "chars_per_sec": 9.0, "own_input_prob": 0.5})
+            summaries.scalars(5, "validation", {"nats_per_char": loss + 1})
+            summaries.samples(5, [Sample("ROMEO:", 0.5, 0, " O")])
+            summaries.histograms(5, {"weights/a": tf.constant([1.0, 2.0])})
+            summaries.flush()
+            if name != "killed":
+                end()
+    write_curves(str(folder / "slow"), {"recovery": Curve([10], [5.0], [6.0])})
+    (folder / "curves.png").write_bytes(tf.io.encode_png(tf.zeros([2, 3, 3], tf.uint8)).numpy())
+    write_pictures(str(folder / "slow"), "evaluation", [str(folder / "curves.png")])
+    with tensorboard(str(folder)) as url:
+
+        def ask(path, **body):
+            data = json.dumps(body).encode() if body else None
+            headers = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{url}/data/plugin/{path}", data, headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+
+        end = time.monotonic() + 60
+        while "slow/open_loop/evaluation" not in ask("images/tags") and time.monotonic() < end:  # it reads as it runs
+            time.sleep(0.1)
+        yield ask
+
+
+def test_tensorboard_compares_runs_by_their_settings_and_their_metrics(ask):
+    experiment = ask("hparams/experiment", experimentName="", hparamsLimit=0, includeMetrics=True)
+    differ = {info["name"]: info.get("differs", False) for info in experiment["hparamInfos"]}
+    assert differ == {"optimizer.learning_rate": True, "trainer": False, "data.stride": False}
+    assert experiment["hparamInfos"][0]["name"] == "optimizer.learning_rate"  # TensorBoard shows the first few
+    metrics = [info["name"] for info in experiment["metricInfos"]]
+    assert {"group": "validation", "tag": "nats_per_char"} in metrics
+    columns = [{"metric": name} for name in metrics]
+    every = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
+    request = {"experimentName": "", "allowedStatuses": every, "colParams": columns, "startIndex": 0, "sliceSize": 9}
+    found = {}
+    for group in ask("hparams/session_groups", **request)["sessionGroups"]:
+        (one,) = group["sessions"]
+        values = {(m["name"]["group"], m["name"]["tag"]): m["value"] for m in group["metricValues"]}
+        rate, loss = group["hparams"]["optimizer.learning_rate"], values["validation", "nats_per_char"]
+        found[one["name"]] = group["name"].startswith(f"{one['name']} in /"), rate, loss, one["status"]
+    assert found == {
+        "slow": (True, 0.1, 4.0, "STATUS_SUCCESS"),
+        "fast": (True, 0.2, 3.0, "STATUS_SUCCESS"),
+        "killed": (True, 0.3, 5.0, "STATUS_UNKNOWN"),
+    }
+
+
+def test_tensorboard_lays_the_charts_out_once_and_finds_their_curves(ask):
+    categories = ask("custom_scalars/layout")["category"]
+    assert [category["title"].partition(",")[0] for category in categories] == [
+        "Loss", "Curriculum", "Speed", "Optimizer", "Open loop",
+    ]  # fmt: skip
+    charts = {chart["title"]: chart["multiline"]["tag"] for category in categories for chart in category["chart"]}
+    found = set()
+    for run in ("slow/train", "slow/validation", "slow/open_loop/own", "slow/open_loop/real"):
+        for title, tags in charts.items():
+            for tag in tags:
+                curves = ask(f"custom_scalars/scalars?{urllib.parse.urlencode({'run': run, 'tag': tag})}")
+                assert curves["regex_valid"]
+                for points in curves["tag_to_events"].values():
+                    found |= {(run, title, step, value) for _, step, value in points}
+    assert found == {
+        ("slow/train", "nats per character", 5, 3.0),
+        ("slow/validation", "nats per character", 5, 4.0),
+        ("slow/train", "characters per second", 5, 9.0),
+        ("slow/train", "own inputs: probability and share", 5, 0.5),
+        ("slow/open_loop/own", "recovery after so many characters", 10, 5.0),
+        ("slow/open_loop/real", "recovery after so many characters", 10, 6.0),
+    }
+
+
+def test_tensorboard_shows_histograms_texts_and_pictures(ask):
+    assert ask("histograms/tags")["slow/train"].keys() == {"weights/a"}
+    assert ask("text/tags")["slow/validation"] == ["samples/ROMEO:/temperature 0.5"]
+    query = urllib.parse.urlencode({"run": "slow/validation", "tag": "samples/ROMEO:/temperature 0.5"})
+    (text,) = ask(f"text/text?{query}")
+    assert (text["step"], text["text"].strip()) == (5, "<pre><code>ROMEO: O\n</code></pre>")
+    assert ask("images/tags")["slow/open_loop/evaluation"].keys() == {"open loop/curves"}
 
 
 def code_block(markdown):

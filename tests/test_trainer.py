@@ -8,6 +8,7 @@ import tensorflow as tf
 import trainers
 from charrnn.batches import Batch
 from charrnn.passes import stateful_pass
+from trainers.accuracy_driven import AccuracyDriven
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
 
@@ -66,6 +67,26 @@ def test_several_updates_in_one_call_are_those_of_one_call_each(make_trainer, ar
     assert measured == expected
     assert_equal(several.variables, one.variables)
     assert several._train_steps.experimental_get_tracing_count() == 1
+
+
+def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, relative_error):
+    """In the midst of a text, where the state is carried, with a curriculum that keeps something of each step."""
+    arguments = {"config": AccuracyDriven.Config(), "data": {"order": "streams"}, "clip_norm": 1e-3}
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), 64.0)
+    trainer = make_trainer(AccuracyDriven, optimizer=optimizer, **arguments)
+    train(trainer, 0, 2)
+    trainer.accuracy.assign(0.0)  # teacher forcing, to compare it with
+    batch, continues, model = trainer.batch_at(2), trainer.source.continues(2), make_model()
+    model.set_weights(weights_of(trainer))
+    before = [v.numpy() for v in (*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables)]
+    gradients = trainer.gradients(batch, continues)
+    assert_equal((*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables), before)
+    _, expected, _ = gradients_by_hand(model, batch, trainer.carried)
+    assert continues and list(gradients) == [variable.path for variable in model.trainable_variables]
+    assert relative_error(list(gradients.values()), expected) < 1e-5
+    (measured,) = train(trainer, 2, 3)
+    assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(list(gradients.values()))), rel=1e-6)
+    assert float(trainer.accuracy) > 0  # so that there was something to put back
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

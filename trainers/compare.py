@@ -38,7 +38,7 @@ def main(run_dirs: list[str]) -> int:
 
     from charrnn import loading
     from charrnn.open_loop import Protocol
-    from trainers import comparison, evaluation
+    from trainers import comparison, evaluation, pictures
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     if FLAGS.markdown is not None:
@@ -63,7 +63,7 @@ def main(run_dirs: list[str]) -> int:
         except tf.errors.OpError as error:
             raise UserError(f"--markdown={FLAGS.markdown} cannot be written ({error.message}): give a file.") from error
     if FLAGS.pictures:
-        _draw(compared, run_dirs[0])
+        pictures.show(run_dirs[0], "comparison", functools.partial(pictures.draw, compared))
     return command.DONE
 
 
@@ -76,18 +76,6 @@ def _temperatures() -> list[float]:
     for temperature in temperatures:
         check_float32("--temperatures", temperature)
     return temperatures
-
-
-def _draw(compared, run_dir: str) -> None:
-    from trainers import pictures, summaries
-
-    try:
-        paths = pictures.draw(compared, summaries.open_loop_folder(run_dir))
-    except UserError as error:  # the tables are there: pictures are not needed
-        print(error, file=sys.stderr)
-        return
-    summaries.write_pictures(run_dir, paths)
-    print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
 Each measure has its value for real text beside it; docs/measures.md says what they are and how to read them. Curves
-over the position in a rollout go to the run directory, for TensorBoard. With --dynamic and --ngram also the losses of a
-model that goes on learning, and of n-grams with and without the model: figures of other systems, each on its own. Exit
-status: 0 done, 2 a mistake in what was given.
+over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic and --ngram
+also the losses of a model that goes on learning, and of n-grams with and without the model: figures of other systems,
+each on its own. Exit status: 0 done, 2 a mistake in what was given.
 """
 
 import functools
@@ -21,8 +21,8 @@ _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 
 
-def _boolean(name: str, text: str) -> None:
-    flags.DEFINE_boolean(name, False, text, flag_values=FLAGS)
+def _boolean(name: str, text: str, default: bool = False) -> None:
+    flags.DEFINE_boolean(name, default, text, flag_values=FLAGS)
 
 
 _string("run_dir", None, "The run directory.")
@@ -35,6 +35,7 @@ _boolean("dynamic", "Evaluate also a model that goes on learning from the text o
 _float("dynamic_rate", 1e-4, "How fast it learns.")
 _float("dynamic_decay", 1e-3, "How fast it comes back to what it had learnt in training.")
 _boolean("ngram", "Evaluate also n-grams of the training text, and their interpolation with the model.")
+_boolean("pictures", "Draw the curves; that needs matplotlib.", default=True)
 _boolean("json", "Print one JSON object.")
 
 
@@ -47,7 +48,7 @@ def main(beside: list[str]) -> int:
     command.start_tensorflow()
     from charrnn.dynamic_evaluation import Dynamic
     from charrnn.open_loop import Protocol
-    from trainers import summaries
+    from trainers import pictures, summaries
     from trainers.evaluation import evaluate
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
@@ -64,7 +65,10 @@ def main(beside: list[str]) -> int:
     )
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
-    summaries.write_curves(FLAGS.run_dir, evaluation.report.curves)
+    curves = evaluation.report.curves
+    summaries.write_curves(FLAGS.run_dir, curves)
+    if FLAGS.pictures:
+        pictures.show(FLAGS.run_dir, "evaluation", functools.partial(pictures.draw_curves, curves))
     return command.DONE
 
 

@@ -3,6 +3,7 @@
     while step < steps:
         train_steps(batches)                   several in one call, up to where something is due
         every log_every, and at the end:       the interval's means to all reports
+        every histograms_every, and at the end: weights, and the next step's gradients, to all reports
         every evaluate_every, and at the end:  the validation text to all reports; save if it is the best; samples
         every save_every, and at the end:      save
         no new best in `patience` evaluations? that was the end
@@ -21,6 +22,7 @@ from charrnn.errors import check
 from trainers.checkpoints import Checkpoints, Memory
 from trainers.divergence import Diverged, check_loss, check_weights
 from trainers.optimizer import slow_down
+from trainers.profiling import Profiler
 from trainers.reports import Reports
 from trainers.samples import Sample
 from trainers.stopping import Stopped
@@ -37,6 +39,8 @@ class LoopConfig:
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
     steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait
+    histograms_every: int = 0  # of weights and gradients, for TensorBoard; 0: none
+    profile: tuple[int, ...] = ()  # the first and the last step that TensorFlow's profiler records; empty: none
     keep: int = 3  # checkpoints
     patience: int = 0  # evaluations, one after the other, without a new best loss, at which the run ends; 0: no limit
     min_delta: float = 0.0  # nats per character by which a loss must be below the best to be a new one, for `patience`
@@ -50,6 +54,9 @@ class LoopConfig:
         check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
         check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
         check("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
+        check("loop.histograms_every", self.histograms_every, self.histograms_every >= 0, "at least 0 (0: none)")
+        right = not self.profile or (len(self.profile) == 2 and 1 <= self.profile[0] <= self.profile[1])
+        check("loop.profile", ",".join(map(str, self.profile)), right, "FIRST,LAST, two steps from 1 on")
         check("loop.keep", self.keep, self.keep >= 1, "at least 1")
         check("loop.patience", self.patience, self.patience >= 0, "at least 0 (0: no limit)")
         check("loop.min_delta", self.min_delta, 0 <= self.min_delta < float("inf"), "at least 0")
@@ -57,10 +64,13 @@ class LoopConfig:
         check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
 
     def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
-        """The same with all in steps."""
+        """The same with all in steps. UserError where the steps to profile are not among them."""
+        steps = max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps
+        within = not self.profile or self.profile[1] <= steps
+        check("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
         return dataclasses.replace(
             self,
-            steps=max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps,
+            steps=steps,
             epochs=0.0,
             evaluate_every=self.evaluate_every or steps_per_epoch,
             save_every=self.save_every or steps_per_epoch,
@@ -86,6 +96,7 @@ class Loop:
         measure: step -> measurements of the validation text, "nats_per_char" among them, or None where there is no such
             text; and sample texts.
         look: raises Stopped if the run was asked to stop; `measure` may raise it too.
+        profiler: records some steps.
     """
 
     def __init__(
@@ -96,10 +107,12 @@ class Loop:
         reports: Reports,
         measure: Callable[[int], tuple[dict[str, float] | None, list[Sample]]],
         look: Callable[[], None] = lambda: None,
+        profiler: Profiler | None = None,
     ):
         self._trainer, self._config, self._checkpoints = trainer, config, checkpoints
         self._memory = checkpoints.memory
         self._reports, self._measurement, self._look = reports, measure, look
+        self._profiler = profiler or Profiler("")
         self._step = 0
         self._affordable = 1  # steps in _CALL_SECONDS, as far as is known
 
@@ -134,6 +147,8 @@ class Loop:
         except Stopped:
             self._save()
             return False
+        finally:
+            self._profiler.stop()
         return True
 
     def _advance(self) -> None:
@@ -148,6 +163,8 @@ class Loop:
             self._train()
             if self._due(self._config.log_every):
                 self._log()
+            if self._config.histograms_every and self._due(self._config.histograms_every):
+                self._show_weights()
             if self._due(self._config.evaluate_every):
                 self._measure()
             if self._due(self._config.save_every):  # last, so that a kill in between cannot lose a line
@@ -169,7 +186,8 @@ class Loop:
         start = time.perf_counter()
         batches = self._next_batches()
         continues = [trainer.source.continues(self._step + i) for i in range(len(batches))]
-        memory.pending += trainer.train_steps(batches, continues)
+        with self._profiler.around(self._step + 1, self._step + len(batches)):
+            memory.pending += trainer.train_steps(batches, continues)
         seconds = time.perf_counter() - start
         memory.interval_seconds += seconds
         self._affordable = max(1, min(2 * len(batches), int(_CALL_SECONDS * len(batches) / seconds)))
@@ -178,10 +196,8 @@ class Loop:
 
     def _next_batches(self) -> list[Batch]:
         """As many as one call takes: up to the next step at which something is due, and of one shape."""
-        config, first = self._config, self._step
-        intervals = (config.log_every, config.evaluate_every, config.save_every)
-        ends = [first + interval - first % interval for interval in intervals]
-        end = min(config.steps, first + (config.steps_per_loop or self._affordable), *ends)
+        first = self._step
+        end = min(first + (self._config.steps_per_loop or self._affordable), self._next_due())
         batches = [self._trainer.batch_at(first)]
         for step in range(first + 1, end):
             batch = self._trainer.batch_at(step)
@@ -189,6 +205,14 @@ class Loop:
                 break
             batches.append(batch)
         return batches
+
+    def _next_due(self) -> int:
+        """The next step after which something happens."""
+        config, step = self._config, self._step
+        intervals = config.log_every, config.evaluate_every, config.save_every, config.histograms_every
+        regular = [step + interval - step % interval for interval in intervals if interval]
+        borders = (config.profile[0] - 1, config.profile[1]) if config.profile else ()
+        return min(config.steps, *regular, *(border for border in borders if border > step))
 
     def _log(self) -> None:
         """The means since the last log, to all reports."""
@@ -210,6 +234,13 @@ class Loop:
         self._reports.scalars(self._step, "train", values)
         self._check_loss()
         memory.pending, memory.interval_seconds = [], 0.0
+
+    def _show_weights(self) -> None:
+        """The weights, and the gradients that the next step begins with, to all reports."""
+        trainer, step = self._trainer, self._step
+        gradients = trainer.gradients(trainer.batch_at(step), trainer.source.continues(step))
+        weights = {f"weights/{variable.path}": variable for variable in trainer.model.trainable_variables}
+        self._reports.histograms(step, {**weights, **{f"gradients/{path}": g for path, g in gradients.items()}})
 
     def _measure(self) -> None:
         """The validation text and the samples, to all reports."""
@@ -258,7 +289,7 @@ class Loop:
         optimizer, to = self._trainer.optimizer, int(self._trainer.step.numpy())
         slow_down(optimizer)
         memory.roll_backs.append({"at": at, "to": to, "why": str(error)})
-        self._reports.line(
+        self._reports.warning(
             f"At step {at:,} {error}: back to step {to:,}, without the data in between, at half the learning rate, "
             f"{float(optimizer.learning_rate):g} (roll-back {len(memory.roll_backs)} of {self._config.retries})"
         )

@@ -1,13 +1,17 @@
-"""The pictures of a comparison, as PNG files, and of a run. Needs matplotlib, which only this file imports."""
+"""The pictures of an evaluation, a comparison and a run, mostly as PNG files. Needs matplotlib, which only this file
+imports."""
 
 import functools
 import io
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from charrnn.errors import UserError
+from charrnn.open_loop import Curve
+from trainers import summaries
 from trainers.comparison import Comparison, Group
 
 _CURVES = {
@@ -24,11 +28,27 @@ def draw(comparison: Comparison, folder: str) -> list[str]:
     Raises:
         UserError: matplotlib is not installed.
     """
-    pictures = {"quality_diversity": _quality_diversity(comparison), "position": _position(comparison)}
-    paths = []
-    for name, figure in pictures.items():
-        paths.append(os.path.join(folder, f"{name}.png"))
-        figure.savefig(paths[-1], dpi=120)
+    return _save({"quality_diversity": _quality_diversity(comparison), "position": _position(comparison)}, folder)
+
+
+def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
+    """Draws a run's curves over the position, beside those of real text. Returns the path of the file, in a list.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    figure = _figure(11, 7)
+    for axes, name in _charts(figure):
+        axes.plot(curves[name].positions, curves[name].own, "C0", label="the model's text")
+        axes.plot(curves[name].positions, curves[name].real, "C0--", label="real text")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return _save({"curves": figure}, folder)
+
+
+def _save(pictures: dict, folder: str) -> list[str]:
+    paths = [os.path.join(folder, f"{name}.png") for name in pictures]
+    for path, figure in zip(paths, pictures.values(), strict=True):
+        figure.savefig(path, dpi=120)
     return paths
 
 
@@ -53,6 +73,23 @@ def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
     if history:
         axes.legend()
     return figure
+
+
+def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
+    """Draws into a run directory and for TensorBoard, and says where; or, without matplotlib, why not.
+
+    Args:
+        run_dir: the run directory.
+        which: as in `summaries.write_pictures`.
+        draw: takes the folder, returns the paths of the files.
+    """
+    try:
+        paths = draw(summaries.open_loop_folder(run_dir))
+    except UserError as error:  # what was measured is told: pictures are not needed
+        print(error, file=sys.stderr)
+        return
+    summaries.write_pictures(run_dir, which, paths)
+    print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
 
 
 def _figure(width: float, height: float):
@@ -93,13 +130,19 @@ def _quality_diversity(comparison: Comparison):
 
 def _position(comparison: Comparison):
     figure = _figure(11, 7)
-    for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
+    for axes, name in _charts(figure):
         for i, group in enumerate(comparison.groups):
             _band(axes, group, name, f"C{i}")
-        axes.set_xlabel("characters of the rollout")
-        axes.set_ylabel(label)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
     return figure
+
+
+def _charts(figure) -> Iterator[tuple]:
+    """A chart, labelled, for each curve, and the curve's name."""
+    for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
+        axes.set_xlabel("characters of the rollout")
+        axes.set_ylabel(label)
+        yield axes, name
 
 
 def _band(axes, group: Group, name: str, colour: str) -> None:

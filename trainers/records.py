@@ -45,6 +45,9 @@ class Records:
             del line["label"]
             _append(self._samples, line)
 
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """Nothing to do: no line holds them."""
+
     def flush(self) -> None:
         """Nothing to do: each line is written through."""
 

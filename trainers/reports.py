@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+import tensorflow as tf
+
 from trainers.progress import Console
 from trainers.samples import Sample
 
@@ -18,6 +20,9 @@ class Report(Protocol):
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """Sample texts."""
+
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """Tensors, whose distribution is shown where that can be."""
 
     def flush(self) -> None:
         """Writes what is buffered."""
@@ -49,6 +54,11 @@ class Reports:
         for report in [*self._written, self._console]:
             report.samples(step, samples)
 
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """Tensors, whose distribution is shown where that can be."""
+        for report in self._written:
+            report.histograms(step, values)
+
     def flush(self) -> None:
         """Writes what is buffered."""
         for report in self._written:
@@ -58,6 +68,6 @@ class Reports:
         """How far the run has come."""
         self._console.progress(step, steps)
 
-    def line(self, text: str) -> None:
-        """A sentence to whoever watches."""
-        self._console.line(text)
+    def warning(self, text: str) -> None:
+        """A sentence to whoever watches, however little."""
+        self._console.warning(text)

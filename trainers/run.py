@@ -37,8 +37,10 @@ _integer("seed", help="Of the weights, the batches' order, coins and samples.", 
 _integer("overfit_batches", help="Train on the first so many batches over and over: can it learn by heart?")
 _string("init_from", help="The directory of another run, with whose weights this one begins.")
 _float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
+_string("profile", help="FIRST,LAST: record these steps with TensorFlow's profiler, for TensorBoard.")
 _string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
+_string("verbosity", default="normal", help="quiet: warnings and the last line; normal; or all that is measured.")
 _boolean("list", help="Show the experiments and leave.")
 _boolean("print_config", help="Show all settings as JSON and leave.")
 _boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
@@ -74,7 +76,8 @@ def _train(experiment, run_dir: str) -> int:
     from trainers.strategies import WorkerLost
 
     try:
-        finished = starting.run(experiment, FLAGS.experiment, run_dir, FLAGS.resume, FLAGS.max_minutes, sys.argv)
+        limits = FLAGS.resume, FLAGS.max_minutes
+        finished = starting.run(experiment, FLAGS.experiment, run_dir, *limits, sys.argv, FLAGS.verbosity)
     except Diverged as error:
         return _ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:

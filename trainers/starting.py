@@ -37,6 +37,7 @@ SHORTHANDS = {
     "xla": "runtime.xla",
     "strategy": "runtime.strategy",
     "overfit_batches": "data.overfit_batches",
+    "profile": "loop.profile",
 }
 """The settings that have names of their own, as flags and as arguments."""
 
@@ -60,8 +61,10 @@ def train(
     seed: int | None = None,
     overfit_batches: int | None = None,
     init_from: str | os.PathLike | None = None,
+    profile: tuple[int, int] | None = None,
     max_minutes: float | None = None,
     resume: str = "auto",
+    verbosity: str = "normal",
     set: Mapping[str, object] | None = None,
     dry_run: bool = False,
 ) -> Result:
@@ -84,8 +87,10 @@ def train(
         seed: of the weights, the batches' order, coins and samples.
         overfit_batches: train on the first so many batches over and over.
         init_from: the directory of another run, with whose weights this one begins; see `trainers.warm_start`.
+        profile: the first and the last of the steps that TensorFlow's profiler records.
         max_minutes: save and return after so many minutes.
         resume: "auto", "never" or "must": whether to go on with the run in run_dir.
+        verbosity: "quiet", "normal" or "all": what is printed.
         set: any settings, {"group.field": value}.
         dry_run: two steps, an evaluation, samples and a save, in a directory that is removed.
 
@@ -109,6 +114,7 @@ def train(
         "seed": seed,
         "overfit_batches": overfit_batches,
         "init_from": None if init_from is None else os.fsdecode(init_from),
+        "profile": None if profile is None else ",".join(map(str, profile)),
     }
     name = experiment if isinstance(experiment, str) else _UNNAMED
     place = os.path.join("runs", name) if run_dir is None else os.fsdecode(run_dir)
@@ -118,7 +124,7 @@ def train(
     call = [f"trainers.train({name!r}{said})"]
     with rehearsal(resolved, place, dry_run) as (resolved, place):
         try:
-            finished = run(resolved, name, place, resume, max_minutes, call)
+            finished = run(resolved, name, place, resume, max_minutes, call, verbosity)
             stopped = f"Stopped and saved in {place}; call it again to go on."
         except Stopped:
             finished, stopped = False, "Stopped before the first step; call it again to begin."
@@ -185,6 +191,7 @@ def run(
     resume: str,
     max_minutes: float | None,
     call: list[str],
+    verbosity: str,
 ) -> bool:
     """Trains until it is done, or until a signal or the end of the time. As `trainers.training.train`.
 
@@ -192,11 +199,12 @@ def run(
         Stopped: before the first step.
     """
     from trainers import training
+    from trainers.progress import Console
     from trainers.stopping import Stop
 
     stop = Stop(max_minutes)
     with stop.listen():
-        return training.train(experiment, name, run_dir, resume, look=stop.look, call=call)
+        return training.train(experiment, name, run_dir, resume, Console.named(verbosity), stop.look, call)
 
 
 @contextlib.contextmanager
@@ -207,9 +215,9 @@ def rehearsal(experiment: Experiment, run_dir: str, wanted: bool) -> Iterator[tu
         return
     from trainers.experiment import override
 
-    once = ["loop.steps=2", "loop.epochs=0", "loop.log_every=1", "loop.evaluate_every=2", "loop.save_every=2"]
+    once = ["steps=2", "epochs=0", "log_every=1", "evaluate_every=2", "save_every=2", "profile="]
     with tempfile.TemporaryDirectory() as folder:
-        yield override(experiment, once), os.path.join(folder, "dry_run")
+        yield override(experiment, [f"loop.{setting}" for setting in once]), os.path.join(folder, "dry_run")
 
 
 def _as_settings(given: Mapping[str, object]) -> list[str]:

@@ -4,21 +4,25 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
 
 from charrnn.errors import UserError
 from charrnn.open_loop import Curve
-from trainers import disk
+from trainers import dashboards, disk
 from trainers.samples import Sample
 
 OPEN_LOOP = "open_loop"
 
 
 class Summaries:
-    """Scalars and sample text, under `train/` and `validation/` of a run directory."""
+    """Scalars, sample text and histograms, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
         self._folders = {split: os.path.join(run_dir, split) for split in ("train", "validation")}
@@ -46,6 +50,13 @@ class Summaries:
                 label = sample.label or sample.prompt.strip() or "line break"
                 tag = f"samples/{label}/temperature {sample.temperature:g}"
                 tf.summary.text(tag, fenced(sample.prompt + sample.text))
+
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """The distribution of each tensor's numbers, less those that are not finite."""
+        with self._writer("train").writes(step, len(values)):
+            for name, value in values.items():
+                value = tf.convert_to_tensor(value)
+                tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
 
     def flush(self) -> None:
         """Writes what is buffered. NotWritten where not all of it arrives."""
@@ -122,6 +133,37 @@ def _keep_until(path: str, step: int) -> None:
             disk.replace(path, file.read(kept))
 
 
+@contextlib.contextmanager
+def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Iterator[Callable[[], None]]:
+    """For TensorBoard, what tells the run in the body from others, and the layout of its charts.
+
+    In the run directory itself, where TensorBoard looks for the metrics in the folders below. A run that goes on writes
+    both anew in the place of what was there. To be called by the body where the run came to its end.
+    """
+    with disk.writing(run_dir):
+        for path in _event_files(run_dir):
+            tf.io.gfile.remove(path)
+    writer = _Writer(run_dir)
+    with writer.writes(0, 2):
+        tf.summary.experimental.write_raw_pb(custom_scalars.pb(dashboards.layout()).SerializeToString())
+        hparams.hparams(hyperparameters, trial_id=_trial(run_dir))
+    writer.flush()
+
+    def end():
+        with writer.writes(0, 1):
+            status = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+            tf.summary.experimental.write_raw_pb(status.SerializeToString())
+        writer.flush()
+
+    yield end
+
+
+def _trial(run_dir: str) -> str:
+    """What the tab HPARAMS calls a run: the name first, for the column is narrow, and what makes it unique after it."""
+    parent, name = os.path.split(os.path.normpath(run_dir))
+    return f"{name} in {parent}" if parent else name
+
+
 def open_loop_folder(run_dir: str) -> str:
     """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
     folder = os.path.join(run_dir, OPEN_LOOP)
@@ -149,15 +191,22 @@ def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
         with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
             for name, curve in curves.items():
                 for position, value in zip(curve.positions, getattr(curve, which), strict=True):
-                    tf.summary.scalar(f"open loop/{name}", value, position)
+                    tf.summary.scalar(f"{dashboards.OPEN_LOOP_TAGS}/{name}", value, position)
 
 
-def write_pictures(run_dir: str, paths: list[str]) -> None:
-    """PNG files as images, in the place of those that an earlier comparison left."""
-    with _fresh_writer(os.path.join(open_loop_folder(run_dir), "comparison")):
+def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
+    """PNG files as images.
+
+    Args:
+        run_dir: the run directory.
+        which: "evaluation" or "comparison"; they take the place of those that an earlier one left.
+        paths: the files.
+    """
+    with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
         for path in paths:
             image = tf.io.decode_png(tf.io.read_file(path), channels=3)
-            tf.summary.image(os.path.splitext(os.path.basename(path))[0], image[None], step=0)
+            name = os.path.splitext(os.path.basename(path))[0]
+            tf.summary.image(f"{dashboards.OPEN_LOOP_TAGS}/{name}", image[None], step=0)
 
 
 @contextlib.contextmanager

@@ -105,12 +105,15 @@ class Trainer(tf.Module):
         self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
         self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
+        self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         optimizer.build(model.trainable_variables)
         # Without AutoGraph: a hook needs no source text, and what it does is what it says. `if` on a tensor is refused.
         several = self._num_replicas > 1
         update = functools.partial(_on_replicas, strategy, self._one_update) if several else self._one_update
         self._train_step = tf.function(update, autograph=False, jit_compile=xla)
         self._train_steps = tf.function(self._updates, autograph=False)
+        begin = functools.partial(_on_replicas, strategy, self._begun_update) if several else self._begun_update
+        self._begin_step = tf.function(begin, autograph=False, jit_compile=xla)
         self._evaluate_step = tf.function(self._one_evaluation, autograph=False, jit_compile=xla)
 
     # Hooks, in the order in which a step calls them.
@@ -282,6 +285,18 @@ class Trainer(tf.Module):
         by_step = zip(*(values.numpy().tolist() for values in measured.values()), strict=True)
         return [dict(zip(measured, values, strict=True)) for values in by_step]
 
+    def gradients(self, batch: Batch, continues: bool) -> dict[str, tf.Tensor]:
+        """What `train_step` with the same arguments would begin with. Changes nothing. Eager.
+
+        Returns:
+            By the path of each trainable variable: the loss's gradient over the batch, neither scaled nor clipped.
+        """
+        before = [(variable, tf.identity(variable)) for variable in self.variables]
+        gradients = self._begin_step(*self._arguments(batch, continues))
+        for variable, value in before:  # what a curriculum keeps may have been assigned
+            variable.assign(value)
+        return gradients
+
     def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
         """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
 
@@ -330,6 +345,12 @@ class Trainer(tf.Module):
             tf.nest.map_structure(lambda variable, s: variable.assign(s), self.carried, state)
         self.step.assign_add(1)
         return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
+
+    def _begun_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
+        """An update as far as the gradients, by the paths of their variables."""
+        gradients, _, _ = self._all_gradients(batch, self._start_state(batch, continues))
+        paths = [variable.path for variable in self.model.trainable_variables]
+        return {path: gradient / self._loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
 
     def _all_gradients(self, batch: Batch, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
         """The gradients of the loss, scaled, what was measured, and the state after the batch; the same everywhere."""
@@ -446,9 +467,7 @@ class Trainer(tf.Module):
         Keras would check and clip on each replica for itself, before the sum. Its loss scale, where there is one,
         skips the update by itself when it is handed gradients that are not finite.
         """
-        scaler = self.optimizer if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer) else None
-        scale = tf.cast(scaler.dynamic_scale, tf.float32) if scaler else 1.0
-        norm = tf.linalg.global_norm(gradients) / scale
+        norm = tf.linalg.global_norm(gradients) / self._loss_scale()
         finite = tf.math.is_finite(norm)
         self.skipped_updates.assign_add(tf.cast(~finite, tf.int64))
         if self.clip_norm:
@@ -456,10 +475,10 @@ class Trainer(tf.Module):
             gradients = [gradient * factor for gradient in gradients]
         if self._num_replicas > 1:
             gradients = [gradient / self._num_replicas for gradient in gradients]  # for Keras sums over replicas again
-        if scaler:
+        if self._scales_loss:
             # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite.
             gradients = [tf.where(finite, gradient, float("nan")) for gradient in gradients]
-            scaler.apply(gradients, self.model.trainable_variables)
+            self.optimizer.apply(gradients, self.model.trainable_variables)
         elif self._num_replicas == 1:
             tf.cond(finite, lambda: self._apply_finite(gradients), lambda: False)
         else:
@@ -467,6 +486,9 @@ class Trainer(tf.Module):
         if self.averaging:
             tf.distribute.get_replica_context().merge_call(self._average, (finite,))
         return norm
+
+    def _loss_scale(self) -> tf.Tensor | float:
+        return tf.cast(self.optimizer.dynamic_scale, tf.float32) if self._scales_loss else 1.0
 
     def _apply_everywhere(self, strategy: tf.distribute.Strategy, finite, gradients) -> None:
         """Outside of the replicas, for inside of one no branch may wait for the others."""

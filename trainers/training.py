@@ -1,5 +1,6 @@
 """From an experiment to a finished run: builds the parts, checks them, and lets the loop run."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
@@ -12,12 +13,14 @@ from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
 from trainers import experiment as experiments
-from trainers import lock, runtime, strategies
+from trainers import lock, runtime, strategies, summaries
 from trainers.checkpoints import Checkpoints
+from trainers.dashboards import hyperparameters
 from trainers.divergence import Skipping
 from trainers.experiment import Experiment
 from trainers.loop import Loop
 from trainers.optimizer import make_optimizer
+from trainers.profiling import Profiler
 from trainers.progress import Console
 from trainers.records import Records
 from trainers.reports import Reports
@@ -88,7 +91,7 @@ def train(
     """
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
-    console = console or Console(None if workers.is_chief else strategies.silence())
+    console = (console or Console()) if workers.is_chief else Console(strategies.silence())
     texts = load_texts(experiment.corpus, experiment.data, console.line)
     directory = RunDirectory(run_dir)
     if not workers.is_chief:
@@ -101,7 +104,12 @@ def train(
         directory.prepare(description, texts.vocabulary)
         if warm_started:
             warm_started.save(0)  # the other run may be gone, or further, when this one goes on
-        return loop.run()
+        with summaries.session(run_dir, hyperparameters(settings)) as end, contextlib.closing(console):
+            finished = loop.run()
+            if finished:
+                end()
+                console.done(run_dir)
+        return finished
 
 
 def _make_loop(
@@ -115,7 +123,7 @@ def _make_loop(
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    goes_on = workers.is_chief and checkpoints.restore(console.line)
+    goes_on = workers.is_chief and checkpoints.restore(console.warning)
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
         goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
@@ -135,7 +143,8 @@ def _make_loop(
     step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
     measure = _measuring(trainer, passes, sampling, look, workers)
-    loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look))
+    profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
+    loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)
     return loop, checkpoints if warm else None
 
 
@@ -189,5 +198,7 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         yield f"{run_dir} was stopped early, at step {step:,}: nothing to do. Raise loop.patience to go on."
     elif step:
         yield f"Going on at step {step:,} in {run_dir}"
+        if loop_config.profile and loop_config.profile[1] <= step:
+            yield "Nothing is profiled: those steps lie behind. Give others with --profile=FIRST,LAST"
     else:
         yield f"Starting in {run_dir}; watch it: tensorboard --logdir {run_dir}"
