@@ -192,7 +192,7 @@ def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     saved = []
     monkeypatch.setattr(Checkpoints, "save", lambda checkpoints, step: saved.append(step))
-    status, lines, _ = start(*TINY, "--dry_run", "--set=loop.save_every=1")
+    status, lines, _ = start(*TINY, "--dry_run", "--verbosity=all", "--set=loop.save_every=1")
     assert status == command.DONE and saved == [2]
     assert [line.split()[1:3] for line in lines if line.startswith("step ")] == [
         ["1", "train"], ["2", "train"], ["2", "validation"],

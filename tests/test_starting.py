@@ -235,21 +235,6 @@ def test_another_runs_directory_is_refused_with_the_differences(a_run):
         train("quickstart", run_dir=a_run[0], corpus="plays:3000", set={**SETTINGS, "model.units": 9})
 
 
-def test_the_lines_in_the_readme_run_as_they_stand(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
-    readme = pathlib.Path("README.md").read_text()
-    (code,) = re.findall(r"```python\n(from trainers import train\n.*?)```", readme, flags=re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-
-    def shorter(*arguments, set, **named):
-        return train(*arguments, **{**named, "steps": 3, "corpus": "plays:3000"}, set={**SETTINGS, **set})
-
-    monkeypatch.setattr(trainers, "train", shorter, raising=False)
-    exec(code, {})
-    assert (tmp_path / "loss.png").stat().st_size > 10_000
-    assert "<Result runs/from_python: finished at step 3" in capsys.readouterr().out
-
-
 def test_the_name_is_there_before_tensorflow():
     program = "import sys; from trainers import train; print(train.__name__, 'tensorflow' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

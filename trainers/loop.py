@@ -258,7 +258,7 @@ class Loop:
                 self._checkpoints.save_best(step)
         self._reports.samples(step, samples)
         if self._config.out_of_patience(memory) and step < self._config.steps:
-            self._reports.line(
+            self._reports.warning(
                 f"Stopped early at step {step:,}: no new best validation loss in {memory.stale} "
                 f"evaluation{'s' * (memory.stale > 1)}, after {memory.lowest:.4f} nats per character"
             )
