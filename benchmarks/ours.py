@@ -78,7 +78,8 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
 def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
     """`num_chars` characters after one character, by the tutorial's model; what it has learnt does not matter."""
     from charrnn.generation import Generator
-    from charrnn.model import CharModel, ModelConfig
+    from charrnn.model import CharModel
+    from charrnn.model_config import ModelConfig
     from charrnn.vocabulary import Vocabulary
 
     vocabulary = Vocabulary([chr(33 + i) for i in range(65)])

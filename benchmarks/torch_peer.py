@@ -69,7 +69,7 @@ def generate(batch_size: int, num_chars: int) -> Turn:
     """A call a character, without gradients."""
     import torch
 
-    from charrnn.model import ModelConfig
+    from charrnn.model_config import ModelConfig
 
     network = _network(ModelConfig(), 66)
 

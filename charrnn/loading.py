@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from charrnn.errors import UserError
 from charrnn.generation import Generator, Stops, Stream
-from charrnn.model import CharModel, ModelConfig
+from charrnn.model import CharModel
+from charrnn.model_config import ModelConfig
 from charrnn.sampling import Sampler
 from charrnn.texts import END_OF_TEXT
 from charrnn.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ nothing. After each epoch titles from five beginnings, the likeliest and at temp
 """
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig

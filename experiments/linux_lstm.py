@@ -7,7 +7,7 @@ two cores. 4,000 characters are sampled after each epoch. Expect a validation lo
 """
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig

@@ -7,7 +7,7 @@ within 2 % of it, and samples that are spelt right.
 """
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig

@@ -7,7 +7,7 @@ Expect a validation loss of 2.23, 1.95 and 1.78 nats per character after three e
 """
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig

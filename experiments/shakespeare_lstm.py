@@ -9,7 +9,7 @@ Expect a validation loss of 1.85, 1.70 and 1.61 nats per character after two, th
 import dataclasses
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from experiments import shakespeare_gru
 from trainers.loop import LoopConfig
 

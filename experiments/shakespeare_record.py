@@ -10,7 +10,7 @@ the last step, so that nothing is chosen by it. To choose settings, take the las
 """
 
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig

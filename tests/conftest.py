@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from charrnn.batches import DataConfig, make_source
-from charrnn.model import CharModel, ModelConfig
+from charrnn.model import CharModel
+from charrnn.model_config import ModelConfig
 from trainers.trainer import Trainer
 
 # Two devices, to try two replicas on; to be said before TensorFlow starts.

@@ -45,7 +45,7 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
     """What reads a file of a name, and files that are right."""
     from charrnn import documents, loading
     from charrnn.batches import DataConfig
-    from charrnn.model import ModelConfig
+    from charrnn.model_config import ModelConfig
     from charrnn.texts import load_texts
     from charrnn.vocabulary import Vocabulary
     from trainers import evaluation

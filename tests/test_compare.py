@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from charrnn import command
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers import compare
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig

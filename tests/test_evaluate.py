@@ -13,7 +13,7 @@ import tensorflow as tf
 from charrnn import command
 from charrnn.batches import DataConfig
 from charrnn.loading import load
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
 from charrnn.plays import Plays
 from charrnn.reference import KneserNey

@@ -10,7 +10,7 @@ import pytest
 from charrnn import loading
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
 from charrnn.passes import passes_for
 from charrnn.plays import Plays

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import UserError
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import TRAINERS, Experiment, override, to_dict, with_trainer
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer

@@ -10,7 +10,7 @@ import pytest
 
 from charrnn import command, generate, loading
 from charrnn.batches import DataConfig
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from charrnn.rollouts import Reader
 from charrnn.sampling import Sampler
 from charrnn.surprisal import coloured, surprisals

@@ -15,7 +15,7 @@ from charrnn import corpora, loading
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
 from charrnn.generation import Generator
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary
 from trainers.checkpoints import Checkpoints

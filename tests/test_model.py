@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from charrnn import randomness, row_groups
 from charrnn.errors import UserError
-from charrnn.model import CharModel, ModelConfig, choose_path
+from charrnn.model import CharModel, choose_path
+from charrnn.model_config import ModelConfig
 
 V, B, T = 7, 3, 5
 CELLS = ["gru", "lstm", "rnn"]

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.progress import Console

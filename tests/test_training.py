@@ -5,7 +5,7 @@ import pytest
 
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from charrnn.texts import Texts
 from charrnn.vocabulary import Vocabulary
 from trainers.experiment import Experiment, override

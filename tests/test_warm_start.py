@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from charrnn.model import CharModel, ModelConfig
+from charrnn.model import CharModel
+from charrnn.model_config import ModelConfig
 from charrnn.vocabulary import Vocabulary
 from trainers import Trainer, train
 from trainers.warm_start import warm_start

@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check, nearest
-from charrnn.model import ModelConfig
+from charrnn.model_config import ModelConfig
 from trainers.loop import LoopConfig
 from trainers.optimizer import OptimizerConfig
 from trainers.runtime import RuntimeConfig

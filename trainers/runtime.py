@@ -8,7 +8,8 @@ import numpy
 import tensorflow as tf
 
 from charrnn.errors import check
-from charrnn.model import PATHS, PRECISIONS, ModelConfig, choose_path
+from charrnn.model import PATHS, PRECISIONS, choose_path
+from charrnn.model_config import ModelConfig
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 

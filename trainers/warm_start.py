@@ -10,7 +10,8 @@ import numpy as np
 
 from charrnn import loading
 from charrnn.errors import UserError
-from charrnn.model import CharModel, ModelConfig
+from charrnn.model import CharModel
+from charrnn.model_config import ModelConfig
 from charrnn.vocabulary import Vocabulary, listed
 
 _EQUAL = ("cell", "units", "num_layers", "embedding_size", "skip_connections")  # what decides on shapes and meaning
