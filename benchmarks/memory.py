@@ -92,7 +92,7 @@ class _Growth:
         self._warm, self._before = max(1, rounds // 10), 0.0
 
     def __call__(self, number: int) -> None:
-        if number == self._warm:
+        if number >= self._warm and not self._before:
             self._before = _resident()
 
     @property

@@ -233,11 +233,10 @@ def text(rows=32):
     return ids[:, :-1], ids[:, 1:]
 
 
-@both
 @pytest.mark.parametrize(
-    "jit_compile, rows, traced_rows",
-    [("auto", 40, None), (True, 32, 16)],  # 40 is no multiple of the batch size: the graph cannot know the rows
-    ids=["graph", "xla"],
+    "name, jit_compile, rows, traced_rows",
+    [("GRU", "auto", 40, None), ("LSTM", "auto", 40, None), ("GRU", True, 32, 16)],
+    ids=["GRU", "LSTM", "XLA"],  # 40 is no multiple of the batch size: the graph cannot know the rows
 )
 def test_fit_learns_as_with_stock_layers(relative_error, fused_calls, name, jit_compile, rows, traced_rows):
     losses, weights = [], []
