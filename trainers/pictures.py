@@ -96,7 +96,7 @@ def _figure(width: float, height: float):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UserError("No pictures were drawn: they need matplotlib; pip install 'charrnn[plots]'.") from error
+        raise UserError("No pictures were drawn: they need matplotlib: pip install matplotlib.") from error
     figure = Figure((width, height), layout="constrained")
     figure._repr_png_ = functools.partial(_png, figure)  # what a notebook asks for: pyplot, which it knows, has no part
     return figure
