@@ -1,10 +1,10 @@
 """Kills runs at random moments until they are done, and compares: python -m benchmarks.resilience [--kills=50].
 
-For each of three curricula, a small run that nobody disturbs, and then runs of the same that are killed (SIGKILL) and
-started again until they are done. Their weights, optimizers, records, samples and TensorBoard
-curves must be the undisturbed run's, to the bit and to the line; only times and speeds may differ. Of five kills one is
-while the process starts, and one while it writes a checkpoint. More settings, as --set takes them, may follow. Exit
-status: 0 they are, 1 they are not.
+For each of three curricula, one of them also on two replicas, a small run that nobody disturbs, and then runs of the
+same that are killed (SIGKILL) and started again until they are done. Their weights, optimizers, records, samples and
+TensorBoard curves must be the undisturbed run's, to the bit and to the line; only times and speeds may differ. Of five
+kills one is while the process starts, and one while it writes a checkpoint. More settings, as --set takes them, may
+follow. Exit status: 0 they are, 1 they are not.
 """
 
 import collections
@@ -77,6 +77,8 @@ def main(settings: list[str]) -> int:
         tasks = []
         for i, (name, own) in enumerate(_RUNS.items()):
             kills = FLAGS.kills // len(_RUNS) + (i < FLAGS.kills % len(_RUNS))
+            if not kills:
+                break
             place = os.path.join(folder, name)
             tasks.append(Task(name, kills, FLAGS.steps, [*own, *_SMALL, *settings], place, FLAGS.seed + i))
         with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
