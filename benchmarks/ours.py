@@ -29,11 +29,11 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
 def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing", corpus: str = "") -> Turn:
     """The loop of trainers.run, with its batches, metrics, log lines, summaries and checkpoints.
 
-    Measures "seconds" a step, and "step_seconds", of them those within `train_steps`. The step that starts a turn and
+    Measures "seconds" a step, and "step_seconds", of them those within `train_steps`. The call that starts a turn and
     the save that ends it do not count.
     """
     from trainers.checkpoints import Checkpoints
-    from trainers.loop import Loop, LoopConfig
+    from trainers.loop import Loop
     from trainers.progress import Console
     from trainers.records import Records
     from trainers.reports import Reports
@@ -58,19 +58,19 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     class Clock(Console):
         def progress(self, step, steps):
             super().progress(step, steps)
-            stamps.append(time.perf_counter())
+            stamps.append((step, time.perf_counter()))
 
     stamps = []
 
     def turn(num_steps: int) -> dict[str, float]:
         stamps.clear()
         inside.clear()
-        steps = int(built.step) + num_steps + 1
-        config = LoopConfig(steps, 0, found.loop.log_every, evaluate_every=2**31, save_every=2**31)
+        steps = int(built.step) + max(1, found.loop.steps_per_loop) + num_steps
+        config = dataclasses.replace(found.loop, steps=steps, epochs=0.0, evaluate_every=2**31, save_every=2**31)
         with open(os.path.join(run_dir.name, "console"), "a") as stream:
             Loop(built, config, checkpoints, Reports(Clock(stream), written), lambda step: (None, [])).run()
-        seconds = (stamps[-1] - stamps[0]) / num_steps
-        return {"seconds": seconds, "step_seconds": sum(inside[1:]) / num_steps}
+        (first, start), *_, (last, end) = stamps
+        return {"seconds": (end - start) / (last - first), "step_seconds": sum(inside[1:]) / (last - first)}
 
     return turn
 

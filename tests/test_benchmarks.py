@@ -6,9 +6,10 @@ import os
 import pytest
 
 from benchmarks import curricula as study
-from benchmarks import keras_peer, machine, memory, ours, scaling, torch_peer, train_step
+from benchmarks import keras_peer, machine, memory, ours, scaling, steps_per_call, torch_peer, train_step
 from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
+from trainers.trainer import Trainer
 
 LAST = ["model.cell=lstm", "model.embedding_size=0", "data.order=windows", "data.targets=last"]
 SMALL = ["model.units=16", "data.batch_size=4", "data.seq_length=8", "optimizer.clip_norm=1"]
@@ -49,6 +50,21 @@ def test_the_table_gives_all_times_as_multiples_of_ours():
     }
     row = train_step.table([{"label": "GRU", "measured": measured}]).splitlines()[-1]
     assert row == "| GRU | 0.5000 | 1.02 × | 2.50 × | – | – | 0.80 × | 2.0% | 0.90 × |"
+
+
+def test_a_call_takes_as_many_steps_as_asked_for(monkeypatch):
+    sizes, train_steps = [], Trainer.train_steps
+
+    def noted(self, batches, continues):
+        sizes.append(len(batches))
+        return train_steps(self, batches, continues)
+
+    monkeypatch.setattr(Trainer, "train_steps", noted)
+    for count in (1, 3):
+        ours.train("quickstart", [*SMALL, f"loop.steps_per_loop={count}"])(5)
+    assert sizes == [1, 1, 1, 1, 1, 1, 3, 3, 2]
+    rows = {"quickstart": {"several": {"seconds": 0.02}, "one": {"seconds": 0.03}}}
+    assert steps_per_call.table(rows).splitlines()[-1] == "| `quickstart` | 0.0200 | 0.0300 | 1.50 × |"
 
 
 def test_the_table_of_curricula_gives_times_as_multiples_of_teacher_forcings():
