@@ -151,7 +151,7 @@ def decode(path: str, data: bytes, offset: int = 0, final: bool = True) -> tuple
     Raises:
         UserError: it is not UTF-8, or there is a NUL in it.
     """
-    remedy = "convert it to UTF-8 or train on bytes with --set data.vocabulary=bytes."
+    remedy = "convert it to UTF-8, or read it as bytes: --set data.vocabulary=bytes, elsewhere --vocabulary=bytes."
     try:
         text, used = codecs.utf_8_decode(data, "strict", final)
     except UnicodeDecodeError as error:
