@@ -73,6 +73,27 @@ def require_nothing(beside: list[str]) -> None:
         raise UserError(f"{beside[0]!r} belongs to no flag.")
 
 
+def load_json(path: str) -> dict:
+    """What a JSON file holds; UserError where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from error
+
+
+def import_pyplot():
+    """matplotlib's pyplot, for files; UserError where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UserError("--plot needs matplotlib: pip install matplotlib.") from error
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
 def _writable(path: str) -> bool:
     there = os.path.exists(path)
     place = path if there else os.path.dirname(path) or "."

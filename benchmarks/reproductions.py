@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from benchmarks.pages import Page
+from benchmarks.pages import Page, load_json
 from charrnn import command
 from charrnn.errors import UserError
 
@@ -46,23 +46,15 @@ def main(run_dirs: list[str]) -> int:
     runs = dict(map(_read, run_dirs))
     text = "\n\n".join(_section(name, lines) for name, lines in runs.items())
     if FLAGS.speed:
-        text += "\n\n" + _speeds([row for path in FLAGS.speed for row in _load(path)["rows"]], runs)
+        text += "\n\n" + _speeds([row for path in FLAGS.speed for row in load_json(path)["rows"]], runs)
     print(text)
     page.put(text)
     return command.DONE
 
 
-def _load(path: str) -> dict:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}).") from error
-
-
 def _read(run_dir: str) -> tuple[str, list[dict]]:
     """The experiment's name, and the lines of metrics.jsonl."""
-    config = _load(os.path.join(run_dir, "config.json"))
+    config = load_json(os.path.join(run_dir, "config.json"))
     name = config.get("experiment") if isinstance(config, dict) else None
     if name not in ORIGINALS:
         raise UserError(f"{run_dir} is a run of {name}, which reproduces nothing: give one of {', '.join(ORIGINALS)}.")

@@ -16,9 +16,8 @@ from absl import flags
 
 from benchmarks import contest, machine
 from benchmarks.contest import Entry
-from benchmarks.pages import Figures, Page, require_nothing
+from benchmarks.pages import Figures, Page, import_pyplot, require_nothing
 from charrnn import command
-from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
@@ -41,7 +40,7 @@ def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
     require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.scaling"), Figures(FLAGS.json)
-    plot = _import_pyplot() if FLAGS.plot else None
+    plot = import_pyplot() if FLAGS.plot else None
     command.start_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         points = {
@@ -100,17 +99,6 @@ def _table(points: dict[str, list[dict]]) -> str:
         ends = f"{column[0]['size']:,} … {column[-1]['size']:,}"
         lines.append(f"| {axis} | {ends} | {times} | {exponent(column, 'microseconds'):.2f} | {memory} |")
     return "\n".join(lines)
-
-
-def _import_pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError("--plot needs matplotlib: pip install matplotlib.") from error
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    return pyplot
 
 
 def _plot(pyplot, points: dict[str, list[dict]], path: str) -> None:

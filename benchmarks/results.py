@@ -1,0 +1,139 @@
+"""The tables and the picture of docs/results.md from finished runs.
+
+    python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
+    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/results.md --plot=results.png
+
+Runs that differ only in their seed are one row. The losses are those that each run measured at its end. --evaluated
+names files which `trainers.evaluate --json` printed, for the table of other systems; --plot needs matplotlib.
+"""
+
+import os
+import statistics
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from absl import flags
+
+from benchmarks.pages import Page, import_pyplot, load_json
+from charrnn import command
+from charrnn.errors import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_string("evaluated", [], "What trainers.evaluate --json printed.", flag_values=FLAGS)
+flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "A picture of the losses over the minutes.", flag_values=FLAGS)
+
+_LOSSES = {"nats_per_char_window_256": "windows of 256", "nats_per_char": "state carried"}
+_OTHERS = {
+    "nats_per_char_7_gram": "7-gram alone",
+    "nats_per_char_with_7_gram": "with the 7-gram",
+    "nats_per_char_dynamic": "dynamic evaluation",
+}
+
+
+class Row(NamedTuple):
+    """Runs that differ only in their seed."""
+
+    name: str
+    run_dirs: list[str]
+    num_weights: int
+    histories: list[dict]  # as trainers.result has them
+
+
+def main(run_dirs: list[str]) -> int:
+    """Prints the tables of the run directories, and puts them on the page. Returns the exit status."""
+    if not run_dirs:
+        raise UserError("Which runs? Give run directories that trainers.run has made.")
+    page = Page(FLAGS.page, "benchmarks.results")
+    pyplot = import_pyplot() if FLAGS.plot else None
+    evaluated = dict(map(_read_evaluated, FLAGS.evaluated))
+    command.start_tensorflow()
+    rows = _read(run_dirs)
+    tables = [_table(["weights", "minutes", "seeds", *_LOSSES.values()], map(_ours, rows))]
+    if evaluated:
+        tables.append(_table([*_OTHERS.values()], (_others(row, evaluated) for row in rows)))
+    text = "\n\n".join(tables)
+    print(text)
+    page.put(text)
+    if pyplot:
+        _draw(pyplot, rows).savefig(FLAGS.plot, dpi=120)
+    return command.DONE
+
+
+def _read_evaluated(path: str) -> tuple[str, dict[str, dict]]:
+    """The run directory, and its measures."""
+    try:
+        evaluated = load_json(path)
+        return os.path.normpath(evaluated["run_dir"]), evaluated["measures"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not what trainers.evaluate --json prints ({error}).") from error
+
+
+def _read(run_dirs: list[str]) -> list[Row]:
+    from charrnn import loading
+    from trainers import comparison
+    from trainers.evaluation import read_config
+    from trainers.result import Result
+
+    runs: dict[str, list[comparison.Run]] = {}
+    for run_dir in map(os.path.normpath, run_dirs):
+        config = read_config(run_dir)
+        runs.setdefault(f"`{config['experiment']}` on {config['corpus']}", []).append(comparison.Run(run_dir, config))
+    rows = []
+    for name, alike in runs.items():
+        for group in comparison.group(alike):
+            folders = [run.path for run in group.runs.values()]
+            histories = [Result.read(folder, finished=True).history for folder in folders]
+            for folder, history in zip(folders, histories, strict=True):
+                if not _LOSSES.keys() <= history.get("validation", {}).keys():
+                    raise UserError(f"{folder} has no validation loss of running text: let the run reach its end.")
+            rows.append(Row(name, folders, loading.load(folders[0]).model.count_params(), histories))
+    return rows
+
+
+def _ours(row: Row) -> list[str]:
+    minutes = [history["train"]["seconds"][-1] / 60 for history in row.histories]
+    losses = ([history["validation"][name][-1] for history in row.histories] for name in _LOSSES)
+    seeds = str(len(row.run_dirs))
+    return [row.name, f"{row.num_weights / 1e6:.2f} M", f"{statistics.mean(minutes):.0f}", seeds, *map(_mean, losses)]
+
+
+def _others(row: Row, evaluated: dict[str, dict]) -> list[str]:
+    known = [evaluated[run_dir] for run_dir in row.run_dirs if run_dir in evaluated]
+    values = ([measures[name]["value"] for measures in known if name in measures] for name in _OTHERS)
+    return [row.name, *map(_mean, values)]
+
+
+def _mean(values: list[float]) -> str:
+    """With the standard deviation over the runs, where there are several."""
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{spread}"
+
+
+def _table(columns: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [["run", *columns], ["---"] * (len(columns) + 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _draw(pyplot, rows: list[Row]):
+    """Loss over the minutes: a line a run in training, where something is dropped, and points on held-out text."""
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for i, row in enumerate(rows):
+        for history in row.histories:
+            columns = {split: (values["seconds"] / 60, values["nats_per_char"]) for split, values in history.items()}
+            axes.plot(*columns["train"], f"C{i}", linewidth=0.7, alpha=0.6)
+            axes.plot(*columns["validation"], f"C{i}o", markersize=4)
+        axes.plot([], [], f"C{i}o-", label=row.name.replace("`", ""))
+    axes.set_ylim(top=2.0)
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("nats per character: line training, points validation")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, FLAGS))
