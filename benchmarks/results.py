@@ -3,8 +3,9 @@
     python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
     python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/results.md --plot=results.png
 
-Runs that differ only in their seed are one row. The losses are those that each run measured at its end. --evaluated
-names files which `trainers.evaluate --json` printed, for the table of other systems; --plot needs matplotlib.
+Runs that differ only in their seed are one row; further ones of an experiment are told apart by their settings. The
+losses are those that each run measured at its end. --evaluated names files which `trainers.evaluate --json` printed,
+for the table of other systems; --plot needs matplotlib.
 """
 
 import os
@@ -82,13 +83,15 @@ def _read(run_dirs: list[str]) -> list[Row]:
         runs.setdefault(f"`{config['experiment']}` on {config['corpus']}", []).append(comparison.Run(run_dir, config))
     rows = []
     for name, alike in runs.items():
-        for group in comparison.group(alike):
+        groups = comparison.group(alike)
+        for group in groups:
             folders = [run.path for run in group.runs.values()]
             histories = [Result.read(folder, finished=True).history for folder in folders]
             for folder, history in zip(folders, histories, strict=True):
                 if not _LOSSES.keys() <= history.get("validation", {}).keys():
                     raise UserError(f"{folder} has no validation loss of running text: let the run reach its end.")
-            rows.append(Row(name, folders, loading.load(folders[0]).model.count_params(), histories))
+            label = name if len(groups) == 1 else f"{name}, {group.name}"
+            rows.append(Row(label, folders, loading.load(folders[0]).model.count_params(), histories))
     return rows
 
 

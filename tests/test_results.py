@@ -72,6 +72,16 @@ def test_other_systems_have_a_table_of_their_own(run_dirs, tmp_path, capsys):
     assert second.splitlines()[2] == "| `tiny` on plays:3000 | 1.7500 | – | 1.5000 |"
 
 
+def test_recipes_are_told_apart_by_their_settings(run_dirs, tmp_path, capsys):
+    other = shutil.copytree(run_dirs[0], tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["optimizer"]["learning_rate"] = 0.5
+    (other / "config.json").write_text(json.dumps(config))
+    assert call(*run_dirs, other) == command.DONE
+    names = [row.split(" | ")[0] for row in capsys.readouterr().out.splitlines()[2:]]
+    assert names == [f"| `tiny` on plays:3000, learning_rate={rate}" for rate in (0.001, 0.5)]
+
+
 @pytest.mark.parametrize("arguments", [[], ["nowhere"], ["{run}", "{run}"], ["{run}", "--evaluated={run}/config.json"]])
 def test_mistakes_are_told(run_dirs, capsys, arguments):
     assert call(*(argument.format(run=run_dirs[0]) for argument in arguments)) == command.MISTAKE
