@@ -252,8 +252,9 @@ def stock_model(model: CharModel) -> keras.Model:
         stock.add(type(layer)(model.config.units, return_sequences=True, name=layer.name, dtype=policy))
     stock.add(keras.layers.Dense(size, name="readout", dtype="float32"))
     embeddings = [np.eye(size, dtype=np.float32)] if one_hot else model.embedding.get_weights()
-    layers = (*model.recurrent_layers, model.readout)
-    for layer, weights in zip(stock.layers, [embeddings, *(layer.get_weights() for layer in layers)], strict=True):
+    recurrent = (layer.get_weights() for layer in model.recurrent_layers)
+    readout = [weight / model.config.temperature for weight in model.readout.get_weights()]
+    for layer, weights in zip(stock.layers, [embeddings, *recurrent, readout], strict=True):
         layer.set_weights(weights)
     return stock
 

@@ -18,18 +18,19 @@ Key = tf.Tensor
 
 
 class Masks(NamedTuple):
-    """What a step drops: float32, or None for nothing."""
+    """In what training and use differ. Masks are float32, or None where nothing is dropped."""
 
     embedding: tf.Tensor | None = None  # [V, 1]
     recurrent: tuple[tf.Tensor | None, ...] = ()  # each layer's, [H, G·H]
     outputs: tuple[tf.Tensor | None, ...] = ()  # each layer's, [B, H]
     keep: tuple[tuple[tf.Tensor, ...], ...] = ()  # each layer's: for each state what zoneout keeps, [T, B, H] or []
+    temperature: float = 1.0  # by which logits are divided
 
 
 def nothing(config: ModelConfig) -> Masks:
-    """What is dropped outside of training; zoneout keeps its mean."""
+    """Outside of training: nothing is dropped, zoneout keeps its mean, logits are divided by the temperature."""
     none, keep = (None,) * config.num_layers, tuple(map(tf.constant, config.state_rates))
-    return Masks(None, none, none, (keep,) * config.num_layers)
+    return Masks(None, none, none, (keep,) * config.num_layers, config.temperature)
 
 
 def draw(

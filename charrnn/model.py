@@ -205,13 +205,16 @@ class CharModel(keras.Model):
         if dropped.embedding is not None:
             embedded = masks.times(embedded, dropped.embedding)
         first = first._replace(kernel=embedded + first.bias, bias=None)
-        kernel, bias = (tf.convert_to_tensor(w) for w in self.readout.trainable_weights)
+        kernel, bias = (tf.convert_to_tensor(w) / dropped.temperature for w in self.readout.trainable_weights)
         return Network((first, *higher), kernel, bias, self.config.skip_connections)
 
     def _masks(self, ids, training) -> Masks:
         """What is dropped when `ids` `[B, T]` are read."""
-        if training is False or not self.config.has_dropout:
-            return masks.nothing(self.config)
+        nothing = masks.nothing(self.config)
+        if training is False:
+            return nothing
+        if not self.config.has_dropout:
+            return nothing._replace(temperature=1.0)
         if training is True:
             raise UserError("The model has dropout: give it training=self.mask_key(), the key of the step's masks.")
         shape = tf.shape(ids)
@@ -257,7 +260,7 @@ class CharModel(keras.Model):
             own = outputs if dropped.outputs[i] is None else masks.times(outputs, dropped.outputs[i][:, None])
             x = x + own if self.config.skip_connections and i else own
             states.append(tuple(last))
-        return self.readout(tf.cast(x, tf.float32)), outputs, tuple(states)
+        return self.readout(tf.cast(x, tf.float32)) / dropped.temperature, outputs, tuple(states)
 
     def _cast(self, weight):
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)

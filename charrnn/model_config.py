@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from charrnn.cells import CELLS
-from charrnn.errors import check
+from charrnn.errors import check, check_float32
 
 _RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
 _MOST_LAYERS = 100
@@ -24,6 +24,7 @@ class ModelConfig:
     recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
     longest_memory: int = 0  # characters; gates start open for 1 to so many (see `remember`); 0: as Keras has them
     skip_connections: bool = False  # a layer above the first hands up its input too (Wu et al. 2016, arXiv 1609.08144)
+    temperature: float = 1.0  # by which logits are divided outside of training (Guo et al. 2017, arXiv 1706.04599)
     # Probabilities, in training only; 0: none.
     weight_drop: float = 0.0  # of a recurrent weight, the same for a whole step (Merity et al. 2017, arXiv 1708.02182)
     embedding_dropout: float = 0.0  # of a character's whole embedding, likewise (Gal & Ghahramani 2015, 1512.05287)
@@ -45,6 +46,7 @@ class ModelConfig:
             possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
             allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
             check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
+        check_float32("model.temperature", self.temperature)
         for name in _RATES:
             rate = getattr(self, name)
             check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")

@@ -15,11 +15,14 @@ Pass = Iterator[tuple[Batch, bool]]
 """Batches of one shape, and whether each continues the one before."""
 
 
-def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> float:
+def closed_loop_loss(
+    step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]
+) -> float | np.ndarray:
     """Nats per character over a pass. Eager.
 
     Args:
-        step: (batch of tensors, state) -> nats summed over the batch `[]`, and the state after it.
+        step: (batch of tensors, state) -> nats summed over the batch `[]`, or several such sums `[N]`, and the state
+            after it.
         initial_state: number of rows -> the zero state.
         batches: a pass.
     """
@@ -27,7 +30,7 @@ def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[
     for batch, continues in batches:
         state = state if continues else initial_state(len(batch.inputs))
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
-        total, count = total + float(nats), count + float(batch.weights.sum())
+        total, count = total + np.asarray(nats, np.float64), count + float(batch.weights.sum())
     return total / count
 
 

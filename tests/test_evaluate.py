@@ -15,10 +15,12 @@ from charrnn.batches import DataConfig
 from charrnn.loading import load
 from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
+from charrnn.passes import stateful_pass
 from charrnn.plays import Plays
 from charrnn.reference import KneserNey
 from charrnn.texts import load_texts
 from trainers import evaluate, pictures
+from trainers.evaluation import closed_loop_loss
 from trainers.evaluation import evaluate as measured
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
@@ -166,10 +168,11 @@ def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, 
     said = err.splitlines()[-1]
     assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to (" in said and "Op:" not in said
 def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir):
-    content = json.loads(call("--dynamic", "--ngram", "--json", *SHORT)[1])
-    losses = {name: measure["value"] for name, measure in content["measures"].items() if name.startswith("nats")}
+    content = json.loads(call("--dynamic", "--ngram", "--calibrate", "--json", *SHORT)[1])
+    losses = {name: measure["value"] for name, measure in content["measures"].items()}
+    calibrated = {"best_temperature", "nats_per_char_at_best_temperature"}
     more = {"nats_per_char_dynamic", "nats_per_char_7_gram", "nats_per_char_with_7_gram"}
-    assert set(losses) - set(report.measures) == more
+    assert set(losses) - set(report.measures) == more | calibrated
     alone = min(losses["nats_per_char"], losses["nats_per_char_7_gram"])
     assert losses["nats_per_char_with_7_gram"] <= alone + math.log(101) / 499
     assert losses["nats_per_char_dynamic"] < losses["nats_per_char"]  # after two steps all is still to be learnt
@@ -177,3 +180,8 @@ def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir
     texts = load_texts(f"{pathlib.Path(run_dir).parent}/text.txt", DataConfig(), lambda line: None)
     expected = -KneserNey(texts.train, loaded.vocabulary.size).log_probs(texts.validation[None])[0, 1:].mean()
     assert losses["nats_per_char_7_gram"] == pytest.approx(expected)
+    weights = loaded.model.readout.get_weights()
+    loaded.model.readout.set_weights([weight / losses["best_temperature"] for weight in weights])
+    expected = closed_loop_loss(loaded.model, stateful_pass(texts.validation))
+    assert losses["nats_per_char_at_best_temperature"] == pytest.approx(expected)
+    assert expected < losses["nats_per_char"]

@@ -10,12 +10,14 @@ import pytest
 from charrnn import loading
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
+from charrnn.loading import Loaded
 from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
 from charrnn.passes import passes_for
 from charrnn.plays import Plays
 from charrnn.reference import ExactSource, KneserNey
 from charrnn.texts import load_texts
+from charrnn.vocabulary import Vocabulary
 from trainers import evaluation
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
@@ -73,6 +75,15 @@ def test_closed_loop_loss_counts_weights(make_model):
     nats = np.log(np.exp(logits).sum(-1)) - logits[np.arange(499), ids[1:]]
     passes = passes_for(ids, DataConfig())
     assert evaluation.closed_loop_loss(model, passes["nats_per_char"]()) == pytest.approx(nats.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("own", [1.0, 0.8])
+def test_a_text_suits_the_temperature_at_which_it_was_written(make_model, own):
+    model, letters = make_model(temperature=own), Vocabulary("abcdef")
+    model.readout.bias.assign(model.readout.bias - [30, 0, 0, 0, 0, 0, 0])  # the unknown character is never written
+    text = Loaded(model, letters, "", "").generate("a", 20_000, temperature=0.9)
+    found = evaluation.calibration(model, letters.encode(text))
+    assert abs(found["best_temperature"] - 0.9 * own) < 0.03 * own  # three standard errors
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from charrnn.vocabulary import Vocabulary
 LETTERS = Vocabulary("\nabcdé🎭")
 TWO_LSTM = {"vocabulary_size": 256, "cell": "lstm", "num_layers": 2, "embedding_size": 0}
 CASES = {
-    "documents": (LETTERS, {"vocabulary_size": 8}, "\n", Sampler(top_k=5)),
+    "documents": (LETTERS, {"vocabulary_size": 8, "temperature": 0.5}, "\n", Sampler(top_k=5)),
     "bytes": (Vocabulary.bytes(), TWO_LSTM, "", None),
 }
 PROMPTS = {"documents": ["", "ab", "é🎭" * 80], "bytes": ["a", "é🎭!", "b" * 130]}

@@ -463,6 +463,16 @@ def test_dropout_needs_a_key_and_what_has_none_needs_none(make_model):
     assert_same_bits(plain(ids, training=True), plain(ids))
 
 
+@pytest.mark.parametrize("path", ["fused", "keras"])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_temperature_divides_logits_outside_of_training(make_model, relative_error, path, dropout):
+    plain, cool = (make_model(output_dropout=dropout, temperature=t) for t in (1.0, 0.8))
+    plain.recurrence_path = cool.recurrence_path = path
+    ids = random_ids()
+    assert relative_error(cool(ids)[0] * 0.8, plain(ids)[0]) < 1e-6
+    assert_same_bits(cool(ids, training=KEY), plain(ids, training=KEY))
+
+
 @pytest.mark.parametrize("name", ["weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout"])
 def test_impossible_rates_are_refused(name):
     for rate in (1.0, -0.1, float("nan")):

@@ -1,9 +1,10 @@
 """Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
 Each measure has its value for real text beside it; docs/measures.md says what they are and how to read them. Curves
-over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic and --ngram
-also the losses of a model that goes on learning, and of n-grams with and without the model: figures of other systems,
-each on its own. Exit status: 0 done, 2 a mistake in what was given.
+over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic, --ngram and
+--calibrate also the losses of a model that goes on learning, of n-grams with and without the model, and of the model
+at the temperature that suits the text best: figures of other systems, each on its own. Exit status: 0 done, 2 a
+mistake in what was given.
 """
 
 import functools
@@ -35,6 +36,7 @@ _boolean("dynamic", "Evaluate also a model that goes on learning from the text o
 _float("dynamic_rate", 1e-4, "How fast it learns.")
 _float("dynamic_decay", 1e-3, "How fast it comes back to what it had learnt in training.")
 _boolean("ngram", "Evaluate also n-grams of the training text, and their interpolation with the model.")
+_boolean("calibrate", "Find the best model.temperature for the text.")
 _boolean("pictures", "Draw the curves; that needs matplotlib.", default=True)
 _boolean("json", "Print one JSON object.")
 
@@ -62,6 +64,7 @@ def main(beside: list[str]) -> int:
         FLAGS.weights,
         dynamic=dynamic if FLAGS.dynamic else None,
         ngram=FLAGS.ngram,
+        calibrate=FLAGS.calibrate,
     )
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
