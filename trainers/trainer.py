@@ -291,11 +291,7 @@ class Trainer(tf.Module):
         Returns:
             By the path of each trainable variable: the loss's gradient over the batch, neither scaled nor clipped.
         """
-        before = [(variable, tf.identity(variable)) for variable in self.variables]
-        gradients = self._begin_step(*self._arguments(batch, continues))
-        for variable, value in before:  # what a curriculum keeps may have been assigned
-            variable.assign(value)
-        return gradients
+        return self._begin_step(*self._arguments(batch, continues))
 
     def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
         """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
@@ -332,9 +328,11 @@ class Trainer(tf.Module):
         return dict(zip(names, tf.unstack(numbers.stack(), len(names), 1), strict=True))
 
     def _one_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
-        own_input_prob = self.own_input_prob(self.step)  # before `loss`, which may change what it depends on
+        own_input_prob = self.own_input_prob(self.step)  # before `on_step`, which may change what it depends on
         learning_rate = tf.convert_to_tensor(self.optimizer.learning_rate)  # before the update, which moves it on
-        gradients, measured, state = self._all_gradients(batch, self._start_state(batch, continues))
+        gradients, measured, state, rollout = self._all_gradients(batch, self._start_state(batch, continues))
+        if rollout is not None:
+            self.on_step(rollout, batch)
         measured = {
             **measured,
             "gradient_norm": self._apply(gradients),
@@ -348,30 +346,37 @@ class Trainer(tf.Module):
 
     def _begun_update(self, batch: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         """An update as far as the gradients, by the paths of their variables."""
-        gradients, _, _ = self._all_gradients(batch, self._start_state(batch, continues))
+        gradients, *_ = self._all_gradients(batch, self._start_state(batch, continues))
         paths = [variable.path for variable in self.model.trainable_variables]
         return {path: gradient / self._loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
 
-    def _all_gradients(self, batch: Batch, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
-        """The gradients of the loss, scaled, what was measured, and the state after the batch; the same everywhere."""
+    def _all_gradients(
+        self, batch: Batch, state: States
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States, Rollout | None]:
+        """The gradients of the loss, scaled, and what was measured; the same everywhere.
+
+        Then the state after the batch, and what was read; None where no one has read the whole batch.
+        """
         count = self._num_replicas * self._accumulate
         if count == 1:
-            return self._gradients_of(batch, state)
+            gradients, measured, rollout = self._gradients_of(batch, state)
+            return gradients, measured, rollout.state, rollout
         if batch.inputs.shape[0] % count:
             raise UserError(f"{type(self).__name__}.batch_at returned {_uneven(batch.inputs.shape[0], count)}.")
         replica = tf.distribute.get_replica_context()
         first = self._accumulate * (replica.replica_id_in_sync_group if self._num_replicas > 1 else 0)
         if self._whole:
-            return self._gradients_of_whole(batch, state, first)
+            gradients, measured, rollout = self._gradients_of_whole(batch, state, first)
+            return gradients, measured, rollout.state, rollout
         gradients, measured, state = self._gradients_in_parts(batch, state, first)
         if self._num_replicas == 1:
-            return gradients, measured, state
+            return gradients, measured, state, None
         *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
         measured = dict(zip(measured, tf.unstack(numbers), strict=True))
-        return gradients, measured, whole_batches.gathered(state if self.source.carries_state else ())
+        return gradients, measured, whole_batches.gathered(state if self.source.carries_state else ()), None
 
     def _gradients_of_whole(self, batch: Batch, state: States, first: int | tf.Tensor):
-        """The same of a loss that is given the whole batch."""
+        """Gradients, measurements and what was read, where the loss is given the whole batch."""
         count = self._num_replicas * self._accumulate
 
         def read(index):
@@ -383,19 +388,18 @@ class Trainer(tf.Module):
             return self.optimizer.scale_loss(loss), self._measured(rollout, batch, extra)
 
         weights = [variable.value for variable in self.model.trainable_variables]
-        gradients, measured, rollout = whole_batches.gradients(read, judge, weights, first, self._accumulate, count)
-        self.on_step(rollout, batch)
-        return gradients, measured, rollout.state
+        return whole_batches.gradients(read, judge, weights, first, self._accumulate, count)
 
     def _gradients_in_parts(self, batch: Batch, state: States, first: int | tf.Tensor):
-        """The same of one replica's rows, from part `first` on."""
+        """Gradients, measurements and state of one replica's rows, from part `first` on."""
         count = self._num_replicas * self._accumulate
 
         def part(index):
             mine = whole_batches.cut((batch, state), index, count)
             weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), tf.reduce_sum(batch.weights))
             with randomness.part_of_batch(index, count):
-                return self._gradients_of(*mine, weight, 1 / count)
+                gradients, measured, rollout = self._gradients_of(*mine, weight, 1 / count)
+                return gradients, measured, rollout.state
 
         return part(first) if self._accumulate == 1 else self._sum_in_turn(part, first, state)
 
@@ -420,7 +424,7 @@ class Trainer(tf.Module):
         return sums, measured, tf.nest.map_structure(lambda array: array.concat(), states)
 
     def _gradients_of(self, batch: Batch, start: States, weight: tf.Tensor | None = None, share: float = 1.0):
-        """Of some rows: the gradients of the scaled loss, measurements that are summed over parts, and the state.
+        """Of some rows: the gradients of the scaled loss, measurements that are summed over parts, and what was read.
 
         Args:
             batch: the rows.
@@ -436,12 +440,10 @@ class Trainer(tf.Module):
         # A stock embedding's are rows, of which those of one id would each count for themselves in the norm.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         measured = self._measured(rollout, batch, extra)
-        if weight is None:
-            self.on_step(rollout, batch)
-        else:
+        if weight is not None:
             weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
             measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
-        return gradients, measured, rollout.state
+        return gradients, measured, rollout
 
     def _read(self, batch: Batch, start: States) -> Rollout:
         return hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
