@@ -25,8 +25,9 @@ def test_what_was_written_is_read_back(directory, tmp_path):
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "vocabulary.json"]
 
 
-def test_the_same_run_goes_on_and_its_length_may_change(directory):
+def test_the_same_run_goes_on_and_what_training_does_not_look_at_may_change(directory):
     assert directory.check("auto", CONFIG, LETTERS) is True
+    assert directory.check("auto", {**CONFIG, "model": {**CONFIG["model"], "temperature": 1.2}}, LETTERS) is True
     assert directory.check("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
 
 

@@ -15,8 +15,14 @@ _MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
 sha256 and the other's settings stand beside."""
 
-_REPLICAS = ("runtime.strategy", "runtime.virtual_replicas", "runtime.worker_timeout", "optimizer.accumulate")
-"""And these settings: on how many replicas a run runs, and in how many parts."""
+_SETTINGS_MAY_CHANGE = (
+    "runtime.strategy",
+    "runtime.virtual_replicas",
+    "runtime.worker_timeout",
+    "optimizer.accumulate",
+    "model.temperature",
+)
+"""And these settings: on how many replicas a run runs, and in how many parts; and what training does not look at."""
 
 
 class RunDirectory:
@@ -99,7 +105,7 @@ def _differences(old: dict, new: dict) -> list[str]:
     """
     new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
-    names = [name for name in dict.fromkeys([*old, *new]) if name not in _REPLICAS]
+    names = [name for name in dict.fromkeys([*old, *new]) if name not in _SETTINGS_MAY_CHANGE]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names
