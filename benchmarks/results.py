@@ -23,7 +23,7 @@ from charrnn.errors import UserError
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("evaluated", [], "What trainers.evaluate --json printed.", flag_values=FLAGS)
 flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "A picture of the losses over the minutes.", flag_values=FLAGS)
+flags.DEFINE_string("plot", None, "A picture of the losses over the steps.", flag_values=FLAGS)
 
 _LOSSES = {"nats_per_char_window_256": "windows of 256", "nats_per_char": "state carried"}
 _OTHERS = {
@@ -96,7 +96,7 @@ def _read(run_dirs: list[str]) -> list[Row]:
 
 
 def _ours(row: Row) -> list[str]:
-    minutes = [history["train"]["seconds"][-1] / 60 for history in row.histories]
+    minutes = [history["validation"]["seconds"][-1] / 60 for history in row.histories]
     losses = ([history["validation"][name][-1] for history in row.histories] for name in _LOSSES)
     seeds = str(len(row.run_dirs))
     return [row.name, f"{row.num_weights / 1e6:.2f} M", f"{statistics.mean(minutes):.0f}", seeds, *map(_mean, losses)]
@@ -122,16 +122,16 @@ def _table(columns: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _draw(pyplot, rows: list[Row]):
-    """Loss over the minutes: a line a run in training, where something is dropped, and points on held-out text."""
+    """Loss over the steps: a line a run in training, where something is dropped, and points on held-out text."""
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     for i, row in enumerate(rows):
         for history in row.histories:
-            columns = {split: (values["seconds"] / 60, values["nats_per_char"]) for split, values in history.items()}
+            columns = {split: (values["step"], values["nats_per_char"]) for split, values in history.items()}
             axes.plot(*columns["train"], f"C{i}", linewidth=0.7, alpha=0.6)
             axes.plot(*columns["validation"], f"C{i}o", markersize=4)
         axes.plot([], [], f"C{i}o-", label=row.name.replace("`", ""))
     axes.set_ylim(top=2.0)
-    axes.set_xlabel("minutes")
+    axes.set_xlabel("step")
     axes.set_ylabel("nats per character: line training, points validation")
     axes.grid(alpha=0.3)
     axes.legend()
