@@ -48,6 +48,7 @@ SETTABLE = {
     "model.output_dropout": ("0.4", 0.4),
     "model.zoneout": ("0.1", 0.1),
     "model.zoneout_cell": ("0.1", 0.1),
+    "model.temperature": ("1.2", 1.2),
     "data.seq_length": ("50", 50),
     "data.batch_size": ("16", 16),
     "data.order": ("streams", "streams"),
