@@ -82,8 +82,10 @@ def load_json(path: str) -> dict:
         raise UserError(f"{path} cannot be read ({error}).") from error
 
 
-def import_pyplot():
-    """matplotlib's pyplot, for files; UserError where it is not installed."""
+def import_pyplot(path: str):
+    """matplotlib's pyplot, for a file; UserError where it is not installed, or the file cannot be written."""
+    if not _writable(path):
+        raise UserError(f"--plot={path!r} cannot be written: give a file in a folder that is there.")
     try:
         import matplotlib
     except ImportError as error:

@@ -47,7 +47,7 @@ def main(run_dirs: list[str]) -> int:
     if not run_dirs:
         raise UserError("Which runs? Give run directories that trainers.run has made.")
     page = Page(FLAGS.page, "benchmarks.results")
-    pyplot = import_pyplot() if FLAGS.plot else None
+    pyplot = import_pyplot(FLAGS.plot) if FLAGS.plot else None
     evaluated = dict(map(_read_evaluated, FLAGS.evaluated))
     command.start_tensorflow()
     rows = _read(run_dirs)

@@ -40,7 +40,7 @@ def main(beside: list[str]) -> int:
     """Measures and prints. Returns the exit status."""
     require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.scaling"), Figures(FLAGS.json)
-    plot = import_pyplot() if FLAGS.plot else None
+    plot = import_pyplot(FLAGS.plot) if FLAGS.plot else None
     command.start_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         points = {

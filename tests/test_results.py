@@ -82,7 +82,16 @@ def test_recipes_are_told_apart_by_their_settings(run_dirs, tmp_path, capsys):
     assert names == [f"| `tiny` on plays:3000, learning_rate={rate}" for rate in (0.001, 0.5)]
 
 
-@pytest.mark.parametrize("arguments", [[], ["nowhere"], ["{run}", "{run}"], ["{run}", "--evaluated={run}/config.json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nowhere"],
+        ["{run}", "{run}"],
+        ["{run}", "--evaluated={run}/config.json"],
+        ["{run}", "--plot={run}/nowhere/curves.png"],
+    ],
+)
 def test_mistakes_are_told(run_dirs, capsys, arguments):
     assert call(*(argument.format(run=run_dirs[0]) for argument in arguments)) == command.MISTAKE
     assert capsys.readouterr().err.startswith("error: ")

@@ -168,6 +168,9 @@ def calibration(model: CharModel, ids: np.ndarray) -> dict[str, float]:
     Args:
         model: its state is carried over the text.
         ids: `[N]`.
+
+    Returns:
+        "best_temperature", and "nats_per_char_at_best_temperature".
     """
 
     @tf.function(autograph=False)
