@@ -33,6 +33,7 @@ class DataConfig:
     batch_size: int = 64  # rows, B
     order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, the state carried over;
     # "lines": one document a row, longer ones cut off at seq_length
+    reset_probability: float = 0.0  # that a stream's state is zero before a step (Melis et al. 2017, arXiv 1707.05589)
     stride: int = 0  # characters from one window to the next; 0: seq_length, so that windows do not overlap
     targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
     lowercase: bool = False  # turn the text into lower case first
@@ -48,6 +49,9 @@ class DataConfig:
         check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
         check("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         check("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
+        reset, streams = self.reset_probability, self.order == "streams"
+        check("data.reset_probability", reset, 0 <= reset < 1, "at least 0 and below 1")
+        check("data.reset_probability", reset, streams or not reset, "0 unless data.order=streams")
         check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
         check("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
         check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
@@ -70,8 +74,8 @@ class Source(Protocol):
     def batch_at(self, step: int) -> Batch:
         """The batch of a step. Eager, pure."""
 
-    def continues(self, step: int) -> bool:
-        """Whether row b of this step's batch goes on where row b of the step before ended."""
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether this step's rows go on from the state after the step before, or which: bool `[B]`. Eager, pure."""
 
 
 class Windows:
@@ -111,7 +115,7 @@ class Streams:
     """Each row reads a contiguous part of the text, batch after batch, and carries the recurrent state over.
 
     Truncated backpropagation through time. The parts begin elsewhere each epoch, so that window borders move; the
-    state starts from zero with each epoch.
+    state starts from zero with each epoch, and in a row now and then if `reset_probability` says so.
     """
 
     carries_state = True
@@ -133,9 +137,14 @@ class Streams:
         rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
         return cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
 
-    def continues(self, step: int) -> bool:
-        """Whether the state carries on: true but for an epoch's first step."""
-        return step % self.steps_per_epoch != 0
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether the state carries on, or in which rows: in none at an epoch's first step. Eager, pure."""
+        within = step % self.steps_per_epoch != 0
+        if not self._config.reset_probability:
+            return within
+        seed = randomness.seed_for(self._seed, randomness.Purpose.RESETS, step)
+        drawn = tf.random.stateless_uniform([self.batch_size], seed).numpy()
+        return within & (drawn >= self._config.reset_probability)
 
 
 class Lines:
@@ -195,8 +204,8 @@ class FirstBatches:
         """The batch of a step. Eager, pure."""
         return self._source.batch_at(step % self._count)
 
-    def continues(self, step: int) -> bool:
-        """Whether the state carries on: not from the last of the batches to the first."""
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether the state carries on, or in which rows: not from the last of the batches to the first."""
         return self._source.continues(step % self._count)
 
 

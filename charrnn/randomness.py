@@ -28,6 +28,7 @@ class Purpose(enum.IntEnum):
     LENGTHS = 6
     NOISE = 7
     DROPOUT = 8
+    RESETS = 9
 
 
 def seed_for(seed: int | tf.Tensor, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:

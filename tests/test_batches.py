@@ -153,6 +153,17 @@ def test_streams_borders_move():
     assert {start % 5 for start in starts} == {0, 1, 2, 3, 4}
 
 
+def test_streams_start_anew_in_the_share_of_rows_that_is_asked_for():
+    config = DataConfig(seq_length=2, batch_size=50, order="streams", reset_probability=0.2)
+    source = make_source(np.arange(50 * 2 * 41 + 2), config, seed=0)
+    continues = np.array([source.continues(step) for step in range(41)])
+    assert source.steps_per_epoch == 41 and not continues[0].any()
+    assert abs(1 - continues[1:].mean() - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000)
+    assert len(np.unique(continues[1:], axis=0)) == 40  # other rows at each step ...
+    np.testing.assert_array_equal(make_source(np.arange(4200), config, seed=0).continues(7), continues[7])
+    assert (make_source(np.arange(4200), config, seed=1).continues(7) != continues[7]).any()  # ... and for each seed
+
+
 @pytest.mark.parametrize("order, enough", [("windows", 1 + 3 * 4), ("streams", 1 + 3 * 4 + 3)])
 def test_too_short_a_text_is_refused_with_the_figures(order, enough):
     config = DataConfig(seq_length=4, batch_size=3, order=order)

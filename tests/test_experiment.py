@@ -52,6 +52,7 @@ SETTABLE = {
     "data.seq_length": ("50", 50),
     "data.batch_size": ("16", 16),
     "data.order": ("streams", "streams"),
+    "data.reset_probability": ("0.1", 0.1),
     "data.stride": ("10", 10),
     "data.vocabulary": ("bytes", "bytes"),
     "data.targets": ("last", "last"),
@@ -130,11 +131,12 @@ def test_the_table_has_every_setting():
 @pytest.mark.parametrize("name", SETTABLE)
 def test_every_setting_can_be_changed_and_changes_nothing_else(name):
     text, value = SETTABLE[name]
-    before = fields_of(SCHEDULED)
-    changed = override(SCHEDULED, [f"{name}={text}"])
+    possible = override(SCHEDULED, ["data.order=streams"]) if name == "data.reset_probability" else SCHEDULED
+    before = fields_of(possible)
+    changed = override(possible, [f"{name}={text}"])
     assert fields_of(changed) == {**before, name: value} != before
     assert type(fields_of(changed)[name]) is type(value)
-    assert fields_of(SCHEDULED) == before
+    assert fields_of(possible) == before
     assert changed.trainer_class is ScheduledSampling
 
 
@@ -250,6 +252,8 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "data.seq_length=0",
         "data.batch_size=0",
         "data.order=random",
+        "data.reset_probability=1.0",
+        "data.reset_probability=0.1",  # without data.order=streams
         "data.stride=-1",
         "data.vocabulary=words",
         "data.overfit_batches=-1",

@@ -44,10 +44,10 @@ class Skipping:
         """The batch of a step. Eager, pure but for the roll-backs."""
         return self._source.batch_at(step + self._skipped())
 
-    def continues(self, step: int) -> bool:
-        """Whether the rows go on where those of the step before ended: not over a gap."""
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether, or in which rows, the state carries on: in none over a gap."""
         gap = self._roll_backs and step == self._roll_backs[-1]["to"]
-        return not gap and self._source.continues(step + self._skipped())
+        return self._source.continues(step + self._skipped()) & (not gap)
 
     def _skipped(self) -> int:
         return sum(each["at"] - each["to"] for each in self._roll_backs)

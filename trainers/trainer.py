@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from charrnn import coins, metrics, passes, randomness, sampling
@@ -255,12 +256,12 @@ class Trainer(tf.Module):
         batch = hooks.batch(self, self.batch_at(step))
         self._train_step.get_concrete_function(*self._arguments(batch, self.source.continues(step)))
 
-    def train_step(self, batch: Batch, continues: bool) -> dict[str, tf.Tensor]:
+    def train_step(self, batch: Batch, continues: bool | np.ndarray) -> dict[str, tf.Tensor]:
         """One update. Not overridden, so that every curriculum reports the same numbers.
 
         Args:
             batch: int32 `[B, T]` twice and float32 `[B, T]`.
-            continues: whether the rows go on where those of the batch before ended.
+            continues: whether the rows go on from the state after the batch before, or which: bool `[B]`.
 
         Returns:
             float32 `[]` each: "nats" summed over the batch, "chars", the sum of its weights, and "chars_read", all that
@@ -269,7 +270,7 @@ class Trainer(tf.Module):
         """
         return self._train_step(*self._arguments(batch, continues))
 
-    def train_steps(self, batches: Sequence[Batch], continues: Sequence[bool]) -> list[dict[str, float]]:
+    def train_steps(self, batches: Sequence[Batch], continues: Sequence[bool | np.ndarray]) -> list[dict[str, float]]:
         """Several updates in one call, to the bit those of `train_step`. Not overridden.
 
         Args:
@@ -285,7 +286,7 @@ class Trainer(tf.Module):
         by_step = zip(*(values.numpy().tolist() for values in measured.values()), strict=True)
         return [dict(zip(measured, values, strict=True)) for values in by_step]
 
-    def gradients(self, batch: Batch, continues: bool) -> dict[str, tf.Tensor]:
+    def gradients(self, batch: Batch, continues: bool | np.ndarray) -> dict[str, tf.Tensor]:
         """What `train_step` with the same arguments would begin with. Changes nothing. Eager.
 
         Returns:
@@ -305,7 +306,7 @@ class Trainer(tf.Module):
         nats = passes.closed_loop_loss(self._evaluate_step, self.model.initial_state, batches)
         return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
 
-    def _arguments(self, batch: Batch, continues: bool) -> tuple[Batch, tf.Tensor]:
+    def _arguments(self, batch: Batch, continues: bool | np.ndarray) -> tuple[Batch, tf.Tensor]:
         return Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues)
 
     def _chosen(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
@@ -461,7 +462,7 @@ class Trainer(tf.Module):
         zero = self.model.initial_state(tf.shape(batch.inputs)[0])
         if not self.source.carries_state:
             return zero
-        return tf.nest.map_structure(lambda z, s: tf.where(continues, s, z), zero, self.carried)
+        return tf.nest.map_structure(lambda z, s: tf.where(tf.reshape(continues, [-1, 1]), s, z), zero, self.carried)
 
     def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
         """The update by summed gradients: check finite, clip by global norm, apply. Returns the norm before clipping.
