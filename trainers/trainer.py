@@ -30,6 +30,7 @@ from charrnn.batches import SOURCES, Batch, Source
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
 from trainers import hooks, whole_batches
+from trainers.update import Update
 
 
 class Rollout(NamedTuple):
@@ -99,15 +100,14 @@ class Trainer(tf.Module):
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
         self._whole = self.whole_batches or type(self).on_step is not Trainer.on_step
-        self.seed, self.clip_norm = seed, clip_norm
-        self.averaging, self.label_smoothing = averaging, label_smoothing
+        self.seed, self.label_smoothing = seed, label_smoothing
         self.averaged = model.copy() if averaging else model  # what is evaluated, sampled from, and used later on
         self.step = self.new_variable(tf.constant(0, tf.int64), "step")
         self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
         zero = model.initial_state(source.batch_size) if source.carries_state else ()
         self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
-        self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         optimizer.build(model.trainable_variables)
+        self._update = Update(model, optimizer, self.step, self.skipped_updates, clip_norm, averaging, self.averaged)
         # Without AutoGraph: a hook needs no source text, and what it does is what it says. `if` on a tensor is refused.
         several = self._num_replicas > 1
         update = functools.partial(_on_replicas, strategy, self._one_update) if several else self._one_update
@@ -336,7 +336,7 @@ class Trainer(tf.Module):
             self.on_step(rollout, batch)
         measured = {
             **measured,
-            "gradient_norm": self._apply(gradients),
+            "gradient_norm": self._update(gradients),
             "own_input_prob": own_input_prob,
             "learning_rate": learning_rate,
         }
@@ -349,7 +349,7 @@ class Trainer(tf.Module):
         """An update as far as the gradients, by the paths of their variables."""
         gradients, *_ = self._all_gradients(batch, self._start_state(batch, continues))
         paths = [variable.path for variable in self.model.trainable_variables]
-        return {path: gradient / self._loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
+        return {path: gradient / self._update.loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
 
     def _all_gradients(
         self, batch: Batch, state: States
@@ -463,64 +463,6 @@ class Trainer(tf.Module):
         if not self.source.carries_state:
             return zero
         return tf.nest.map_structure(lambda z, s: tf.where(tf.reshape(continues, [-1, 1]), s, z), zero, self.carried)
-
-    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        """The update by summed gradients: check finite, clip by global norm, apply. Returns the norm before clipping.
-
-        Keras would check and clip on each replica for itself, before the sum. Its loss scale, where there is one,
-        skips the update by itself when it is handed gradients that are not finite.
-        """
-        norm = tf.linalg.global_norm(gradients) / self._loss_scale()
-        finite = tf.math.is_finite(norm)
-        self.skipped_updates.assign_add(tf.cast(~finite, tf.int64))
-        if self.clip_norm:
-            factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
-            gradients = [gradient * factor for gradient in gradients]
-        if self._num_replicas > 1:
-            gradients = [gradient / self._num_replicas for gradient in gradients]  # for Keras sums over replicas again
-        if self._scales_loss:
-            # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite.
-            gradients = [tf.where(finite, gradient, float("nan")) for gradient in gradients]
-            self.optimizer.apply(gradients, self.model.trainable_variables)
-        elif self._num_replicas == 1:
-            tf.cond(finite, lambda: self._apply_finite(gradients), lambda: False)
-        else:
-            tf.distribute.get_replica_context().merge_call(self._apply_everywhere, (finite, gradients))
-        if self.averaging:
-            tf.distribute.get_replica_context().merge_call(self._average, (finite,))
-        return norm
-
-    def _loss_scale(self) -> tf.Tensor | float:
-        return tf.cast(self.optimizer.dynamic_scale, tf.float32) if self._scales_loss else 1.0
-
-    def _apply_everywhere(self, strategy: tf.distribute.Strategy, finite, gradients) -> None:
-        """Outside of the replicas, for inside of one no branch may wait for the others."""
-        (finite, *_) = strategy.experimental_local_results(finite)
-
-        def apply():
-            strategy.run(self._apply_finite, (gradients,))
-            return True
-
-        tf.cond(finite, apply, lambda: False)
-
-    def _apply_finite(self, gradients):
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        return True
-
-    def _average(self, strategy: tf.distribute.Strategy, finite) -> None:
-        """Moves the averages towards the weights, where there was an update. Outside of the replicas.
-
-        Over few steps only at first, so that the start is forgotten soon.
-        """
-        (finite, *_) = strategy.experimental_local_results(finite)
-        step = tf.cast(self.step, tf.float32)
-        decay = tf.minimum(self.averaging, step / (step + 10.0))
-
-        def move(average, weight):
-            average.assign(tf.where(finite, weight + decay * (average - weight), average))
-
-        for average, weight in zip(self.averaged.trainable_variables, self.model.trainable_variables, strict=True):
-            strategy.extended.update(average.value, move, (weight.value,))
 
     def _check_parts(self, rows: int, xla: bool) -> None:
         """UserError where the batch cannot be worked on in the parts that were asked for."""

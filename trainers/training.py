@@ -151,7 +151,7 @@ def _make_loop(
 def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
     """Gives the trainer's model, and its average, another run's weights; returns a sentence on them."""
     said = warm_start(trainer.model, texts.vocabulary, run_dir)
-    if trainer.averaging:
+    if trainer.averaged is not trainer.model:
         trainer.averaged.set_weights(trainer.model.get_weights())
     return said
 
