@@ -28,7 +28,7 @@ EXPERIMENT = Experiment(
         embedding_dropout=0.05,
         temperature=1.18,
     ),
-    data=DataConfig(order="streams", seq_length=128, batch_size=64),
+    data=DataConfig(order="streams", seq_length=128, batch_size=64, reset_probability=0.1),
     optimizer=OptimizerConfig(
         name="adamw",
         learning_rate=3e-3,
