@@ -96,10 +96,10 @@ def _read(run_dirs: list[str]) -> list[Row]:
 
 
 def _ours(row: Row) -> list[str]:
-    minutes = [history["validation"]["seconds"][-1] / 60 for history in row.histories]
+    minutes = sorted({f"{history['validation']['seconds'][-1] / 60:.0f}" for history in row.histories}, key=int)
     losses = ([history["validation"][name][-1] for history in row.histories] for name in _LOSSES)
     seeds = str(len(row.run_dirs))
-    return [row.name, f"{row.num_weights / 1e6:.2f} M", f"{statistics.mean(minutes):.0f}", seeds, *map(_mean, losses)]
+    return [row.name, f"{row.num_weights / 1e6:.2f} M", ", ".join(minutes), seeds, *map(_mean, losses)]
 
 
 def _others(row: Row, evaluated: dict[str, dict]) -> list[str]:
