@@ -1,7 +1,7 @@
 """The arithmetic over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
 
     outputs, state = closed_loop(layer, x, state, ids=ids)    # one layer, reads what it is given
-    fed, saved, state = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
+    fed, saved = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
     outputs, _ = closed_loop(layer, x, state, ids=fed, saved=saved[0])  # the same values, now differentiable
 
 It runs the weights of Keras's GRU, LSTM and SimpleRNN layers and gives their results, faster on a CPU:
