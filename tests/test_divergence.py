@@ -47,3 +47,12 @@ def test_data_after_a_roll_back_are_those_after_the_gap():
     assert read([5, 6]) == plain[9:11]
     roll_backs.clear()  # as a restore may do
     assert read([5]) == plain[5:6] and skipping.continues(5)
+
+
+def test_no_stream_goes_on_over_a_gap():
+    config = DataConfig(order="streams", seq_length=4, batch_size=8, reset_probability=0.5)
+    source = Streams(np.arange(400), config, seed=0)
+    skipping = Skipping(source, [{"at": 8, "to": 5}])
+    assert source.continues(8).any()
+    np.testing.assert_array_equal(skipping.continues(5), np.zeros(8, bool))  # rows, as at other steps
+    np.testing.assert_array_equal(skipping.continues(6), source.continues(9))
