@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from charrnn import command
 from charrnn.batches import DataConfig
+from charrnn.dynamic_evaluation import Dynamic
 from charrnn.loading import load
 from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
@@ -72,6 +73,13 @@ def curves(folder):
 @pytest.fixture(scope="module")
 def report(run_dir):
     return measured(run_dir, Protocol(3, 60, 5), lambda line: None).report
+
+
+def test_the_flags_defaults_are_those_of_python():
+    protocol, dynamic = Protocol(), Dynamic()
+    flags = {"num_rollouts": protocol.num_rollouts, "num_chars": protocol.num_chars, "seed": protocol.seed}
+    flags |= {"dynamic_rate": dynamic.rate, "dynamic_decay": dynamic.decay}
+    assert {name: evaluate.FLAGS[name].default for name in flags} == flags
 
 
 def test_json_holds_all_that_was_measured(call, report, run_dir):
@@ -167,6 +175,8 @@ def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, 
     status, out, err = call(f"--run_dir={copied}", *SHORT)
     said = err.splitlines()[-1]
     assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to (" in said and "Op:" not in said
+
+
 def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir):
     content = json.loads(call("--dynamic", "--ngram", "--calibrate", "--json", *SHORT)[1])
     losses = {name: measure["value"] for name, measure in content["measures"].items()}
