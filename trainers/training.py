@@ -123,16 +123,12 @@ def _make_loop(
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
-    goes_on = workers.is_chief and checkpoints.restore(console.warning)
-    workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
-    if not workers.is_chief:
-        goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
-    workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
-    warm = "" if goes_on or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
+    warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
+    step = int(trainer.step.numpy())
     passes, early = passes_for(texts.validation, experiment.data), config.out_of_patience(checkpoints.memory)
     text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
     check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
-    if int(trainer.step.numpy()) < config.steps and not early:
+    if step < config.steps and not early:
         trainer.check(config.steps)
     sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None
     for line in _opening_lines(experiment, config, trainer, sampling, run_dir, workers.strategy, early):
@@ -140,12 +136,21 @@ def _make_loop(
     if warm:
         console.line(warm)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
-    step = int(trainer.step.numpy())
     reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
     measure = _measuring(trainer, passes, sampling, look, workers)
     profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
     loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)
     return loop, checkpoints if warm else None
+
+
+def _restore(experiment, texts, trainer, checkpoints, console, workers) -> str:
+    """Takes the trainer to where the run goes on; where that is another run's weights, returns a sentence on them."""
+    goes_on = workers.is_chief and checkpoints.restore(console.warning)
+    workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
+    if not workers.is_chief:
+        goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
+    workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
+    return "" if goes_on or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
 
 
 def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
