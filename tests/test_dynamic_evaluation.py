@@ -8,7 +8,7 @@ from charrnn import passes
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
 
-CONFIG = Dynamic(rate=0.05, decay=0.1, segment=4, batches=2)
+CONFIG = Dynamic(rate=1.0, decay=0.1, segment=4, batches=2)
 
 
 def gradients_of(model, batch, state):
@@ -38,7 +38,7 @@ def test_each_segment_is_predicted_and_then_learnt(make_model):
         total += nats
         steps = zip(by_hand.get_weights(), start, gradients, roots, strict=True)
         by_hand.set_weights(
-            [w + np.minimum(0.1 * r / mean, 1) * (s - w) - 0.05 * g / (r + 1e-3 * mean) for w, s, g, r in steps]
+            [w + np.minimum(0.1 * r / mean, 1) * (s - w) - g / (r + mean) for w, s, g, r in steps]
         )
     got = dynamic_loss(model, train, ids, CONFIG)
     assert got == pytest.approx(total / 10, rel=1e-4)
@@ -51,3 +51,13 @@ def test_impossible_settings_are_refused():
     for settings in ({"rate": 0.0}, {"rate": float("nan")}, {"decay": 1.5}):
         with pytest.raises(UserError, match="--dynamic_"):
             Dynamic(**settings)
+
+
+def test_a_character_that_training_never_had_throws_nothing_off(make_model):
+    model, random = make_model(), np.random.default_rng(3)
+    bias = model.readout.trainable_weights[1]
+    bias.assign([*bias.numpy()[:6], -12.0])  # the model is sure that there is none
+    train, ids = random.integers(0, 6, 2000), random.integers(0, 6, 2000)
+    before = dynamic_loss(model, train, ids, Dynamic(rate=0.01))
+    ids[100] = 6
+    assert dynamic_loss(model, train, ids, Dynamic(rate=0.01)) < before + 0.02
