@@ -8,7 +8,7 @@ from charrnn import passes
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
 
-CONFIG = Dynamic(rate=1.0, decay=0.1, segment=4, batches=2)
+CONFIG = Dynamic(rate=0.5, decay=0.1, segment=4, batches=2)
 
 
 def gradients_of(model, batch, state):
@@ -38,7 +38,7 @@ def test_each_segment_is_predicted_and_then_learnt(make_model):
         total += nats
         steps = zip(by_hand.get_weights(), start, gradients, roots, strict=True)
         by_hand.set_weights(
-            [w + np.minimum(0.1 * r / mean, 1) * (s - w) - g / (r + mean) for w, s, g, r in steps]
+            [w + np.minimum(0.1 * r / mean, 1) * (s - w) - 0.5 * g / (r + mean) for w, s, g, r in steps]
         )
     got = dynamic_loss(model, train, ids, CONFIG)
     assert got == pytest.approx(total / 10, rel=1e-4)
