@@ -1,9 +1,9 @@
-"""Two layers of 1024 units on tiny Shakespeare, strongly regularised: hours on two cores.
+"""Two layers of 1024 units on tiny Shakespeare, 2.7 times the weights of shakespeare_record: hours on two cores.
 
     python -m trainers.run --experiment=shakespeare_best
 
-The protocol of shakespeare_record, with 9.9 million weights: a second layer, skip connections and more dropped. These
-settings were never run to the end; what was tried instead did not beat shakespeare_record: docs/results.md.
+Its protocol, with 9.9 million weights: a second layer and skip connections. It reads the text 20
+times, not 44, and has not beaten it: 1.4119 nats per character by windows against 1.4060 (docs/results.md).
 """
 
 import dataclasses
@@ -14,13 +14,8 @@ _RECORD = shakespeare_record.EXPERIMENT
 
 EXPERIMENT = dataclasses.replace(
     _RECORD,
-    model=dataclasses.replace(
-        _RECORD.model,
-        num_layers=2,
-        skip_connections=True,
-        weight_drop=0.4,
-        layer_dropout=0.2,
-    ),
-    optimizer=dataclasses.replace(_RECORD.optimizer, decay_steps=4800, averaging=0.997),
+    model=dataclasses.replace(_RECORD.model, num_layers=2, skip_connections=True, layer_dropout=0.2),
+    data=dataclasses.replace(_RECORD.data, seq_length=64),
+    optimizer=dataclasses.replace(_RECORD.optimizer, decay_steps=4800, averaging=0.9975),
     loop=dataclasses.replace(_RECORD.loop, steps=4800, evaluate_every=4800),
 )
