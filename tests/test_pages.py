@@ -67,7 +67,7 @@ _SMALL = """
     samples.num_chars=0 loop.profile=
 """.split()
 SHORTER = {
-    "trainers.run": [*_SMALL, "data.validation_fraction=0", "loop.patience=0"],  # patience needs one
+    "trainers.run": [*_SMALL, "data.validation_fraction=0", "loop.patience=0"],  # no text for patience to wait on
     "trainers.evaluate": ["--num_rollouts=2", "--num_chars=50"],
     "trainers.compare": ["--num_rollouts=2", "--num_chars=50", "--temperatures=1", "--nopictures"],
     "charrnn.generate": ["--num_chars=4"],
