@@ -1,5 +1,12 @@
 """Small builders that several test files use."""
 
+import os
+
+# With ONEDNN_MAX_CPU_ISA=AVX2, a machine computes as one without AVX-512. TensorFlow asks the processor, not oneDNN,
+# for bfloat16, and crashes if only the processor has it. Its own kernels, without oneDNN, do not.
+if "ONEDNN_MAX_CPU_ISA" in os.environ:
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 import keras
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
 """Gradients of a loss that ranks all rows, read in parts in turn, are those of all rows at once."""
 
 import numpy as np
+import rounding
 import tensorflow as tf
 
 from trainers.whole_batches import cut, gathered, gradients
@@ -31,9 +32,11 @@ def test_parts_in_turn_have_the_gradient_of_the_whole(relative_error):
     for wrapped in (lambda f: f, tf.function):
         found, learnt, whole = wrapped(lambda: gradients(read, judge, [matrix, bias], 0, 3, 3))()
         assert relative_error(found, expected) < 1e-6 and int(learnt) == 4
-        for name, right in predict(ROWS).items():
-            np.testing.assert_array_equal(whole[name], right)
-            assert whole[name].shape == right.shape
+        right = predict(ROWS)
+        # Equal but for rounding: a product of two rows may sum its four terms in another order than one of six rows.
+        assert relative_error(whole["predicted"], right["predicted"]) < rounding.bound(tf.float32, 4)
+        np.testing.assert_array_equal(whole["ids"], right["ids"])
+        assert {name: entry.shape for name, entry in whole.items()} == {n: entry.shape for n, entry in right.items()}
         assert len(reads) == 6 or wrapped is tf.function  # each twice; a graph's loop is traced once
     halves = [cut(ROWS, index, 2) for index in range(2)]
     np.testing.assert_array_equal(tf.concat(halves, 0), ROWS)
