@@ -26,8 +26,8 @@ class ConfidenceAware(Trainer):
     class Config:
         """The thresholds. own_above=1 is teacher forcing."""
 
-        own_above: float = 0.5
-        noise_above: float = 0.99
+        own_above: float = 0.5  # probability of the text's character above which an own one is read
+        noise_above: float = 0.99  # probability of the text's character above which a random one is read
 
         def __post_init__(self):
             check("trainer.own_above", self.own_above, 0.0 <= self.own_above <= 1.0, "between 0 and 1")

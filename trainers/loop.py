@@ -35,7 +35,7 @@ class LoopConfig:
 
     steps: int = 1000  # in total; raising it goes on with a finished run
     epochs: float = 0.0  # in total, in place of `steps`; 0: `steps` says
-    log_every: int = 50
+    log_every: int = 50  # steps whose means are one line of the log
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
     steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait

@@ -14,7 +14,7 @@ class OptimizerConfig:
     """How gradients become updates."""
 
     name: str = "adam"  # any Keras optimizer's name
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # the highest; the schedule multiplies it
     clip_norm: float = 0.0  # the largest global gradient norm; 0: no limit
     accumulate: int = 1  # parts that a batch is worked on in, one after the other, to save memory
     schedule: str = "constant"  # of the learning rate after the warm-up: "cosine", "linear", "inverse_square_root"

@@ -43,13 +43,24 @@ flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_conf
 _string("verbosity", default="normal", help="quiet: warnings and the last line; normal; or all that is measured.")
 _boolean("list", help="Show the experiments and leave.")
 _boolean("print_config", help="Show all settings as JSON and leave.")
+_boolean("help_settings", help="Show each setting with its type, default and meaning, or those that begin with PREFIX.")
 _boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
 
 
 def main(settings: list[str]) -> int:
-    """Runs what the flags ask for; `settings` are more of what --set takes. Returns the exit status."""
+    """Runs what the flags ask for. Returns the exit status.
+
+    Args:
+        settings: more of what --set takes; with --help_settings, prefixes of settings.
+    """
     if FLAGS.list:
         print("\n".join(f"{name:28}{starting.summary(path)}" for name, path in starting.known().items()))
+        return command.DONE
+    if FLAGS.help_settings:
+        command.start_tensorflow()
+        from trainers.settings import as_text
+
+        print("\n\n".join(map(as_text, settings or [""])))
         return command.DONE
     if FLAGS.experiment is None:
         raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(starting.known())}.")

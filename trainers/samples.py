@@ -21,7 +21,7 @@ _MOST_CHARS = 100_000  # of a sample: training waits for it
 class SamplesConfig:
     """What is sampled at each evaluation: every prompt at every temperature."""
 
-    prompts: tuple[str, ...] = ("\n",)
+    prompts: tuple[str, ...] = ("\n",)  # texts that a sample begins with, at least one character each
     from_text: int = 0  # one prompt more: this many characters of the training text, at each evaluation from elsewhere
     temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # 0: the likeliest character always
     num_chars: int = 300  # 0: no samples

@@ -23,7 +23,7 @@ class ValidationGated(Trainer):
         """How far, and when."""
 
         increment: float = 0.05  # of the probability, an evaluation
-        max_prob: float = 0.5
+        max_prob: float = 0.5  # the limit of the probability of an own character
         tolerance: float = 0.01  # δ, nats per character
 
         def __post_init__(self):
