@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import UserError
 from charrnn.model_config import ModelConfig
-from trainers.experiment import TRAINERS, Experiment, override, to_dict, with_trainer
+from trainers.experiment import TRAINERS, Experiment, override, registered, to_dict, with_trainer
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
 
@@ -306,6 +306,16 @@ def test_a_trainer_by_its_name():
     assert with_trainer(SCHEDULED, "teacher_forcing").trainer == Trainer.Config()
 
 
+def test_a_curriculum_of_the_package_has_its_name_wherever_its_module_lies():
+    for name in TRAINERS:
+        assert to_dict(with_trainer(Experiment(), name))["trainer"]["class"] == name
+    moved = {"trainers.trainer:Trainer": "teacher_forcing", "trainers.curricula.spans:Spans": "spans"}
+    moved |= {"trainers.spans:Spans": "spans", "trainers.two_pass:TwoPass": "two_pass", "spans": "spans"}
+    assert {path: registered(path) for path in moved} == moved
+    for other in ("mine.spans:Spans", "spans:Spans", "trainers.spans:Mine", "__main__:Trainer", ""):
+        assert registered(other) == other
+
+
 def test_the_trainer_that_it_has_keeps_its_settings():
     experiment = override(SCHEDULED, ["trainer.half_step=70"])
     assert with_trainer(experiment, "scheduled_sampling") is experiment
@@ -401,8 +411,8 @@ def test_as_json_an_experiment_has_every_setting(experiment):
     described = json.loads(json.dumps(to_dict(experiment), allow_nan=False))
     groups = {"model", "data", "optimizer", "trainer", "loop", "samples", "runtime"}
     assert set(described) == groups | {"corpus", "seed", "init_from"}
-    cls = experiment.trainer_class
-    assert described["trainer"].pop("class") == f"{cls.__module__}:{cls.__qualname__}"
+    named = described["trainer"].pop("class")
+    assert TRAINERS.get(named, named).endswith(f":{experiment.trainer_class.__name__}")
     flat = {f"{group}.{name}": value for group in groups for name, value in described[group].items()}
     as_lists = {name: list(v) if isinstance(v, tuple) else v for name, v in fields_of(experiment).items()}
     assert flat == as_lists

@@ -110,7 +110,7 @@ def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
     assert found == {*files, *folders, "train", "validation", "plugins", "events.out"}
     config = json.loads((run_dir / "config.json").read_text())
     assert config["model"]["units"] == 8 and config["loop"]["steps"] == 6 and config["experiment"] == "quickstart"
-    assert config["trainer"] == {"class": "trainers.trainer:Trainer"}
+    assert config["trainer"] == {"class": "teacher_forcing"}
     first = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[0])
     promised = "step split nats_per_char bits_per_char chars_per_sec own_input_prob learning_rate gradient_norm"
     assert first.keys() >= {*promised.split(), "skipped_updates", "seconds"}

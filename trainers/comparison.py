@@ -13,14 +13,13 @@ import numpy as np
 from charrnn.errors import UserError
 from charrnn.open_loop import Measure
 from trainers.evaluation import Evaluation
-from trainers.experiment import TRAINERS
+from trainers.experiment import registered
 from trainers.run_directory import flat
 
 _NO_SETTINGS = ("experiment", "corpus", "seed", "samples", "versions", "command")
 _NO_SETTING_OF_THE_LOOP = ("loop.log_every", "loop.evaluate_every", "loop.save_every", "loop.keep")
 _LEVEL = 0.05
 _FEWEST_SEEDS = 3
-_NAMES = {path: name for name, path in TRAINERS.items()}
 
 
 class Run(NamedTuple):
@@ -44,6 +43,7 @@ class Run(NamedTuple):
     def settings(self) -> dict[str, object]:
         """All that decides what was learnt, but for the seed."""
         settings = flat({name: value for name, value in self.config.items() if name not in _NO_SETTINGS})
+        settings["trainer.class"] = registered(settings["trainer.class"])
         return {name: str(value) for name, value in settings.items() if name not in _NO_SETTING_OF_THE_LOOP}
 
 
@@ -274,7 +274,7 @@ def _names(alike: list[list[Run]]) -> list[str]:
 
 def _setting(name: str, value: str) -> str:
     if name == "trainer.class":
-        return _NAMES.get(value, value.rpartition(":")[2])
+        return value.rpartition(":")[2]
     return f"{name.rpartition('.')[2]}={value}"
 
 

@@ -4,7 +4,7 @@ import re
 
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from trainers.experiment import TRAINERS
+from trainers.experiment import registered
 from trainers.run_directory import flat
 
 OPEN_LOOP_TAGS = "open loop"
@@ -60,8 +60,7 @@ def hyperparameters(settings: dict) -> dict[str, bool | int | float | str]:
         settings: as in config.json.
     """
     found = flat(settings)
-    path = found.pop("trainer.class")
-    found["trainer"] = next((name for name, known in TRAINERS.items() if known == path), path)
+    found["trainer"] = registered(found.pop("trainer.class"))
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in found.items()

@@ -86,6 +86,19 @@ def _trainer_named(name: str) -> type[Trainer]:
     return trainer_class
 
 
+def registered(trainer: str) -> str:
+    """Returns the name of a curriculum as config.json holds it: its registered name, else "module:Class".
+
+    Args:
+        trainer: "module:Class"; one of the package may lie in another module than today, as in a config.json of before.
+    """
+    module, _, class_name = trainer.partition(":")
+    if module.startswith("trainers."):
+        place = f".{module.rpartition('.')[2]}:{class_name}"
+        return next((name for name, path in TRAINERS.items() if path.endswith(place)), trainer)
+    return trainer
+
+
 def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
     """The experiment with settings "group.field=value" changed, each value read as the field's type.
 
@@ -110,7 +123,7 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
 
 def to_dict(experiment: Experiment) -> dict:
     """The experiment as JSON can hold it."""
-    trainer = {"class": f"{experiment.trainer_class.__module__}:{experiment.trainer_class.__qualname__}"}
+    trainer = {"class": registered(f"{experiment.trainer_class.__module__}:{experiment.trainer_class.__qualname__}")}
     fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
     del fields["trainer_class"]
     nested = {

@@ -9,7 +9,7 @@ from charrnn import corpora, loading
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, lock
-from trainers.experiment import Experiment, to_dict
+from trainers.experiment import Experiment, registered, to_dict
 
 _MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
@@ -105,6 +105,9 @@ def _differences(old: dict, new: dict) -> list[str]:
     """
     new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
     old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    for config in (old, new):
+        if "trainer.class" in config:  # an earlier version wrote where the class lay, which may have moved since
+            config["trainer.class"] = registered(str(config["trainer.class"]))
     names = [name for name in dict.fromkeys([*old, *new]) if name not in _SETTINGS_MAY_CHANGE]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
