@@ -7,6 +7,7 @@ import os
 if "ONEDNN_MAX_CPU_ISA" in os.environ:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
@@ -16,6 +17,11 @@ from charrnn.batches import DataConfig, make_source
 from charrnn.model import CharModel
 from charrnn.model_config import ModelConfig
 from trainers.trainer import Trainer
+
+# The same examples in each run of CI: a new one that fails belongs to whoever looks for it, not to the next change.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 # Two devices, to try two replicas on; to be said before TensorFlow starts.
 _CPU = tf.config.list_physical_devices("CPU")[0]

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.beam import beam_search
@@ -35,7 +36,7 @@ def test_as_wide_as_there_are_texts_it_finds_all_in_their_order(make_model, conf
     order = np.argsort(-scores)
     found = Generator(model, LETTERS).beam(PROMPT, 4, width=100)
     assert [hypothesis.text for hypothesis in found] == [LETTERS.decode(rows[i]) for i in order]
-    np.testing.assert_allclose([hypothesis.log_prob for hypothesis in found], scores[order], atol=1e-5)
+    np.testing.assert_allclose([hypothesis.log_prob for hypothesis in found], scores[order], atol=rounding.MODEL)
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -77,4 +78,4 @@ def test_eager_and_in_a_graph(make_model):
     arguments = (model.network(), state, logits[:, -1], 3, tf.constant(5), tf.constant(0))
     eager, graph = beam_search(*arguments), tf.function(beam_search, autograph=False)(*arguments)
     np.testing.assert_array_equal(eager[0], graph[0])
-    np.testing.assert_allclose(eager[1], graph[1], atol=1e-6)
+    np.testing.assert_allclose(eager[1], graph[1], atol=rounding.MODEL)

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import rounding
 
 from charrnn import loading
 from charrnn.batches import DataConfig
@@ -64,7 +65,7 @@ def test_losses_are_those_of_training(make_run):
     with open(os.path.join(run_dir, "metrics.jsonl")) as file:
         last = [line for line in map(json.loads, file) if line["split"] == "validation"][-1]
     for name in ("nats_per_char", "nats_per_char_window_256"):
-        assert measures[name].value == pytest.approx(last[name], rel=1e-6)
+        assert measures[name].value == pytest.approx(last[name], rel=rounding.MODEL)
     assert measures["nats_per_char"].real == Plays().entropy_rate
 
 
@@ -74,7 +75,9 @@ def test_closed_loop_loss_counts_weights(make_model):
     logits = logits[0].numpy().astype(np.float64)
     nats = np.log(np.exp(logits).sum(-1)) - logits[np.arange(499), ids[1:]]
     passes = passes_for(ids, DataConfig())
-    assert evaluation.closed_loop_loss(model, passes["nats_per_char"]()) == pytest.approx(nats.mean(), rel=1e-5)
+    assert evaluation.closed_loop_loss(model, passes["nats_per_char"]()) == pytest.approx(
+        nats.mean(), rel=rounding.MODEL
+    )
 
 
 @pytest.mark.parametrize("own", [1.0, 0.8])

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.errors import UserError
@@ -113,10 +114,10 @@ def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, str
             ids = vocabulary.encode(end + document)
             expected.append(-log_probs(end + document)[np.arange(len(ids) - 1), ids[1:]])
         expected = np.concatenate(expected)
-        np.testing.assert_allclose(row[: len(expected)], expected, atol=1e-5)
+        np.testing.assert_allclose(row[: len(expected)], expected, atol=rounding.MODEL)
         assert not any(row[len(expected) :])
         assert mean == pytest.approx(expected.sum() / max(1, len(expected) - (not end)), abs=1e-5)
-    np.testing.assert_allclose(said["steps"], log_probs("\nab"), atol=1e-5)
+    np.testing.assert_allclose(said["steps"], log_probs("\nab"), atol=rounding.MODEL)
     characters = [bytes.fromhex(character) for character in said["characters"]]
     letters = [character.encode() for character in "\N{REPLACEMENT CHARACTER}\nabcdé🎭"]
     assert characters == ([bytes([i]) for i in range(256)] if case == "bytes" else letters)
@@ -126,7 +127,7 @@ def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, str
 def test_a_keras_model_of_stock_layers_has_equal_logits(loaded, stranger, case):
     said = stranger(loaded)
     expected = loaded[case].model(tf.constant(said["ids"]))[0]
-    np.testing.assert_allclose(said[case]["logits"], expected, atol=1e-5)
+    np.testing.assert_allclose(said[case]["logits"], expected, atol=rounding.MODEL)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -138,7 +139,7 @@ def test_tflite_advances_by_one_character(loaded, case):
     for t, expected in enumerate(tf.nn.log_softmax(model(tf.constant([[3, 1, 2, 2]]))[0][0]).numpy()):
         said = step(id=np.array([[3, 1, 2, 2][t]], np.int32), state=state)
         state = said["state"]
-        np.testing.assert_allclose(said["log_probs"][0], expected, atol=1e-5)
+        np.testing.assert_allclose(said["log_probs"][0], expected, atol=rounding.MODEL)
 
 
 def test_unknown_characters_are_refused_dropped_or_replaced(make_model):

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from trainers.learning_rate import LearningRate
@@ -21,11 +22,11 @@ FORMULAS = {
 @pytest.mark.parametrize("schedule", FORMULAS)
 def test_rates_are_the_formulas(schedule):
     rate = LearningRate(2.0, schedule, warmup_steps=10, decay_steps=110, final=0.1)
-    expected = [
-        2.0 * min(1, (n + 1) / 10) * FORMULAS[schedule](n, min(1, max(0, (n - 10) / 100))) for n in STEPS
-    ]
-    np.testing.assert_allclose([rate(n) for n in STEPS], expected, rtol=1e-5)
-    np.testing.assert_allclose(tf.map_fn(tf.function(rate), tf.constant(STEPS), tf.float32), expected, rtol=1e-5)
+    expected = [2.0 * min(1, (n + 1) / 10) * FORMULAS[schedule](n, min(1, max(0, (n - 10) / 100))) for n in STEPS]
+    np.testing.assert_allclose([rate(n) for n in STEPS], expected, rtol=rounding.MODEL)
+    np.testing.assert_allclose(
+        tf.map_fn(tf.function(rate), tf.constant(STEPS), tf.float32), expected, rtol=rounding.MODEL
+    )
     again = LearningRate.from_config(rate.get_config())
     assert float(again(50)) == float(rate(50))
 
@@ -41,4 +42,4 @@ def test_keras_optimizers_take_each_updates_rate():
     for n in range(6):
         before = float(weight)
         optimizer.apply([tf.constant(1.0)], [weight])
-        assert before - float(weight) == pytest.approx(float(rate(n)), rel=1e-5)
+        assert before - float(weight) == pytest.approx(float(rate(n)), rel=rounding.MODEL)

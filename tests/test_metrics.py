@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import rounding
 
 from charrnn import metrics
 
@@ -13,12 +14,12 @@ def test_nats_are_the_weighted_sum_of_negative_log_probabilities():
     targets, weights = random.integers(0, 5, (2, 4)), random.random((2, 4)).astype(np.float32)
     log_probabilities = logits - np.log(np.exp(logits.astype(np.float64)).sum(-1, keepdims=True))
     expected = -(weights * np.take_along_axis(log_probabilities, targets[..., None], -1)[..., 0]).sum()
-    assert float(metrics.nats(logits, targets, weights)) == pytest.approx(expected, rel=1e-6)
+    assert float(metrics.nats(logits, targets, weights)) == pytest.approx(expected, rel=rounding.MODEL)
 
 
 def test_a_uniform_choice_of_eight_costs_three_bits():
     nats = float(metrics.nats(np.zeros((1, 1, 8), np.float32), [[3]], np.ones((1, 1), np.float32)))
-    assert metrics.bits_per_char(nats) == pytest.approx(3, rel=1e-6)
+    assert metrics.bits_per_char(nats) == pytest.approx(3, rel=rounding.MODEL)
 
 
 def test_label_smoothing_is_keras_own():
@@ -27,7 +28,7 @@ def test_label_smoothing_is_keras_own():
     weights = np.array([[1, 0, 1], [0.5, 1, 1]], np.float32)
     theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2, reduction=None)
     expected = np.sum(theirs(np.eye(5)[targets], logits) * weights)
-    np.testing.assert_allclose(metrics.nats(logits, targets, weights, 0.2), expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics.nats(logits, targets, weights, 0.2), expected, rtol=rounding.MODEL)
 
 
 def test_interpolation_weighs_by_the_text_so_far():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.blocks import OWN
@@ -19,7 +20,7 @@ def test_predictions_are_those_of_the_closed_loop(make_model, config):
     ids, log_probs = Reader(model).read(rows, np.arange(3))
     np.testing.assert_array_equal(ids, rows)
     expected = tf.nn.log_softmax(model(tf.constant(rows, tf.int32))[0]).numpy()
-    np.testing.assert_allclose(log_probs[:, 1:], expected[:, :-1], atol=2e-6)
+    np.testing.assert_allclose(log_probs[:, 1:], expected[:, :-1], atol=rounding.MODEL)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
@@ -31,7 +32,9 @@ def test_own_text_is_what_the_generator_writes(make_model, temperature):
     ids, log_probs = reader.read(rows, np.array(seeds), temperature)
     texts = Generator(model, LETTERS, Sampler(temperature)).generate(prompts, 200, seeds)
     assert [LETTERS.decode(row[3:]) for row in ids] == texts
-    np.testing.assert_allclose(log_probs, reader.read(ids, np.zeros(2, int)).log_probs, atol=1e-6)  # always at 1
+    np.testing.assert_allclose(
+        log_probs, reader.read(ids, np.zeros(2, int)).log_probs, atol=rounding.MODEL
+    )  # always at 1
 
 
 def test_gold_text_may_follow_own_text(make_model):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.batches import Batch
@@ -21,5 +22,5 @@ def test_the_loss_is_that_of_the_easiest_rows(make_trainer, step, count):
     easy = np.argsort(rows)[:count]
     rollout = Rollout(tf.constant(logits), None, None, ())
     loss, extra = trainer.loss(rollout, Batch(targets, tf.constant(targets, tf.int32), tf.constant(weights)))
-    assert float(loss) == pytest.approx((nats * weights)[easy].sum() / weights[easy].sum(), rel=1e-5)
-    assert float(extra["loss_limit"]) == pytest.approx(np.sort(rows)[count - 1], rel=1e-5)
+    assert float(loss) == pytest.approx((nats * weights)[easy].sum() / weights[easy].sum(), rel=rounding.MODEL)
+    assert float(extra["loss_limit"]) == pytest.approx(np.sort(rows)[count - 1], rel=rounding.MODEL)

@@ -6,6 +6,7 @@ The CPU is two devices here (conftest.py), and `mirrored` takes them for replica
 import keras
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.errors import UserError
@@ -66,7 +67,7 @@ def variables(trainer):
 
 def assert_close(measured, expected):
     for got, right in zip(measured, expected, strict=True):
-        assert got == pytest.approx(right, rel=1e-5)
+        assert got == pytest.approx(right, rel=rounding.MODEL)
 
 
 class SpoiltOnOne(Trainer):
@@ -109,15 +110,18 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     assert Checkpoints(str(tmp_path), again, keep=1).restore()
     before, expected_gradients = variables(two), list(again.gradients(again.batch_at(2), True).values())
     for trainer in (two, parts):
-        assert relative_error(list(trainer.gradients(trainer.batch_at(2), True).values()), expected_gradients) < 1e-5
+        assert (
+            relative_error(list(trainer.gradients(trainer.batch_at(2), True).values()), expected_gradients)
+            < rounding.MODEL
+        )
     assert relative_error(variables(two), before) == 0
     for trainer in (two, parts, again):  # saved on two replicas, goes on on one
         assert_close(train(trainer, 2, 3), expected[2:])
-        assert relative_error(variables(trainer), variables(one)) < 1e-6
+        assert relative_error(variables(trainer), variables(one)) < rounding.MODEL
         assert trainer._train_step.experimental_get_tracing_count() == 1
     text = np.random.default_rng(2).integers(0, 7, 90)
     losses = [trainer.evaluate(stateful_pass(text))["nats_per_char"] for trainer in (one, two)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert losses[0] == pytest.approx(losses[1], rel=rounding.MODEL)
     assert_moves(two, False)
     Checkpoints(str(tmp_path / "one"), one, keep=1).save(3)
     assert Checkpoints(str(tmp_path / "one"), two, keep=1).restore()  # and the other way
@@ -131,7 +135,7 @@ def test_lines_of_unequal_weight_read_the_same_own_characters(build, relative_er
     weights = one.batch_at(0).weights.reshape(4, -1).sum(1)
     assert len(set(weights)) > 1  # else a mean of the parts' means would do
     assert_close(train(two, 0, 3), expected)
-    assert relative_error(variables(two), variables(one)) < 1e-5
+    assert relative_error(variables(two), variables(one)) < rounding.MODEL
 
 
 @pytest.mark.parametrize("strategy, accumulate, arguments", LOOKING_AT_ALL_ROWS)
@@ -139,7 +143,7 @@ def test_a_curriculum_that_looks_at_all_rows_sees_them(build, relative_error, st
     arguments = {"data": {"batch_size": 8, "seq_length": 9}, "clip_norm": 0.5, **arguments}
     one, other = build("one_device", **arguments), build(strategy, accumulate=accumulate, **arguments)
     assert_close(train(other, 0, 3), train(one, 0, 3))
-    assert relative_error(variables(other), variables(one)) < 1e-6
+    assert relative_error(variables(other), variables(one)) < rounding.MODEL
     assert other._train_step.experimental_get_tracing_count() == 1
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 from charrnn.rollouts import Reader
@@ -22,7 +23,7 @@ def test_as_the_closed_loop_has_them_but_for_the_first(make_model):
     (first, *characters), (none, *nats) = zip(*surprisals(Reader(model), LETTERS, text), strict=True)
     assert (first, none) == ("f", None)
     assert "".join(characters) == text[1:]
-    np.testing.assert_allclose(nats, nats_of(model, LETTERS.encode(text)), atol=2e-6)
+    np.testing.assert_allclose(nats, nats_of(model, LETTERS.encode(text)), atol=rounding.MODEL)
 
 
 def test_documents_begin_after_an_end_and_from_the_zero_state(make_model):
@@ -31,7 +32,7 @@ def test_documents_begin_after_an_end_and_from_the_zero_state(make_model):
     characters, nats = zip(*surprisals(reader, vocabulary, "ab\ncd", "\n"), strict=True)
     assert characters == tuple("ab\ncd")
     expected = [nats_of(model, vocabulary.encode(text)) for text in ("\nab\n", "\ncd")]
-    np.testing.assert_allclose(nats, np.concatenate(expected), atol=2e-6)
+    np.testing.assert_allclose(nats, np.concatenate(expected), atol=rounding.MODEL)
 
 
 def test_a_character_of_several_bytes_has_their_sum(make_model):
@@ -40,7 +41,7 @@ def test_a_character_of_several_bytes_has_their_sum(make_model):
     assert "".join(characters) == text
     ends = np.cumsum([len(character.encode()) for character in text])
     expected = np.add.reduceat(nats_of(model, np.frombuffer(text.encode(), np.uint8)), ends[:-1] - 1)
-    np.testing.assert_allclose(nats[1:], expected, rtol=1e-5)
+    np.testing.assert_allclose(nats[1:], expected, rtol=rounding.MODEL)
 
 
 @pytest.mark.parametrize("nats, colour", [(0.7, 230), (2.0, 216), (6.9, 203), (50.0, 196)])

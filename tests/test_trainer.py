@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
 
 import trainers
@@ -83,9 +84,11 @@ def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, rel
     assert_equal((*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables), before)
     _, expected, _ = gradients_by_hand(model, batch, trainer.carried)
     assert continues and list(gradients) == [variable.path for variable in model.trainable_variables]
-    assert relative_error(list(gradients.values()), expected) < 1e-5
+    assert relative_error(list(gradients.values()), expected) < rounding.MODEL
     (measured,) = train(trainer, 2, 3)
-    assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(list(gradients.values()))), rel=1e-6)
+    assert measured["gradient_norm"] == pytest.approx(
+        float(tf.linalg.global_norm(list(gradients.values()))), rel=rounding.MODEL
+    )
     assert float(trainer.accuracy) > 0  # so that there was something to put back
 
 
@@ -97,13 +100,13 @@ def test_updates_equal_a_tape_and_adam_by_hand(make_model, make_trainer, relativ
         (measured,) = train(trainer, step, step + 1)
         loss, gradients, _ = gradients_by_hand(model, trainer.batch_at(step))
         adam.apply(gradients, model.trainable_variables)
-        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=1e-6)
+        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=rounding.MODEL)
         assert measured["chars"] == 3 * 5
-        assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(gradients)), rel=1e-5)
+        assert measured["gradient_norm"] == pytest.approx(float(tf.linalg.global_norm(gradients)), rel=rounding.MODEL)
         assert measured["learning_rate"] == pytest.approx(0.01)
         assert measured["own_input_prob"] == measured["own_input_share"] == 0
         # Adam divides by the gradient's own size, and so enlarges the rounding of small gradients.
-        assert relative_error(weights_of(trainer), model.get_weights()) < 1e-5
+        assert relative_error(weights_of(trainer), model.get_weights()) < rounding.MODEL
         assert int(trainer.step) == step + 1
     assert int(trainer.skipped_updates) == 0
 
@@ -112,7 +115,7 @@ def test_the_stock_layers_gradients_have_the_same_norm(make_model, make_trainer)
     stock = make_model()
     stock.recurrence_path = "keras"  # its embedding's gradient comes by rows, several of one id
     (expected,), (got,) = train(make_trainer(), 0, 1), train(make_trainer(model=stock), 0, 1)
-    assert got == pytest.approx(expected, rel=1e-5)
+    assert got == pytest.approx(expected, rel=rounding.MODEL)
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
@@ -127,19 +130,19 @@ def test_clips_by_global_norm_and_reports_the_norm_before(make_model, make_train
     optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0) if scaled else optimizer
     trainer = make_trainer(model=model, optimizer=optimizer, clip_norm=part * norm)
     (measured,) = train(trainer, 0, 1)
-    assert measured["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+    assert measured["gradient_norm"] == pytest.approx(norm, rel=rounding.MODEL)
     change = [w - b for w, b in zip(weights_of(trainer), before, strict=True)]
     expected = [-g.numpy() * min(1.0, part) for g in gradients]
-    assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(norm * min(1.0, part), rel=1e-5)
-    assert relative_error(change, expected) < 1e-4  # a difference of weights has lost digits
+    assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(norm * min(1.0, part), rel=rounding.MODEL)
+    assert relative_error(change, expected) < rounding.MODEL  # a difference of weights has lost digits
 
 
 def test_loss_scaling_gives_the_same_updates(make_trainer, relative_error):
     plain = make_trainer()
     scaled = make_trainer(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)))
     for a, b in zip(train(scaled, 0, 3), train(plain, 0, 3), strict=True):
-        assert a == pytest.approx(b, rel=1e-5)
-    assert relative_error(weights_of(scaled), weights_of(plain)) < 1e-6  # a power of two changes no digit
+        assert a == pytest.approx(b, rel=rounding.MODEL)
+    assert relative_error(weights_of(scaled), weights_of(plain)) < rounding.MODEL  # a power of two changes no digit
 
 
 class Spoilt(Trainer):
@@ -232,9 +235,9 @@ def test_streams_carry_the_state_and_start_epochs_from_zero(
         for variable, gradient in zip(reference.trainable_variables, gradients, strict=True):
             variable.assign_sub(0.1 * gradient)
         (measured,) = train(trainer, step, step + 1)
-        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=1e-5)
-        assert relative_error(trainer.carried, state) < 1e-5
-        assert relative_error(weights_of(trainer), reference.get_weights()) < 1e-5
+        assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=rounding.MODEL)
+        assert relative_error(trainer.carried, state) < rounding.MODEL
+        assert relative_error(weights_of(trainer), reference.get_weights()) < rounding.MODEL
         if goes_on.any():  # else the test would not notice a state that is dropped
             assert abs(measured["nats"] / 15 / float(gradients_by_hand(reference, batch)[0]) - 1) > 1e-4
 
@@ -275,8 +278,8 @@ def test_evaluation_is_the_mean_loss_with_the_state_carried(make_model, make_tra
     model.recurrence_path = "keras"
     logits, _ = model(tf.constant(ids[None, :-1], tf.int32))
     loss = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(ids[None, 1:], logits))
-    assert got["nats_per_char"] == pytest.approx(loss, rel=1e-5)
-    assert got["bits_per_char"] == pytest.approx(loss / np.log(2), rel=1e-5)
+    assert got["nats_per_char"] == pytest.approx(loss, rel=rounding.MODEL)
+    assert got["bits_per_char"] == pytest.approx(loss / np.log(2), rel=rounding.MODEL)
     assert_equal(weights_of(trainer), weights)
     assert int(trainer.step) == 0
 
@@ -387,8 +390,8 @@ def test_loss_alone_makes_a_curriculum(make_trainer):
 
     (whole,), (half,) = train(make_trainer(), 0, 1), train(make_trainer(Half), 0, 1)
     assert half["nats"] == whole["nats"]
-    assert half["halved"] == pytest.approx(whole["nats"] / whole["chars"] / 2, rel=1e-6)
-    assert half["gradient_norm"] == pytest.approx(whole["gradient_norm"] / 2, rel=1e-6)
+    assert half["halved"] == pytest.approx(whole["nats"] / whole["chars"] / 2, rel=rounding.MODEL)
+    assert half["gradient_norm"] == pytest.approx(whole["gradient_norm"] / 2, rel=rounding.MODEL)
     assert set(half) - set(whole) == {"halved"}
 
 
@@ -407,8 +410,8 @@ def test_randomness_is_a_function_of_seed_and_step(make_trainer):
 def test_xla_gives_the_same_update(make_trainer, relative_error):
     """In closed loop: stateless random numbers are others with XLA."""
     plain, compiled = make_trainer(), make_trainer(xla=True)
-    assert train(compiled, 0, 2) == [pytest.approx(numbers, rel=1e-5) for numbers in train(plain, 0, 2)]
-    assert relative_error(weights_of(compiled), weights_of(plain)) < 1e-4
+    assert train(compiled, 0, 2) == [pytest.approx(numbers, rel=rounding.MODEL) for numbers in train(plain, 0, 2)]
+    assert relative_error(weights_of(compiled), weights_of(plain)) < rounding.MODEL
 
 
 def test_a_curriculums_variables_are_the_modules(make_trainer):
@@ -437,12 +440,12 @@ def test_averages_follow_the_weights_and_are_what_is_evaluated(make_trainer, rel
         train(trainer, step, step + 1)
         decay = min(0.9, step / (step + 10))
         average = [decay * a + (1 - decay) * w for a, w in zip(average, weights_of(trainer), strict=True)]
-    assert relative_error(trainer.averaged.get_weights(), average) < 1e-5
+    assert relative_error(trainer.averaged.get_weights(), average) < rounding.MODEL
     assert relative_error(trainer.averaged.get_weights(), weights_of(trainer)) > 1e-3
     other = make_trainer()
     other.model.set_weights(average)
     batches = lambda: stateful_pass(ids, rows=1, warm_up=8, length=16)  # noqa: E731
-    assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=1e-5)
+    assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=rounding.MODEL)
     plain = make_trainer()
     train(plain, 0, 100)
     assert_equal(weights_of(plain), weights_of(trainer))  # training itself knows nothing of averages
