@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 
-from charrnn import memory
+from charrnn import memory, paths
 from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
 from charrnn.errors import check
@@ -89,6 +89,7 @@ def train(
         NotWritten: the disk is full; the last checkpoint is kept.
         WorkerLost: another worker is gone; the last checkpoint is kept.
     """
+    run_dir = paths.given(run_dir)
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
     console = (console or Console()) if workers.is_chief else Console(strategies.silence())
