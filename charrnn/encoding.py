@@ -242,7 +242,7 @@ def _is_ours(folder: str) -> bool:
     """Whether a folder is empty, or holds an encoded corpus, finished or begun."""
     if not os.path.isdir(folder):
         return False
-    if not os.listdir(folder) or os.path.exists(os.path.join(folder, _LOCK)):
+    if os.path.exists(os.path.join(folder, _LOCK)) or set(os.listdir(folder)) <= {".lock"}:  # an earlier version's lock
         return True
     plans = (encoded.read_json(os.path.join(folder, name)) for name in (encoded.CORPUS, encoded.PLAN))
     return any(plan is not None and None not in _asked_of(plan).values() for plan in plans)  # an earlier version's

@@ -146,7 +146,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(encode, tmp_pat
     assert os.listdir(tmp_path / "out") == ["thesis.tex"]
 
 
-FOREIGN = ("vocabulary.json", "documents.json", "corpus.json", "plan.json", "shard-00000.ids", ".lock", "corpus.ids")
+FOREIGN = ("vocabulary.json", "documents.json", "corpus.json", "plan.json", "shard-00000.ids", "corpus.ids")
 
 
 @pytest.mark.parametrize("name", FOREIGN)

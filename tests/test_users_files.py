@@ -107,7 +107,8 @@ def foreign_files(draw, own):
 
     Hostile names, odd ones, and those of the run with something added.
     """
-    found = {os.path.join(draw(FOLDERS), name): None for name in [*HOSTILE, *draw(st.lists(ODD, max_size=20))]}
+    names = [*HOSTILE, os.fsdecode(b"not UTF-8 \xff.tmp"), *draw(st.lists(ODD, max_size=20))]
+    found = {os.path.join(draw(FOLDERS), name): None for name in names}
     for path in own:
         before, after = draw(st.sampled_from(AROUND))
         found[os.path.join(os.path.dirname(path), f"{before}{os.path.basename(path)}{after}")] = path
@@ -122,7 +123,7 @@ def put(run_dir, files):
             continue
         path = path if number % 4 else path / "inner"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode() if source is None else (run_dir / source).read_bytes())
+        path.write_bytes(os.fsencode(name) if source is None else (run_dir / source).read_bytes())
         yield path, path.read_bytes()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -207,4 +208,4 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         if loop_config.profile and loop_config.profile[1] <= step:
             yield "Nothing is profiled: those steps lie behind. Give others with --profile=FIRST,LAST"
     else:
-        yield f"Starting in {run_dir}; watch it: tensorboard --logdir {run_dir}"
+        yield f"Starting in {run_dir}; watch it: tensorboard --logdir {shlex.quote(run_dir)}"
