@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn import atomic
+from trainers.checkpoints import Checkpoints
 
 
 @pytest.fixture(params=["on the disk", "in a bucket"])
@@ -107,3 +108,41 @@ def test_a_file_system_without_fsync_is_no_hindrance(tmp_path):
         if os.path.exists(path):
             atomic.sync(path)  # the first answers EINVAL
     atomic.sync("ram://anything")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The calls of fsync and rename, in their order, as ("fsync", path) and ("rename", target)."""
+    made, fsync, rename = [], os.fsync, os.replace
+
+    def record_fsync(descriptor):
+        fsync(descriptor)
+        made.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def record_rename(source, target):
+        rename(source, target)
+        made.append(("rename", source, target))
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "replace", record_rename)
+    return made
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
+def test_content_is_synced_before_its_name_and_its_name_after(calls, tmp_path):
+    atomic.replace(str(tmp_path / "file"), b"new")
+    unfinished = calls[0][1]
+    file, folder = str(tmp_path / "file"), str(tmp_path)
+    assert calls == [("fsync", unfinished), ("rename", unfinished, file), ("fsync", folder)]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
+def test_a_checkpoint_is_synced_before_the_list_names_it(calls, make_trainer, tmp_path):
+    Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
+    folder = str(tmp_path / "checkpoints")
+    files = [f"{folder}/{name}" for name in ("step-1.data-00000-of-00001", "step-1.index", "checkpoint")]
+    renamed = [call for call in calls if call[0] == "rename"]
+    assert [target for _, _, target in renamed] == files
+    for rename in renamed:
+        assert ("fsync", rename[1]) in calls[: calls.index(rename)]
+    assert ("fsync", folder) in calls[calls.index(renamed[1]) : calls.index(renamed[2])] and calls[-1][1] == folder
