@@ -68,10 +68,8 @@ def go(run_dir, steps, look=lambda: None):
     train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=Console(silence()), look=look)
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory):
-    """A run that was killed after step 3, with all that a kill can leave unfinished."""
-    run_dir = tmp_path_factory.mktemp("runs") / "killed"
+def start_and_kill(run_dir):
+    """Starts a run that is killed after step 3, and leaves all that a kill can leave unfinished."""
 
     def look():
         if (run_dir / "metrics.jsonl").exists() and '"step": 3' in (run_dir / "metrics.jsonl").read_text():
@@ -87,6 +85,13 @@ def killed(tmp_path_factory):
         (run_dir / folder / os.path.basename(atomic._unfinished(name))).write_text("half")
     (run_dir / "checkpoints" / "step-4.index").write_text("half")
     (run_dir / "lock").touch()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run to lie beside another one."""
+    run_dir = tmp_path_factory.mktemp("runs") / "killed"
+    start_and_kill(run_dir)
     return run_dir
 
 
@@ -141,16 +146,16 @@ def snapshot(folder):
 )
 @given(data=st.data())
 def test_no_foreign_byte_is_changed(killed, data):
-    """Over a resume after a kill, a roll-back, an evaluation, a comparison and an export."""
+    """Over a start, a kill, a resume, a roll-back, an evaluation, a comparison and an export."""
     with tempfile.TemporaryDirectory() as place:
         parent = pathlib.Path(place)
-        run_dir = pathlib.Path(shutil.copytree(killed, parent / NAME))
+        run_dir = parent / NAME
         for sibling in SIBLINGS:
             shutil.copytree(killed, parent / sibling)
-        own = sorted(str(path.relative_to(killed)) for path in killed.rglob("*") if path.is_file())
-        foreign = dict(put(run_dir, data.draw(foreign_files(own))))
-        for sibling in SIBLINGS:
-            foreign.update(snapshot(parent / sibling))
+        foreign = snapshot(parent)
+        start_and_kill(run_dir)
+        own = sorted(str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file())
+        foreign.update(put(run_dir, data.draw(foreign_files(own))))
         beside = sorted(os.listdir(parent))
 
         def check():
