@@ -19,7 +19,7 @@ from trainers.cluster import leave, local_configs
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Sums of each size.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 
 SIZES = (8, 1_000_000, 4_000_000, 16_000_000, 64_000_000)  # bytes
 

@@ -60,9 +60,9 @@ _integer("steps", 1200, "Of each run.", lower_bound=20)
 _float("own", 0.25, "The largest share of own characters, for curricula that have one.", lower_bound=0, upper_bound=1)
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")
-_string("runs", "runs/curricula", "The folder of the run directories.")
-_string("json", None, "Where to write the figures.")
-_string("page", None, "A Markdown page that takes the tables between its marks.")
+command.path_flag("runs", "runs/curricula", "The folder of the run directories.", FLAGS)
+command.path_flag("json", None, "Where to write the figures.", FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the tables between its marks.", FLAGS)
 
 
 class Planned(NamedTuple):

@@ -14,8 +14,8 @@ from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("json", None, "Where to write the figures.", FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("num_chars", 1000, "Characters of a text.", lower_bound=1, flag_values=FLAGS)
 

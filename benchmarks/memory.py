@@ -18,7 +18,7 @@ from charrnn import command
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("steps", 20_000, "Training steps.", lower_bound=100, flag_values=FLAGS)
 flags.DEFINE_integer("rounds", 100, "Evaluations, and so on.", lower_bound=10, flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 
 MOST_MB = 20  # that 20,000 steps may take
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks.pages import Page, load_json
-from charrnn import command
+from charrnn import command, paths
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_multi_string("speed", [], "What benchmarks.train_step --json wrote.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
+command.paths_flag("speed", "What benchmarks.train_step --json wrote.", FLAGS)
+command.path_flag("page", None, "A Markdown page with the two marks.", FLAGS)
 
 
 class Original(NamedTuple):
@@ -43,7 +43,7 @@ def main(run_dirs: list[str]) -> int:
     if not run_dirs:
         raise UserError("Which runs? Give run directories of " + ", ".join(ORIGINALS) + ".")
     page = Page(FLAGS.page, "benchmarks.reproductions")
-    runs = dict(map(_read, run_dirs))
+    runs = dict(map(_read, map(paths.given, run_dirs)))
     text = "\n\n".join(_section(name, lines) for name, lines in runs.items())
     if FLAGS.speed:
         text += "\n\n" + _speeds([row for path in FLAGS.speed for row in load_json(path)["rows"]], runs)

@@ -24,13 +24,13 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.pages import Page
-from charrnn import command
+from charrnn import atomic, command, paths
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("kills", 50, "Kills in all.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("steps", 40, "Steps of each run.", lower_bound=12, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the moments.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 
 _SAMPLING = ["--trainer=scheduled_sampling", "trainer.half_step=6"]
 _RUNS = {
@@ -168,8 +168,7 @@ def _folders(run_dir: str) -> list[str]:
 
 def _half_written(folder: str) -> bool:
     """Whether a checkpoint, or the list of them, is there in part."""
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    return any(name.startswith(("step-", "checkpoint")) and ("_temp" in name or ".tmp" in name) for name in names)
+    return any(name.startswith(atomic.PREFIX) for name in paths.names_in(folder))
 
 
 def _options(task: Task, run_dir: str) -> list[str]:

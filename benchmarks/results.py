@@ -17,13 +17,13 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks.pages import Page, import_pyplot, load_json
-from charrnn import command
+from charrnn import command, paths
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_multi_string("evaluated", [], "What trainers.evaluate --json printed.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page with the two marks.", flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "A picture of the losses over the steps.", flag_values=FLAGS)
+command.paths_flag("evaluated", "What trainers.evaluate --json printed.", FLAGS)
+command.path_flag("page", None, "A Markdown page with the two marks.", FLAGS)
+command.path_flag("plot", None, "A picture of the losses over the steps.", FLAGS)
 
 _LOSSES = {"nats_per_char_window_256": "windows of 256", "nats_per_char": "state carried"}
 _OTHERS = {
@@ -78,7 +78,7 @@ def _read(run_dirs: list[str]) -> list[Row]:
     from trainers.result import Result
 
     runs: dict[str, list[comparison.Run]] = {}
-    for run_dir in map(os.path.normpath, run_dirs):
+    for run_dir in map(os.path.normpath, map(paths.given, run_dirs)):
         config = read_config(run_dir)
         runs.setdefault(f"`{config['experiment']}` on {config['corpus']}", []).append(comparison.Run(run_dir, config))
     rows = []

@@ -20,9 +20,9 @@ from benchmarks.pages import Figures, Page, import_pyplot, require_nothing
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
-flags.DEFINE_string("plot", None, "Where to write the picture.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("json", None, "Where to write the figures.", FLAGS)
+command.path_flag("plot", None, "Where to write the picture.", FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each point.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("seconds", 2, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
 

@@ -21,8 +21,8 @@ from benchmarks.pages import Figures, Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("json", None, "Where to write the figures.", flag_values=FLAGS)
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("json", None, "Where to write the figures.", FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
 
 PARTS = ("imports", "data and model", "first step", "second step")

@@ -14,7 +14,7 @@ from benchmarks.pages import Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("page", None, "A Markdown page that takes the table between its marks.", flag_values=FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("seconds", 4, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
 

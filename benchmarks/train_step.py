@@ -30,8 +30,8 @@ _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS
 
 _string("experiment", help="Measure this one only, with the settings given beside.")
 _string("match", default="", help="Of the page's models, those whose label has this in it.")
-_string("json", help="Where to write the figures.")
-_string("page", help="A Markdown page that takes the table between its marks.")
+command.path_flag("json", None, "Where to write the figures.", FLAGS)
+command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 flags.DEFINE_boolean("curricula", False, "Measure curricula instead.", flag_values=FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("seconds", 4, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
+from charrnn import paths
 from charrnn.errors import UserError, nearest
 
 DONE = 0
@@ -52,6 +53,33 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
     except BrokenPipeError:  # whoever read standard output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+
+
+class _Path(flags.ArgumentParser):
+    """Parses a path, which comes in by `paths.given`."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        """Returns the path with its `~` expanded."""
+        return paths.given(argument)
+
+
+def path_flag(name: str, default: str | None, text: str, values: flags.FlagValues) -> None:
+    """Defines a flag for one file or folder. A corpus is none: it may be a name or a pattern.
+
+    Args:
+        name: the flag's.
+        default: the path if the flag is not given.
+        text: its help.
+        values: the command's flags.
+    """
+    flags.DEFINE(_Path(), name, default, text, flag_values=values)
+
+
+def paths_flag(name: str, text: str, values: flags.FlagValues) -> None:
+    """Defines a flag for a file or folder that may be given several times."""
+    flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, [], text, flag_values=values)
 
 
 def start_tensorflow() -> None:

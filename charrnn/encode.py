@@ -16,9 +16,10 @@ from charrnn.errors import UserError, check
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_path = functools.partial(command.path_flag, values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 
-_string("output", None, "The folder to make.")
+_path("output", None, "The folder to make.")
 _string("documents", "files", "files: each file is a document; lines: each line, or each row with --csv_column.")
 _string("vocabulary", "characters", "As data.vocabulary: characters or bytes.")
 flags.DEFINE_boolean("lowercase", False, "As data.lowercase: turn the text into lower case first.", flag_values=FLAGS)

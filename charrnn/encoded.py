@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import workers
+from charrnn import atomic, workers
 from charrnn.errors import UserError
 from charrnn.pieces import BLOCK, Piece, Settings, contents
 from charrnn.sharded import Sharded
@@ -71,10 +71,7 @@ def read_json(path: str) -> dict | None:
 
 def write_json(path: str, value: dict) -> None:
     """Writes a JSON file at once: a reader finds the old one or the new one, never half of it."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(temporary, path)
+    atomic.replace(path, json.dumps(value).encode())
 
 
 def label_of(corpus: dict) -> dict:
@@ -93,13 +90,12 @@ def make_shard(piece: Piece, settings: Settings, vocabulary: Vocabulary, base: s
 
 def write(base: str, end: str, label: dict, blocks: Iterable[np.ndarray]) -> int:
     """Writes a shard, and then its label: each appears under its name when it is whole. Returns the size in bytes."""
-    temporary, checksum = f"{base}{end}.{os.getpid()}.tmp", 0
-    with open(temporary, "wb") as file:
+    checksum = 0
+    with atomic.writing(base + end) as file:
         for block in blocks:
             checksum = zlib.crc32(block, checksum)
             file.write(block)
         num_bytes = file.tell()
-    os.replace(temporary, base + end)
     write_json(f"{base}.json", {**label, "crc32": checksum})
     return num_bytes
 

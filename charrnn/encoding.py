@@ -16,14 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import corpora, encoded, pieces, workers
+from charrnn import atomic, corpora, encoded, pieces, workers
 from charrnn.documents import no_document
 from charrnn.errors import UserError
+from charrnn.paths import given
 from charrnn.pieces import END_OF_TEXT, Piece, Settings, Survey
 from charrnn.vocabulary import Vocabulary
 
-_LOCK = ".lock"
-_OURS = re.compile(r"(corpus|plan|vocabulary|documents|shard-\d+)\.(json|ids|bin)(\.\d+\.tmp)?|\.lock")
+_LOCK = ".charrnn-lock"  # made first: a folder that has it is of this module
+_SHARD = re.compile(r"shard-\d{5,}\.(ids|json)")
 
 
 class Parts(NamedTuple):
@@ -57,6 +58,7 @@ def encode(
     Raises:
         UserError: a file cannot be read, or the folder is in use for something else or cannot be written.
     """
+    folder = given(folder)
     asked = {
         "format": encoded.FORMAT,
         "files": [[path, *corpora.stat(path)] for path in paths],
@@ -77,9 +79,8 @@ def encode(
         _make_shards(all_pieces, settings, plan, folder)
         _write_documents(plan, settings, folder)
         encoded.write_json(os.path.join(folder, encoded.CORPUS), plan)
-        for left in os.listdir(folder):
-            if left.endswith(".tmp") or left == encoded.PLAN:
-                os.remove(os.path.join(folder, left))
+        os.remove(os.path.join(folder, encoded.PLAN))
+        atomic.remove_remains(folder, _names(len(plan["shards"])))
 
 
 def cached(
@@ -196,12 +197,22 @@ def _ends_of_text(plan: dict, folder: str) -> Iterator[np.ndarray]:
                 start += len(ids)
 
 
+def _names(num_shards: int) -> Iterator[str]:
+    """The names of all files that an encoded corpus, finished or begun, has."""
+    yield from (encoded.CORPUS, encoded.PLAN, encoded.VOCABULARY)
+    for base, end in [(encoded.DOCUMENTS, "bin"), *((encoded.shard_name(i), "ids") for i in range(num_shards))]:
+        yield from (f"{base}.{end}", f"{base}.json")
+
+
 def _clear(folder: str, replace: bool) -> None:
-    """Makes room for another corpus."""
+    """Makes room for another corpus: removes the files of the one that is there, and no others."""
     if encoded.is_encoded(folder) and not replace:
         raise UserError(f"{folder} holds another encoded corpus, or this one as it was before: give another --output.")
-    for name in os.listdir(folder):
-        if name != _LOCK:
+    there = os.listdir(folder)
+    names = list(_names(sum(map(bool, map(_SHARD.fullmatch, there)))))
+    atomic.remove_remains(folder, names)
+    for name in there:
+        if name in names or _SHARD.fullmatch(name):
             os.remove(os.path.join(folder, name))
 
 
@@ -212,7 +223,8 @@ def _locked(folder: str) -> Iterator[None]:
 
     if "://" in folder:
         raise UserError(f"{folder} is not on this machine: give a local --output.")
-    if os.path.exists(folder) and not (os.path.isdir(folder) and all(map(_OURS.fullmatch, os.listdir(folder)))):
+    made = not os.path.exists(folder)
+    if not made and not _is_ours(folder):
         raise UserError(f"{folder} is in use for something else: give an --output that does not exist.")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, _LOCK), "w") as lock:
@@ -222,7 +234,18 @@ def _locked(folder: str) -> Iterator[None]:
         finally:
             if os.listdir(folder) == [_LOCK]:  # refused: nothing was written
                 os.remove(lock.name)
-                os.rmdir(folder)
+                if made:
+                    os.rmdir(folder)
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether a folder is empty, or holds an encoded corpus, finished or begun."""
+    if not os.path.isdir(folder):
+        return False
+    if os.path.exists(os.path.join(folder, _LOCK)) or set(os.listdir(folder)) <= {".lock"}:  # an earlier version's lock
+        return True
+    plans = (encoded.read_json(os.path.join(folder, name)) for name in (encoded.CORPUS, encoded.PLAN))
+    return any(plan is not None and None not in _asked_of(plan).values() for plan in plans)  # an earlier version's
 
 
 @contextlib.contextmanager

@@ -15,10 +15,11 @@ from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_path = functools.partial(command.path_flag, values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 
-_string("run_dir", None, "The run directory of the model.")
-_string("output", None, "The folder to make.")
+_path("run_dir", None, "The run directory of the model.")
+_path("output", None, "The folder to make.")
 flags.DEFINE_list("formats", ["saved_model", "keras", "tflite"], "What to make.", flag_values=FLAGS)
 flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_values=FLAGS)
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")

@@ -5,14 +5,13 @@
 """
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import blocks
+from charrnn import atomic, blocks, paths
 from charrnn.blocks import BLOCK, OWN
 from charrnn.errors import UserError, check
 from charrnn.generation import writing_network
@@ -44,33 +43,38 @@ def export(
         unknown: what becomes of characters that the model never saw, in the SavedModel: see `unknown.UNKNOWN`.
 
     Raises:
-        UserError: the folder is there already, or cannot be made.
+        UserError: the folder is there already, or cannot be written.
     """
     for name in formats:
         check("formats", name, name in FORMATS, f"some of {', '.join(FORMATS)}")
     config = loaded.model.config
     if "keras" in formats and (config.skip_connections or config.state_rates):
         raise UserError("Keras has no layers with zoneout or skip connections: give --formats=saved_model,tflite.")
+    output = paths.given(output)
+    if "://" in output:
+        raise UserError(f"{output} is not on this machine: give a local --output.")
     if os.path.lexists(output):
         raise UserError(f"{output} is there already, and is not overwritten: give another folder, or remove it first.")
-    folder = f"{output.rstrip('/')}.{os.getpid()}.tmp"
     try:
-        os.makedirs(folder)
-    except OSError as error:
-        raise UserError(f"The folder {output} cannot be made ({error.strerror}).") from error
-    try:
-        places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
-        loaded.vocabulary.save(os.path.join(folder, VOCABULARY))
-        if "saved_model" in places:
-            Serving(loaded, sampler or Sampler(), unknown).save(places["saved_model"])
-        if "keras" in places:
-            stock_model(loaded.model).save(places["keras"])
-        if "tflite" in places:
-            with open(places["tflite"], "wb") as file:
-                file.write(tflite_step(loaded.model))
-        os.rename(folder, output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with atomic.scratch(*os.path.split(os.path.abspath(output))) as scratch:
+            folder = os.path.join(scratch, "exported")
+            os.mkdir(folder)
+            _write(loaded, folder, formats, sampler or Sampler(), unknown)
+            os.rename(folder, output)
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"The folder {output} cannot be made ({reason}): give another --output.") from error
+
+
+def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
+    places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
+    loaded.vocabulary.save(os.path.join(folder, VOCABULARY))
+    if "saved_model" in places:
+        Serving(loaded, sampler, unknown).save(places["saved_model"])
+    if "keras" in places:
+        stock_model(loaded.model).save(places["keras"])
+    if "tflite" in places:
+        atomic.replace(places["tflite"], tflite_step(loaded.model))
 
 
 class Serving:

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from charrnn import atomic, paths
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
 from charrnn.vocabulary import Vocabulary
@@ -32,10 +32,10 @@ class GenerationState(NamedTuple):
         return cls(0, np.asarray(seeds, np.int32), model.initial_state(len(seeds)), logits)
 
     def save(self, path: str, model: CharModel, vocabulary: Vocabulary) -> None:
-        """Writes an .npz file of plain arrays, through a temporary file. Raises UserError where that is impossible."""
+        """Writes an .npz file of plain arrays at once. Raises UserError where that is impossible."""
         # A state in 16 bits is saved in 32, without loss: NumPy has no bfloat16.
         layers = [tf.cast(entry, tf.float32).numpy() for entry in tf.nest.flatten(self.layers)]
-        content, temporary = io.BytesIO(), f"{path}.{os.getpid()}.tmp"
+        content = io.BytesIO()
         np.savez(
             content,
             model=np.frombuffer(_describe(model, vocabulary).encode(), np.uint8),
@@ -46,11 +46,9 @@ class GenerationState(NamedTuple):
             **{f"layers_{i}": entry for i, entry in enumerate(layers)},
         )
         try:
-            with tf.io.gfile.GFile(temporary, "wb") as file:
-                file.write(content.getvalue())
-            tf.io.gfile.rename(temporary, path, overwrite=True)
-        except tf.errors.OpError as error:
-            raise UserError(f"The state cannot be written to {path} ({error.message}).") from error
+            atomic.replace(paths.given(path), content.getvalue())
+        except OSError as error:
+            raise UserError(f"The state cannot be written to {path} ({error.strerror}).") from error
 
     @classmethod
     def load(cls, path: str, model: CharModel, vocabulary: Vocabulary) -> "GenerationState":
@@ -60,7 +58,7 @@ class GenerationState(NamedTuple):
             UserError: it cannot be read, is damaged, or was saved with another model or other weights.
         """
         try:
-            with tf.io.gfile.GFile(path, "rb") as file:
+            with tf.io.gfile.GFile(paths.given(path), "rb") as file:
                 content = file.read()
         except tf.errors.OpError as error:
             raise UserError(f"The state {path} cannot be read ({error.message}).") from error

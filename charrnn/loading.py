@@ -11,6 +11,7 @@ import typing
 
 import tensorflow as tf
 
+from charrnn import paths
 from charrnn.errors import UserError
 from charrnn.generation import Generator, Stops, Stream
 from charrnn.model import CharModel
@@ -23,7 +24,9 @@ CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
 NEWEST = "checkpoints"
 BEST = "best"
+LIST = "checkpoint"  # of the checkpoints in a folder, as TensorFlow names and writes it
 
+_MOST_TRIED = 20  # checkpoints that were removed while they were read
 _DEEPEST = 20  # lists and objects in each other in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
@@ -96,23 +99,40 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     Raises:
         UserError: there is no such run, or a file of it is damaged.
     """
+    run_dir = paths.given(run_dir)
     config = read_config(run_dir)
     vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
     precision = read_setting(run_dir, config, str, "runtime", "precision")
     model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
     end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
-    checkpoint = find_checkpoint(run_dir, weights)
-    try:
-        # "Partial" first: what a checkpoint has beside the model would else be told as a warning when this fails.
-        tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
-    except CHECKPOINT_ERRORS as error:
-        raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
+    checkpoint = _restore(model, run_dir, weights)
     return Loaded(model, vocabulary, checkpoint, end_of_text)
+
+
+def _restore(model: CharModel, run_dir: str, weights: str) -> str:
+    """Restores a model's weights; returns the checkpoint's path.
+
+    A run that saves meanwhile may remove a checkpoint while it is read: then the list names another one.
+    """
+    failed: list[str] = []
+    while (path := find_checkpoint(run_dir, weights)) not in failed and len(failed) < _MOST_TRIED:
+        try:
+            with paths.plain(os.path.dirname(path)) as folder:
+                status = tf.train.Checkpoint(model=model).restore(os.path.join(folder, os.path.basename(path)))
+                # "Partial" first: what a checkpoint has beside the model would be a warning if this fails.
+                status.expect_partial().assert_existing_objects_matched()
+            return path
+        except (OSError, *CHECKPOINT_ERRORS) as error:
+            failed.append(path)
+            reason = error
+    if path not in failed:
+        raise UserError(f"{run_dir} replaces its checkpoints faster than they can be read: try again.") from reason
+    raise UserError(f"The checkpoint {path} does not hold this model's weights, or is damaged.") from reason
 
 
 def read_config(run_dir: str) -> dict:
     """A run directory's config.json; UserError where there is none, or no JSON object in it."""
-    path = os.path.join(run_dir, CONFIG)
+    path = os.path.join(paths.given(run_dir), CONFIG)
     try:
         with tf.io.gfile.GFile(path) as file:
             config = json.load(file)
@@ -171,12 +191,20 @@ def _depth(value: object, most: int) -> int:
 
 
 def find_checkpoint(run_dir: str, weights: str = "best") -> str:
-    """The checkpoint's path prefix; UserError where none is there."""
+    """Returns a checkpoint's path without the ends of its files' names.
+
+    Args:
+        run_dir: the run directory.
+        weights: as in `load`.
+
+    Raises:
+        UserError: there is none, or the list of checkpoints is damaged.
+    """
     if weights not in ("best", "newest"):
         raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
     folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
     try:
-        found = [newest_in(os.path.join(run_dir, folder)) for folder in folders]
+        found = [_newest_in(os.path.join(paths.given(run_dir), folder)) for folder in folders]
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"The list of checkpoints in {run_dir} is damaged, in {' or '.join(folders)}.") from error
     if not any(found):
@@ -184,16 +212,32 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     return next(filter(None, found))
 
 
-def newest_in(folder: str) -> str | None:
-    """The newest checkpoint that a folder's list names, or None.
+def _newest_in(folder: str) -> str | None:
+    """The newest checkpoint that a folder's list names, or None if there is no list, or no such checkpoint.
+
+    A run that saves meanwhile may remove the checkpoint after the list was read: then the list names another one.
+    """
+    newest = None
+    while (listed := listed_in(folder)) and listed[-1] != newest:
+        newest = listed[-1]
+        if tf.io.gfile.exists(f"{newest}.index"):
+            return newest
+    return None
+
+
+def listed_in(folder: str) -> list[str]:
+    """Returns the paths of the checkpoints that a folder's list names, the newest last.
 
     Raises:
         UserError: the list names a checkpoint in another folder: what is there is neither read nor removed.
     """
-    listed = tf.train.get_checkpoint_state(folder)
-    paths = [] if listed is None else [listed.model_checkpoint_path, *listed.all_model_checkpoint_paths]
-    for path in paths:
+    state = tf.train.get_checkpoint_state(folder)
+    if state is None:
+        return []
+    newest = state.model_checkpoint_path
+    found = [*(path for path in state.all_model_checkpoint_paths if path != newest), newest]
+    for path in found:
         place, name = os.path.split(path)
         if os.path.normpath(place) != os.path.normpath(folder) or name in ("", ".", ".."):
-            raise UserError(f"{os.path.join(folder, 'checkpoint')} is damaged: it names {path!r}, in another folder.")
-    return tf.train.latest_checkpoint(folder)
+            raise UserError(f"{os.path.join(folder, LIST)} is damaged: it names {path!r}, in another folder.")
+    return found

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from charrnn import atomic, paths
 from charrnn.errors import UserError
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -70,8 +71,9 @@ class Vocabulary:
         """Reads what `save` wrote. Raises UserError if the file is missing, damaged or something else."""
         import tensorflow as tf  # here, for a process that only encodes needs none of it
 
+        place = paths.given(path)
         try:
-            with tf.io.gfile.GFile(os.fspath(path), "rb") as file:
+            with tf.io.gfile.GFile(place, "rb") as file:
                 return _from_json(json.loads(file.read()))
         except tf.errors.OpError as error:
             problem = f"cannot be read ({error.message})"
@@ -82,21 +84,14 @@ class Vocabulary:
         raise UserError(f"The vocabulary file {path} {problem}; give a vocabulary.json that a training run wrote.")
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes JSON to `path` through a temporary file, so that `path` is never half written."""
-        import tensorflow as tf
-
+        """Writes JSON to `path` at once: the file is never half written."""
         content = {"kind": self.kind, "characters": list(self.characters)}
-        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
         try:
-            with tf.io.gfile.GFile(temporary, "w") as file:
-                # ASCII escapes: the only JSON form in which a lone surrogate survives.
-                file.write(json.dumps(content, ensure_ascii=True) + "\n")
-            tf.io.gfile.rename(temporary, os.fspath(path), overwrite=True)
-        except tf.errors.OpError as error:
-            if tf.io.gfile.exists(temporary):
-                tf.io.gfile.remove(temporary)
+            # ASCII escapes: the only JSON form in which a lone surrogate survives.
+            atomic.replace(paths.given(path), (json.dumps(content, ensure_ascii=True) + "\n").encode())
+        except OSError as error:
             raise UserError(
-                f"The vocabulary cannot be written to {path} ({error.message}); give a file in a folder that exists "
+                f"The vocabulary cannot be written to {path} ({error.strerror}); give a file in a folder that exists "
                 "and is writable."
             ) from error
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn import atomic
 from charrnn.errors import UserError
 from trainers import checkpoints as checkpoints_module
+from trainers.checkpoint_folder import CheckpointFolder
 from trainers.checkpoints import Checkpoints
 from trainers.learning_rate import LearningRate
 
@@ -136,7 +138,7 @@ def test_no_damage_of_any_byte_goes_unseen(tmp_path):
         content = file.read_bytes()
         for i in range(len(content)):
             file.write_bytes(content[:i] + bytes([content[i] ^ 0x10]) + content[i + 1 :])
-            if not checkpoints_module._damage(path):
+            if not CheckpointFolder(str(tmp_path), keep=1)._damage("x"):
                 unseen += 1
                 np.testing.assert_equal(read(), whole)
         file.write_bytes(content)
@@ -166,18 +168,27 @@ def test_a_damaged_list_without_checkpoints_is_no_hindrance(make_trainer, tmp_pa
 
 def test_names_tell_the_order_in_which_they_were_saved(tmp_path):
     names = ["step-3", "stopped-20", "step-20", "step-100", "retry-1-step-20", "retry-1-stopped-30", "retry-10-step-5"]
-    for name in [*names, "start", "other"]:
+    for name in [*names, "start", "other", "step-notes", "my-step-3", "step-3.old"]:
         (tmp_path / f"{name}.index").touch()
-    assert [os.path.basename(path) for path in checkpoints_module._by_name(str(tmp_path))] == names
+    assert CheckpointFolder(str(tmp_path), keep=1)._by_name() == names
 
 
-def test_remains_of_a_killed_save_are_removed(make_trainer, two_saved):
-    (two_saved / "step-3_temp").mkdir()
-    (two_saved / "step-3_temp" / "part-00000-of-00001.index").touch()
-    (two_saved / "checkpoint.tmp0123").touch()
-    before = set(two_saved.iterdir())
-    assert Checkpoints(str(two_saved.parent), make_trainer(), keep=2).restore() is True
-    assert {path.name for path in before - set(two_saved.iterdir())} == {"step-3_temp", "checkpoint.tmp0123"}
+def test_remains_of_a_killed_save_are_removed_and_nothing_else(make_trainer, two_saved):
+    scratch = two_saved / os.path.basename(atomic._unfinished("scratch"))
+    (scratch / "step-3_temp").mkdir(parents=True)
+    (scratch / "step-3_temp" / "part-00000-of-00001.index").touch()
+    (two_saved / os.path.basename(atomic._unfinished("checkpoint"))).touch()
+    foreign = ["step-3_temp", "checkpoint.tmp0123", "start.txt", "step-1.data-a_copy-of-mine_", "step-2.index.bak"]
+    for name in foreign:
+        (two_saved / name).write_text(name)
+    before = {path.name for path in two_saved.iterdir()}
+    checkpoints = Checkpoints(str(two_saved.parent), make_trainer(), keep=2)
+    assert checkpoints.restore() is True
+    assert {name for name in before if name.startswith(".")} == before - {path.name for path in two_saved.iterdir()}
+    for step in (3, 4):  # what is removed now has names that foreign ones resemble
+        checkpoints.save(step)
+    assert [(two_saved / name).read_text() for name in foreign] == foreign
+    assert steps(two_saved) == ["step-3", "step-4"] and not (two_saved / "step-2.index").exists()
 
 
 def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tmp_path):

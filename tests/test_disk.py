@@ -24,18 +24,6 @@ def can_mount():
     return subprocess.run([*_MOUNT, "mount -t tmpfs none /mnt"], capture_output=True).returncode == 0
 
 
-def test_a_file_is_replaced_at_once_and_remains_are_removed(tmp_path):
-    path = tmp_path / "file"
-    for content in (b"old", b"new"):
-        disk.replace(str(path), content)
-        assert path.read_bytes() == content and os.listdir(tmp_path) == ["file"]
-    for name in ("new.tmp", "checkpoint.tmp12"):
-        (tmp_path / name).touch()
-    (tmp_path / "step-1_temp").mkdir()
-    disk.remove_remains(str(tmp_path))
-    assert os.listdir(tmp_path) == ["file"]
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 def test_a_line_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from charrnn import encoded, encoding, pieces, workers
+from charrnn import atomic, encoded, encoding, pieces, workers
 from charrnn.encoding import Parts
 from charrnn.errors import UserError
 from charrnn.pieces import Settings
@@ -60,7 +60,7 @@ def test_the_ids_are_those_of_the_text_in_memory(encode, tmp_path):
     assert corpus.ids.dtype == np.uint8 and len(shards(tmp_path / "out")) > 5
     assert corpus.sha256 == hashlib.sha256(TEXT.encode()).hexdigest()
     names = sorted(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith("shard-"))
-    assert names == [".lock", "corpus.json", "documents.bin", "documents.json", "vocabulary.json"]
+    assert names == [".charrnn-lock", "corpus.json", "documents.bin", "documents.json", "vocabulary.json"]
 
 
 def test_many_characters_take_two_bytes(encode, tmp_path):
@@ -112,14 +112,16 @@ def test_a_process_that_was_killed_is_gone_on_with(encode, tmp_path):
     process.wait()
     with pytest.raises(UserError, match="not finished"):
         encoded.load(str(tmp_path / "out"))
-    (tmp_path / "out" / "shard-00004.ids.1.tmp").write_text("half")
+    unfinished = tmp_path / "out" / os.path.basename(atomic._unfinished("shard-00004.ids"))
+    unfinished.write_text("half")
+    (tmp_path / "out" / "shard-00004.ids.1.tmp").write_text("a user's")
     before = shards(tmp_path / "out")
     corpus, lines = encode()
     after = shards(tmp_path / "out")
     assert "where it was begun" in lines[0]
     assert 3 <= len(before) < len(after)
     assert all(after[name] == time for name, time in list(before.items())[:3])
-    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert not unfinished.exists() and (tmp_path / "out" / "shard-00004.ids.1.tmp").read_text() == "a user's"
     np.testing.assert_array_equal(np.asarray(corpus.ids), corpus.vocabulary.encode(TEXT))
 
 
@@ -142,6 +144,35 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(encode, tmp_pat
     with pytest.raises(UserError, match="something else"):
         encode(replace=True)
     assert os.listdir(tmp_path / "out") == ["thesis.tex"]
+
+
+FOREIGN = ("vocabulary.json", "documents.json", "corpus.json", "plan.json", "shard-00000.ids", "corpus.ids")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_with_a_name_that_a_corpus_has_is_kept(encode, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text('{"format": "of a user"}')
+    with pytest.raises(UserError, match="something else"):
+        encode(replace=True)
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {name: '{"format": "of a user"}'}
+
+
+def test_a_users_files_beside_a_corpus_are_kept(encode, tmp_path):
+    encode()
+    foreign = ("notes.md", "shard-1.ids", "shard-00001.ids.tmp", "corpus.json.bak", "0123456789abcdef", ".charrnn-1-2")
+    for name in foreign:
+        (tmp_path / "out" / name).write_text(name)
+    encode(Settings(lowercase=True), replace=True)
+    assert [(tmp_path / "out" / name).read_text() for name in foreign] == list(foreign)
+
+
+def test_a_refused_corpus_leaves_a_users_empty_folder(encode, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "text.empty").touch()
+    with pytest.raises(UserError, match="is empty"):
+        encode(paths=["text.empty"])
+    assert os.listdir(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("data, place", [(b"", "is empty"), (b"\xef\xbb\xbf", "is empty"), (b"ab\xff", "at offset 2")])

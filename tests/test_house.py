@@ -118,6 +118,20 @@ def test_nothing_that_is_read_is_executed():
     assert not [name for name, path in FILES.items() if "allow_pickle=True" in path.read_text(encoding="utf-8")]
 
 
+def test_paths_come_in_by_one_place_and_are_no_patterns():
+    """The corpora alone take patterns, and know the cache folder in the home folder."""
+    allowed = in_room("charrnn") & {name for name in FILES if name.startswith("charrnn/corpora/")}
+    expanding = {name for name, tree in TREES.items() if uses(tree, "os.path.expanduser") or "~" in constants(tree)}
+    assert "charrnn/paths.py" in expanding
+    assert expanding <= allowed | {"charrnn/paths.py", "charrnn/texts.py", "charrnn/first_look.py"}
+    for each in ("glob", "fnmatch", "tf.io.gfile.glob", "tf.train.latest_checkpoint", "tf.train.CheckpointManager"):
+        assert {name for name in FILES if uses(TREES[name], each)} <= allowed, each
+
+
+def constants(tree):
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
 def test_every_file_says_what_it_is_for():
     for name, tree in TREES.items():
         assert ast.get_docstring(tree), name

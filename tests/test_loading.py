@@ -2,9 +2,11 @@
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -61,6 +63,45 @@ def save_by_hand(run_dir, trainer, step=1):
     (run_dir / "config.json").write_text(json.dumps(config))
     LETTERS.save(run_dir / "vocabulary.json")
     Checkpoints(str(run_dir), trainer, keep=1).save(step)
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(make_trainer, tmp_path, monkeypatch):
+    """A run saves at the worst moment: after its list was read, and before the checkpoint is."""
+    trainer, steps = make_trainer(), iter(range(2, 100))
+    save_by_hand(tmp_path / "run", trainer)
+    checkpoints = Checkpoints(str(tmp_path / "run"), trainer, keep=1)
+    find, saves = loading.find_checkpoint, iter([True] * 3)
+
+    def find_and_save(run_dir, weights):
+        found = find(run_dir, weights)
+        if next(saves, False):
+            checkpoints.save(next(steps))
+        return found
+
+    monkeypatch.setattr(loading, "find_checkpoint", find_and_save)
+    assert loading.load(str(tmp_path / "run")).checkpoint == f"{tmp_path}/run/checkpoints/step-4"
+    saves = iter([True] * 1000)
+    with pytest.raises(UserError, match="replaces its checkpoints faster than they can be read"):
+        loading.load(str(tmp_path / "run"))
+
+
+def test_a_model_is_loaded_again_and_again_while_its_run_saves(make_trainer, tmp_path):
+    trainer, over = make_trainer(), threading.Event()
+    save_by_hand(tmp_path / "run", trainer)
+
+    def save():
+        checkpoints = Checkpoints(str(tmp_path / "run"), trainer, keep=1)
+        for step in itertools.takewhile(lambda step: not over.is_set(), itertools.count(2)):
+            checkpoints.save_best(step)
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    try:
+        found = {loading.load(str(tmp_path / "run")).checkpoint for _ in range(30)}
+    finally:
+        over.set()
+        saver.join()
+    assert len(found) > 5
 
 
 def assert_equal(got, expected):

@@ -82,7 +82,7 @@ TEXT = "ROMEO: JULIET: Shall I\n" * 40 + Plays().text(6000, seed=1)
 TRAINED = set()
 """Networks, optimizers and trainers of the runs that were made."""
 
-WRITES_DOWN = r"""{ printf '%s\x1f' "${0##*/}" "$@"; printf '\x1e'; } >>"$CALLS" """
+WRITES_DOWN = r"""printf -v call '%s\x1f' "${0##*/}" "$@"; printf '%s\x1e' "$call" >>"$CALLS" """  # at once: pipes
 CALLS_ON = 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
 PROGRAMS = "python pip pytest tensorboard mkdocs scontrol less".split()
 

@@ -105,7 +105,8 @@ def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
     status, lines, errors = start(*TINY, f"--run_dir={run_dir}", "--profile=2,3")
     assert (status, errors) == (command.DONE, "")
     assert len(list(run_dir.glob("plugins/profile/*/*.xplane.pb"))) == 1
-    files, folders = ["config.json", "metrics.jsonl", "samples.jsonl", "vocabulary.json"], ["best", "checkpoints"]
+    files = ["config.json", "event_files.json", "metrics.jsonl", "samples.jsonl", "vocabulary.json"]
+    folders = ["best", "checkpoints"]
     found = {p.name.partition(".tfevents.")[0] for p in run_dir.iterdir()}
     assert found == {*files, *folders, "train", "validation", "plugins", "events.out"}
     config = json.loads((run_dir / "config.json").read_text())

@@ -1,11 +1,14 @@
 """Whether a run may go on in a directory, and what is written there."""
 
 import json
+import os
 
 import pytest
 
+from charrnn import atomic
 from charrnn.errors import UserError
 from charrnn.vocabulary import Vocabulary
+from trainers import lock
 from trainers.run_directory import RunDirectory
 
 CONFIG = {"experiment": "one", "seed": 0, "model": {"units": 8, "cell": "gru"}, "loop": {"steps": 5}}
@@ -22,7 +25,7 @@ def directory(tmp_path):
 def test_what_was_written_is_read_back(directory, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == CONFIG
     assert Vocabulary.load(directory.file("vocabulary.json")) == LETTERS
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "vocabulary.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "event_files.json", "vocabulary.json"]
 
 
 def test_the_same_run_goes_on_and_what_training_does_not_look_at_may_change(directory):
@@ -89,6 +92,23 @@ def test_an_empty_directory_is_as_good_as_none_but_a_strangers_is_not(tmp_path):
     (tmp_path / "strange" / "thesis.tex").write_text("my only copy")
     with pytest.raises(UserError, match="not a run directory"):
         RunDirectory(str(tmp_path / "strange")).check("auto", CONFIG, LETTERS)
+
+
+@pytest.mark.parametrize("name", ["lock", "vocabulary.json", "event_files.json", "123.tmp", "metrics.jsonl"])
+def test_a_directory_with_one_file_of_a_user_is_refused_whatever_its_name(tmp_path, name):
+    (tmp_path / name).write_text('{"suffix": "of a user"}')
+    with pytest.raises(UserError, match="not a run directory"):
+        RunDirectory(str(tmp_path)).check("auto", CONFIG, LETTERS)
+
+
+def test_a_start_that_was_killed_before_it_wrote_config_json_is_no_hindrance(tmp_path):
+    RunDirectory(str(tmp_path)).prepare(CONFIG, LETTERS)
+    for name in ("config.json", "vocabulary.json", "event_files.json"):
+        (tmp_path / name).rename(tmp_path / os.path.basename(atomic._unfinished(name)))  # killed while it wrote this
+        with lock.hold(str(tmp_path)):
+            assert RunDirectory(str(tmp_path)).check("auto", CONFIG, LETTERS) is False
+    RunDirectory(str(tmp_path)).prepare(CONFIG, LETTERS)
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "event_files.json", "vocabulary.json"]
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", ""])

@@ -90,6 +90,54 @@ def test_a_resumed_run_takes_out_later_events_wherever_the_last_was_torn(tmp_pat
     assert [step for _, step, _ in scalars(tmp_path / "validation")] == [1]
 
 
+@pytest.mark.parametrize("name", ["events.out.tfevents.backup", "events.out.tfevents.1700000000.other.1.0.v2", "a.bak"])
+def test_event_files_that_the_run_did_not_write_are_neither_cut_nor_removed(tmp_path, name):
+    for folder in (tmp_path, *(tmp_path / split for split in ("train", "validation", "open_loop/own"))):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_steps(tmp_path, 1, 2, 3)
+    with session(str(tmp_path), {}):
+        write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
+    copies = {}
+    for path in list(tmp_path.rglob("events.out.tfevents.*")):
+        copies[path.with_name(name)] = path.read_bytes()
+        path.with_name(name).write_bytes(path.read_bytes())
+    Summaries(str(tmp_path)).start(1, 1)
+    with session(str(tmp_path), {}):
+        write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
+    assert len(copies) == 5 and {path: path.read_bytes() for path in copies} == copies
+    for folder in {path.parent for path in copies}:
+        assert len([path for path in folder.iterdir() if path.is_file() and "tfevents" in path.name]) == 1 + (
+            name != "a.bak"
+        )
+
+
+def test_event_files_of_an_earlier_version_are_the_runs_and_later_ones_without_its_suffix_are_not(tmp_path):
+    write_steps(tmp_path, 1, 2, 3)
+    (path,) = (tmp_path / "train").iterdir()
+    (tmp_path / "event_files.json").unlink()
+    earlier = path.rename(path.with_name(re.sub(r"\.[0-9a-f]{16}\.v2$", ".v2", path.name)))  # as it was called then
+    summaries = Summaries(str(tmp_path))
+    summaries.start(2, 2)
+    assert [step for _, step, _ in scalars(tmp_path / "train")] == [1, 2]
+    summaries.scalars(3, "train", {"x": 3.0})
+    summaries.flush()
+    foreign = earlier.with_name("events.out.tfevents.1700000000.other.1.0.v2")
+    before = earlier.read_bytes()
+    foreign.write_bytes(before)
+    Summaries(str(tmp_path)).start(1, 1)
+    assert foreign.read_bytes() == before
+    foreign.unlink()
+    assert [step for _, step, _ in scalars(tmp_path / "train")] == [1]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"suffix": "/../x.v2", "earlier": []}'])
+def test_a_damaged_record_of_event_files_is_made_again(tmp_path, content):
+    write_steps(tmp_path, 1, 2)
+    (tmp_path / "event_files.json").write_text(content)
+    write_steps(tmp_path, 3).start(2, 2)
+    assert [step for _, step, _ in scalars(tmp_path / "train")] == [1, 2]
+
+
 def test_tensorboard_sees_one_curve_over_two_processes_and_a_roll_back(tmp_path):
     write_steps(tmp_path, 1, 2, 3, 4)  # killed here, with a checkpoint at 2
     summaries = Summaries(str(tmp_path))

@@ -11,7 +11,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, paths
 from charrnn.errors import UserError, check, check_float32
 
 FLAGS = flags.FlagValues()
@@ -20,7 +20,7 @@ _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 
 _string("text", None, "A corpus in the place of the runs'; split as each run's was.")
 _string("weights", "best", "best: by validation, where there are any, else newest.")
-_string("markdown", None, "Write the tables to this file too.")
+command.path_flag("markdown", None, "Write the tables to this file too.", FLAGS)
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")
 _integer("seed", 0, "Of the first rollout; each next one has the next. The same for all runs.")
@@ -32,6 +32,7 @@ def main(run_dirs: list[str]) -> int:
     """Compares the runs. Returns the exit status."""
     if not run_dirs:
         raise UserError("Which runs? Give the directories of two or more, which trainers.run has made.")
+    run_dirs = list(map(paths.given, run_dirs))
     temperatures = _temperatures()
     command.start_tensorflow()
     import tensorflow as tf

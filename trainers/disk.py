@@ -1,7 +1,6 @@
-"""Writing so that a reader, and a process that was killed, finds the old file or the new one, never half of it."""
+"""Errors of the disk: a run ends with a sentence, and what was saved before is whole."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -20,21 +19,6 @@ def writing(what: str) -> Iterator[None]:
         yield
     except DISK_ERRORS as error:
         raise NotWritten(f"{what} cannot be written ({reason(error)})") from error
-
-
-def replace(path: str, content: bytes) -> None:
-    """Writes a file at once."""
-    temporary = os.path.join(os.path.dirname(path), f"{os.getpid()}.tmp")  # no name that TensorBoard would read
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-
-
-def remove_remains(folder: str) -> None:
-    """Removes what a process that was killed while it wrote has left behind in a folder of its own."""
-    for pattern in ("*.tmp", "checkpoint.tmp*", "*_temp*"):
-        for path in tf.io.gfile.glob(os.path.join(folder, pattern)):
-            tf.io.gfile.rmtree(path) if tf.io.gfile.isdir(path) else tf.io.gfile.remove(path)
 
 
 def reason(error: Exception) -> str:

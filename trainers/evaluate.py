@@ -26,7 +26,7 @@ def _boolean(name: str, text: str, default: bool = False) -> None:
     flags.DEFINE_boolean(name, default, text, flag_values=FLAGS)
 
 
-_string("run_dir", None, "The run directory.")
+command.path_flag("run_dir", None, "The run directory.", FLAGS)
 _string("text", None, "A corpus in the place of the run's: a name, a file, or a glob of files; split as the run's was.")
 _string("weights", "best", "best: by validation, where there are any, else newest.")
 _integer("num_rollouts", 100, "How many texts the model writes.")

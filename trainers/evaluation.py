@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import loading, metrics, open_loop, passes
+from charrnn import loading, metrics, open_loop, passes, paths
 from charrnn.batches import Batch, DataConfig
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
@@ -66,6 +66,7 @@ def evaluate(
     Raises:
         UserError: there is no such run or text, or the text is too short.
     """
+    run_dir = paths.given(run_dir)
     loaded = loading.load(run_dir, weights)
     config = read_config(run_dir)
     data = loading.read_group(run_dir, config, "data", DataConfig)
@@ -108,6 +109,7 @@ def kept_or_evaluated(
     """What `evaluate` says, kept in the run directory: the next time it is read from there. With a `text` it is not."""
     if text:
         return evaluate(run_dir, protocol, _silent, text, weights, temperatures)
+    run_dir = paths.given(run_dir)
     path = os.path.join(run_dir, OPEN_LOOP, _KEPT)
     how = {
         "version": _VERSION,
@@ -119,6 +121,7 @@ def kept_or_evaluated(
     if kept:
         return kept
     evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
+    how["checkpoint"] = os.path.basename(evaluation.checkpoint)  # a run that saves meanwhile may have a newer one
     open_loop_folder(run_dir)
     with writing_to(os.path.dirname(path)):
         write_json(path, {"how": how, "evaluation": _to_json(evaluation)})

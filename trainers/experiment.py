@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from charrnn import paths
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check, nearest
 from charrnn.model_config import ModelConfig
@@ -50,6 +51,7 @@ class Experiment:
     runtime: RuntimeConfig = RuntimeConfig()
 
     def __post_init__(self):
+        object.__setattr__(self, "init_from", paths.given(self.init_from))
         check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from charrnn import atomic
 from charrnn.errors import UserError
 from trainers import disk
 
@@ -54,6 +55,11 @@ def hold(folder: str) -> Iterator[None]:
                 os.rmdir(each)
 
 
+def is_left(path: str) -> bool:
+    """Whether a file is a lock that a killed process has left, and no other file of that name."""
+    return bool(_read(path)) or not tf.io.gfile.stat(path).length
+
+
 def _make(folder: str) -> list[str]:
     """Makes a folder; returns those that were not there, the deepest first."""
     missing, parent = [], folder
@@ -90,7 +96,7 @@ def _claim(path: str) -> contextlib.AbstractContextManager:
         raise UserError(f"{_refusal(path, holder)} If it is dead, remove {path}.")
     if holder and _started(holder["pid"]) == holder["started"]:
         raise _refusal(path, holder)
-    disk.replace(path, _myself().encode())
+    atomic.replace(path, _myself().encode())
     return contextlib.nullcontext()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from charrnn import corpora
+from charrnn import atomic, corpora
 from charrnn.errors import UserError
 from trainers import disk
 from trainers.samples import Sample
@@ -81,7 +81,7 @@ def _keep(path: str, stays: Callable[[dict], bool]) -> None:
         kept = [line for line in lines if stays(json.loads(line))]
     if kept != lines or torn:
         with disk.writing(path):
-            disk.replace(path, b"".join(line + b"\n" for line in kept))
+            atomic.replace(path, b"".join(line + b"\n" for line in kept))
 
 
 def _lines(path: str) -> tuple[list[bytes], bytes]:

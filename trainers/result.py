@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from charrnn import loading
+from charrnn import loading, paths
 from charrnn.loading import Loaded
 from trainers import pictures, records
 
@@ -25,6 +25,7 @@ class Result:
     @classmethod
     def read(cls, run_dir: str, finished: bool) -> "Result":
         """From what a run directory holds; UserError where that is damaged."""
+        run_dir = paths.given(run_dir)
         lines = records.read(run_dir, records.METRICS)
         return cls(run_dir, finished, _columns(lines), records.read(run_dir, records.SAMPLES))
 

@@ -5,11 +5,14 @@ import os
 
 import tensorflow as tf
 
-from charrnn import corpora, loading
+from charrnn import atomic, corpora, loading, paths
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
-from trainers import disk, lock
+from trainers import disk, event_files, lock, records
 from trainers.experiment import Experiment, registered, to_dict
+
+_WRITTEN = (event_files.NAME, loading.VOCABULARY, loading.CONFIG, lock.NAME, records.METRICS, records.SAMPLES)
+"""The files that a run replaces at once."""
 
 _MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
@@ -29,7 +32,7 @@ class RunDirectory:
     """`runs/<name>/`. Looking is apart from writing: nothing is written before `prepare`."""
 
     def __init__(self, path: str):
-        self.path = path
+        self.path = paths.given(path)
 
     def file(self, name: str) -> str:
         """The path of a file or folder in it."""
@@ -72,10 +75,17 @@ class RunDirectory:
         return True
 
     def _is_empty(self) -> bool:
-        """Whether nothing is there but what a start leaves that was killed before it wrote config.json."""
-        started = (lock.NAME, loading.VOCABULARY)
-        names = tf.io.gfile.listdir(self.path) if tf.io.gfile.isdir(self.path) else [self.path]
-        return all(name in started or name.endswith(".tmp") for name in names)
+        """Whether nothing is there but what a start leaves that was killed before it wrote config.json.
+
+        It writes the lock first, then event_files.json, which tells the rest from another program's files.
+        """
+        if not tf.io.gfile.isdir(self.path):
+            return False
+        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _WRITTEN))
+        if lock.NAME in names and not lock.is_left(self.file(lock.NAME)):
+            return False
+        begun = event_files.is_record(self.file(event_files.NAME))
+        return names <= {lock.NAME, *(_WRITTEN if begun else ())}
 
     def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
         """Makes the directory, and writes config.json and vocabulary.json.
@@ -85,7 +95,8 @@ class RunDirectory:
         """
         try:
             tf.io.gfile.makedirs(self.path)
-            disk.remove_remains(self.path)
+            atomic.remove_remains(self.path, _WRITTEN)
+            event_files.EventFiles(self.path).recorded()
             vocabulary.save(self.file(loading.VOCABULARY))
             write_json(self.file(loading.CONFIG), config)  # last: it makes the directory one of a run
         except disk.DISK_ERRORS as error:
@@ -95,7 +106,7 @@ class RunDirectory:
 
 def write_json(path: str, value: object) -> None:
     """Writes a JSON file at once."""
-    disk.replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    atomic.replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _differences(old: dict, new: dict) -> list[str]:

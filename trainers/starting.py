@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import experiments
-from charrnn import command
+from charrnn import command, paths
 from charrnn.errors import UserError, nearest
 
 if TYPE_CHECKING:  # TensorFlow is loaded with the first use
@@ -113,11 +113,11 @@ def train(
         "strategy": strategy,
         "seed": seed,
         "overfit_batches": overfit_batches,
-        "init_from": None if init_from is None else os.fsdecode(init_from),
+        "init_from": None if init_from is None else paths.given(init_from),
         "profile": None if profile is None else ",".join(map(str, profile)),
     }
     name = experiment if isinstance(experiment, str) else _UNNAMED
-    place = os.path.join("runs", name) if run_dir is None else os.fsdecode(run_dir)
+    place = os.path.join("runs", name) if run_dir is None else paths.given(run_dir)
     resolved = resolve(experiment, _as_settings(set or {}), trainer, **options)
     given = {"run_dir": place, "trainer": trainer, **options, "set": set}
     said = "".join(f", {argument}={value!r}" for argument, value in given.items() if value is not None)

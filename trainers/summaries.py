@@ -13,9 +13,11 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
+from charrnn import atomic
 from charrnn.errors import UserError
 from charrnn.open_loop import Curve
 from trainers import dashboards, disk
+from trainers.event_files import EventFiles
 from trainers.samples import Sample
 
 OPEN_LOOP = "open_loop"
@@ -25,7 +27,7 @@ class Summaries:
     """Scalars, sample text and histograms, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
-        self._folders = {split: os.path.join(run_dir, split) for split in ("train", "validation")}
+        self._run_dir = run_dir
         self._writers: dict[str, _Writer] = {}
 
     def start(self, step: int, measured: int) -> None:
@@ -33,8 +35,9 @@ class Summaries:
         for split, last in (("train", step), ("validation", measured)):
             if split in self._writers:
                 self._writers.pop(split).close()
-            disk.remove_remains(self._folders[split])
-            for path in _event_files(self._folders[split]):
+            own = EventFiles(self._run_dir).own(split)
+            atomic.remove_remains(os.path.join(self._run_dir, split), map(os.path.basename, own))
+            for path in own:
                 _keep_until(path, last)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
@@ -65,19 +68,21 @@ class Summaries:
 
     def _writer(self, split: str) -> "_Writer":
         if split not in self._writers:
-            self._writers[split] = _Writer(self._folders[split])
+            self._writers[split] = _Writer(self._run_dir, split)
         return self._writers[split]
 
 
 class _Writer:
     """Writes one event file, and looks whether it arrives: TensorFlow says nothing where the disk is full."""
 
-    def __init__(self, folder: str):
-        self._folder, self._others = folder, _event_files(folder)
+    def __init__(self, run_dir: str, folder: str = ""):
+        self._files, self._name, self._folder = EventFiles(run_dir), folder, os.path.join(run_dir, folder)
+        self._others = self._files.own(folder)
         seconds = {os.path.basename(path).split(".")[3] for path in self._others}
         while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
             time.sleep(0.05)
-        self._writer = tf.summary.create_file_writer(folder)
+        with disk.writing(self._folder):
+            self._writer = _file_writer(self._files, self._folder)
         self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
         self._end = 0  # of those that were
 
@@ -92,7 +97,7 @@ class _Writer:
         """Writes what is buffered, and looks."""
         with disk.writing(self._folder):
             self._writer.flush()
-            for path in set(_event_files(self._folder)).difference(self._others):  # one, or none where it cannot be
+            for path in set(self._files.own(self._name)).difference(self._others):  # one, or none where it cannot be
                 ends = [end for end, _ in _events(path, self._end)]
                 self._missing, self._end = self._missing - len(ends), max([self._end, *ends])
             if self._missing:
@@ -103,8 +108,8 @@ class _Writer:
         self._writer.close()
 
 
-def _event_files(folder: str) -> list[str]:
-    return tf.io.gfile.glob(os.path.join(folder, "events.out.tfevents.*"))
+def _file_writer(files: EventFiles, folder: str) -> tf.summary.SummaryWriter:
+    return tf.summary.create_file_writer(folder, filename_suffix=files.recorded().suffix)
 
 
 def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -130,7 +135,7 @@ def _keep_until(path: str, step: int) -> None:
         kept = end
     if kept < tf.io.gfile.stat(path).length:
         with disk.writing(path), tf.io.gfile.GFile(path, "rb") as file:
-            disk.replace(path, file.read(kept))
+            atomic.replace(path, file.read(kept))
 
 
 @contextlib.contextmanager
@@ -141,8 +146,7 @@ def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) 
     both anew in the place of what was there. To be called by the body where the run came to its end.
     """
     with disk.writing(run_dir):
-        for path in _event_files(run_dir):
-            tf.io.gfile.remove(path)
+        _remove_own(run_dir, "")
     writer = _Writer(run_dir)
     with writer.writes(0, 2):
         tf.summary.experimental.write_raw_pb(custom_scalars.pb(dashboards.layout()).SerializeToString())
@@ -177,8 +181,8 @@ def writing_to(folder: str) -> Iterator[None]:
     """Raises UserError where the body cannot write to a run directory's folder."""
     try:
         yield
-    except tf.errors.OpError as error:
-        reason = re.sub(r"{{.*?}} ?| ?\[Op:.*", "", error.message, flags=re.DOTALL)  # less TensorFlow's own words
+    except disk.DISK_ERRORS as error:
+        reason = disk.reason(error)
         raise UserError(f"{folder} cannot be written to ({reason}): copy the run to where you may write.") from error
 
 
@@ -188,7 +192,7 @@ def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
     They take the place of those that an earlier evaluation left.
     """
     for which in ("own", "real"):
-        with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
+        with _fresh_writer(run_dir, which):
             for name, curve in curves.items():
                 for position, value in zip(curve.positions, getattr(curve, which), strict=True):
                     tf.summary.scalar(f"{dashboards.OPEN_LOOP_TAGS}/{name}", value, position)
@@ -202,7 +206,7 @@ def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
         which: "evaluation" or "comparison"; they take the place of those that an earlier one left.
         paths: the files.
     """
-    with _fresh_writer(os.path.join(open_loop_folder(run_dir), which)):
+    with _fresh_writer(run_dir, which):
         for path in paths:
             image = tf.io.decode_png(tf.io.read_file(path), channels=3)
             name = os.path.splitext(os.path.basename(path))[0]
@@ -210,15 +214,20 @@ def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _fresh_writer(folder: str) -> Iterator[None]:
-    """Writes to a folder, without what was there: two writers' curves would be drawn as one that zigzags."""
+def _fresh_writer(run_dir: str, which: str) -> Iterator[None]:
+    """Replaces the run's events in a folder of open_loop/: two writers' curves would be drawn as one that zigzags."""
+    folder = os.path.join(open_loop_folder(run_dir), which)
     with writing_to(folder):
-        for path in _event_files(folder):
-            tf.io.gfile.remove(path)
-        writer = tf.summary.create_file_writer(folder)
+        _remove_own(run_dir, os.path.join(OPEN_LOOP, which))
+        writer = _file_writer(EventFiles(run_dir), folder)
         with writer.as_default():
             yield
         writer.close()
+
+
+def _remove_own(run_dir: str, folder: str) -> None:
+    for path in EventFiles(run_dir).own(folder):
+        tf.io.gfile.remove(path)
 
 
 def fenced(text: str) -> str:

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from charrnn import memory
+from charrnn import memory, paths
 from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
 from charrnn.errors import check
@@ -89,6 +90,7 @@ def train(
         NotWritten: the disk is full; the last checkpoint is kept.
         WorkerLost: another worker is gone; the last checkpoint is kept.
     """
+    run_dir = paths.given(run_dir)
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
     console = (console or Console()) if workers.is_chief else Console(strategies.silence())
@@ -206,4 +208,4 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         if loop_config.profile and loop_config.profile[1] <= step:
             yield "Nothing is profiled: those steps lie behind. Give others with --profile=FIRST,LAST"
     else:
-        yield f"Starting in {run_dir}; watch it: tensorboard --logdir {run_dir}"
+        yield f"Starting in {run_dir}; watch it: tensorboard --logdir {shlex.quote(run_dir)}"
