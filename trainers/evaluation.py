@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import loading, metrics, open_loop, passes
+from charrnn import loading, metrics, open_loop, outputs, passes
 from charrnn.batches import Batch, DataConfig
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
@@ -118,6 +118,7 @@ def kept_or_evaluated(
     kept = _read_kept(path, how)
     if kept:
         return kept
+    outputs.require_folder(run_dir, "copy the run to where you may write")
     evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
     open_loop_folder(run_dir)
     with writing_to(os.path.dirname(path)):
