@@ -39,7 +39,6 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
     with streams.guarded() as output:
         status = _status(main, values, sys.argv if argv is None else argv)
         atexit.register(interrupts.ignore)
-        output.flush()  # a disk that is full shows only now, if little was written
         if output.full and status == DONE:
             sentence = f"Standard output cannot be written ({output.full}): make room, or send it elsewhere."
             return ended(sentence, NOT_WRITTEN)
@@ -87,14 +86,16 @@ def _status(main: Callable[[list[str]], int], values: flags.FlagValues, argv: li
         flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
     values.unparse_flags()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # in the place of a stream that has no encoding
+        with contextlib.suppress(AttributeError, ValueError):  # a stream without an encoding, or a closed one
             stream.reconfigure(errors="replace")
     try:
         _require_text(argv)
         beside = values(argv)[1:]
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
-        return DONE if values.help else main(beside)
+        status = DONE if values.help else main(beside)
+        sys.stdout.flush()  # a disk that is full shows only now, if little was written
+        return status
     except flags.UnrecognizedFlagError as error:
         return ended(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.", MISTAKE)
     except (UserError, flags.Error) as error:

@@ -77,9 +77,7 @@ def encode(
         _make_shards(all_pieces, settings, plan, folder)
         _write_documents(plan, settings, folder)
         encoded.write_json(os.path.join(folder, encoded.CORPUS), plan)
-        for left in os.listdir(folder):
-            if left.endswith(".tmp") or left == encoded.PLAN:
-                os.remove(os.path.join(folder, left))
+        os.remove(os.path.join(folder, encoded.PLAN))
 
 
 def cached(
@@ -220,6 +218,9 @@ def _locked(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
+            for half in os.listdir(folder):
+                if half.endswith(".tmp"):
+                    os.remove(os.path.join(folder, half))
             if os.listdir(folder) == [_LOCK]:  # refused: nothing was written
                 os.remove(lock.name)
                 os.rmdir(folder)

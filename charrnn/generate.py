@@ -66,7 +66,6 @@ def main(beside: list[str]) -> int:
     from charrnn import loading, sampling
 
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
-    sys.stdout.reconfigure(errors="replace")
     if FLAGS.surprisal:
         _show_surprisal(loaded)
         return command.DONE

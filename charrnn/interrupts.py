@@ -14,6 +14,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP"
 """What asks a process to end."""
 
 
+class _Cut(BaseException):
+    """Ends an import. A KeyboardInterrupt that leaves code in a string makes Python exit by a signal, caught or not."""
+
+
 @contextlib.contextmanager
 def insisted() -> Iterator[None]:
     """Raises at the end of the body what a signal's handler raised within, even if the body caught it or broke by it.
@@ -28,7 +32,7 @@ def insisted() -> Iterator[None]:
         signal.signal(number, functools.partial(_call, handler, raised))
     try:
         yield
-    except Exception:
+    except (Exception, _Cut):
         if not raised:
             raise
     finally:
@@ -43,7 +47,7 @@ def _call(handler, raised: list[BaseException], number: int, frame) -> None:
         handler(number, frame)
     except BaseException as error:
         raised.append(error)
-        raise
+        raise _Cut from None
 
 
 def ignore() -> None:

@@ -42,9 +42,9 @@ def require_folder(path: str, remedy: str) -> None:
 
 def _try_file(path: str) -> None:
     """Raises OSError unless a file can be written: tried with another one beside it, so that it stays as it is."""
-    if os.path.lexists(path) and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe: a trial would arrive
+    if os.path.isfile(path):
+        os.close(os.open(path, os.O_WRONLY))
+    elif os.path.exists(path):  # a device or a pipe: a trial would arrive
         return
     beside = f"{path}.{os.getpid()}.tmp"
     with contextlib.ExitStack() as stack:

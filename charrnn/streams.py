@@ -9,6 +9,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TextIO
@@ -60,12 +61,16 @@ class Guarded:
 
     def leave(self) -> None:
         """Flushes; what a failed stream still holds goes nowhere, where Python cannot fail to write it at its exit."""
-        self.flush()
+        try:
+            self.flush()
+        except KeyboardInterrupt:  # of somebody who does not wait for a slow reader
+            self._failed = True
         if self._failed:
             with contextlib.suppress(OSError, ValueError):
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self._stream.fileno())
-                os.close(null)
+                number, null = self._stream.fileno(), os.open(os.devnull, os.O_WRONLY)
+                if null != number:  # else it was closed
+                    os.dup2(null, number)
+                    os.close(null)
 
     def __getattr__(self, name: str):
         return getattr(self._stream, name)
@@ -86,7 +91,9 @@ class Guarded:
         if self._failed:
             return
         self._failed = True
-        if error.errno in _READER_GONE or (error.errno == errno.EIO and self._terminal):
+        if error.errno == errno.EIO and self._terminal:  # nohup lets a process outlive its terminal
+            self.gone = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        elif error.errno in _READER_GONE:
             self.gone = True
         elif error.errno != errno.EBADF:  # closed on purpose: nobody wants to read
             self.full = error.strerror or str(error)
