@@ -4,9 +4,9 @@ The table stands between two marks that name the command which makes it: no figu
 """
 
 import json
-import os
 import re
 
+from charrnn import outputs
 from charrnn.errors import UserError
 
 
@@ -27,8 +27,8 @@ class Page:
         self._between = re.compile(".*".join(map(re.escape, self._marks)), re.DOTALL)
         if path is not None and not self._between.search(self._read()):
             raise UserError(f"{path} lacks the two marks {' and '.join(self._marks)}.")
-        if path and not _writable(path):
-            raise UserError(f"--page={path!r} cannot be written.")
+        if path is not None:
+            outputs.require_file("--page", path)
 
     def put(self, text: str) -> None:
         """Puts `text` in the place of what stands between the marks."""
@@ -57,8 +57,8 @@ class Figures:
 
     def __init__(self, path: str | None):
         self._path = path
-        if path is not None and not _writable(path):
-            raise UserError(f"--json={path!r} cannot be written: give a file in a folder that is there.")
+        if path is not None:
+            outputs.require_file("--json", path)
 
     def put(self, figures: dict) -> None:
         """Writes the file anew."""
@@ -84,8 +84,7 @@ def load_json(path: str) -> dict:
 
 def import_pyplot(path: str):
     """matplotlib's pyplot, for a file; UserError where it is not installed, or the file cannot be written."""
-    if not _writable(path):
-        raise UserError(f"--plot={path!r} cannot be written: give a file in a folder that is there.")
+    outputs.require_file("--plot", path)
     try:
         import matplotlib
     except ImportError as error:
@@ -94,9 +93,3 @@ def import_pyplot(path: str):
     from matplotlib import pyplot
 
     return pyplot
-
-
-def _writable(path: str) -> bool:
-    there = os.path.exists(path)
-    place = path if there else os.path.dirname(path) or "."
-    return bool(path) and not os.path.isdir(path) and os.access(place, os.W_OK)

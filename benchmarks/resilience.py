@@ -81,7 +81,8 @@ def main(settings: list[str]) -> int:
                 break
             place = os.path.join(folder, name)
             tasks.append(Task(name, kills, FLAGS.steps, [*own, *_SMALL, *settings], place, FLAGS.seed + i))
-        with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+        deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is told once
+        with multiprocessing.get_context("fork").Pool(os.cpu_count(), **deaf) as pool:
             outcomes = pool.map(_torment, tasks, chunksize=1)
     text = f"{machine.describe()}; runs of {FLAGS.steps} steps.\n\n{_table(outcomes)}"
     print(text)

@@ -1,5 +1,6 @@
 """What all commands share: exit statuses, one sentence for a user's mistake, and silence otherwise."""
 
+import atexit
 import contextlib
 import os
 import sys
@@ -8,20 +9,23 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from charrnn import paths
+from charrnn import interrupts, paths, streams
 from charrnn.errors import UserError, nearest
 
 DONE = 0
 MISTAKE = 2  # the user's
 DIVERGED = 3
 NOT_WRITTEN = 74  # the disk is full, or gone
-STOPPED = 75  # by a signal or at --max_minutes, all saved
+STOPPED = 75  # by a signal, at --max_minutes, or because the reader has left; all saved
+INTERRUPTED = 130  # by Ctrl-C
 
 _LONGEST = 1000  # characters of a sentence; what was given may be longer
 
 
 def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
     """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
+
+    Standard output and standard error never raise meanwhile. A reader that leaves, as `head` does, is no error.
 
     Args:
         main: reads the flags; takes what was given beside them, and returns the exit status.
@@ -31,28 +35,28 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
     Returns:
         The exit status.
     """
-    if "help" not in values:
-        flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
-    values.unparse_flags()
-    argv = sys.argv if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # in the place of a stream that has no encoding
-            stream.reconfigure(errors="replace")
-    try:
-        _require_text(argv)
-        beside = values(argv)[1:]
-        if values.help:
-            print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
-        status = DONE if values.help else main(beside)
-        sys.stdout.flush()  # a reader that has gone shows only now, where little was written
+    streams.repair()
+    with streams.guarded() as output:
+        status = _status(main, values, sys.argv if argv is None else argv)
+        atexit.register(interrupts.ignore)
+        if output.full and status == DONE:
+            sentence = f"Standard output cannot be written ({output.full}): make room, or send it elsewhere."
+            return ended(sentence, NOT_WRITTEN)
         return status
-    except flags.UnrecognizedFlagError as error:
-        return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.")
-    except (UserError, flags.Error) as error:
-        return _mistake(str(error))
-    except BrokenPipeError:  # whoever read standard output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+
+
+def ended(sentence: str, status: int) -> int:
+    """Tells on standard error why the command ended. Returns `status`.
+
+    Args:
+        sentence: any text; what is printed is one line, of bounded length, in which nothing drives the terminal.
+        status: the exit status.
+    """
+    sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(sentence.split()))
+    if len(sentence) > _LONGEST:
+        sentence = f"{sentence[: _LONGEST - 300]} […] {sentence[-300:]}"
+    print(f"error: {sentence}", file=sys.stderr)
+    return status
 
 
 class _Path(flags.ArgumentParser):
@@ -85,10 +89,11 @@ def paths_flag(name: str, text: str, values: flags.FlagValues) -> None:
 def start_tensorflow() -> None:
     """Imports TensorFlow without the chatter of its start-up: what a command prints is what the user asked for.
 
-    To be called by commands before they import anything that imports TensorFlow.
+    Commands call this before they import anything that imports TensorFlow. A signal ends it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _held_back():
+    with _held_back(), interrupts.insisted():
+        import keras  # noqa: F401 - which TensorFlow's import leaves for later
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -102,27 +107,49 @@ def _require_text(arguments: list[str]) -> None:
             raise UserError(f"The argument {argument!a} is not text in UTF-8: give it otherwise, or rename the file.")
 
 
-def _mistake(sentence: str) -> int:
-    """One line, of bounded length, in which nothing that was given can drive the terminal."""
-    sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(sentence.split()))
-    if len(sentence) > _LONGEST:
-        sentence = f"{sentence[: _LONGEST - 300]} […] {sentence[-300:]}"
-    print(f"error: {sentence}", file=sys.stderr)
-    return MISTAKE
+def _status(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str]) -> int:
+    """Parses the flags and calls `main`. Returns the exit status of what came of it."""
+    if "help" not in values:
+        flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
+    values.unparse_flags()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # a stream without an encoding, or a closed one
+            stream.reconfigure(errors="replace")
+    try:
+        _require_text(argv)
+        beside = values(argv)[1:]
+        if values.help:
+            print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
+        status = DONE if values.help else main(beside)
+        sys.stdout.flush()  # a disk that is full shows only now, if little was written
+        return status
+    except flags.UnrecognizedFlagError as error:
+        return ended(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.", MISTAKE)
+    except (UserError, flags.Error) as error:
+        return ended(str(error), MISTAKE)
+    except streams.Unread:
+        return DONE
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
 
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Keeps what is written to standard error, by native code too, and shows it only if the body fails."""
+    """Keeps what is written to standard error, by native code too, and shows it only if the body fails.
+
+    An interrupt is no failure.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         real = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             kept.seek(0)
-            os.write(real, kept.read())
+            with contextlib.suppress(OSError):  # nobody reads standard error
+                os.write(real, kept.read())
             raise
         finally:
             os.dup2(real, 2)

@@ -2,7 +2,7 @@
 
 Train on them with --corpus=DIR, in the same memory however large they are. Files, globs and registered names can be
 given; what ends in .gz is decompressed. A command that was stopped goes on when it is run again.
-Exit status: 0 done, 2 a mistake in what was given.
+Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """
 
 import functools
@@ -11,7 +11,7 @@ import time
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, outputs
 from charrnn.errors import UserError, check
 
 FLAGS = flags.FlagValues()
@@ -37,6 +37,7 @@ def main(specs: list[str]) -> int:
     check("--documents", FLAGS.documents, FLAGS.documents in ("files", "lines"), "files or lines")
     check("--vocabulary", FLAGS.vocabulary, FLAGS.vocabulary in ("characters", "bytes"), "characters or bytes")
     check("--csv_column", FLAGS.csv_column, FLAGS.csv_column >= 0, "at least 0 (0: a plain text file)")
+    outputs.require_folder(FLAGS.output, "give another --output")
     command.start_tensorflow()
     from charrnn import corpora, encoding
     from charrnn.pieces import Settings

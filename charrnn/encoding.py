@@ -80,7 +80,6 @@ def encode(
         _write_documents(plan, settings, folder)
         encoded.write_json(os.path.join(folder, encoded.CORPUS), plan)
         os.remove(os.path.join(folder, encoded.PLAN))
-        atomic.remove_remains(folder, _names(len(plan["shards"])))
 
 
 def cached(
@@ -232,6 +231,7 @@ def _locked(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
+            atomic.remove_remains(folder, _names(4 * pieces.MANY))  # also of the processes that an interrupt ended
             if os.listdir(folder) == [_LOCK]:  # refused: nothing was written
                 os.remove(lock.name)
                 if made:

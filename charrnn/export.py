@@ -2,7 +2,7 @@
 
 Makes a folder that needs no charrnn: saved_model/ (step, generate and score, of strings), model.keras (stock layers),
 step.tflite (one character), vocabulary.json. docs/generation.md says how to use them.
-Exit status: 0 done, 2 a mistake in what was given.
+Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C, nothing made.
 """
 
 import functools
@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, outputs
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -36,6 +36,7 @@ def main(beside: list[str]) -> int:
         raise UserError("Which model? Give --run_dir=DIR, a directory that trainers.run has made.")
     if not FLAGS.output:
         raise UserError("Where to? Give --output=DIR, a folder to make.")
+    outputs.require_folder(FLAGS.output, "give another --output")
     command.start_tensorflow()
     from charrnn import exporting, loading, sampling
 

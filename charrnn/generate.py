@@ -3,7 +3,7 @@
 The text alone, prompt included, goes to standard output, as it is made; several texts come together.
 --interactive asks for prompts: \\n in one is a line break, an empty line goes on with the last text, Ctrl-D leaves.
 --surprisal=FILE reads a text, and shows how unexpected each character is: in colours at a terminal, else as JSON lines.
-Exit status: 0 done, 2 a mistake in what was given.
+Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, outputs, streams
 from charrnn.errors import UserError, check
 
 FLAGS = flags.FlagValues()
@@ -61,11 +61,12 @@ def main(beside: list[str]) -> int:
     check("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
     check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     _check_together()
+    if FLAGS.save_state:
+        outputs.require_file("--save_state", FLAGS.save_state)
     command.start_tensorflow()
     from charrnn import loading, sampling
 
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
-    sys.stdout.reconfigure(errors="replace")
     if FLAGS.surprisal:
         _show_surprisal(loaded)
         return command.DONE
@@ -110,15 +111,16 @@ def _stream(loaded, generator, prompt) -> None:
 
     state = GenerationState.load(FLAGS.state, loaded.model, loaded.vocabulary) if FLAGS.state else None
     stream = generator.stream(prompt, FLAGS.num_chars, FLAGS.seed, FLAGS.stop or "", FLAGS.min_chars, state)
-    with contextlib.suppress(KeyboardInterrupt):
-        _write(prompt)
+    try:
+        streams.write(prompt)
         for piece in stream:
-            _write(piece)
-    if FLAGS.save_state:
-        stream.state.save(FLAGS.save_state, loaded.model, loaded.vocabulary)
-    else:
-        _write(stream.pending.decode("utf-8", "replace"))
-    print()
+            streams.write(piece)
+    finally:  # also if Ctrl-C ends the text, or its reader leaves
+        if FLAGS.save_state:
+            stream.state.save(FLAGS.save_state, loaded.model, loaded.vocabulary)
+        else:
+            print(end=stream.pending.decode("utf-8", "replace"))
+        print(flush=True)
 
 
 def _converse(generator) -> None:
@@ -133,13 +135,13 @@ def _converse(generator) -> None:
     def read():
         try:
             return input(ask)
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return None
 
     def tell(sentence):
         print(sentence, file=sys.stderr)
 
-    converse(generator, read, _write, tell, FLAGS.num_chars, FLAGS.seed, FLAGS.stop or "", FLAGS.min_chars)
+    converse(generator, read, streams.write, tell, FLAGS.num_chars, FLAGS.seed, FLAGS.stop or "", FLAGS.min_chars)
 
 
 def _show_surprisal(loaded) -> None:
@@ -155,10 +157,9 @@ def _show_surprisal(loaded) -> None:
     for character, nats in surprisals(reader, loaded.vocabulary, text, loaded.end_of_text):
         found += [] if nats is None else [nats]
         line = json.dumps({"character": character, "nats": nats}, ensure_ascii=False) + "\n"
-        sys.stdout.write(coloured(character, nats) if colours else line)
+        streams.write(coloured(character, nats) if colours else line)
     if colours:
-        print()
-    sys.stdout.flush()
+        print(flush=True)
     if found:
         print(f"{sum(found) / len(found):.4f} nats per character", file=sys.stderr)
 
@@ -169,11 +170,6 @@ def _text(path: str) -> str:
     if path != "-":
         return corpora.load(path).content
     return pieces.decode("standard input", sys.stdin.buffer.read())[0]
-
-
-def _write(piece: str) -> None:
-    sys.stdout.write(piece)
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import contextlib
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -56,8 +55,9 @@ def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterato
 def _worker() -> Iterator[subprocess.Popen]:
     code = "from charrnn import workers; workers._serve()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as worker:
+    # A session of its own: a Ctrl-C at the terminal is for the process that asks, and would be told by each of these.
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **how) as worker:
         try:
             yield worker
         finally:
@@ -78,7 +78,6 @@ def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
 
 def _serve() -> None:
     """Answers calls from standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the process that asks decides
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             function, arguments = pickle.load(sys.stdin.buffer)

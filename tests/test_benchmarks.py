@@ -82,7 +82,7 @@ def test_every_curriculum_whose_cost_is_measured_takes_its_settings():
 @pytest.mark.parametrize(
     "flag, said",
     [
-        ("--json=/nowhere/at/all.json", "--json='/nowhere/at/all.json' cannot be written"),
+        ("--json=/nowhere/at/all.json", "--json=/nowhere/at/all.json cannot be written"),
         ("--page=/nowhere/page.md", "/nowhere/page.md cannot be read"),
     ],
 )

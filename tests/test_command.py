@@ -1,6 +1,7 @@
 """The command of this test: says hello."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -8,8 +9,11 @@ import textwrap
 import pytest
 from absl import flags
 
-from charrnn import command
+from charrnn import command, export, generate
+from charrnn.corpora import __main__ as corpora
 from charrnn.errors import UserError
+from tests.signals import wait_for_tensorflow
+from trainers import run
 
 
 @pytest.fixture
@@ -95,27 +99,89 @@ def test_help_to_a_reader_of_one_line():
     assert process.stdout.startswith("Writes text with a trained model") and process.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_has_gone_is_no_error(lines):
-    program = f"""
-        import sys
-        from absl import flags
-        from charrnn import command
+PROGRAM = """
+import sys
+from absl import flags
+from charrnn import command
 
-        def main(beside):
-            for _ in range({lines}):
-                print("to nobody")
-            return 0
+def main(beside):
+    for _ in range(int(sys.argv[2])):
+        print("to nobody")
+    print("a warning", file=sys.stderr)
+    return int(sys.argv[1])
 
-        sys.exit(command.run(main, flags.FlagValues(), ["it"]))
-    """
+sys.exit(command.run(main, flags.FlagValues(), ["it"]))
+"""
+
+
+STDERR_SHOWN = ("| true", ">/dev/full")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize(
+    ("streams", "lines", "statuses"),
+    [
+        (">&- 2>&- <&-", 1, {0: 0, 2: 2, 75: 75}),
+        ("| true", 100_000, {0: 0, 1: 1, 75: 75}),
+        ("2>&1 | true", 1, {0: 0, 3: 3, 74: 74}),
+        (">/dev/full", 1, {0: 74, 1: 1, 2: 2, 75: 75}),
+        (">/dev/full 2>&1", 100_000, {0: 74, 3: 3}),
+        ("2>/dev/full", 1, {0: 0, 75: 75}),
+        ("2>&-", 1, {0: 0}),
+    ],
+)
+def test_no_state_of_the_streams_changes_a_status(streams, lines, statuses):
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    read, write = os.pipe()
-    os.close(read)
-    command_line = [sys.executable, "-c", textwrap.dedent(program)]
-    process = subprocess.run(command_line, stdout=write, stderr=subprocess.PIPE, env=buffered)
-    os.close(write)
-    assert (process.returncode, process.stderr) == (0, b"")
+    for status, expected in statuses.items():
+        shell = f'"$0" -c "$1" {status} {lines} {streams}; exit ${{PIPESTATUS[0]}}'
+        process = subprocess.run(["bash", "-c", shell, sys.executable, PROGRAM], capture_output=True, env=buffered)
+        assert process.returncode == expected, (status, process.stderr)
+        assert b"Traceback" not in process.stderr and process.stderr.count(b"\n") == (streams in STDERR_SHOWN) + (
+            expected == 74 and streams == ">/dev/full"
+        )
+
+
+def test_a_pipe_of_the_work_that_breaks_is_our_own_mistake(values):
+    def main(beside):
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "wb", buffering=0) as pipe:
+            pipe.write(b"to a server")
+
+    with pytest.raises(BrokenPipeError):
+        command.run(main, values, ["it"])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize(
+    ("module", "argument"), [(corpora, ""), (run, "--list"), (run, "--help"), (generate, "--help"), (export, "-h")]
+)
+def test_output_to_a_full_disk_is_one_line_and_its_own_status(module, argument, monkeypatch, capsys):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        status = command.run(module.main, module.FLAGS, ["it", argument] if argument else ["it"])
+    assert status == command.NOT_WRITTEN == 74
+    assert capsys.readouterr().err.splitlines() == [
+        "error: Standard output cannot be written (No space left on device): make room, or send it elsewhere."
+    ]
+
+
+def test_an_interrupt_is_one_line_and_its_own_status(values, capsys):
+    def main(beside):
+        print("begun")
+        signal.raise_signal(signal.SIGINT)
+
+    assert command.run(main, values, ["it"]) == command.INTERRUPTED == 130
+    assert capsys.readouterr() == ("begun\n", "Interrupted.\n")
+
+
+def test_an_interrupt_while_tensorflow_is_imported_is_one_line():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn.corpora"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_tensorflow(process)
+    process.send_signal(signal.SIGINT)
+    assert (*process.communicate(timeout=100), process.returncode) == ("", "Interrupted.\n", 130)
 
 
 def test_a_mistyped_flag_is_told_before_tensorflow_is_loaded():

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pty
 import re
 import unicodedata
 
@@ -111,6 +112,18 @@ def test_as_much_stays_as_is_asked_for(clock, terminal, name, on_terminal):
         assert not any(c in stream.getvalue() for c in "\r\x1b")
     assert lines == STAY[name, on_terminal]
     assert (CLEAR in stream.getvalue()) == (on_terminal and name != "quiet")
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_a_stream_that_fails_stops_nothing(clock, on_terminal):
+    master, slave = pty.openpty() if on_terminal else os.pipe()
+    with os.fdopen(slave, "w") as stream:
+        console = Console(stream, clock, VERBOSITIES.index("all"))
+        console.line("read")
+        os.close(master)
+        use_all(console)
+        assert console.output.gone
+        console.output.leave()
 
 
 def test_standard_output_is_the_default(capsys):

@@ -1,7 +1,7 @@
 """Tries out a curriculum on a small source: python -m trainers.check --trainer=module:Class [--set trainer.X=VALUE].
 
 Prints a line for each thing that a curriculum must do. Exit status: 0 it does them all, 1 it does not, 2 a mistake in
-what was given. Under a minute and a half on two cores.
+what was given, 74 the disk behind the output is full, 130 Ctrl-C. Under a minute and a half on two cores.
 """
 
 import os

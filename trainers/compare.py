@@ -2,16 +2,16 @@
 
 Runs that differ in their seed only are a group; the first run's group is what the others are compared with. Pictures
 go to the first run's folder open_loop/. What was measured of a run is kept in its open_loop/measures.json and read from
-there the next time. Exit status: 0 done, 2 a mistake in what was given.
+there the next time. Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130
+Ctrl-C.
 """
 
 import functools
-import os
 import sys
 
 from absl import flags
 
-from charrnn import command, paths
+from charrnn import command, outputs, paths
 from charrnn.errors import UserError, check, check_float32
 
 FLAGS = flags.FlagValues()
@@ -34,6 +34,10 @@ def main(run_dirs: list[str]) -> int:
         raise UserError("Which runs? Give the directories of two or more, which trainers.run has made.")
     run_dirs = list(map(paths.given, run_dirs))
     temperatures = _temperatures()
+    if FLAGS.markdown is not None:
+        outputs.require_file("--markdown", FLAGS.markdown)
+    if FLAGS.pictures:
+        outputs.require_folder(run_dirs[0], "give --nopictures, or copy the run to where you may write")
     command.start_tensorflow()
     import tensorflow as tf
 
@@ -42,10 +46,6 @@ def main(run_dirs: list[str]) -> int:
     from trainers import comparison, evaluation, pictures
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    if FLAGS.markdown is not None:
-        folder = os.path.dirname(FLAGS.markdown) or "."
-        if not FLAGS.markdown or tf.io.gfile.isdir(FLAGS.markdown) or not tf.io.gfile.isdir(folder):
-            raise UserError(f"--markdown={FLAGS.markdown} cannot be written: give a file in a folder that exists.")
     runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
     comparison.group(runs)  # what cannot be compared is refused before the work begins
     for run in runs:

@@ -4,7 +4,7 @@ Each measure has its value for real text beside it; docs/measures.md says what t
 over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic, --ngram and
 --calibrate also the losses of a model that goes on learning, of n-grams with and without the model, and of the model
 at the temperature that suits the text best: figures of other systems, each on its own. Exit status: 0 done, 2 a
-mistake in what was given.
+mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """
 
 import functools
@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, outputs
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -47,6 +47,7 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag: give one run, with --run_dir=DIR.")
     if not FLAGS.run_dir:
         raise UserError("Which run? Give --run_dir=DIR, a directory that trainers.run has made.")
+    outputs.require_folder(FLAGS.run_dir, "copy the run to where you may write")
     command.start_tensorflow()
     from charrnn.dynamic_evaluation import Dynamic
     from charrnn.open_loop import Protocol

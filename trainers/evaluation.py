@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import loading, metrics, open_loop, passes, paths
+from charrnn import loading, metrics, open_loop, outputs, passes, paths
 from charrnn.batches import Batch, DataConfig
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
@@ -120,6 +120,7 @@ def kept_or_evaluated(
     kept = _read_kept(path, how)
     if kept:
         return kept
+    outputs.require_folder(run_dir, "copy the run to where you may write")
     evaluation = evaluate(run_dir, protocol, _silent, None, weights, temperatures)
     how["checkpoint"] = os.path.basename(evaluation.checkpoint)  # a run that saves meanwhile may have a newer one
     open_loop_folder(run_dir)

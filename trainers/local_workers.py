@@ -1,7 +1,8 @@
 """Starts several workers on this machine, to try what runs on several: python -m trainers.local_workers
 --num_workers=2 -- --experiment=NAME --run_dir=DIR … with what trainers.run takes behind the two dashes.
 
-Exit status: the first of theirs that is not 0.
+Ctrl-C, SIGTERM and SIGHUP are passed on to all. Exit status: the first of theirs that is not 0; of a worker that a
+signal killed, 128 and the signal's number.
 """
 
 import os
@@ -13,6 +14,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
+from charrnn.interrupts import SIGNALS
 from trainers.cluster import local_configs
 
 FLAGS = flags.FlagValues()
@@ -23,11 +25,13 @@ def main(arguments: list[str]) -> int:
     """Runs trainers.run with `arguments` in each worker. Returns the exit status."""
     if not arguments:
         raise UserError("What shall the workers run? Give it behind two dashes: -- --experiment=NAME --run_dir=DIR.")
-    workers = [_start(config, arguments) for config in local_configs(FLAGS.num_workers)]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: [worker.send_signal(number) for worker in workers])
+    workers = []
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: [worker.send_signal(number) for worker in workers])
+    workers.extend(_start(config, arguments) for config in local_configs(FLAGS.num_workers))
     statuses = [worker.wait() for worker in workers]
-    return next((status for status in statuses if status), command.DONE)
+    return next((status if status > 0 else 128 - status for status in statuses if status), command.DONE)
 
 
 def _start(tf_config: str, arguments: list[str]) -> subprocess.Popen:

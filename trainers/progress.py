@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from charrnn.errors import check
+from charrnn.streams import guard
 from trainers.samples import Sample
 
 VERBOSITIES = ("quiet", "normal", "all")
@@ -27,6 +28,8 @@ class Console:
 
     Sample texts are printed on a terminal; elsewhere only if all is to be shown, for they are in samples.jsonl.
 
+    Nothing raises if the stream fails: `output` says whether it did.
+
     Args:
         stream: where to; default: standard output.
         clock: seconds, for tests.
@@ -34,8 +37,9 @@ class Console:
     """
 
     def __init__(self, stream: TextIO | None = None, clock=time.monotonic, verbosity: int = _NORMAL):
-        self._stream, self._clock, self._verbosity = stream or sys.stdout, clock, verbosity
-        self._terminal = self._stream.isatty()
+        self.output = guard(sys.stdout if stream is None else stream)
+        self._clock, self._verbosity = clock, verbosity
+        self._terminal = self.output.isatty()
         self._start = clock()
         self._drawn = 0  # columns of the bar, where it is shown
         self._first: tuple[int, float] | None = None  # step and time of this process's first update
@@ -58,8 +62,8 @@ class Console:
     def warning(self, text: str) -> None:
         """A line that stays, however quiet the rest is."""
         self.close()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        self.output.write(text + "\n")
+        self.output.flush()
 
     def progress(self, step: int, steps: int) -> None:
         """Redraws the bar. Called after every step, or after several."""
@@ -70,8 +74,8 @@ class Console:
         self._last_update = now
         columns = shutil.get_terminal_size().columns
         text = self._bar(step, steps, now, columns - 1)  # the last column would break the line
-        self._stream.write(self._erasure(columns) + text)
-        self._stream.flush()
+        self.output.write(self._erasure(columns) + text)
+        self.output.flush()
         self._drawn = _width(text)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
@@ -120,8 +124,8 @@ class Console:
     def close(self) -> None:
         """Takes the bar away."""
         if self._drawn:
-            self._stream.write(self._erasure(shutil.get_terminal_size().columns))
-            self._stream.flush()
+            self.output.write(self._erasure(shutil.get_terminal_size().columns))
+            self.output.flush()
         self._drawn = 0
 
     def _erasure(self, columns: int) -> str:

@@ -1,22 +1,22 @@
 """Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
 
 Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
-diverged, 74 the disk is full, 75 stopped by a signal or after --max_minutes, with all saved, or by the loss of another
-worker.
+diverged, 74 the disk is full, 75 stopped with all saved: by Ctrl-C, SIGTERM or SIGHUP, after --max_minutes, because the
+reader of its output has left, or by the loss of another worker.
 """
 
 import functools
 import json
 import os
-import signal
 import sys
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, streams
 from charrnn.errors import UserError
 from trainers import starting
 from trainers.cluster import leave
+from trainers.stopping import Stop, Stopped
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -66,6 +66,16 @@ def main(settings: list[str]) -> int:
     if FLAGS.experiment is None:
         raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(starting.known())}.")
     starting.require(FLAGS.experiment)
+    stop = Stop(FLAGS.max_minutes)
+    try:
+        with stop.listen(kill=True):
+            return _main(settings, stop)
+    except Stopped:
+        print("Stopped before the first step; run the same command to begin.", file=sys.stderr)
+        return command.STOPPED
+
+
+def _main(settings: list[str], stop: Stop) -> int:
     command.start_tensorflow()
     if FLAGS.trainer is not None:
         sys.path.insert(0, os.getcwd())
@@ -78,40 +88,31 @@ def main(settings: list[str]) -> int:
         return command.DONE
     run_dir = FLAGS.run_dir or os.path.join("runs", FLAGS.experiment)
     with starting.rehearsal(experiment, run_dir, FLAGS.dry_run) as place:
-        return _train(*place)
+        return _train(*place, stop)
 
 
-def _train(experiment, run_dir: str) -> int:
+def _train(experiment, run_dir: str, stop: Stop) -> int:
     from trainers.disk import NotWritten
     from trainers.divergence import Diverged
-    from trainers.stopping import Stopped
     from trainers.strategies import WorkerLost
 
     try:
-        limits = FLAGS.resume, FLAGS.max_minutes
-        finished = starting.run(experiment, FLAGS.experiment, run_dir, *limits, sys.argv, FLAGS.verbosity)
+        how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity
+        finished = starting.run(experiment, FLAGS.experiment, run_dir, *how)
     except Diverged as error:
-        return _ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
+        return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:
         kept = f"what was saved before is kept in {run_dir}; make room and run the same command to go on."
-        return _ended(f"{error}; {kept}", command.NOT_WRITTEN)
+        return command.ended(f"{error}; {kept}", command.NOT_WRITTEN)
     except WorkerLost as error:
         print(f"Stopped, for {error}; run the same command on all to go on from the last checkpoint.", file=sys.stderr)
         return command.STOPPED
-    except Stopped:
-        print("Stopped before the first step; run the same command to begin.", file=sys.stderr)
-        return command.STOPPED
     if not finished:
-        print(f"Stopped and saved in {run_dir}; run the same command to go on.", file=sys.stderr)
+        why = ", because nobody reads its output any more" if streams.guard(sys.stdout).gone else ""
+        print(f"Stopped and saved in {run_dir}{why}; run the same command to go on.", file=sys.stderr)
         return command.STOPPED
     return command.DONE
 
 
-def _ended(sentence: str, status: int) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return status
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process without a traceback
     leave(command.run(main, FLAGS))

@@ -22,12 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import experiments
-from charrnn import command, paths
+from charrnn import command, paths, streams
 from charrnn.errors import UserError, nearest
 
 if TYPE_CHECKING:  # TensorFlow is loaded with the first use
     from trainers.experiment import Experiment
     from trainers.result import Result
+    from trainers.stopping import Stop
     from trainers.trainer import Trainer
 
 SHORTHANDS = {
@@ -97,12 +98,14 @@ def train(
     Raises:
         UserError: something that was given cannot be; nothing was written.
         Diverged: again and again; the last checkpoint is kept.
-        NotWritten: the disk is full; what was saved before is kept.
+        NotWritten: the disk is full; what was saved before is kept. If only standard output cannot be written, all is
+            saved.
     """
+    streams.repair()
     if "tensorflow" not in sys.modules:
         command.start_tensorflow()
     from trainers.result import Result
-    from trainers.stopping import Stopped
+    from trainers.stopping import Stop, Stopped
 
     options = {
         "corpus": None if corpus is None else os.fsdecode(corpus),
@@ -123,13 +126,15 @@ def train(
     said = "".join(f", {argument}={value!r}" for argument, value in given.items() if value is not None)
     call = [f"trainers.train({name!r}{said})"]
     with rehearsal(resolved, place, dry_run) as (resolved, place):
+        stop = Stop(max_minutes)
         try:
-            finished = run(resolved, name, place, resume, max_minutes, call, verbosity)
+            with stop.listen():
+                finished = run(resolved, name, place, resume, stop, call, verbosity)
             stopped = f"Stopped and saved in {place}; call it again to go on."
         except Stopped:
             finished, stopped = False, "Stopped before the first step; call it again to begin."
         if not finished:
-            print(stopped)
+            print(stopped, file=streams.guard(sys.stdout))
         return Result.read(place, finished)
 
 
@@ -185,26 +190,30 @@ def resolve(
 
 
 def run(
-    experiment: Experiment,
-    name: str,
-    run_dir: str,
-    resume: str,
-    max_minutes: float | None,
-    call: list[str],
-    verbosity: str,
+    experiment: Experiment, name: str, run_dir: str, resume: str, stop: Stop, call: list[str], verbosity: str
 ) -> bool:
-    """Trains until it is done, or until a signal or the end of the time. As `trainers.training.train`.
+    """Trains until it is done, or asked to stop, or standard output fails. As `trainers.training.train`.
 
     Raises:
         Stopped: before the first step.
+        NotWritten: the disk behind standard output is full; the run is saved.
     """
     from trainers import training
+    from trainers.disk import NotWritten
     from trainers.progress import Console
-    from trainers.stopping import Stop
+    from trainers.stopping import Stopped
 
-    stop = Stop(max_minutes)
-    with stop.listen():
-        return training.train(experiment, name, run_dir, resume, Console.named(verbosity), stop.look, call)
+    console = Console.named(verbosity)
+
+    def look():
+        stop.look()
+        if console.output.gone or console.output.full:
+            raise Stopped
+
+    finished = training.train(experiment, name, run_dir, resume, console, look, call)
+    if console.output.full and not finished:
+        raise NotWritten(f"Standard output cannot be written ({console.output.full})")
+    return finished
 
 
 @contextlib.contextmanager

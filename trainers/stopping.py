@@ -13,16 +13,21 @@ import time
 from collections.abc import Iterator
 
 from charrnn.errors import check
+from charrnn.interrupts import SIGNALS
+
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 
-class Stopped(Exception):
-    """The run was asked to stop."""
+class Stopped(BaseException):
+    """The run was asked to stop. No error, as KeyboardInterrupt is none: a hook's `except Exception` lets it pass."""
 
 
 class Stop:
-    """Notices SIGTERM, SIGINT and the end of the time.
+    """Notices signals and the end of the time.
 
-    The first signal asks the run to save and leave; the second does what it would have done if nobody listened.
+    A signal that the process was started to ignore, by `nohup` or in a script's background, stays ignored.
+    The first signal asks the run to save and exit. The second falls through to the previous handler and usually kills
+    the process. SIGHUP is never the second: a terminal that closes may send it twice.
 
     Args:
         max_minutes: from now; None: no limit.
@@ -34,19 +39,27 @@ class Stop:
             check("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
         self._clock, self._end = clock, math.inf if max_minutes is None else clock() + 60 * max_minutes
         self._signalled = self._looked = False
-        self._handlers: dict[int, object] = {}  # what signals did before
+        self._second: dict[int, object] = {}  # what a second signal does, by number
 
     @contextlib.contextmanager
-    def listen(self) -> Iterator[None]:
-        """In the body signals are noticed, if it runs in the main thread: in another one Python cannot."""
+    def listen(self, kill: bool = False) -> Iterator[None]:
+        """Notices signals in the body, if it runs in the main thread: in another one Python cannot.
+
+        Args:
+            kill: whether the second signal kills the process even if the previous handler does not, as Ctrl-C's.
+        """
+        before = {}
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-            for number in self._handlers:
-                signal.signal(number, self._notice)
+            handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+            before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+        self._second = {number: signal.SIG_DFL if kill else handler for number, handler in before.items()}
+        for number in before:
+            signal.signal(number, self._notice)
         try:
             yield
         finally:
-            self._put_back()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def look(self) -> None:
         """Raises Stopped if the run was asked to stop. To be called where it can."""
@@ -56,10 +69,10 @@ class Stop:
 
     def _notice(self, number, frame):
         self._signalled = True
-        self._put_back()
+        if _HANGUP in self._second:
+            signal.signal(_HANGUP, signal.SIG_IGN)
+        if number != _HANGUP:
+            for each in self._second.keys() - {_HANGUP}:
+                signal.signal(each, self._second[each])
         if not self._looked:  # the run is not under way: reading a text may take minutes, and there is nothing to save
             raise Stopped
-
-    def _put_back(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler or signal.SIG_DFL)

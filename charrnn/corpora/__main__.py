@@ -2,7 +2,8 @@
 
 Takes whatever --corpus takes, and tells which characters and lines are in it, how a run would read it, and how well
 n-grams predict it; the last line is a command to begin with. Without a text: the registered corpora. A text above 16 MB
-is encoded into the cache first, as a run would do. Exit status: 0 done, 2 a mistake in what was given.
+is encoded into the cache first, as a run would do. Exit status: 0 done, 2 a mistake in what was given, 74 the disk
+behind the output is full, 130 Ctrl-C.
 """
 
 import dataclasses

@@ -1,0 +1,61 @@
+"""Places that a command writes to at its end are tried before its work begins.
+
+    outputs.require_file("--markdown", "tables.md")     # UserError if the disk is full, or the folder read-only
+"""
+
+import contextlib
+import errno
+import os
+
+from charrnn.errors import UserError
+
+
+def require_file(flag: str, path: str) -> None:
+    """Raises UserError if a file cannot be written. Leaves no file behind, and one that is there as it is.
+
+    Args:
+        flag: what the user gave the path with.
+        path: of a local file. An address such as "gs://bucket/file" is not tried.
+    """
+    with _refused(f"{flag}={path}", "give a file in a folder that exists and can be written to"):
+        if not path or os.path.isdir(path) or path.endswith(os.sep):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if "://" not in path:
+            _try_file(os.path.realpath(path))
+
+
+def require_folder(path: str, remedy: str) -> None:
+    """Raises UserError if files cannot be written to a folder, which may have to be made. Makes nothing.
+
+    Args:
+        path: of a local folder. An address such as "gs://bucket/folder" is not tried.
+        remedy: what to do, as the end of a sentence.
+    """
+    if "://" in path:
+        return
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    with _refused(path, remedy):
+        _try_file(os.path.join(there, "folder"))
+
+
+def _try_file(path: str) -> None:
+    """Raises OSError unless a file can be written: tried with another one beside it, so that it stays as it is."""
+    if os.path.isfile(path):
+        os.close(os.open(path, os.O_WRONLY))
+    elif os.path.exists(path):  # a device or a pipe: a trial would arrive
+        return
+    beside = f"{path}.{os.getpid()}.tmp"
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(beside, "xb", buffering=0))
+        stack.callback(os.remove, beside)
+        file.write(b"\n")  # a full disk takes a name, but no byte
+
+
+@contextlib.contextmanager
+def _refused(what: str, remedy: str):
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what} cannot be written ({error.strerror}): {remedy}.") from error
