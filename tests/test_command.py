@@ -179,7 +179,7 @@ def test_an_interrupt_while_tensorflow_is_imported_is_one_line():
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn.corpora"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for_tensorflow(process)
+    wait_for_tensorflow(process.pid)
     process.send_signal(signal.SIGINT)
     assert (*process.communicate(timeout=100), process.returncode) == ("", "Interrupted.\n", 130)
 
