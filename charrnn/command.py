@@ -129,6 +129,10 @@ def _status(main: Callable[[list[str]], int], values: flags.FlagValues, argv: li
         return ended(str(error), MISTAKE)
     except streams.Unread:
         return DONE
+    except Exception as error:
+        if not streams.is_full(error):
+            raise
+        return ended(f"A file cannot be written, the disk is full ({error}): make room.", NOT_WRITTEN)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED

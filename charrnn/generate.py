@@ -1,7 +1,8 @@
 """Writes text with a trained model: python -m charrnn.generate --run_dir=DIR --prompt='ROMEO:' [--num_chars=N …].
 
 The text alone, prompt included, goes to standard output, as it is made; several texts come together.
---interactive asks for prompts: \\n in one is a line break, an empty line goes on with the last text, Ctrl-D leaves.
+--interactive asks for prompts: \\n in one is a line break, an empty line goes on with the last text, Ctrl-C ends a
+text, Ctrl-D leaves.
 --surprisal=FILE reads a text, and shows how unexpected each character is: in colours at a terminal, else as JSON lines.
 Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """

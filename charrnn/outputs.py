@@ -15,11 +15,12 @@ def require_file(flag: str, path: str) -> None:
 
     Args:
         flag: what the user gave the path with.
-        path: of a local file. An address such as "gs://bucket/file" is not tried.
+        path: of a local file. A device or a pipe is refused, because a file that is renamed to it would replace it. An
+            address such as "gs://bucket/file" is not tried.
     """
     with _refused(f"{flag}={path}", "give a file in a folder that exists and can be written to"):
-        if not path or os.path.isdir(path) or path.endswith(os.sep):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path or path.endswith(os.sep) or (os.path.exists(path) and not os.path.isfile(path)):
+            raise OSError(errno.EINVAL, "it is no file")
         if "://" not in path:
             _try_file(os.path.realpath(path))
 
@@ -44,8 +45,6 @@ def _try_file(path: str) -> None:
     """Raises OSError unless a file can be written: tried with another one beside it, so that it stays as it is."""
     if os.path.isfile(path):
         os.close(os.open(path, os.O_WRONLY))
-    elif os.path.exists(path):  # a device or a pipe: a trial would arrive
-        return
     beside = f"{path}.{os.getpid()}.tmp"
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(beside, "xb", buffering=0))

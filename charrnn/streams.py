@@ -17,6 +17,9 @@ from typing import TextIO
 _READER_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN, errno.ENXIO, errno.ENODEV)
 
 
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
+
+
 class Unread(Exception):
     """Standard output takes nothing any more: its reader has left, or the disk behind it is full."""
 
@@ -99,6 +102,11 @@ class Guarded:
             self.full = error.strerror or str(error)
 
 
+def is_full(error: Exception) -> bool:
+    """Returns whether an error, of Python's or of a library's own kind, says that the disk takes no more."""
+    return any(reason in str(error) for reason in _FULL)
+
+
 def guard(stream: TextIO | None) -> Guarded:
     """Returns the stream guarded; one that is guarded already, as it is."""
     return stream if isinstance(stream, Guarded) else Guarded(stream)
@@ -125,7 +133,9 @@ def repair() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
-            os.set_blocking(number, True)  # else a slow reader is an error
+            os.fstat(number)
+            if hasattr(os, "set_blocking"):
+                os.set_blocking(number, True)  # else a slow reader is an error
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
             os.set_inheritable(number, True)

@@ -166,6 +166,17 @@ def test_output_to_a_full_disk_is_one_line_and_its_own_status(module, argument, 
     ]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_file_on_a_full_disk_is_one_line_and_its_own_status(values, capsys):
+    def main(beside):
+        with open("/dev/full", "wb", buffering=0) as file:
+            file.write(b"text")
+
+    assert command.run(main, values, ["it"]) == command.NOT_WRITTEN
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and "No space left on device" in err
+
+
 def test_an_interrupt_is_one_line_and_its_own_status(values, capsys):
     def main(beside):
         print("begun")
@@ -179,7 +190,7 @@ def test_an_interrupt_while_tensorflow_is_imported_is_one_line():
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn.corpora"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for_tensorflow(process)
+    wait_for_tensorflow(process.pid)
     process.send_signal(signal.SIGINT)
     assert (*process.communicate(timeout=100), process.returncode) == ("", "Interrupted.\n", 130)
 

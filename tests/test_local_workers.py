@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn import command
+from tests.signals import wait_for_tensorflow
 from trainers import run
 
 TINY = [
@@ -117,3 +118,17 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
     for name, value in expected.items():
         np.testing.assert_array_equal(got[name], value)
     assert len(list((two / "train").iterdir())) == 4  # an event file for each start, and one after the roll-back
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_signals_are_passed_on_to_all(tmp_path, number):
+    process = start(tmp_path, f"--run_dir={tmp_path / 'run'}", "--steps=1000000")
+    while len(children(process)) < 2:
+        time.sleep(0.02)
+    for pid in children(process):
+        wait_for_tensorflow(pid)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == command.STOPPED and errors.count("Stopped before the first step") == 2, errors
+    assert not (tmp_path / "run").exists()

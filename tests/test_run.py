@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from charrnn import command
+from tests.signals import wait_for_tensorflow
 from trainers import run
 from trainers.checkpoints import Checkpoints
 
@@ -31,6 +33,7 @@ TINY = [
     "--set=loop.save_every=2",
     "--set=samples.num_chars=20",
 ]
+COMMAND = [sys.executable, "-m", "trainers.run"]
 CURRICULUM = ["--trainer=scheduled_sampling", "--set=trainer.half_step=3", "--set=trainer.max_prob=1.0"]
 
 
@@ -137,9 +140,9 @@ def test_a_signal_saves_and_says_how_to_go_on(start, tmp_path):
     run_dir = tmp_path / "run"
     arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=100", "loop.evaluate_every=7"]
 
+    ignoring = 'trap "" INT HUP; exec "$@"'  # as a script's background does, and nohup
     process = subprocess.Popen(
-        [sys.executable, "-m", "trainers.run", *arguments],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        ["bash", "-c", ignoring, "", *COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     deadline, metrics = time.monotonic() + 300, run_dir / "metrics.jsonl"
     while not (metrics.exists() and len(records(run_dir)) > 1) and time.monotonic() < deadline:
@@ -147,6 +150,11 @@ def test_a_signal_saves_and_says_how_to_go_on(start, tmp_path):
     status, _, errors = start(*arguments)
     assert status == command.MISTAKE
     assert re.fullmatch(rf"error: .*/run is written by process {process.pid} on \S+ since .*\n", errors)
+    before = len(records(run_dir))
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGHUP)
+    while len(records(run_dir)) < before + 10 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == command.STOPPED
@@ -159,6 +167,96 @@ def test_a_signal_saves_and_says_how_to_go_on(start, tmp_path):
     keys = [(line["split"], line["step"]) for line in records(run_dir)]
     steps = [line["step"] for line in records(run_dir) if line["split"] == "train"]
     assert len(set(keys)) == len(keys) and steps == list(range(2, steps[-1] + 1, 2))
+
+
+ENDLESS = [*TINY, "--steps=1000000", "--set=loop.save_every=1000000", "--set=loop.evaluate_every=1000000"]
+
+
+def newest(run_dir):
+    return int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rpartition("-")[2])
+
+
+def test_a_reader_that_leaves_saves_the_run(start, tmp_path, monkeypatch):
+    """As `head` does, or `tee` at a Ctrl-C: no step that was logged is lost, and the same command resumes."""
+    read, write = os.pipe()
+    reader = threading.Thread(target=lambda: leave_after(os.fdopen(read), 12))
+    reader.start()
+    with os.fdopen(write, "w") as pipe, monkeypatch.context() as during:
+        during.setattr(sys, "stdout", pipe)
+        status, _, errors = start(*ENDLESS, f"--run_dir={tmp_path / 'run'}")
+    reader.join()
+    assert status == command.STOPPED == 75
+    assert re.fullmatch(r"Stopped and saved in .*/run, because nobody reads its output.*\n", errors)
+    step = newest(tmp_path / "run")
+    assert step >= records(tmp_path / "run")[-1]["step"] > 0
+    status, lines, _ = start(*TINY, f"--run_dir={tmp_path / 'run'}", f"--steps={step + 2}")
+    assert status == command.DONE and any(f"Going on at step {step:,}" in line for line in lines)
+
+
+def leave_after(pipe, lines):
+    with pipe:
+        for _ in range(lines):
+            pipe.readline()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize(("arguments", "step"), [(ENDLESS, 0), ([*TINY, "--verbosity=quiet"], 6)])
+def test_a_full_disk_behind_the_output_saves_the_run(start, tmp_path, monkeypatch, arguments, step):
+    """At the first line; and at the last, when there is nothing more to do than to tell it."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        status, _, errors = start(*arguments, f"--run_dir={tmp_path / 'run'}")
+    assert status == command.NOT_WRITTEN == 74 and newest(tmp_path / "run") == step
+    assert len(errors.splitlines()) == 1 and "Standard output" in errors and "No space left on device" in errors
+
+
+def test_a_hook_that_prints_to_nobody_loses_no_step(start, tmp_path, monkeypatch):
+    (tmp_path / "talking.py").write_text(
+        "from trainers import Trainer\n"
+        "class Talking(Trainer):\n"
+        "    def batch_at(self, step):\n"
+        "        print('step', step, flush=True)\n"
+        "        return super().batch_at(step)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as closed:  # as if by >&-
+        monkeypatch.setattr(sys, "stdout", closed)
+        status, _, errors = start(*TINY, "--trainer=talking:Talking", f"--run_dir={tmp_path / 'run'}")
+    assert (status, errors, newest(tmp_path / "run")) == (command.DONE, "", 6)
+
+
+def test_a_run_without_any_stream_ends_as_another(tmp_path):
+    run_dir = tmp_path / "run"
+    shell = '"$@" <&- >&- 2>&-'
+    assert subprocess.run(["bash", "-c", shell, "", *COMMAND, *TINY, f"--run_dir={run_dir}"]).returncode == command.DONE
+    assert newest(run_dir) == 6 and len(records(run_dir)) == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_the_first_step_is_one_line(tmp_path, number):
+    process = subprocess.Popen([*COMMAND, *TINY, "--run_dir=run"], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    wait_for_tensorflow(process.pid)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == command.STOPPED and re.fullmatch("Stopped before the first step; .*\n", errors)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hangup_saves_as_a_terminal_sends_it_twice(start, tmp_path, monkeypatch):
+    (tmp_path / "hanging.py").write_text(
+        "import os, signal\n"
+        "from trainers import Trainer\n"
+        "class Hanging(Trainer):\n"
+        "    def batch_at(self, step):\n"
+        "        if step == 4:\n"
+        "            os.kill(os.getpid(), signal.SIGHUP)\n"
+        "            os.kill(os.getpid(), signal.SIGHUP)\n"
+        "        return super().batch_at(step)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = start(*ENDLESS, f"--run_dir={tmp_path / 'run'}", "--trainer=hanging:Hanging")
+    assert status == command.STOPPED and re.fullmatch("Stopped and saved in .*/run; run the same .*\n", errors)
+    assert newest(tmp_path / "run") >= 5
 
 
 def test_list_shows_each_experiment_in_one_line(start):

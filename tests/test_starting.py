@@ -236,3 +236,21 @@ def test_the_name_is_there_before_tensorflow():
     program = "import sys; from trainers import train; print(train.__name__, 'tensorflow' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert process.stdout == "train False\n"
+
+
+class Talking(Trainer):
+    def batch_at(self, step):
+        print("step", step, flush=True)
+        return super().batch_at(step)
+
+
+def test_a_reader_that_leaves_saves_and_returns_also_if_a_hook_prints(tmp_path, monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        result = train("quickstart", trainer=Talking, run_dir=tmp_path / "run", steps=6, verbosity="quiet", **ASKED)
+        assert sys.stdout is pipe
+    assert not result.finished and list((tmp_path / "run" / "checkpoints").glob("step-*.index"))
+    monkeypatch.undo()
+    assert train("quickstart", trainer=Talking, run_dir=tmp_path / "run", steps=6, **ASKED).finished

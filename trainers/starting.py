@@ -125,8 +125,8 @@ def train(
     given = {"run_dir": place, "trainer": trainer, **options, "set": set}
     said = "".join(f", {argument}={value!r}" for argument, value in given.items() if value is not None)
     call = [f"trainers.train({name!r}{said})"]
-    with rehearsal(resolved, place, dry_run) as (resolved, place):
-        stop = Stop(max_minutes)
+    stop = Stop(max_minutes)
+    with streams.guarded(), rehearsal(resolved, place, dry_run) as (resolved, place):
         try:
             with stop.listen():
                 finished = run(resolved, name, place, resume, stop, call, verbosity)
@@ -134,7 +134,7 @@ def train(
         except Stopped:
             finished, stopped = False, "Stopped before the first step; call it again to begin."
         if not finished:
-            print(stopped, file=streams.guard(sys.stdout))
+            print(stopped)
         return Result.read(place, finished)
 
 

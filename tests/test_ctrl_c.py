@@ -1,0 +1,181 @@
+"""Ctrl-C in the middle of each command: one line, status 130, nothing half-written."""
+
+import io
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+from charrnn import command, encode, encoding, export, exporting, first_look, generate, loading, open_loop
+from charrnn.batches import DataConfig
+from charrnn.corpora import __main__ as corpora
+from charrnn.generation import Generator
+from charrnn.model_config import ModelConfig
+from charrnn.plays import Plays
+from trainers import check, checks, compare, evaluate, evaluation
+from trainers.experiment import Experiment
+from trainers.loop import LoopConfig
+from trainers.progress import Console
+from trainers.samples import SamplesConfig
+from trainers.training import train
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, and a text that is encoded by several processes."""
+    folder = tmp_path_factory.mktemp("life")
+    (folder / "text.txt").write_text(Plays().text(3000, seed=1))
+    (folder / "more.txt").write_text(Plays().text(3000, seed=2))
+    experiment = Experiment(
+        corpus=str(folder / "text.txt"),
+        model=ModelConfig(units=8, embedding_size=5),
+        data=DataConfig(seq_length=20, batch_size=4),
+        loop=LoopConfig(steps=2, evaluate_every=1),
+        samples=SamplesConfig(num_chars=0),
+    )
+    assert train(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    return folder
+
+
+@pytest.fixture
+def call(folder, capfd, monkeypatch):
+    """Runs a command in the folder -> exit status, standard output, standard error."""
+    monkeypatch.chdir(folder)
+
+    def call(module, *arguments):
+        status = command.run(module.main, module.FLAGS, ["it", *arguments])
+        return (status, *capfd.readouterr())
+
+    return call
+
+
+def snapshot(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path): path.read_bytes() for path in files}
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupting(function):
+    """The same function, with a Ctrl-C before it."""
+
+    def interrupted(*args, **kwargs):
+        interrupt()
+        return function(*args, **kwargs)
+
+    return interrupted
+
+
+OF_RUN, SHORT = "--run_dir=run", ["--num_rollouts=2", "--num_chars=50"]
+MOMENTS = {
+    "generate, loading": (generate, [OF_RUN], loading, "load"),
+    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_text"),
+    "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
+    "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
+    "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
+    "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
+    "corpora": (corpora, ["text.txt"], first_look, "load_texts"),
+    "encode": (encode, ["*.txt", "--output=encoded"], encoding, "_make_plan"),
+    "check": (check, ["--trainer=teacher_forcing"], checks.Run, "train"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_every_command_says_one_line_and_leaves_nothing(call, folder, monkeypatch, moment):
+    module, arguments, place, name = MOMENTS[moment]
+    monkeypatch.setattr(place, name, interrupting(getattr(place, name)))
+    before = snapshot(folder)
+    status, out, err = call(module, *arguments)
+    assert (status, out) == (command.INTERRUPTED, "Encoding *.txt, 6,000 bytes, into encoded\n" * (module is encode))
+    assert err.removeprefix("measuring run\n") == "Interrupted.\n"
+    assert snapshot(folder) == before
+
+
+def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
+    with monkeypatch.context() as during:
+        during.setattr(encoding, "_write_documents", interrupting(encoding._write_documents))
+        (folder / "encoded").mkdir()
+        half = folder / "encoded" / "shard-00009.ids.1.tmp"  # as of a process that was killed
+        half.write_text("half")
+        status, _, err = call(encode, "*.txt", "--output=encoded")
+    assert (status, err) == (command.INTERRUPTED, "Interrupted.\n")
+    assert not half.exists() and (folder / "encoded" / "shard-00000.ids").exists()
+    status, out, _ = call(encode, "*.txt", "--output=encoded")
+    assert status == command.DONE and "where it was begun" in out
+
+
+class Reader(io.StringIO):
+    """Standard output that presses Ctrl-C after some pieces of text."""
+
+    pieces = 0
+
+    def write(self, text):
+        super().write(text)
+        self.pieces += 1
+        if self.pieces == 4:
+            interrupt()
+
+
+def test_a_text_that_is_ended_by_it_stays_and_its_state_is_saved(call, folder, monkeypatch, tmp_path):
+    seeded, state = [OF_RUN, "--prompt=A", "--seed=3"], str(tmp_path / "state.npz")
+    status, whole, _ = call(generate, *seeded, "--num_chars=3000")
+    with monkeypatch.context() as during:
+        during.setattr(sys, "stdout", out := Reader())
+        status, _, err = call(generate, *seeded, "--num_chars=3000", f"--save_state={state}")
+    begun = out.getvalue().rstrip("\n")
+    assert (status, err) == (130, "Interrupted.\n") and whole.startswith(begun) and 0 < len(begun) < len(whole)
+    status, rest, _ = call(generate, OF_RUN, f"--state={state}", f"--num_chars={3001 - len(begun)}")
+    assert (status, begun + rest) == (0, whole)
+
+
+def test_a_reader_that_leaves_does_not_lose_the_state(call, folder, monkeypatch, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    state = tmp_path / "state.npz"
+    with os.fdopen(write, "w") as pipe, monkeypatch.context() as during:
+        during.setattr(sys, "stdout", pipe)
+        status, _, err = call(generate, OF_RUN, "--num_chars=1000000", f"--save_state={state}")
+    assert (status, err) == (0, "") and state.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize("several", [[], ["--num_samples=2"], ["--surprisal=text.txt"]])
+def test_a_full_disk_ends_a_text_in_one_line(call, monkeypatch, several):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        status, _, err = call(generate, OF_RUN, *several)
+    assert status == command.NOT_WRITTEN
+    assert [line for line in err.splitlines() if "No space left on device" in line] == err.splitlines()[-1:]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize("module", [evaluate, compare])
+def test_what_is_measured_is_kept_in_spite_of_a_full_disk_behind_the_output(call, monkeypatch, tmp_path, module):
+    tables = tmp_path / "tables.md"
+    arguments = [OF_RUN] if module is evaluate else ["run", f"--markdown={tables}", "--temperatures=1"]
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        status, _, err = call(module, *arguments, *SHORT, "--nopictures")
+    assert status == command.NOT_WRITTEN and "No space left on device" in err.splitlines()[-1]
+    assert list(pathlib.Path("run/open_loop/own").iterdir()) if module is evaluate else tables.read_text()
+
+
+def test_at_the_prompt_it_leaves_and_in_a_text_it_ends_that(call, folder, monkeypatch):
+    class Typing(io.StringIO):
+        def reconfigure(self, errors):
+            pass
+
+        def readline(self, size=-1):
+            return super().readline() or interrupt()
+
+    whole = call(generate, OF_RUN, "--prompt=A", "--seed=3", "--num_chars=1500")[1].removesuffix("\n")
+    monkeypatch.setattr(sys, "stdin", Typing("A\n\n"))
+    monkeypatch.setattr(sys, "stdout", out := Reader())
+    status, _, err = call(generate, OF_RUN, "--interactive", "--num_chars=1000", "--seed=3")
+    assert (status, err) == (130, "Interrupted.\n")
+    ended = next(n for n in range(1, 1000) if whole[:n] + "\n" + whole[n : n + 1000] + "\n" == out.getvalue())
+    assert ended < 1000  # and the empty line resumed that text
