@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from charrnn import loading, metrics, open_loop, passes
 from charrnn.batches import Batch, DataConfig
+from charrnn.carried_state import StatefulPass
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
 from charrnn.loading import Loaded
@@ -135,27 +136,21 @@ def read_config(run_dir: str) -> dict:
 
 def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
     """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
-    return passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches)
+    return float(passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches))
 
 
 @tf.function(autograph=False)
 def _step(model, batch, state):
     """One for all evaluations: TensorFlow keeps some memory of each compiled function for good."""
     logits, state = model(batch.inputs, state)
-    return metrics.nats(logits, batch.targets, batch.weights), state
+    return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
 
 def _ngram_losses(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
     """N-grams of the training text alone, and together with the model; the state is carried."""
-
-    @tf.function(autograph=False)
-    def step(batch, state):
-        logits, state = model(batch.inputs, state)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.targets, logits=logits), state
-
     counted = reference if isinstance(reference, KneserNey) else _ngrams(texts)
     others = counted.log_probs(np.asarray(texts.validation)[None])[0, 1:]
-    own = -passes.losses_in_order(step, model.initial_state, passes.stateful_pass(texts.validation))
+    own = -passes.losses_in_order(functools.partial(_step, model), model.initial_state, StatefulPass(texts.validation))
     return {
         f"nats_per_char_{counted.order}_gram": -float(others.mean()),
         f"nats_per_char_with_{counted.order}_gram": metrics.interpolated_loss(own, others),
@@ -176,10 +171,10 @@ def calibration(model: CharModel, ids: np.ndarray) -> dict[str, float]:
     @tf.function(autograph=False)
     def step(batch, state):
         logits, state = model(batch.inputs, state)
-        nats = tf.map_fn(lambda t: metrics.nats(logits / t, batch.targets, batch.weights), _TEMPERATURES)
-        return nats, state
+        of_rows = lambda t: tf.reduce_sum(metrics.cross_entropy(logits / t, batch.targets, batch.weights), 1)  # noqa: E731
+        return tf.map_fn(of_rows, _TEMPERATURES)[..., None], state
 
-    losses = passes.closed_loop_loss(step, model.initial_state, passes.stateful_pass(ids))
+    losses = passes.closed_loop_loss(step, model.initial_state, StatefulPass(ids))
     best = float(_TEMPERATURES[losses.argmin()]) * model.config.temperature
     return {"best_temperature": round(best, 4), "nats_per_char_at_best_temperature": float(losses.min())}
 

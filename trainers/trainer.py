@@ -294,16 +294,24 @@ class Trainer(tf.Module):
         """
         return self._begin_step(*self._arguments(batch, continues))
 
-    def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
+    def evaluate(
+        self, batches: Iterable[tuple[Batch, bool]], look: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
         """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
 
         Args:
             batches: (batch, whether it continues the one before), all of one shape.
+            look: is called before each batch; what it raises ends the evaluation.
 
         Returns:
             "nats_per_char" and "bits_per_char".
         """
-        nats = passes.closed_loop_loss(self._evaluate_step, self.model.initial_state, batches)
+
+        def step(batch, state):
+            look()
+            return self._evaluate_step(batch, state)
+
+        nats = float(passes.closed_loop_loss(step, self.model.initial_state, batches))
         return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
 
     def _arguments(self, batch: Batch, continues: bool | np.ndarray) -> tuple[Batch, tf.Tensor]:
@@ -314,7 +322,7 @@ class Trainer(tf.Module):
 
     def _one_evaluation(self, batch: Batch, state: States):
         logits, state = self.averaged(batch.inputs, state)
-        return metrics.nats(logits, batch.targets, batch.weights), state
+        return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
     def _updates(self, batches: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         count, names = tf.shape(continues)[0], []

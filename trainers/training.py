@@ -171,13 +171,8 @@ def _measuring(trainer, passes, sampling, look, workers) -> Callable:
     """What the loop measures at a step: the validation text, where there is one, and samples."""
     within = (lambda: None) if workers.several else look  # several can agree to stop between steps only
 
-    def watched(batches):
-        for batch in batches:
-            within()
-            yield batch
-
     def measure(step):
-        measured = {name: trainer.evaluate(watched(make_pass())) for name, make_pass in passes.items()}
+        measured = {name: trainer.evaluate(make_pass(), within) for name, make_pass in passes.items()}
         values = {name: values["nats_per_char"] for name, values in measured.items()}
         values = workers.mean({**measured["nats_per_char"], **values}) if passes else None
         return values, sampling.write(step, within) if sampling else []
