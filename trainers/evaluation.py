@@ -26,7 +26,7 @@ from trainers.run_directory import write_json
 from trainers.summaries import OPEN_LOOP, open_loop_folder, writing_to
 
 _KEPT = "measures.json"
-_VERSION = 1  # of the measures: what an earlier one has kept is measured anew
+_VERSION = 2  # of the measures: what an earlier one has kept is measured anew
 _MOST_COUNTED = 10_000_000  # characters of a text that n-grams are counted in
 _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
