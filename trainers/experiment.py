@@ -51,6 +51,9 @@ class Experiment:
 
     def __post_init__(self):
         check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
+        for group, fields in to_dict(self).items():
+            for field, value in fields.items() if isinstance(fields, dict) else ():
+                check(f"{group}.{field}", value, _fits_json(value), "finite numbers, text, or lists of them")
 
 
 def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
@@ -117,6 +120,15 @@ def to_dict(experiment: Experiment) -> dict:
         name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
     }
     return {**nested, "trainer": {**trainer, **nested["trainer"]}}
+
+
+def _fits_json(value: object) -> bool:
+    """Whether config.json can hold a setting: JSON has no numbers that are not finite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _settable(experiment: Experiment) -> dict[str, type]:
