@@ -53,7 +53,7 @@ class Experiment:
         check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
         for group, fields in to_dict(self).items():
             for field, value in fields.items() if isinstance(fields, dict) else ():
-                check(f"{group}.{field}", value, _fits_json(value), "finite numbers, text, or lists of them")
+                check(f"{group}.{field}", value, _fits_json(value), "text, a finite number, or a list of these")
 
 
 def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
