@@ -19,13 +19,19 @@ STOPPED = 75  # by a signal or at --max_minutes, all saved
 _LONGEST = 1000  # characters of a sentence; what was given may be longer
 
 
-def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
+def run(
+    main: Callable[[list[str]], int],
+    values: flags.FlagValues,
+    argv: list[str] | None = None,
+    suggest: Callable[[str, str], str] = lambda name, argument: "",
+) -> int:
     """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
 
     Args:
         main: reads the flags; takes what was given beside them, and returns the exit status.
         values: the command's flags.
         argv: default: the process's.
+        suggest: (name of an unknown flag, its argument) -> the end of the sentence about it, or "".
 
     Returns:
         The exit status.
@@ -46,7 +52,8 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
         sys.stdout.flush()  # a reader that has gone shows only now, where little was written
         return status
     except flags.UnrecognizedFlagError as error:
-        return _mistake(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.")
+        end = suggest(error.flagname, error.flagvalue) or nearest(error.flagname, values)
+        return _mistake(f"There is no flag --{error.flagname}{end}.")
     except (UserError, flags.Error) as error:
         return _mistake(str(error))
     except BrokenPipeError:  # whoever read standard output has gone, as `head` does

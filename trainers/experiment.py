@@ -16,6 +16,7 @@ from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check, nearest
 from charrnn.model_config import ModelConfig
 from trainers.loop import LoopConfig
+from trainers.misplaced import named
 from trainers.optimizer import OptimizerConfig
 from trainers.runtime import RuntimeConfig
 from trainers.samples import SamplesConfig
@@ -96,12 +97,13 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
         UserError: a setting is unknown, or its value is of the wrong type or out of range.
     """
     changes: dict[str, dict[str, object]] = {}
-    allowed = _settable(experiment)
+    allowed = settable(experiment)
     for setting in settings:
         name, equals, text = setting.partition("=")
         group, dot, field = name.strip().partition(".")
         if not (equals and dot):
-            raise UserError(f"--set {setting!r} is not of the form group.field=value, such as model.units=512.")
+            such_as = [f"{full}={text.strip() or 'VALUE'}" for full in named(group, allowed)] or ["model.units=512"]
+            raise UserError(f"--set {setting!r} is not of the form group.field=value, such as {' or '.join(such_as)}.")
         if f"{group}.{field}" not in allowed:
             raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
         value = parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
@@ -131,7 +133,7 @@ def _fits_json(value: object) -> bool:
     return True
 
 
-def _settable(experiment: Experiment) -> dict[str, type]:
+def settable(experiment: Experiment) -> dict[str, type]:
     """The type of each "group.field"."""
     configs = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
     return {

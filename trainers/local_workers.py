@@ -13,6 +13,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
+from trainers import misplaced
 from trainers.cluster import local_configs
 
 FLAGS = flags.FlagValues()
@@ -37,4 +38,4 @@ def _start(tf_config: str, arguments: list[str]) -> subprocess.Popen:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    sys.exit(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS, " behind the two dashes")))

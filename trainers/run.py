@@ -15,7 +15,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
-from trainers import starting
+from trainers import misplaced, starting
 from trainers.cluster import leave
 
 FLAGS = flags.FlagValues()
@@ -102,4 +102,4 @@ def _ended(sentence: str, status: int) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process without a traceback
-    leave(command.run(main, FLAGS))
+    leave(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS)))
