@@ -7,6 +7,7 @@ import json
 import os
 import re
 
+from charrnn import strict_json
 from charrnn.errors import UserError
 
 
@@ -64,7 +65,7 @@ class Figures:
         """Writes the file anew."""
         if self._path:
             with open(self._path, "w", encoding="utf-8") as file:
-                json.dump(figures, file, indent=2)
+                file.write(strict_json.dumps(figures, indent=2))
 
 
 def require_nothing(beside: list[str]) -> None:

@@ -56,14 +56,14 @@ def dynamic_loss(
     start = [tf.convert_to_tensor(weight) for weight in model.trainable_variables]
     scale = _root_mean_squares(model, train, config)
     mean = sum(float(tf.reduce_sum(r)) for r in scale) / sum(int(tf.size(r)) for r in scale)
-    back = [tf.minimum(config.decay * r / mean, 1.0) for r in scale]
+    back = [tf.minimum(tf.math.divide_no_nan(config.decay * r, mean), 1.0) for r in scale]
 
     @tf.function(autograph=False)
     def step(batch, state):
         nats, state, gradients = _gradients(adapted, batch, state)
         for weight, gradient, origin, r, pull in zip(weights, gradients, start, scale, back, strict=True):
             now = tf.convert_to_tensor(weight)
-            weight.assign(now + pull * (origin - now) - config.rate * gradient / (r + mean))
+            weight.assign(now + pull * (origin - now) - config.rate * tf.math.divide_no_nan(gradient, r + mean))
         return nats, state
 
     batches = StatefulPass(ids, rows=1, length=config.segment)

@@ -239,7 +239,7 @@ def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         evaluation = run.evaluation
         if run.seed in curves and 1.0 in evaluation.sweep:
-            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None)
+            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None).finite()
             report = evaluation.report._replace(measures={**evaluation.report.measures, "curve_gap": gap})
             run = run._replace(evaluation=evaluation._replace(report=report))
         found.append(run)
@@ -268,7 +268,7 @@ def sweep_table(comparison: Comparison) -> str:
     rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
     for temperature in temperatures:
         points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
-        rows.append([f"{temperature:g}", *(f"{quality:.4f}, {reverse:.4f}" for quality, reverse in points)])
+        rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
     return "\n".join(_aligned(rows))
 
 
@@ -324,7 +324,7 @@ def _setting(name: str, value: str) -> str:
 
 def _real(group: Group, measure: str) -> str:
     reals = [run.measures[measure].real for run in group.runs.values()]
-    return "" if reals[0] is None else _number(float(np.mean(reals)), math.nan)
+    return "" if None in reals else _number(float(np.mean(reals)), math.nan)
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -359,6 +359,10 @@ def _tested(comparison: Comparison) -> str:
         "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "
         f"{how} Better is only what also lies outside the first group's curve of quality and diversity."
     )
+
+
+def _point(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "–"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -95,8 +95,8 @@ def evaluate(
     arguments = reader, reference, texts.vocabulary
     train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
     report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
-    closed = {name: Measure(loss, None) for name, loss in losses.items()}
-    closed["nats_per_char"] = Measure(losses["nats_per_char"], texts.entropy_rate)
+    closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
+    closed["nats_per_char"] = closed["nats_per_char"]._replace(real=texts.entropy_rate)
     points = open_loop.sweep(*arguments, validation, protocol, temperatures)
     return Evaluation(
         loaded.checkpoint, texts.name, report._replace(measures={**closed, **report.measures}), points
@@ -245,5 +245,5 @@ def _from_json(content: dict) -> Evaluation:
             for name, entry in report["curves"].items()
         },
     }
-    sweep = {float(t): (float(quality), float(reverse)) for t, (quality, reverse) in content["sweep"]}
+    sweep = {float(t): tuple(np.asarray(point, float).tolist()) for t, point in content["sweep"]}
     return Evaluation(content["checkpoint"], content["corpus"], Report(**parts), sweep)
