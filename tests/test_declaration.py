@@ -133,6 +133,8 @@ def test_whole_batches_may_be_set_by_the_constructor(make_trainer):
         ("on_evaluation", lambda self, measured: None),
         ("__init__", lambda self, model, source, optimizer, config: None),
         ("train_step", method),
+        ("_one_update", method),
+        ("_measured", method),
         ("evaluate", method),
     ],
 )
@@ -157,6 +159,7 @@ def test_a_hook_may_take_its_arguments_in_other_ways():
         (("windows", "document"), "'document'"),
         ((3,), "3"),
         ((), r"\(\)"),
+        ((order for order in ["windows"]), "generator"),
         ("windows", "'windows'"),
         (None, "None"),
     ],

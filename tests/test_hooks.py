@@ -43,6 +43,8 @@ MISTAKES = {
     "loss reserved": (spoilt("loss", lambda *_: (tf.zeros([]), {"nats": tf.zeros([])})), "'nats', a name that"),
     "loss unnamed": (spoilt("loss", lambda *_: (tf.zeros([]), {3: tf.zeros([])})), "named 3"),
     "loss empty name": (spoilt("loss", lambda *_: (tf.zeros([]), {" ": tf.zeros([])})), "named ' '"),
+    "loss surrogate": (spoilt("loss", lambda *_: (tf.zeros([]), {"\ud800": 0.0})), "named .*ud800"),
+    "loss reserved spaced": (spoilt("loss", lambda *_: (tf.zeros([]), {" nats": 0.0})), "named ' nats'"),
     "loss none": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": None})), "'a' as None"),
     "loss text": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": "much"})), "'a' as a str"),
     "batch": (spoilt("batch_at", lambda step: np.zeros([3, 5], np.int32)), "ndarray|int32.* where a Batch"),

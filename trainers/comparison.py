@@ -210,7 +210,7 @@ def table(comparison: Comparison) -> str:
         row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
         rows.append(row + [_told(comparison.differences.get((group.name, name))) for group in others])
     seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
-    return "\n".join([*_aligned(rows), "", *seeds, "", _tested(comparison)])
+    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
 
 
 def by_group(comparison: Comparison) -> str:
@@ -225,6 +225,13 @@ def by_group(comparison: Comparison) -> str:
         differing.append([other.name, *(_told(difference, with_p=False) for difference in differences)])
     bases = [f"- {group.name}{_bases(group)}" for group in comparison.groups if len(group.bases) > 1]
     return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    """A line on measures that are not in the table, because some run has no value."""
+    runs = [run for group in comparison.groups for run in group.runs.values()]
+    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
+    return [f"- without a value in some run, and so left out: {', '.join(names)}"] if names else []
 
 
 def _bases(group: Group) -> str:

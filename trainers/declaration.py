@@ -9,7 +9,7 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from charrnn.batches import SOURCES
 from charrnn.errors import UserError, nearest
@@ -47,8 +47,8 @@ def check(cls: type, base: type, attributes: Iterable[str] = ()) -> None:
     """
     own = {name for each in cls.__mro__ if each not in base.__mro__ for name in vars(each)}
     _check_names(cls, own, set(attributes))
-    for name in own.intersection(FINAL):
-        raise _wrong(cls, name, "is the same for all curricula", f"override one of {', '.join(HOOKS)}")
+    for name in own.intersection((*FINAL, *filter(_is_private, vars(base)))):
+        raise _wrong(cls, name, "is the same for all curricula", f"rename it, or override one of {', '.join(HOOKS)}")
     for name in own.intersection(HOOKS):
         _check_hook(cls, name, base)
     if "__init__" in own:
@@ -92,6 +92,10 @@ def _near(ours: list[str], theirs: list[str], lost_words: bool) -> bool:
     rest = iter(theirs)
     in_order = all(any(_same_word(word, other, False) for other in rest) for word in ours)
     return lost_words and in_order and 2 <= len(ours) < len(theirs)
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
 
 
 def _words(name: str) -> list[str]:
@@ -138,7 +142,7 @@ def _check_call(cls: type, name: str, by_position: list[str], by_name: dict[str,
 
 def _check_orders(cls: type) -> None:
     orders = cls.orders
-    if isinstance(orders, str) or not isinstance(orders, Iterable) or not orders:
+    if isinstance(orders, str) or not isinstance(orders, Collection) or not orders:
         remedy = f"give a tuple of one or more of {', '.join(SOURCES)}"
         raise _wrong(cls, "orders", f"is {orders!r}", remedy)
     for order in orders:

@@ -86,8 +86,8 @@ def loss(trainer, value) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)):
         raise _wrong(trainer, "loss", _said(value), "the pair of a float32 [] and a dict of scalars to log")
     for name, scalar in value[1].items():
-        if not (isinstance(name, str) and name.strip()):
-            raise _wrong(trainer, "loss", f"a scalar named {name!r}", "a text for its name")
+        if not (isinstance(name, str) and name and name == name.strip() and name.isprintable()):
+            raise _wrong(trainer, "loss", f"a scalar named {name!a}", "a printable text without spaces around it")
         if name in RESERVED:
             raise _wrong(trainer, "loss", f"{name!r}, a name that every run logs,", "another name")
         if not _is_scalar(scalar):

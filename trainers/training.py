@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from charrnn import memory
 from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
-from charrnn.errors import check
+from charrnn.errors import UserError, check
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
@@ -55,6 +55,8 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         averaging=experiment.optimizer.averaging,
         label_smoothing=experiment.optimizer.label_smoothing,
     )
+    if not hasattr(trainer, "optimizer"):
+        raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
     if experiment.data.overfit_batches:
         trainer.source = FirstBatches(source, experiment.data.overfit_batches)
     return trainer
