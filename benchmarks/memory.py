@@ -67,7 +67,7 @@ def train(num_steps: int, run_dir: str) -> float:
 def use(run_dir: str, rounds: int) -> dict[str, float]:
     """By how many megabytes each use of a trained model grows, the first tenth of its rounds not counted."""
     from charrnn import loading
-    from charrnn.passes import stateful_pass
+    from charrnn.carried_state import StatefulPass
     from charrnn.plays import Plays
     from trainers.evaluation import closed_loop_loss
     from trainers.samples import SamplesConfig, Sampling
@@ -78,7 +78,7 @@ def use(run_dir: str, rounds: int) -> dict[str, float]:
     sampling = Sampling(SamplesConfig(num_chars=50, from_text=20), loaded.model, loaded.vocabulary, ids)
     generator = loaded.generator()
     return {
-        f"{rounds} evaluations": _repeat(lambda i: closed_loop_loss(loaded.model, stateful_pass(ids)), rounds),
+        f"{rounds} evaluations": _repeat(lambda i: closed_loop_loss(loaded.model, StatefulPass(ids)), rounds),
         f"{rounds} rounds of samples": _repeat(sampling.write, rounds),
         f"{rounds} prompts of {rounds} lengths": _repeat(lambda i: generator.generate([text[:i]], 20, [i]), rounds),
         f"{rounds} times loaded": _repeat(lambda i: loading.load(run_dir), rounds),

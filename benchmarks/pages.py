@@ -6,7 +6,7 @@ The table stands between two marks that name the command which makes it: no figu
 import json
 import re
 
-from charrnn import outputs
+from charrnn import outputs, strict_json
 from charrnn.errors import UserError
 
 
@@ -64,7 +64,7 @@ class Figures:
         """Writes the file anew."""
         if self._path:
             with open(self._path, "w", encoding="utf-8") as file:
-                json.dump(figures, file, indent=2)
+                file.write(strict_json.dumps(figures, indent=2))
 
 
 def require_nothing(beside: list[str]) -> None:

@@ -22,7 +22,12 @@ INTERRUPTED = 130  # by Ctrl-C
 _LONGEST = 1000  # characters of a sentence; what was given may be longer
 
 
-def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str] | None = None) -> int:
+def run(
+    main: Callable[[list[str]], int],
+    values: flags.FlagValues,
+    argv: list[str] | None = None,
+    suggest: Callable[[str, str], str] = lambda name, argument: "",
+) -> int:
     """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
 
     Standard output and standard error never raise meanwhile. A reader that leaves, as `head` does, is no error.
@@ -31,13 +36,14 @@ def run(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[s
         main: reads the flags; takes what was given beside them, and returns the exit status.
         values: the command's flags.
         argv: default: the process's.
+        suggest: (name of an unknown flag, its argument) -> the end of the sentence about it, or "".
 
     Returns:
         The exit status.
     """
     streams.repair()
     with streams.guarded() as output:
-        status = _status(main, values, sys.argv if argv is None else argv)
+        status = _status(main, values, sys.argv if argv is None else argv, suggest)
         atexit.register(interrupts.ignore)
         if output.full and status == DONE:
             sentence = f"Standard output cannot be written ({output.full}): make room, or send it elsewhere."
@@ -107,7 +113,7 @@ def _require_text(arguments: list[str]) -> None:
             raise UserError(f"The argument {argument!a} is not text in UTF-8: give it otherwise, or rename the file.")
 
 
-def _status(main: Callable[[list[str]], int], values: flags.FlagValues, argv: list[str]) -> int:
+def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: Callable[[str, str], str]) -> int:
     """Parses the flags and calls `main`. Returns the exit status of what came of it."""
     if "help" not in values:
         flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
@@ -124,7 +130,8 @@ def _status(main: Callable[[list[str]], int], values: flags.FlagValues, argv: li
         sys.stdout.flush()  # a disk that is full shows only now, if little was written
         return status
     except flags.UnrecognizedFlagError as error:
-        return ended(f"There is no flag --{error.flagname}{nearest(error.flagname, values)}.", MISTAKE)
+        end = suggest(error.flagname, error.flagvalue) or nearest(error.flagname, values)
+        return ended(f"There is no flag --{error.flagname}{end}.", MISTAKE)
     except (UserError, flags.Error) as error:
         return ended(str(error), MISTAKE)
     except streams.Unread:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import metrics, passes
+from charrnn.carried_state import StatefulPass
 from charrnn.errors import check
 from charrnn.model import CharModel
 from charrnn.sharded import Sharded
@@ -55,18 +56,18 @@ def dynamic_loss(
     start = [tf.convert_to_tensor(weight) for weight in model.trainable_variables]
     scale = _root_mean_squares(model, train, config)
     mean = sum(float(tf.reduce_sum(r)) for r in scale) / sum(int(tf.size(r)) for r in scale)
-    back = [tf.minimum(config.decay * r / mean, 1.0) for r in scale]
+    back = [tf.minimum(tf.math.divide_no_nan(config.decay * r, mean), 1.0) for r in scale]
 
     @tf.function(autograph=False)
     def step(batch, state):
         nats, state, gradients = _gradients(adapted, batch, state)
         for weight, gradient, origin, r, pull in zip(weights, gradients, start, scale, back, strict=True):
             now = tf.convert_to_tensor(weight)
-            weight.assign(now + pull * (origin - now) - config.rate * gradient / (r + mean))
+            weight.assign(now + pull * (origin - now) - config.rate * tf.math.divide_no_nan(gradient, r + mean))
         return nats, state
 
-    batches = passes.stateful_pass(ids, rows=1, warm_up=0, length=config.segment)
-    return passes.closed_loop_loss(step, model.initial_state, batches)
+    batches = StatefulPass(ids, rows=1, length=config.segment)
+    return float(passes.closed_loop_loss(step, model.initial_state, batches))
 
 
 def _root_mean_squares(model, train, config) -> list[tf.Tensor]:
@@ -80,7 +81,7 @@ def _root_mean_squares(model, train, config) -> list[tf.Tensor]:
             total.assign_add(tf.square(gradient))
         return nats, state
 
-    batches = list(islice(passes.stateful_pass(train, warm_up=0, length=config.segment), config.batches))
+    batches = list(islice(StatefulPass(train, least=1, length=config.segment), config.batches))
     passes.closed_loop_loss(step, model.initial_state, batches)
     return [tf.sqrt(total / len(batches)) for total in sums]
 
@@ -88,7 +89,7 @@ def _root_mean_squares(model, train, config) -> list[tf.Tensor]:
 def _gradients(model, batch, state):
     with tf.GradientTape() as tape:
         logits, state = model(batch.inputs, state)
-        nats = metrics.nats(logits, batch.targets, batch.weights)
-        loss = nats / tf.reduce_sum(batch.weights)
+        nats = metrics.cross_entropy(logits, batch.targets, batch.weights)
+        loss = tf.reduce_sum(nats) / tf.reduce_sum(batch.weights)
     gradients = tape.gradient(loss, model.trainable_variables)
     return nats, state, [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -9,12 +9,11 @@ Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the outpu
 
 import contextlib
 import functools
-import json
 import sys
 
 from absl import flags
 
-from charrnn import command, outputs, streams
+from charrnn import command, outputs, streams, strict_json
 from charrnn.errors import UserError, check
 
 FLAGS = flags.FlagValues()
@@ -157,7 +156,7 @@ def _show_surprisal(loaded) -> None:
     reader, found = Reader(loaded.model, end_id=loaded.generator().end_id), []
     for character, nats in surprisals(reader, loaded.vocabulary, text, loaded.end_of_text):
         found += [] if nats is None else [nats]
-        line = json.dumps({"character": character, "nats": nats}, ensure_ascii=False) + "\n"
+        line = strict_json.dumps({"character": character, "nats": nats}, ensure_ascii=False) + "\n"
         streams.write(coloured(character, nats) if colours else line)
     if colours:
         print(flush=True)

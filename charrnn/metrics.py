@@ -8,13 +8,18 @@ import tensorflow as tf
 NATS_PER_BIT = math.log(2.0)
 
 
+def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | float = 1.0) -> tf.Tensor:
+    """Returns weights · -ln p(target) of each prediction, nats: logits float32 `[B, T, V]`, else `[B, T]`."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits) * weights
+
+
 def nats(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
     """Σ weights · -ln p(target): logits float32 `[B, T, V]`, targets and weights `[B, T]` -> float32 `[]`, nats.
 
     With label smoothing (Szegedy et al. 2015, arXiv 1512.00567) the target is a distribution: 1 - smoothing is the
     text's character's, the rest is spread evenly over all V.
     """
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+    losses = cross_entropy(logits, targets)
     if smoothing:
         of_all = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
         losses = (1 - smoothing) * losses + smoothing * of_all

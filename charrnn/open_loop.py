@@ -8,6 +8,7 @@ text in the place of the rollouts, which is what a model should come to; often t
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -74,6 +75,10 @@ class Measure(NamedTuple):
     value: float | None  # None: it cannot be measured, as valid words in a text that has none
     real: float | None  # of real text; None where that has no meaning
     error: float | None = None  # the value's standard error over the rollouts, where it is known
+
+    def finite(self) -> "Measure":
+        """None for each number that is not finite, as 0 / 0 in a text that has one character only."""
+        return Measure(*(None if number is None or not math.isfinite(number) else number for number in self))
 
 
 class Curve(NamedTuple):
@@ -147,7 +152,7 @@ def measure(
         "nats_per_char": _curve(own.nats, gold.nats),
         "recovery": Curve(list(recoveries), *([recovered[i] for recovered in recoveries.values()] for i in (0, 1))),
     }
-    return Report(measures, curves)
+    return Report({name: found.finite() for name, found in measures.items()}, curves)
 
 
 def sweep(
@@ -221,9 +226,13 @@ def mean(rows: np.ndarray) -> tuple[float, float]:
 
 
 def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
-    """mean(above) / mean(below) of paired values `[R]`, and its standard error to first order (Cochran 1977)."""
-    ratio = above.mean() / below.mean()
-    residuals = (above - ratio * below) / below.mean()
+    """mean(above) / mean(below) of paired values `[R]`, and its standard error to first order (Cochran 1977).
+
+    Not finite where mean(below) is 0.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.divide(above.mean(), below.mean())
+        residuals = (above - ratio * below) / below.mean()
     return float(ratio), float(residuals.std(ddof=1) / np.sqrt(len(residuals)))
 
 

@@ -1,6 +1,6 @@
 """Evaluation: once over all of a text, each prediction counted once.
 
-    for batch, continues in stateful_pass(ids): …
+    loss = closed_loop_loss(step, model.initial_state, StatefulPass(ids))
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -8,47 +8,48 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from charrnn import carried_state
 from charrnn.batches import Batch, DataConfig, borders, cut, documents_at, last_only
+from charrnn.carried_state import StatefulPass, padded
 from charrnn.sharded import Sharded
 
 Pass = Iterator[tuple[Batch, bool]]
 """Batches of one shape, and whether each continues the one before."""
 
 
-def closed_loop_loss(
-    step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]
-) -> float | np.ndarray:
-    """Nats per character over a pass. Eager.
+def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> np.ndarray:
+    """Returns the loss over a pass. Eager.
 
     Args:
-        step: (batch of tensors, state) -> nats summed over the batch `[]`, or several such sums `[N]`, and the state
-            after it.
+        step: (batch of tensors, state) -> nats float32 `[…, B, T]` of the predictions, each times its weight, or of
+            several at a time; and the state after the batch.
         initial_state: number of rows -> the zero state.
-        batches: a pass.
+        batches: a pass; a `StatefulPass` gives the loss of one single row but for rounding.
+
+    Returns:
+        Nats per character, float64 `[…]`.
     """
+    if isinstance(batches, StatefulPass):
+        total = sum(nats.sum((-2, -1), dtype=np.float64) for nats in carried_state.read(step, initial_state, batches))
+        return total / (len(batches.ids) - 1)
     total, count, state = 0.0, 0.0, None
     for batch, continues in batches:
         state = state if continues else initial_state(len(batch.inputs))
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
-        total, count = total + np.asarray(nats, np.float64), count + float(batch.weights.sum())
+        total, count = total + nats.numpy().sum((-2, -1), dtype=np.float64), count + float(batch.weights.sum())
     return total / count
 
 
-def losses_in_order(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> np.ndarray:
-    """Nats of each prediction of a `stateful_pass`, in the order of the text, float64 `[N - 1]`. Eager.
+def losses_in_order(step: Callable, initial_state: Callable, batches: StatefulPass) -> np.ndarray:
+    """Returns the nats of each prediction of a pass, in the order of the text, float64 `[N - 1]`. Eager.
 
     Args:
-        step: (batch of tensors, state) -> nats of each prediction `[B, T]`, and the state after it.
-        initial_state: number of rows -> the zero state.
+        step: as in `closed_loop_loss`, of each prediction.
+        initial_state: as there.
         batches: the pass.
     """
-    found, state = [], None
-    for batch, continues in batches:
-        state = state if continues else initial_state(len(batch.inputs))
-        nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
-        found.append((nats.numpy().astype(np.float64), batch.weights))
-    nats, weights = (np.concatenate(parts, 1) for parts in zip(*found, strict=True))
-    return nats[weights > 0]  # rows are pieces of the text, one after the other
+    nats = np.concatenate(carried_state.read(step, initial_state, batches), 1)
+    return nats.ravel()[: len(batches.ids) - 1].astype(np.float64)  # rows are pieces of the text, one after the other
 
 
 def passes_for(ids: np.ndarray | Sharded, config: DataConfig) -> dict[str, Callable[[], Pass]]:
@@ -66,7 +67,7 @@ def passes_for(ids: np.ndarray | Sharded, config: DataConfig) -> dict[str, Calla
         if len(ids) <= config.seq_length:
             return {}
         return {"nats_per_char": lambda: last_pass(ids, config.seq_length, stride)}
-    return {"nats_per_char": lambda: stateful_pass(ids), "nats_per_char_window_256": lambda: window_pass(ids)}
+    return {"nats_per_char": lambda: StatefulPass(ids), "nats_per_char_window_256": lambda: window_pass(ids)}
 
 
 def document_pass(ids: np.ndarray | Sharded, length: int, rows: int = 64) -> Pass:
@@ -108,47 +109,9 @@ def window_pass(ids: np.ndarray | Sharded, window: int = 256, rows: int = 64) ->
     starts = range(0, len(ids) - 1, window)
     rows = min(rows, len(starts))
     for i in range(0, len(starts), rows):
-        yield _padded(ids, starts[i : i + rows], rows, window), False
-
-
-def stateful_pass(
-    ids: np.ndarray | Sharded, rows: int = 32, warm_up: int = 256, length: int = 128
-) -> Pass:
-    """Evaluation in one pass with the state carried, every character counted once.
-
-    For speed the text is read by several rows at once. Each but the first begins `warm_up` characters early, with
-    weight 0, so that it has the state of one long pass, as far as a network remembers that many characters.
-
-    Args:
-        ids: `[N]`, N at least 2; its N - 1 predictions are each counted once.
-        rows: rows at most; a short text is read by fewer.
-        warm_up: characters that a row reads before it counts.
-        length: characters a batch.
-
-    Yields:
-        (batch, whether it continues the one before).
-    """
-    total = len(ids) - 1
-    rows = max(1, min(rows, total // max(1, 8 * warm_up)))
-    share = -(-max(0, total - warm_up) // rows)  # the first row counts its warm-up too
-    for t in range(0, warm_up + share, length):
-        starts = share * np.arange(rows) + t
-        batch = _padded(ids, starts, rows, length)
-        offsets = t + np.arange(length)
-        counts = (offsets < warm_up + share) & ((offsets >= warm_up) | (np.arange(rows) == 0)[:, None])
-        yield batch._replace(weights=batch.weights * counts.astype(np.float32)), t > 0
+        yield padded(ids, starts[i : i + rows], rows, window), False
 
 
 def _first_rows_only(batch: Batch, count: int) -> Batch:
     """The batch with weight 0 for all but the first `count` rows."""
     return batch._replace(weights=batch.weights * (np.arange(len(batch.weights)) < count)[:, None])
-
-
-def _padded(ids, starts, rows, length) -> Batch:
-    """Like `cut`, for positions that may lie beyond the text: those have weight 0."""
-    positions = np.full((rows, 1), len(ids), np.int64)
-    positions[: len(starts), 0] = starts
-    positions = positions + np.arange(length)
-    inside = positions < len(ids) - 1
-    positions = np.minimum(positions, len(ids) - 2)
-    return Batch(ids[positions].astype(np.int32), ids[positions + 1].astype(np.int32), inside.astype(np.float32))

@@ -129,7 +129,7 @@ ARGUMENTS = [
     (train("--set=optimizer.learning_rate=1e300"), "above 0, from 1e-30 to 1e+30"),
     (train("--set=optimizer.learning_rate=1e-300"), "above 0, from 1e-30 to 1e+30"),
     (train("--set=optimizer.clip_norm=1e300"), "at least 0 (0: no limit; else from 1e-30 to 1e+30)"),
-    (train("--set=data.validation_fraction=nan"), "data.validation_fraction is nan"),
+    (train("--set=data.validation_fraction=nan"), "data.validation_fraction=nan"),
     (train(f"--set=samples.num_chars={2**62}"), "from 0 to 100000"),
     (train("--set=samples.temperatures=1e300"), "the likeliest character always"),
     (of_run("generate", f"--num_chars={HUGE}"), "below 2^31"),

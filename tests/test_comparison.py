@@ -23,19 +23,20 @@ from trainers.comparison import (
 from trainers.evaluation import Evaluation
 
 
-def run(seed, trainer="trainers.trainer:Trainer", values=None, **settings):
-    """A run with measures named by letters, all 0 for real text."""
+def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(), **settings):
+    """A run with measures named by letters, all 0 for real text; `base` is what it was warm-started from."""
     measures = {name: Measure(value, 0.0) for name, value in (values or {"a": 1.0}).items()}
     config = {
         "experiment": "quickstart",
         "seed": seed,
+        "init_from": base,
         "model": {"units": 8, **settings},
         "trainer": {"class": trainer},
-        "loop": {"steps": 10, "log_every": seed},
+        "loop": {"steps": 10, "log_every": seed, **dict(loop)},
         "command": [str(seed)],
     }
     evaluation = Evaluation("best/step-10", "plays", Report(measures, {}), {0.7: (1.0 + seed, 2.0)})
-    return Run(f"runs/{trainer}-{settings}-{seed}", config, evaluation)
+    return Run(f"runs/{trainer}-{settings}-{base}-{seed}", config, evaluation)
 
 
 OTHER = "mine:Ramp"
@@ -90,6 +91,36 @@ def test_settings_that_only_some_have_name_a_group_where_nothing_else_does():
 def test_the_same_run_twice_is_refused():
     with pytest.raises(UserError, match=r"have the same settings and seed 1: give one of them"):
         group([run(1), run(1)])
+
+
+def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_and_told():
+    runs = [run(seed, base=f"runs/base-{seed}") for seed in range(3)]
+    runs += [run(seed, OTHER, {"a": 5.0 + seed}, base=f"runs/base-{seed}") for seed in range(3)]
+    compared = compare(runs)
+    assert [sorted(g.runs) for g in compared.groups] == [[0, 1, 2]] * 2
+    assert not math.isnan(compared.differences["Ramp", "a"].p)
+    for text in (table(compared), by_group(compared)):
+        assert text.count("runs/base-0, runs/base-1, runs/base-2") == 2
+
+
+def test_one_base_for_all_is_nothing_to_tell():
+    runs = [run(seed, name, base="runs/base") for name in ("one:A", OTHER) for seed in range(3)]
+    assert "runs/base" not in table(compare(runs)) + by_group(compare(runs))
+
+
+def test_a_warm_start_is_compared_with_none_and_two_bases_with_each_other():
+    scratch, one, other = ([run(seed, base=base) for seed in range(3)] for base in ("", "runs/x", "runs/y"))
+    assert [g.name for g in group([*scratch, *one])] == ["warm_start=False", "warm_start=True"]
+    assert [g.name for g in group([*one, *other])] == ["init_from=runs/x", "init_from=runs/y"]
+    assert [sorted(g.runs) for g in group([*one, *other, *scratch])] == [[0, 1, 2]] * 3
+    with pytest.raises(UserError, match="same settings and seed 1"):
+        group([*one, run(1, base="runs/x")])
+
+
+def test_what_changes_nothing_that_is_learnt_sets_no_run_apart():
+    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
+    assert len(group([run(0), run(1, loop=loop)])) == 1
+    assert len(group([run(0), run(1, loop={"steps": 11})])) == 2
 
 
 def test_differences_are_paired_by_seed():
@@ -184,7 +215,8 @@ def test_the_table():
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
         "a", "0.0000", "2.0000 ± 1.0000", "7.1000 ± 1.1000", "+5.1000 ± 0.1000 (p 0.00013) \\*",
     ]  # fmt: skip
-    assert lines[3:6] == ["", "- teacher_forcing: seeds 0, 1, 2", "- Ramp: seeds 0, 1, 2"]  # b: not all runs have it
+    assert lines[3:6] == ["", "- teacher_forcing: seeds 0, 1, 2", "- Ramp: seeds 0, 1, 2"]
+    assert lines[6].endswith("left out: b")  # not all runs have a value
     assert "two-sided paired t test" in lines[-1] and "Holm's correction over the 1 tests" in lines[-1]
 
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from charrnn import command
 from charrnn.batches import DataConfig
+from charrnn.carried_state import StatefulPass
 from charrnn.dynamic_evaluation import Dynamic
 from charrnn.loading import load
 from charrnn.model_config import ModelConfig
 from charrnn.open_loop import Protocol
-from charrnn.passes import stateful_pass
 from charrnn.plays import Plays
 from charrnn.reference import KneserNey
 from charrnn.texts import load_texts
@@ -192,6 +192,6 @@ def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir
     assert losses["nats_per_char_7_gram"] == pytest.approx(expected)
     weights = loaded.model.readout.get_weights()
     loaded.model.readout.set_weights([weight / losses["best_temperature"] for weight in weights])
-    expected = closed_loop_loss(loaded.model, stateful_pass(texts.validation))
+    expected = closed_loop_loss(loaded.model, StatefulPass(texts.validation))
     assert losses["nats_per_char_at_best_temperature"] == pytest.approx(expected)
     assert expected < losses["nats_per_char"]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import sys
 import typing
 
@@ -151,12 +150,13 @@ def test_spaces_around_name_and_value_do_not_matter():
 
 
 texts = st.text().filter(lambda text: text == text.strip())
+FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
 VALUES = {
     "number": st.integers(-(2**63), 2**63 - 1),
-    "share": st.floats(),
+    "share": FINITE,
     "loud": st.booleans(),
     "word": texts,
-    "shares": st.lists(st.floats()).map(tuple),
+    "shares": st.lists(FINITE).map(tuple),
 }
 
 
@@ -166,7 +166,7 @@ def test_a_values_own_text_gives_the_value(field):
     def round_trip(value):
         text = ",".join(map(str, value)) if field == "shares" else str(value)
         got = getattr(override(FREE, [f"trainer.{field}={text}"]).trainer, field)
-        assert type(got) is type(value) and repr(got) == repr(value)  # `repr`: nan is nan, and -0.0 is not 0.0
+        assert type(got) is type(value) and repr(got) == repr(value)  # `repr`: -0.0 is not 0.0
 
     round_trip()
 
@@ -433,7 +433,7 @@ def test_an_experiment_cannot_be_changed():
     for name, value in {"seed": 1, "model": FREE.model}.items():
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(FREE, name, value)
-    assert math.isnan(override(FREE, ["trainer.share=nan"]).trainer.share) and FREE.trainer.share == 0.5
+    assert override(FREE, ["trainer.share=0.25"]).trainer.share == 0.25 and FREE.trainer.share == 0.5
     assert typing.get_type_hints(Experiment)["seed"] is int
 
 
@@ -441,3 +441,21 @@ def test_settings_that_are_possible_only_together_may_come_in_any_order():
     for settings in (["data.targets=last", "data.order=windows"], ["data.order=windows", "data.targets=last"]):
         streams = override(FREE, ["data.order=streams"])
         assert override(streams, settings).data.targets == "last"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("where", ["loop", "trainer"])
+def test_a_setting_that_json_cannot_hold_is_refused(value, where):
+    """`loop.explosion=inf` would be more than its least value, but config.json could not say it."""
+    name = {"loop": "loop.explosion", "trainer": "trainer.tolerance"}[where]
+    with pytest.raises(UserError, match=f"^{name}={value} is not possible"):
+        override(with_trainer(Experiment(), "validation_gated"), [f"{name}={value}"])
+
+
+def test_a_setting_that_is_no_json_in_python_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        shape: object = dataclasses.field(default_factory=set)
+
+    with pytest.raises(UserError, match=r"^trainer\.shape=set\(\) is not possible"):
+        with_trainer(Experiment(), type("Mine", (Trainer,), {"Config": Config}))

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from charrnn.batches import Batch
 from charrnn.errors import UserError
+from trainers import hooks
 from trainers.trainer import Rollout, Trainer
 
 
@@ -39,6 +40,13 @@ MISTAKES = {
     "loss alone": (spoilt("loss", lambda rollout, batch: tf.constant(1.0)), "where the pair of"),
     "loss vector": (spoilt("loss", lambda rollout, batch: (tf.zeros(3), {})), r"float32 \[3\] where float32 \[\]"),
     "loss extra": (spoilt("loss", lambda rollout, batch: (tf.zeros([]), {"a": tf.zeros(2)})), "'a' as float32"),
+    "loss reserved": (spoilt("loss", lambda *_: (tf.zeros([]), {"nats": tf.zeros([])})), "'nats', a name that"),
+    "loss unnamed": (spoilt("loss", lambda *_: (tf.zeros([]), {3: tf.zeros([])})), "named 3"),
+    "loss empty name": (spoilt("loss", lambda *_: (tf.zeros([]), {" ": tf.zeros([])})), "named ' '"),
+    "loss surrogate": (spoilt("loss", lambda *_: (tf.zeros([]), {"\ud800": 0.0})), "named .*ud800"),
+    "loss reserved spaced": (spoilt("loss", lambda *_: (tf.zeros([]), {" nats": 0.0})), "named ' nats'"),
+    "loss none": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": None})), "'a' as None"),
+    "loss text": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": "much"})), "'a' as a str"),
     "batch": (spoilt("batch_at", lambda step: np.zeros([3, 5], np.int32)), "ndarray|int32.* where a Batch"),
     "batch type": (
         spoilt("batch_at", lambda step: Batch(*np.zeros([3, 3, 5], np.int64))),
@@ -49,6 +57,14 @@ MISTAKES = {
         r"float32 \[3, 4\] where float32 \[B, T\], here \[3, 5\]",
     ),
 }
+
+
+@pytest.mark.parametrize("name", hooks.RESERVED)
+@pytest.mark.parametrize("more", [{}, {"whole_batches": True}], ids=["rows", "whole batches"])
+def test_no_name_that_a_run_logs_can_be_logged_by_a_loss(make_trainer, name, more):
+    trainer = make_trainer(spoilt("loss", lambda rollout, batch: (tf.zeros([]), {name: tf.zeros([])}), **more))
+    with pytest.raises(UserError, match=rf"^Mine\.loss returned '{name}'"):
+        trainer.check(10)
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -12,7 +12,8 @@ from charrnn.batches import Batch
 from charrnn.errors import UserError
 from trainers.checkpoints import Checkpoints, Memory
 from trainers.divergence import Diverged, Skipping
-from trainers.loop import Loop, LoopConfig
+from trainers.hooks import RESERVED
+from trainers.loop import _SUMMED, Loop, LoopConfig
 from trainers.samples import Sample
 from trainers.stopping import Stopped
 from trainers.trainer import Trainer
@@ -164,13 +165,16 @@ def test_by_itself_a_call_takes_about_a_second(make_trainer, make_loop, monkeypa
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr("trainers.loop.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
 
-    class Slow(Trainer):
-        def train_steps(self, batches, continues):
-            clock.now += (0.25 if self.step < 10 else 0.5) * len(batches)
-            return super().train_steps(batches, continues)
+    trainer = make_trainer()
+    train_steps = trainer.train_steps
 
+    def slow(batches, continues):
+        clock.now += (0.25 if trainer.step < 10 else 0.5) * len(batches)
+        return train_steps(batches, continues)
+
+    trainer.train_steps = slow
     far = {"log_every": 100, "evaluate_every": 100, "save_every": 100}
-    loop, notes, _, _ = make_loop(trainer=make_trainer(Slow), steps=20, steps_per_loop=0, **far)
+    loop, notes, _, _ = make_loop(trainer=trainer, steps=20, steps_per_loop=0, **far)
     loop.run()
     assert [step for step, _ in notes.of("progress")] == [1, 3, 7, 11, 15, 17, 19, 20]
 
@@ -308,6 +312,8 @@ def test_over_a_bad_batch_a_run_goes_back_and_on_without_it(make_loop, make_trai
     ]
     assert notes.started == (4, 4)
     assert [v.get("roll_backs") for _, v in notes.of("train")] == [None, None, 1.0, 1.0]
+    logged = set().union({"step", "split"}, _SUMMED, *(values for _, values in notes.of("train")))
+    assert logged == set(RESERVED)
     assert saved(tmp_path)[-1].endswith("retry-1-step-9")
 
 

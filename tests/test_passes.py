@@ -1,17 +1,13 @@
-"""Each prediction is counted once, and one pass by many rows equals one long pass."""
+"""Each prediction is counted once; test_carried_state.py has the pass with the state carried."""
 
 import itertools
 
 import numpy as np
-import pytest
-import rounding
-import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn import metrics
 from charrnn.batches import DataConfig, borders, cut, last_only
-from charrnn.passes import document_pass, last_pass, losses_in_order, passes_for, stateful_pass, window_pass
+from charrnn.passes import document_pass, last_pass, passes_for, window_pass
 
 few = settings(max_examples=30, deadline=None)
 
@@ -39,44 +35,6 @@ def test_window_pass_counts_each_character_once(length, window, rows):
     assert not any(continues for _, continues in batches)
     starts = [batch.inputs[row, 0] for batch, _ in batches for row in range(len(batch.inputs)) if batch.weights[row, 0]]
     assert starts == list(range(0, length - 1, window))  # ceil((N - 1) / window) windows, from their first character
-
-
-@few
-@given(length=st.integers(2, 600), rows=st.integers(1, 9), warm_up=st.integers(0, 9), chars=st.integers(1, 20))
-@example(length=2, rows=9, warm_up=9, chars=20)
-@example(length=8, rows=9, warm_up=9, chars=4)
-@example(length=1 + 8 * 9 * 4, rows=9, warm_up=9, chars=4)
-@example(length=100, rows=4, warm_up=0, chars=7)
-def test_stateful_pass_counts_each_character_once(length, rows, warm_up, chars):
-    batches = list(stateful_pass(np.arange(length), rows, warm_up, chars))
-    assert counted_positions(batches) == list(range(1, length))
-    assert [continues for _, continues in batches] == [i > 0 for i in range(len(batches))]
-    for row in range(len(batches[0][0].inputs)):
-        read = np.concatenate([batch.inputs[row] for batch, _ in batches])
-        counts = np.flatnonzero(np.concatenate([batch.weights[row] for batch, _ in batches]))
-        if len(counts):  # it read on without a gap from its start, and `warm_up` characters before any that counts
-            np.testing.assert_array_equal(read[: counts[-1] + 1], read[0] + np.arange(counts[-1] + 1))
-            assert counts[0] == (warm_up if row else 0)
-
-
-def test_stateful_pass_equals_one_long_pass(make_model):
-    """A tiny network forgets what was 40 characters ago to 1e-6 of its loss, and needs the last few."""
-    model = make_model()
-    ids = np.random.default_rng(2).integers(0, 7, 4 * 8 * 40 + 1)
-
-    def nats(batches):
-        total, state = 0.0, None
-        for batch, continues in batches:
-            logits, state = model(tf.constant(batch.inputs), state if continues else None)
-            total += float(metrics.nats(logits, batch.targets, batch.weights))
-        return total / (len(ids) - 1)
-
-    whole = nats([(cut(ids, np.array([0]), len(ids) - 1), False)])
-    by_rows = list(stateful_pass(ids, rows=4, warm_up=40, length=64))
-    assert len(by_rows[0][0].inputs) == 4
-    assert nats(stateful_pass(ids, rows=1, warm_up=40, length=64)) == pytest.approx(whole, rel=rounding.MODEL)
-    assert nats(by_rows) == pytest.approx(whole, rel=rounding.MODEL)
-    assert abs(nats(window_pass(ids, window=8, rows=4)) / whole - 1) > 1e-4  # the state does matter
 
 
 def documents(lengths):
@@ -126,12 +84,3 @@ def test_the_passes_suit_what_is_learnt():
     assert list(passes_for(ids, DataConfig(order="lines"))) == ["nats_per_char"]
     assert list(passes_for(ids, DataConfig(targets="last", seq_length=10))) == ["nats_per_char"]
     assert passes_for(ids[:1], DataConfig()) == passes_for(ids[:9], DataConfig(targets="last", seq_length=10)) == {}
-
-
-def test_losses_come_in_the_order_of_the_text():
-    def position(batch, state):
-        return tf.cast(batch.targets, tf.float32), state
-
-    for length, rows, warm_up in ((300, 3, 8), (31, 4, 2), (2, 3, 4)):
-        found = losses_in_order(position, lambda rows: None, stateful_pass(np.arange(length), rows, warm_up, 16))
-        np.testing.assert_array_equal(found, np.arange(1, length))

@@ -9,8 +9,8 @@ import pytest
 import rounding
 import tensorflow as tf
 
+from charrnn.carried_state import StatefulPass
 from charrnn.errors import UserError
-from charrnn.passes import stateful_pass
 from trainers.accuracy_driven import AccuracyDriven
 from trainers.checkpoints import Checkpoints
 from trainers.replayed_rollouts import ReplayedRollouts
@@ -120,7 +120,7 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
         assert relative_error(variables(trainer), variables(one)) < rounding.MODEL
         assert trainer._train_step.experimental_get_tracing_count() == 1
     text = np.random.default_rng(2).integers(0, 7, 90)
-    losses = [trainer.evaluate(stateful_pass(text))["nats_per_char"] for trainer in (one, two)]
+    losses = [trainer.evaluate(StatefulPass(text))["nats_per_char"] for trainer in (one, two)]
     assert losses[0] == pytest.approx(losses[1], rel=rounding.MODEL)
     assert_moves(two, False)
     Checkpoints(str(tmp_path / "one"), one, keep=1).save(3)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import trainers
 from charrnn.batches import Batch
-from charrnn.passes import stateful_pass
+from charrnn.carried_state import StatefulPass
 from trainers.accuracy_driven import AccuracyDriven
 from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
@@ -273,7 +273,7 @@ def test_evaluation_is_the_mean_loss_with_the_state_carried(make_model, make_tra
     ids = np.random.default_rng(2).integers(0, 7, 90)
     trainer = make_trainer()
     weights = weights_of(trainer)
-    got = trainer.evaluate(stateful_pass(ids, rows=1, warm_up=8, length=16))
+    got = trainer.evaluate(StatefulPass(ids, length=16))
     model = make_model()
     model.recurrence_path = "keras"
     logits, _ = model(tf.constant(ids[None, :-1], tf.int32))
@@ -444,7 +444,7 @@ def test_averages_follow_the_weights_and_are_what_is_evaluated(make_trainer, rel
     assert relative_error(trainer.averaged.get_weights(), weights_of(trainer)) > 1e-3
     other = make_trainer()
     other.model.set_weights(average)
-    batches = lambda: stateful_pass(ids, rows=1, warm_up=8, length=16)  # noqa: E731
+    batches = lambda: StatefulPass(ids, length=16)  # noqa: E731
     assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=rounding.MODEL)
     plain = make_trainer()
     train(plain, 0, 100)

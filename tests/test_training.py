@@ -8,8 +8,9 @@ from charrnn.errors import UserError
 from charrnn.model_config import ModelConfig
 from charrnn.texts import Texts
 from charrnn.vocabulary import Vocabulary
-from trainers.experiment import Experiment, override
+from trainers.experiment import Experiment, override, with_trainer
 from trainers.optimizer import OptimizerConfig
+from trainers.trainer import Trainer
 from trainers.training import make_trainer, train
 
 LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])
@@ -49,3 +50,13 @@ def test_patience_needs_a_validation_text(tmp_path):
     with pytest.raises(UserError, match=r"loop.patience=2 is not possible: it must be 0 where there is no validation"):
         train(override(Experiment(corpus="plays:3000"), settings), "mine", str(tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_curriculum_that_does_not_call_its_parents_constructor_is_told(tmp_path):
+    class Mine(Trainer):
+        def __init__(self, *arguments, **named):
+            self.prob = 0.5
+
+    with pytest.raises(UserError, match=r"^Mine\.__init__ does not call"):
+        train(with_trainer(Experiment(corpus="plays:9000"), Mine), "mine", str(tmp_path / "run"))
+    assert not list(tmp_path.iterdir())

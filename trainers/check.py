@@ -13,6 +13,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
+from trainers import misplaced
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class.", flag_values=FLAGS)
@@ -86,4 +87,4 @@ def _report(name: str, look: Callable[[], tuple[bool, str]]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    sys.exit(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS)))

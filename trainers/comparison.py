@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,12 @@ from trainers.evaluation import Evaluation
 from trainers.experiment import registered
 from trainers.run_directory import flat
 
-_NO_SETTINGS = ("experiment", "corpus", "seed", "samples", "versions", "command")
-_NO_SETTING_OF_THE_LOOP = ("loop.log_every", "loop.evaluate_every", "loop.save_every", "loop.keep")
+_NO_SETTINGS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
+_NO_SETTING = """
+    loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
+    runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
+""".split()
+"""What changes nothing that is learnt, but for rounding."""
 _LEVEL = 0.05
 _FEWEST_SEEDS = 3
 
@@ -40,11 +44,17 @@ class Run(NamedTuple):
         return self.evaluation.report.measures
 
     @property
+    def base(self) -> str:
+        """The run whose weights it began with; "" if it began with random ones."""
+        return self.config.get("init_from", "")
+
+    @property
     def settings(self) -> dict[str, object]:
-        """All that decides what was learnt, but for the seed."""
+        """All that decides what was learnt, but for the seed and for which run it was warm-started from."""
         settings = flat({name: value for name, value in self.config.items() if name not in _NO_SETTINGS})
         settings["trainer.class"] = registered(settings["trainer.class"])
-        return {name: str(value) for name, value in settings.items() if name not in _NO_SETTING_OF_THE_LOOP}
+        settings = {name: str(value) for name, value in settings.items() if name not in _NO_SETTING}
+        return {**settings, "warm_start": str(self.base != "")}
 
 
 class Group(NamedTuple):
@@ -52,6 +62,11 @@ class Group(NamedTuple):
 
     name: str
     runs: dict[int, Run]
+
+    @property
+    def bases(self) -> list[str]:
+        """The runs that these were warm-started from, each once."""
+        return sorted({run.base for run in self.runs.values() if run.base})
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -102,18 +117,37 @@ def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
 
 
 def group(runs: Sequence[Run]) -> list[Group]:
-    """The groups, in the order of their first runs; each is named by what sets it apart."""
-    alike: list[list[Run]] = []
+    """The groups, in the order of their first runs; each is named by what sets it apart.
+
+    Seeds that were each warm-started from a run of their own are a group. If a seed comes twice, from two bases, then
+    the bases are what is compared, and each is a group.
+    """
+    parts = [part for same in _alike(runs, lambda run: run.settings) for part in _by_base(same)]
+    parts.sort(key=lambda part: runs.index(part[0]))
+    for part in parts:
+        seeds = {}
+        for run in part:
+            twin = seeds.setdefault(run.seed, run)
+            if twin is not run:
+                same = f"have the same settings and seed {run.seed}"
+                raise UserError(f"{twin.path} and {run.path} {same}: give one of them.")
+    return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(parts), parts, strict=True)]
+
+
+def _alike(runs: Sequence[Run], key: Callable[[Run], object]) -> list[list[Run]]:
+    """The runs that have the same key, together."""
+    parts: list[list[Run]] = []
     for run in runs:
-        same = next((others for others in alike if others[0].settings == run.settings), None)
+        same = next((part for part in parts if key(part[0]) == key(run)), None)
         if same is None:
-            alike.append([run])
-            continue
-        twin = next((other for other in same if other.seed == run.seed), None)
-        if twin is not None:
-            raise UserError(f"{twin.path} and {run.path} have the same settings and seed {run.seed}: give one of them.")
+            parts.append(same := [])
         same.append(run)
-    return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(alike), alike, strict=True)]
+    return parts
+
+
+def _by_base(runs: list[Run]) -> list[list[Run]]:
+    """One group, or one a base where a seed comes twice."""
+    return _alike(runs, lambda run: run.base) if len({run.seed for run in runs}) < len(runs) else [runs]
 
 
 def t_test(differences: np.ndarray, variance: float | None = None, freedom: int | None = None) -> float:
@@ -175,8 +209,8 @@ def table(comparison: Comparison) -> str:
     for name in comparison.measures:
         row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
         rows.append(row + [_told(comparison.differences.get((group.name, name))) for group in others])
-    seeds = [f"{group.name}: seeds {', '.join(map(str, sorted(group.runs)))}" for group in groups]
-    return "\n".join([*_aligned(rows), "", *(f"- {line}" for line in seeds), "", _tested(comparison)])
+    seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
+    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
 
 
 def by_group(comparison: Comparison) -> str:
@@ -189,7 +223,20 @@ def by_group(comparison: Comparison) -> str:
     for other in others:
         differences = (comparison.differences.get((other.name, name)) for name in names)
         differing.append([other.name, *(_told(difference, with_p=False) for difference in differences)])
-    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", _tested(comparison)])
+    bases = [f"- {group.name}{_bases(group)}" for group in comparison.groups if len(group.bases) > 1]
+    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    """A line on measures that are not in the table, because some run has no value."""
+    runs = [run for group in comparison.groups for run in group.runs.values()]
+    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
+    return [f"- without a value in some run, and so left out: {', '.join(names)}"] if names else []
+
+
+def _bases(group: Group) -> str:
+    """What to tell of a group whose runs were warm-started from different runs: their differences are in its noise."""
+    return f", warm-started from different runs: {', '.join(group.bases)}" if len(group.bases) > 1 else ""
 
 
 def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
@@ -199,7 +246,7 @@ def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         evaluation = run.evaluation
         if run.seed in curves and 1.0 in evaluation.sweep:
-            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None)
+            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None).finite()
             report = evaluation.report._replace(measures={**evaluation.report.measures, "curve_gap": gap})
             run = run._replace(evaluation=evaluation._replace(report=report))
         found.append(run)
@@ -228,7 +275,7 @@ def sweep_table(comparison: Comparison) -> str:
     rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
     for temperature in temperatures:
         points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
-        rows.append([f"{temperature:g}", *(f"{quality:.4f}, {reverse:.4f}" for quality, reverse in points)])
+        rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
     return "\n".join(_aligned(rows))
 
 
@@ -261,6 +308,10 @@ def _difference(differences: np.ndarray, *pooled) -> Difference:
 def _names(alike: list[list[Run]]) -> list[str]:
     """For each group what sets it apart: settings that all groups have, and where that does not do, all settings."""
     all_settings = [part[0].settings for part in alike]
+    all_settings = [
+        {**settings, "init_from": part[0].base} if all_settings.count(settings) > 1 else settings
+        for settings, part in zip(all_settings, alike, strict=True)
+    ]
     known = dict.fromkeys(name for settings in all_settings for name in settings)
     differing = [name for name in known if len({settings.get(name) for settings in all_settings}) > 1]
     shared = [name for name in differing if all(name in settings for settings in all_settings)]
@@ -280,7 +331,7 @@ def _setting(name: str, value: str) -> str:
 
 def _real(group: Group, measure: str) -> str:
     reals = [run.measures[measure].real for run in group.runs.values()]
-    return "" if reals[0] is None else _number(float(np.mean(reals)), math.nan)
+    return "" if None in reals else _number(float(np.mean(reals)), math.nan)
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -315,6 +366,10 @@ def _tested(comparison: Comparison) -> str:
         "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "
         f"{how} Better is only what also lies outside the first group's curve of quality and diversity."
     )
+
+
+def _point(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "–"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

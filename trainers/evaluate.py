@@ -8,12 +8,11 @@ mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """
 
 import functools
-import json
 import sys
 
 from absl import flags
 
-from charrnn import command, outputs
+from charrnn import command, outputs, strict_json
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -67,6 +66,7 @@ def main(beside: list[str]) -> int:
         ngram=FLAGS.ngram,
         calibrate=FLAGS.calibrate,
     )
+    lines += _without_value(evaluation)
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
     curves = evaluation.report.curves
@@ -86,7 +86,14 @@ def _as_json(evaluation) -> str:
         "measures": {name: measure._asdict() for name, measure in measures.items()},
         "curves": {name: curve._asdict() for name, curve in curves.items()},
     }
-    return json.dumps(content, indent=2)
+    return strict_json.dumps(content, indent=2)
+
+
+def _without_value(evaluation) -> list[str]:
+    """A line on what could not be measured, if there is any such."""
+    names = [name for name, measure in evaluation.report.measures.items() if measure.value is None]
+    why = "nothing to divide by, or a value that is not finite; null in JSON"
+    return [f"Not measured ({why}): {', '.join(names)}"] if names else []
 
 
 def _as_table(evaluation) -> str:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from charrnn import loading, metrics, open_loop, outputs, passes, paths
 from charrnn.batches import Batch, DataConfig
+from charrnn.carried_state import StatefulPass
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.errors import UserError
 from charrnn.loading import Loaded
@@ -25,7 +26,7 @@ from trainers.run_directory import write_json
 from trainers.summaries import OPEN_LOOP, open_loop_folder, writing_to
 
 _KEPT = "measures.json"
-_VERSION = 1  # of the measures: what an earlier one has kept is measured anew
+_VERSION = 2  # of the measures: what an earlier one has kept is measured anew
 _MOST_COUNTED = 10_000_000  # characters of a text that n-grams are counted in
 _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
@@ -95,8 +96,8 @@ def evaluate(
     arguments = reader, reference, texts.vocabulary
     train, validation = texts.train[:_MOST_COUNTED], texts.validation[:_MOST_COUNTED]
     report = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
-    closed = {name: Measure(loss, None) for name, loss in losses.items()}
-    closed["nats_per_char"] = Measure(losses["nats_per_char"], texts.entropy_rate)
+    closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
+    closed["nats_per_char"] = closed["nats_per_char"]._replace(real=texts.entropy_rate)
     points = open_loop.sweep(*arguments, validation, protocol, temperatures)
     return Evaluation(
         loaded.checkpoint, texts.name, report._replace(measures={**closed, **report.measures}), points
@@ -139,27 +140,21 @@ def read_config(run_dir: str) -> dict:
 
 def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
     """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
-    return passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches)
+    return float(passes.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches))
 
 
 @tf.function(autograph=False)
 def _step(model, batch, state):
     """One for all evaluations: TensorFlow keeps some memory of each compiled function for good."""
     logits, state = model(batch.inputs, state)
-    return metrics.nats(logits, batch.targets, batch.weights), state
+    return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
 
 def _ngram_losses(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
     """N-grams of the training text alone, and together with the model; the state is carried."""
-
-    @tf.function(autograph=False)
-    def step(batch, state):
-        logits, state = model(batch.inputs, state)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.targets, logits=logits), state
-
     counted = reference if isinstance(reference, KneserNey) else _ngrams(texts)
     others = counted.log_probs(np.asarray(texts.validation)[None])[0, 1:]
-    own = -passes.losses_in_order(step, model.initial_state, passes.stateful_pass(texts.validation))
+    own = -passes.losses_in_order(functools.partial(_step, model), model.initial_state, StatefulPass(texts.validation))
     return {
         f"nats_per_char_{counted.order}_gram": -float(others.mean()),
         f"nats_per_char_with_{counted.order}_gram": metrics.interpolated_loss(own, others),
@@ -180,10 +175,10 @@ def calibration(model: CharModel, ids: np.ndarray) -> dict[str, float]:
     @tf.function(autograph=False)
     def step(batch, state):
         logits, state = model(batch.inputs, state)
-        nats = tf.map_fn(lambda t: metrics.nats(logits / t, batch.targets, batch.weights), _TEMPERATURES)
-        return nats, state
+        of_rows = lambda t: tf.reduce_sum(metrics.cross_entropy(logits / t, batch.targets, batch.weights), 1)  # noqa: E731
+        return tf.map_fn(of_rows, _TEMPERATURES)[..., None], state
 
-    losses = passes.closed_loop_loss(step, model.initial_state, passes.stateful_pass(ids))
+    losses = passes.closed_loop_loss(step, model.initial_state, StatefulPass(ids))
     best = float(_TEMPERATURES[losses.argmin()]) * model.config.temperature
     return {"best_temperature": round(best, 4), "nats_per_char_at_best_temperature": float(losses.min())}
 
@@ -254,5 +249,5 @@ def _from_json(content: dict) -> Evaluation:
             for name, entry in report["curves"].items()
         },
     }
-    sweep = {float(t): (float(quality), float(reverse)) for t, (quality, reverse) in content["sweep"]}
+    sweep = {float(t): tuple(np.asarray(point, float).tolist()) for t, point in content["sweep"]}
     return Evaluation(content["checkpoint"], content["corpus"], Report(**parts), sweep)

@@ -17,6 +17,7 @@ from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check, nearest
 from charrnn.model_config import ModelConfig
 from trainers.loop import LoopConfig
+from trainers.misplaced import named
 from trainers.optimizer import OptimizerConfig
 from trainers.runtime import RuntimeConfig
 from trainers.samples import SamplesConfig
@@ -53,6 +54,9 @@ class Experiment:
     def __post_init__(self):
         object.__setattr__(self, "init_from", paths.given(self.init_from))
         check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
+        for group, fields in to_dict(self).items():
+            for field, value in fields.items() if isinstance(fields, dict) else ():
+                check(f"{group}.{field}", value, _fits_json(value), "text, a finite number, or a list of these")
 
 
 def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
@@ -108,12 +112,13 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
         UserError: a setting is unknown, or its value is of the wrong type or out of range.
     """
     changes: dict[str, dict[str, object]] = {}
-    allowed = _settable(experiment)
+    allowed = settable(experiment)
     for setting in settings:
         name, equals, text = setting.partition("=")
         group, dot, field = name.strip().partition(".")
         if not (equals and dot):
-            raise UserError(f"--set {setting!r} is not of the form group.field=value, such as model.units=512.")
+            such_as = [f"{full}={text.strip() or 'VALUE'}" for full in named(group, allowed)] or ["model.units=512"]
+            raise UserError(f"--set {setting!r} is not of the form group.field=value, such as {' or '.join(such_as)}.")
         if f"{group}.{field}" not in allowed:
             raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
         value = parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
@@ -134,7 +139,16 @@ def to_dict(experiment: Experiment) -> dict:
     return {**nested, "trainer": {**trainer, **nested["trainer"]}}
 
 
-def _settable(experiment: Experiment) -> dict[str, type]:
+def _fits_json(value: object) -> bool:
+    """Whether config.json can hold a setting: JSON has no numbers that are not finite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def settable(experiment: Experiment) -> dict[str, type]:
     """The type of each "group.field"."""
     configs = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
     return {

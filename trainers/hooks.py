@@ -9,6 +9,12 @@ import tensorflow as tf
 from charrnn.batches import Batch
 from charrnn.errors import UserError
 
+RESERVED = """
+    step split nats chars chars_read own_input_share gradient_norm own_input_prob learning_rate nats_per_char
+    bits_per_char chars_per_sec skipped_updates seconds roll_backs
+""".split()
+"""What every run logs of training: `loss` cannot log other values by these names."""
+
 _PROBES = 100  # steps of a run at which `own_input_prob` is looked at
 
 
@@ -80,9 +86,21 @@ def loss(trainer, value) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)):
         raise _wrong(trainer, "loss", _said(value), "the pair of a float32 [] and a dict of scalars to log")
     for name, scalar in value[1].items():
-        if not tf.convert_to_tensor(scalar).shape.is_compatible_with([]):
+        if not (isinstance(name, str) and name and name == name.strip() and name.isprintable()):
+            raise _wrong(trainer, "loss", f"a scalar named {name!a}", "a printable text without spaces around it")
+        if name in RESERVED:
+            raise _wrong(trainer, "loss", f"{name!r}, a name that every run logs,", "another name")
+        if not _is_scalar(scalar):
             raise _wrong(trainer, "loss", f"{name!r} as {_said(scalar)}", "scalars to log")
     return tensor(trainer, "loss", value[0], tf.float32, [], "[]"), value[1]
+
+
+def _is_scalar(value) -> bool:
+    try:
+        got = tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        return False
+    return got.shape.is_compatible_with([]) and (got.dtype.is_floating or got.dtype.is_integer or got.dtype.is_bool)
 
 
 def _wrong(trainer, hook: str, got: str, wanted: str) -> UserError:

@@ -15,6 +15,7 @@ from absl import flags
 from charrnn import command
 from charrnn.errors import UserError
 from charrnn.interrupts import SIGNALS
+from trainers import misplaced
 from trainers.cluster import local_configs
 
 FLAGS = flags.FlagValues()
@@ -41,4 +42,4 @@ def _start(tf_config: str, arguments: list[str]) -> subprocess.Popen:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, FLAGS))
+    sys.exit(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS, " behind the two dashes")))

@@ -120,7 +120,9 @@ def _quality_diversity(comparison: Comparison):
         for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
             axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
     measures = comparison.groups[0].evaluations[0].report.measures
-    axes.plot(measures["reference_loss"].real, measures["reverse_loss"].real, "k*", markersize=12, label="real text")
+    real = [measures[name].real for name in ("reference_loss", "reverse_loss")]
+    if None not in real:
+        axes.plot(*real, "k*", markersize=12, label="real text")
     axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
     axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
     axes.set_title("Quality and diversity by temperature")

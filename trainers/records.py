@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from charrnn import atomic, corpora
+from charrnn import atomic, corpora, strict_json
 from charrnn.errors import UserError
 from trainers import disk
 from trainers.samples import Sample
@@ -35,8 +34,7 @@ class Records:
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """One line of metrics.jsonl."""
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        _append(self._metrics, {"step": step, "split": split, **finite})
+        _append(self._metrics, {"step": step, "split": split, **values})
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """A line of samples.jsonl each."""
@@ -66,7 +64,7 @@ def _append(path: str, line: dict) -> None:
     size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 0
     try:
         with disk.writing(path), tf.io.gfile.GFile(path, "a") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(strict_json.dumps(line, ensure_ascii=False) + "\n")
     except disk.NotWritten:
         with contextlib.suppress(OSError), open(path, "r+b") as file:
             file.truncate(size)  # no half of a line stays where the disk was full

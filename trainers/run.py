@@ -14,7 +14,7 @@ from absl import flags
 
 from charrnn import command, streams
 from charrnn.errors import UserError
-from trainers import starting
+from trainers import misplaced, starting
 from trainers.cluster import leave
 from trainers.stopping import Stop, Stopped
 
@@ -115,4 +115,4 @@ def _train(experiment, run_dir: str, stop: Stop) -> int:
 
 
 if __name__ == "__main__":
-    leave(command.run(main, FLAGS))
+    leave(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS)))

@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from charrnn import atomic, corpora, loading, paths
+from charrnn import atomic, corpora, loading, paths, strict_json
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, event_files, lock, records
@@ -106,7 +106,7 @@ class RunDirectory:
 
 def write_json(path: str, value: object) -> None:
     """Writes a JSON file at once."""
-    atomic.replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    atomic.replace(path, (strict_json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _differences(old: dict, new: dict) -> list[str]:

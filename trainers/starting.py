@@ -13,6 +13,7 @@ import ast
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -68,6 +69,7 @@ def train(
     verbosity: str = "normal",
     set: Mapping[str, object] | None = None,
     dry_run: bool = False,
+    **misplaced: object,
 ) -> Result:
     """Trains as `python -m trainers.run` does, in the same run directory; called again, it goes on.
 
@@ -94,6 +96,7 @@ def train(
         verbosity: "quiet", "normal" or "all": what is printed.
         set: any settings, {"group.field": value}.
         dry_run: two steps, an evaluation, samples and a save, in a directory that is removed.
+        misplaced: none: a setting belongs into `set`.
 
     Raises:
         UserError: something that was given cannot be; nothing was written.
@@ -107,6 +110,7 @@ def train(
     from trainers.result import Result
     from trainers.stopping import Stop, Stopped
 
+    _refuse(misplaced, trainer)
     options = {
         "corpus": None if corpus is None else os.fsdecode(corpus),
         "steps": steps,
@@ -136,6 +140,18 @@ def train(
         if not finished:
             print(stopped)
         return Result.read(place, finished)
+
+
+def _refuse(misplaced: Mapping[str, object], trainer: str | type[Trainer] | None) -> None:
+    """Raises UserError for an argument that `train` does not have, with the setting of that name."""
+    from trainers.experiment import Experiment, settable, with_trainer
+    from trainers.misplaced import named
+
+    settings = settable(with_trainer(Experiment(), trainer or "teacher_forcing")) if misplaced else ()
+    for name, value in misplaced.items():
+        give = " or ".join(f"set={{{json.dumps(full)}: {value!r}}}" for full in named(name, settings))
+        end = f": it is a setting; give {give}" if give else nearest(name, inspect.signature(train).parameters)
+        raise UserError(f"train() has no argument {name}{end}.")
 
 
 def known() -> dict[str, str]:

@@ -29,7 +29,7 @@ from charrnn import coins, metrics, passes, randomness, sampling
 from charrnn.batches import SOURCES, Batch, Source
 from charrnn.errors import UserError
 from charrnn.model import CharModel, States
-from trainers import hooks, whole_batches
+from trainers import declaration, hooks, whole_batches
 from trainers.update import Update
 
 
@@ -76,6 +76,10 @@ class Trainer(tf.Module):
     """Whether `loss` sees the whole batch, also where that is worked on in parts, for what one row costs depends on
     others. Then parts in turn are read twice, and replicas send each other what they predict."""
 
+    def __init_subclass__(cls, **named):
+        super().__init_subclass__(**named)
+        declaration.check(cls, Trainer)
+
     def __init__(
         self,
         model: CharModel,
@@ -99,7 +103,6 @@ class Trainer(tf.Module):
         self._check_parts(source.batch_size, xla)
         self.model, self.source, self.optimizer = model, source, optimizer
         self.config = self.Config() if config is None else config
-        self._whole = self.whole_batches or type(self).on_step is not Trainer.on_step
         self.seed, self.label_smoothing = seed, label_smoothing
         self.averaged = model.copy() if averaging else model  # what is evaluated, sampled from, and used later on
         self.step = self.new_variable(tf.constant(0, tf.int64), "step")
@@ -251,6 +254,7 @@ class Trainer(tf.Module):
         Raises:
             UserError: a hook returns what it must not.
         """
+        declaration.check(type(self), Trainer, vars(self))
         step = int(self.step.numpy())
         hooks.probability(self, self.own_input_prob, num_steps)
         batch = hooks.batch(self, self.batch_at(step))
@@ -294,16 +298,24 @@ class Trainer(tf.Module):
         """
         return self._begin_step(*self._arguments(batch, continues))
 
-    def evaluate(self, batches: Iterable[tuple[Batch, bool]]) -> dict[str, float]:
+    def evaluate(
+        self, batches: Iterable[tuple[Batch, bool]], look: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
         """Closed-loop loss, of the averaged weights where they are averaged. Not overridden. Eager.
 
         Args:
             batches: (batch, whether it continues the one before), all of one shape.
+            look: is called before each batch; what it raises ends the evaluation.
 
         Returns:
             "nats_per_char" and "bits_per_char".
         """
-        nats = passes.closed_loop_loss(self._evaluate_step, self.model.initial_state, batches)
+
+        def step(batch, state):
+            look()
+            return self._evaluate_step(batch, state)
+
+        nats = float(passes.closed_loop_loss(step, self.model.initial_state, batches))
         return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
 
     def _arguments(self, batch: Batch, continues: bool | np.ndarray) -> tuple[Batch, tf.Tensor]:
@@ -314,7 +326,7 @@ class Trainer(tf.Module):
 
     def _one_evaluation(self, batch: Batch, state: States):
         logits, state = self.averaged(batch.inputs, state)
-        return metrics.nats(logits, batch.targets, batch.weights), state
+        return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
     def _updates(self, batches: Batch, continues: tf.Tensor) -> dict[str, tf.Tensor]:
         count, names = tf.shape(continues)[0], []
@@ -366,7 +378,7 @@ class Trainer(tf.Module):
             raise UserError(f"{type(self).__name__}.batch_at returned {_uneven(batch.inputs.shape[0], count)}.")
         replica = tf.distribute.get_replica_context()
         first = self._accumulate * (replica.replica_id_in_sync_group if self._num_replicas > 1 else 0)
-        if self._whole:
+        if self.whole_batches or type(self).on_step is not Trainer.on_step:
             gradients, measured, rollout = self._gradients_of_whole(batch, state, first)
             return gradients, measured, rollout.state, rollout
         gradients, measured, state = self._gradients_in_parts(batch, state, first)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from charrnn import memory, paths
 from charrnn.batches import FirstBatches, make_source
 from charrnn.encoded import fingerprint
-from charrnn.errors import check
+from charrnn.errors import UserError, check
 from charrnn.model import CharModel, choose_path
 from charrnn.passes import passes_for
 from charrnn.texts import END_OF_TEXT, Texts, load_texts
@@ -56,6 +56,8 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
         averaging=experiment.optimizer.averaging,
         label_smoothing=experiment.optimizer.label_smoothing,
     )
+    if not hasattr(trainer, "optimizer"):
+        raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
     if experiment.data.overfit_batches:
         trainer.source = FirstBatches(source, experiment.data.overfit_batches)
     return trainer
@@ -173,13 +175,8 @@ def _measuring(trainer, passes, sampling, look, workers) -> Callable:
     """What the loop measures at a step: the validation text, where there is one, and samples."""
     within = (lambda: None) if workers.several else look  # several can agree to stop between steps only
 
-    def watched(batches):
-        for batch in batches:
-            within()
-            yield batch
-
     def measure(step):
-        measured = {name: trainer.evaluate(watched(make_pass())) for name, make_pass in passes.items()}
+        measured = {name: trainer.evaluate(make_pass(), within) for name, make_pass in passes.items()}
         values = {name: values["nats_per_char"] for name, values in measured.items()}
         values = workers.mean({**measured["nats_per_char"], **values}) if passes else None
         return values, sampling.write(step, within) if sampling else []

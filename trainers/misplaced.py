@@ -1,0 +1,59 @@
+"""A setting that is given as a flag, by habit: what to give instead."""
+
+import difflib
+import functools
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from charrnn import command
+from charrnn.errors import UserError
+
+
+def suggesting(values: Mapping[str, Any], where: str = "") -> Callable[[str, str], str]:
+    """Returns what `command.run` asks about an unknown flag.
+
+    Args:
+        values: the command's flags; from "trainer", if there is one, come the settings of a curriculum.
+        where: the end of the sentence: where a setting is given.
+    """
+    return functools.partial(_suggestion, values, where)
+
+
+def _suggestion(values: Mapping[str, Any], where: str, name: str, argument: str) -> str:
+    if difflib.get_close_matches(name, values, n=1, cutoff=0.8):
+        return ""  # mistyped: told without waiting for TensorFlow
+    command.start_tensorflow()
+    kinds = _settings(values["trainer"].value if "trainer" in values else None)
+    _, equals, value = argument.partition("=")
+    negated = not equals and name.startswith("no") and [full for full in named(name[2:], kinds) if kinds[full] is bool]
+    found = negated or named(name, kinds)
+    given = [f"--set {shlex.quote(f'{full}={_value(kinds[full], equals, value, negated)}')}" for full in found]
+    return f": it is a setting; give {' or '.join(given)}{where}" if given else ""
+
+
+def _settings(trainer: str | None) -> dict[str, type]:
+    """The type of each setting of any experiment, with those of a curriculum."""
+    from trainers.experiment import Experiment, settable, with_trainer
+
+    try:
+        return settable(with_trainer(Experiment(), trainer or "teacher_forcing"))
+    except UserError:  # an unknown curriculum: told when the flags are right
+        return settable(Experiment())
+
+
+def _value(kind: type, equals: str, value: str, negated: object) -> str:
+    if equals:
+        return value
+    return ("false" if negated else "true") if kind is bool else "VALUE"
+
+
+def named(name: str, settings: Iterable[str]) -> list[str]:
+    """The settings "group.field" of that name, with its group or without; if there is none, those of a near name."""
+    name = name.replace("-", "_")
+    exact = [full for full in settings if name in (full, full.partition(".")[2])]
+    if exact:
+        return exact
+    fields = {full.partition(".")[2] for full in settings}
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
+    return [full for full in settings if full.partition(".")[2] in near]
