@@ -75,11 +75,11 @@ def test_the_loss_is_that_of_one_single_row(make_model, precision, cell, chars):
     step, _ = stepping(model)
     got, one = (closed_loop_loss(step, model.initial_state, batches) for batches in (passes(), passes(1)))
     without = closed_loop_loss(step, model.initial_state, list(passes()))
-    # Each loss is off as a sum over the gates of 16 units is, up or down; and the losses themselves are float32.
-    allowed = max(bound("float32", 4 * 16), bound(model.compute_dtype, 4 * 16) / np.sqrt(len(IDS)))
+    # Each loss is off as a sum over 16 units and 16 inputs is, up or down; and the losses themselves are float32.
+    allowed = max(bound("float32", 2 * 16), bound(model.compute_dtype, 2 * 16) / np.sqrt(len(IDS)))
     assert got == pytest.approx(one, rel=allowed)
     if chars < 1e5:
-        assert abs(without / one - 1) > 4 * allowed  # the joints do matter
+        assert abs(without / one - 1) > 2 * allowed  # the joints do matter
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -102,7 +102,7 @@ def test_few_rows_are_read_as_often_as_there_are(make_model):
     model = forgetting_after(make_model, 1e5)
     step, calls = stepping(model)
     got, one = (closed_loop_loss(step, model.initial_state, batches) for batches in (passes(3), passes(1)))
-    assert got == pytest.approx(one, rel=bound("float32", 8)) and calls[3] <= 3 * len(passes(3))
+    assert got == pytest.approx(one, rel=bound("float32", 2 * 16)) and calls[3] <= 3 * len(passes(3))
 
 
 def test_losses_come_in_the_order_of_the_text(make_model):
@@ -124,7 +124,7 @@ def test_several_losses_at_once_are_each_as_alone(make_model):
 
     got = closed_loop_loss(doubled, model.initial_state, passes())
     one = closed_loop_loss(step, model.initial_state, passes(1))
-    assert got == pytest.approx([one, 2 * one], rel=bound("float32", 8))
+    assert got == pytest.approx([one, 2 * one], rel=bound("float32", 2 * 16))
 
 
 def test_a_broken_model_is_read_no_longer(make_model):
