@@ -45,11 +45,15 @@ def _try_file(path: str) -> None:
     """Raises OSError unless a file can be written: tried with another one beside it, so that it stays as it is."""
     if os.path.isfile(path):
         os.close(os.open(path, os.O_WRONLY))
-    beside = f"{path}.{os.getpid()}.tmp"
-    with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open(beside, "xb", buffering=0))
-        stack.callback(os.remove, beside)
-        file.write(b"\n")  # a full disk takes a name, but no byte
+    beside, folder = f"{path}.{os.getpid()}.tmp", os.path.dirname(path)
+    before = os.stat(folder)
+    with open(beside, "xb", buffering=0) as file:
+        try:
+            file.write(b"\n")  # a full disk takes a name, but no byte
+        finally:
+            os.remove(beside)
+            with contextlib.suppress(PermissionError):  # of another user's folder
+                os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @contextlib.contextmanager

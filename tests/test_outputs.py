@@ -25,7 +25,8 @@ def place(tmp_path):
 
 
 def snapshot(folder):
-    return {str(path): path.lstat().st_size for path in folder.rglob("*")}
+    paths = [folder, *folder.rglob("*")]
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in paths}
 
 
 @pytest.mark.parametrize("name", ["new", "file", "link", "a[b]*?{c}", "folder/new", "é", "folder/../new"])
