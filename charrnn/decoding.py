@@ -118,7 +118,7 @@ def likely(data: bytes) -> list[str]:
         return wide[:1]
     runs = re.findall(rb"[\x80-\xff]+", data)
     alone = sum(len(run) == 1 for run in runs)  # most letters of a Western text are ASCII
-    named = (*_WESTERN, *_OTHERS) if 2 * alone > len(runs) else (*_OTHERS, *_WESTERN)
+    named = _WESTERN if 2 * alone > len(runs) else (*_OTHERS, *_WESTERN)
     return [codec for codec in named if _decodes(data, codec)][:3]
 
 

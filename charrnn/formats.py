@@ -19,6 +19,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from charrnn.errors import UserError
+
 HEAD = 1 << 10  # bytes that are enough to know a format
 
 MARKS = {
@@ -30,25 +32,24 @@ MARKS = {
 }
 """Byte-order marks, and the codec that each stands for."""
 
-READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a file raises that cannot be read, or decompressed."""
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of what cannot be read, or decompressed
 
 
 class Compression(NamedTuple):
     """A format that the standard library decompresses."""
 
-    name: str
     first_bytes: re.Pattern[bytes]
     ending: str  # of a file's name, in lower case
     open: Callable[[BinaryIO], BinaryIO]
 
 
 _COMPRESSIONS = (
-    Compression("gzip", re.compile(rb"\x1f\x8b\x08"), ".gz", lambda file: gzip.GzipFile(fileobj=file)),
-    Compression("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.BZ2File),
-    Compression("xz", re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.LZMAFile),
-    Compression("lzma", re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.LZMAFile),
+    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", lambda file: gzip.GzipFile(fileobj=file)),
+    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.BZ2File),
+    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.LZMAFile),
+    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.LZMAFile),
 )
+_NAMES = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
 _PLAIN = "save its text as plain text (.txt), and give that file"
 _UNPACK = "unpack it, and give the text files in it"
 _OTHERS = {
@@ -83,17 +84,24 @@ class Kind(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Opens a file, of any file system that TensorFlow knows, and decompresses it."""
-    with _plain(path) as file:
-        found = _compression(path, file)
-        yield found.open(file) if found else file
+    """Opens a file, of any file system that TensorFlow knows, and decompresses it.
+
+    Raises:
+        UserError: it cannot be opened; or, while it is open, cannot be read or decompressed.
+    """
+    try:
+        with _plain(path) as file:
+            found = _compression(path, file)
+            yield found.open(file) if found else file
+    except _read_errors(path) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
 
 
 def compression(path: str) -> str | None:
     """Returns the name of a file's compression, or None. Its first bytes decide, then its name."""
-    with _plain(path) as file:
-        found = _compression(path, file)
-    return found and found.name
+    with opened(path) as file:
+        return _NAMES.get(type(file))
 
 
 def head(path: str) -> bytes:
@@ -126,14 +134,10 @@ def said_of(paths: Iterable[str]) -> list[str]:
     found = Counter()
     for path in paths:
         name, mark = compression(path), mark_of(head(path))
-        found.update([f"{name}, decompressed"] if name and not _names_it(path, name) else [])
-        found.update([f"{mark.upper()} by its byte-order mark"] if mark not in ("", "utf-8") else [])
-    counted = ", ".join(f"{count:,} with {what}" for what, count in found.items())
+        found.update([f"{name}, decompressed"] if name else [])
+        found.update([f"{mark.upper()}, by a byte-order mark"] if mark not in ("", "utf-8") else [])
+    counted = "; ".join(f"{count:,} of {what}" for what, count in found.items())
     return [f"Found by the first bytes of the files: {counted}"] if found else []
-
-
-def _names_it(path: str, name: str) -> bool:
-    return any(path.endswith(one.ending) for one in _COMPRESSIONS if one.name == name)
 
 
 def _compression(path: str, file: BinaryIO) -> Compression | None:
@@ -142,6 +146,14 @@ def _compression(path: str, file: BinaryIO) -> Compression | None:
     by_bytes = (one for one in _COMPRESSIONS if one.first_bytes.match(first))
     by_name = (one for one in _COMPRESSIONS if path.lower().endswith(one.ending))
     return next(by_bytes, None) or next(by_name, None)
+
+
+def _read_errors(path: str) -> tuple[type[Exception], ...]:
+    if "://" not in path:
+        return _ERRORS
+    import tensorflow as tf
+
+    return *_ERRORS, tf.errors.OpError
 
 
 def _plain(path: str) -> BinaryIO:

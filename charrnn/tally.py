@@ -5,6 +5,8 @@
 Imports no TensorFlow: what runs here runs in processes of its own.
 """
 
+import io
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,6 +23,8 @@ class Tally(NamedTuple):
     counts: Counter[str]  # of each character; of bytes, of the character with the byte's number
     lengths: Counter[int]  # how many lines there are of each length, but for those of nothing but white space
     num_blank: int  # those
+    line_ends: Counter[str]  # which there are; how often is not counted
+    decomposed: int  # blocks that Unicode's NFC writes otherwise: letters and their accents are two characters
 
     def __add__(self, other: "Tally") -> "Tally":
         """What stands in two texts."""
@@ -37,13 +41,15 @@ class Tally(NamedTuple):
 
 
 def tally(blocks: Iterable[str | bytes]) -> Tally:
-    r"""Counts what stands in a text, or in bytes. Lines end with "\n" or "\r\n"; the last one may lack its end."""
-    counts, lengths, num_blank = Counter(), Counter(), 0
+    r"""Counts what stands in a text, or in bytes. Lines end with "\n", "\r\n" or "\r"; the last may lack its end."""
+    counts, lengths, num_blank, decomposed = Counter(), Counter(), 0, 0
     length, blank = 0, True  # of the line that the blocks so far end in: one of a gigabyte is never held in memory
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
     for block in blocks:
         counts.update(_counts(block))
+        decomposed += isinstance(block, str) and not unicodedata.is_normalized("NFC", block)
         text = block.decode("latin-1") if isinstance(block, bytes) else block
-        begun, *lines = text.replace("\r\n", "\n").split("\n")
+        begun, *lines = newlines.decode(text).split("\n")
         length, blank = length + len(begun), blank and not begun.strip()
         if lines:
             *whole, last = lines
@@ -51,10 +57,15 @@ def tally(blocks: Iterable[str | bytes]) -> Tally:
             lengths.update([*map(len, written), *([] if blank else [length])])
             num_blank += len(whole) - len(written) + blank
             length, blank = len(last), not last.strip()
+    if newlines.decode("", final=True):  # the text ends with "\r"
+        lengths.update([] if blank else [length])
+        num_blank += blank
+        length = 0
     if length:
         lengths.update([] if blank else [length])
         num_blank += blank
-    return Tally(counts, lengths, num_blank)
+    ends = newlines.newlines or ()
+    return Tally(counts, lengths, num_blank, Counter([ends] if isinstance(ends, str) else ends), decomposed)
 
 
 def tally_piece(piece: Piece, settings: Settings) -> Tally:

@@ -133,7 +133,7 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     _, lines, _ = look("[01].txt", "--vocabulary=bytes")
     assert lines[0].startswith(f"[01].txt: 2 files, {len(TEXT[:12000].encode()):,} bytes, ")
     _, lines, _ = look("[01].txt", "--vocabulary=bytes", "--order=lines")
-    assert lines[0].startswith("[01].txt: 2 files, 12,000 characters, ")
+    assert lines[0].startswith("[01].txt: 2 files, 12,000 bytes, ")
     encode_arguments = ["encode", "0.txt", "1.txt", "--output=made"]
     assert command.run(encode.main, encode.FLAGS, encode_arguments) == command.DONE
     _, lines, _ = look("made")

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn import corpora, pieces
-from charrnn.documents import Documents, fields, read_documents
+from charrnn.documents import Column, Documents, read_documents
 from charrnn.errors import UserError
 from charrnn.pieces import Settings, Span
 
@@ -83,7 +83,7 @@ def test_lines_are_documents(folder, texts, vocabulary):
     content = content.decode() if vocabulary == "bytes" else content
     assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
     assert sum(survey.num_documents for survey in surveys) == len(expected.texts)
-    assert sum(survey.num_empty for survey in surveys) == expected.num_empty
+    assert sum(survey.odd.num_empty for survey in surveys) == expected.num_empty
 
 
 def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
@@ -91,8 +91,9 @@ def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
     content, surveys, cut = read(write(folder, [text]), Settings(csv_column=2))
     expected = read_documents(text, 2)
     assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
-    assert len(cut) == 1 and surveys[0][2:] == (10, 5) == (len(expected.texts), expected.num_empty)
-    assert list(fields(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
+    assert len(cut) == 1 and surveys[0].num_documents == len(expected.texts) == 10
+    assert surveys[0].odd == (5, 0, "") and expected.num_empty == 5
+    assert list(Column(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
 
 
 @pytest.mark.parametrize("most", range(12))

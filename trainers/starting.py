@@ -18,11 +18,11 @@ import os
 import pkgutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import experiments
-from charrnn import command
+from charrnn import command, corpora
 from charrnn.errors import UserError, nearest
 
 if TYPE_CHECKING:  # TensorFlow is loaded with the first use
@@ -53,7 +53,7 @@ def train(
     run_dir: str | os.PathLike | None = None,
     steps: int | None = None,
     epochs: float | None = None,
-    corpus: str | os.PathLike | None = None,
+    corpus: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     trainer: str | type[Trainer] | None = None,
     precision: str | None = None,
     xla: bool | None = None,
@@ -78,7 +78,8 @@ def train(
         run_dir: where the run lives; default: runs/ and the experiment's name, "custom" for an `Experiment`.
         steps: updates in total, also where the experiment counts epochs.
         epochs: epochs in total, in place of steps.
-        corpus: a registered corpus, a file, a glob, several of them with commas, or an encoded folder.
+        corpus: a registered corpus, a file, a glob, a list of files and globs, an encoded folder, or "-" for standard
+            input.
         trainer: the curriculum: its name, "module:Class", or a class. Of a class that was defined in a notebook or a
             script config.json has the name only; to go on, the same or one that has moved to a module must be given.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -105,7 +106,7 @@ def train(
     from trainers.stopping import Stopped
 
     options = {
-        "corpus": None if corpus is None else os.fsdecode(corpus),
+        "corpus": [os.fsdecode(one) for one in corpus] if isinstance(corpus, list | tuple) else corpus,
         "steps": steps,
         "epochs": epochs,
         "precision": precision,
@@ -177,6 +178,9 @@ def resolve(
     given = {name: value for name, value in options.items() if value is not None}
     if "seed" in given:
         given["seed"] = parse("seed", str(given["seed"]), int)
+    if "corpus" in given:
+        parts = given["corpus"] if isinstance(given["corpus"], list | tuple) else [os.fsdecode(given["corpus"])]
+        given["corpus"] = corpora.joined([corpora.settled(part) for part in parts])
     experiment = dataclasses.replace(experiment, **{name: given[name] for name in OF_ITS_OWN if name in given})
     short = [f"{SHORTHANDS[name]}={value}" for name, value in given.items() if name in SHORTHANDS]
     if "steps" in given and "epochs" not in given:
@@ -230,4 +234,4 @@ def _as_settings(given: Mapping[str, object]) -> list[str]:
 def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return json.dumps([str(part) for part in value])
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

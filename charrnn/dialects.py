@@ -1,0 +1,168 @@
+"""How a CSV is written, found by a look at it: the character between its fields, and whether its first row is a header.
+
+    found = look(["names.tsv"], Settings(csv_column=2))
+    found.settings.csv_delimiter, found.settings.csv_header         # "\\t", True
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from charrnn import pieces
+from charrnn.errors import UserError, check
+from charrnn.pieces import Settings
+
+NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
+"""What a delimiter may be called, for shells and config files."""
+
+_BEFORE = {"csv_delimiter": ",", "csv_header": "false"}
+"""What a config with a column of a CSV meant that was written before there were these settings."""
+
+_CANDIDATES = (",", ";", "\t", "|")  # of those that fit equally well, the first
+_LOOKED_AT = 1 << 16  # characters of a file
+_HEADINGS = set(
+    """
+    abstract answer article author body category class comment content created date description document end event
+    headline id index input instruction joke key label language line lyrics message name note number output poem post
+    prompt question quote rating response review score sentence sentiment source start subject summary surname tag
+    target text time title topic translation tweet type url user username value verse word year
+    """.split()
+)
+_LONGEST_HEADING = 40  # characters
+
+
+class Look(NamedTuple):
+    """What a look at CSV files found."""
+
+    settings: Settings
+    said: list[str]  # lines for the user
+
+
+def as_meant(config: dict) -> dict:
+    """Returns a run's config.json with what it meant when it was written."""
+    data = config.get("data")
+    if isinstance(data, dict) and data.get("csv_column"):
+        return {**config, "data": {**_BEFORE, **data}}
+    return config
+
+
+def check_delimiter(name: str, delimiter: str) -> None:
+    """Raises UserError for the setting `name` unless it is a delimiter, or empty."""
+    right = delimiter in ("", *NAMES) or (len(delimiter) == 1 and delimiter not in '"\r\n\0')
+    check(name, ascii(delimiter)[1:-1], right, "one character other than a quote, tab, space, or empty (to be found)")
+
+
+def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: str = "auto") -> Look:
+    """Settles what the user left open, by the first rows of the files.
+
+    Args:
+        paths: the files.
+        settings: how they are read; unchanged unless it has a `csv_column`.
+        delimiter: as in `DataConfig.csv_delimiter`.
+        header: as in `DataConfig.csv_header`.
+
+    Raises:
+        UserError: a file cannot be read or decoded, or some begin with a header and others do not.
+    """
+    if not settings.csv_column:
+        return Look(settings, [])
+    delimiter = NAMES.get(delimiter, delimiter)
+    if delimiter and header != "auto":
+        return Look(settings._replace(csv_delimiter=delimiter, csv_header=header == "true"), [])
+    texts = [pieces.beginning(path, settings, _LOOKED_AT) for path in paths[:1]]
+    delimiter = delimiter or _delimiter_of(paths, texts, settings)
+    rows = _rows(*texts[0], delimiter) if texts else []
+    has_header = _is_header(rows) if header == "auto" else header == "true"
+    if header == "auto":
+        _require_alike(paths, rows, has_header, settings, delimiter)
+    settings = settings._replace(csv_delimiter=delimiter, csv_header=has_header)
+    return Look(settings, _said(rows, settings))
+
+
+def named(delimiter: str) -> str:
+    """Returns what a delimiter is called in a setting."""
+    return {"\t": "tab", " ": "space"}.get(delimiter, delimiter)
+
+
+def _delimiter_of(paths: Sequence[str], texts: list[tuple[str, bool]], settings: Settings) -> str:
+    """The one that cuts most rows into the same number of fields, among them the wanted one."""
+    tabs_first = "\t" if paths and paths[0].lower().partition(".t")[2].startswith(("sv", "ab")) else ""
+    best, most = ",", 0.0
+    for candidate in (*tabs_first, *_CANDIDATES):
+        widths = Counter(len(row) for text in texts for row in _rows(*text, candidate))
+        width, count = widths.most_common(1)[0] if widths else (0, 0)
+        share = count / widths.total() if width >= max(2, settings.csv_column) else 0.0
+        if share > most:
+            best, most = candidate, share
+    return best
+
+
+def _rows(text: str, whole: bool, delimiter: str) -> list[list[str]]:
+    """The rows that are not empty; without the last one of a text that is only a beginning."""
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            rows.append(row)
+    except csv.Error:  # which is told, with its line, when all of it is read
+        whole = True
+    return [row for row in (rows if whole else rows[:-1]) if row]
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: by a column of numbers below a word, or by words that often do."""
+    if len(rows) < 2:
+        return False
+    first, others = [cell.strip() for cell in rows[0]], rows[1:]
+    if len(set(first)) < len(first) or not all(map(_may_be_heading, first)):
+        return False
+    columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
+    if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):
+        return False
+    below = [[cell for cell in column if cell] for column in columns]
+    numbers = any(cells and all(map(_is_number, cells)) for cells in below)
+    return numbers or any(word in _HEADINGS for cell in first for word in cell.lower().replace("_", " ").split())
+
+
+def _may_be_heading(cell: str) -> bool:
+    return len(cell) <= _LONGEST_HEADING and not _is_number(cell) and not cell.endswith((".", "!", "?"))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _require_alike(paths, rows, has_header: bool, settings: Settings, delimiter: str) -> None:
+    """Raises UserError where the files do not all begin with the first one's header."""
+    for path in paths[1:] if has_header else ():
+        others = _rows(*pieces.beginning(path, settings, _LOOKED_AT), delimiter)
+        if others and others[0] != rows[0]:
+            raise UserError(
+                f"{paths[0]!r} begins with a header and {path!r} does not begin with the same: set csv_header=true "
+                "to leave out the first row of each file, or csv_header=false to read them all."
+            )
+
+
+def _said(rows: list[list[str]], settings: Settings) -> list[str]:
+    if not rows:
+        return []
+    column, first = settings.csv_column, ", ".join(cell.strip()[:_LONGEST_HEADING] for cell in rows[0])
+    header = "is a header and is left out" if settings.csv_header else "is read as a document, not as a header"
+    said = [
+        f"Read as a CSV with {named(settings.csv_delimiter)!r} between its fields, {len(rows[0])} in the first row, "
+        f"which {header}: {first} (data.csv_delimiter and data.csv_header set it otherwise)"
+    ]
+    next_ones = [row[column] for row in rows if len(row) > column]
+    prose = sum(cell.startswith(" ") and not _is_number(cell) for cell in next_ones)
+    if settings.csv_delimiter == "," and 2 * prose > len(rows):
+        said.append(
+            f"In {prose:,} of the first {len(rows):,} rows a space follows the comma after column {column}, as within "
+            "a sentence: a comma in a text without quotes ends the column, and what follows it is not read. Put such "
+            "texts in quotes, or read whole lines with data.csv_column=0"
+        )
+    return said
