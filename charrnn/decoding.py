@@ -70,6 +70,18 @@ def texts(
             yield text
 
 
+def doubtful(encoding: str, data: bytes) -> bool:
+    """Whether data that are to be read in another encoding look as if they were UTF-8.
+
+    Args:
+        encoding: as in `texts`.
+        data: how the file begins.
+    """
+    if is_utf8(encoding, b"") or data.isascii():
+        return False
+    return formats.mark_of(data) == "utf-8" or _decodes(data, "utf-8")
+
+
 class _Decoder:
     """Decodes a file in blocks, and knows where in it they are."""
 

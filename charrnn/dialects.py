@@ -115,7 +115,8 @@ def _is_header(rows: list[list[str]]) -> bool:
     if len(rows) < 2:
         return False
     first, others = [cell.strip() for cell in rows[0]], rows[1:]
-    if len(set(first)) < len(first) or not all(map(_may_be_heading, first)):
+    width = Counter(map(len, others)).most_common(1)[0][0]
+    if len(first) != width or len(set(first)) < width or not all(map(_may_be_heading, first)):
         return False
     columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
     if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):

@@ -5,13 +5,12 @@ is a folder that `charrnn.encode` has made.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import corpora, dialects, encoded, encoding, formats, paths, pieces
+from charrnn import corpora, decoding, dialects, encoded, encoding, formats, paths, pieces
 from charrnn.batches import DataConfig, borders
 from charrnn.documents import no_document
 from charrnn.encoding import Parts
@@ -97,7 +96,7 @@ def _from_files(spec: str, files: list[str], config: DataConfig, log: Callable[[
         corpus = encoding.cached(spec, files, settings, parts, log)
     else:
         corpus = corpora.read(spec, files, settings)
-    for line in (*formats.said_of(files), *_said_of_bytes(files, settings), *said):
+    for line in (*formats.said_of(files), *_doubts(files, settings), *said):
         log(line)
     if isinstance(corpus, encoded.Encoded):
         return _from_folder(spec, corpus, config, log)
@@ -201,11 +200,18 @@ def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
         )
 
 
-def _said_of_bytes(files: list[str], settings: Settings) -> list[str]:
-    """A line on what is read as bytes though it is no text, for that is noise to a model."""
-    found = ((file, formats.kind_of(formats.head(file))) for file in files if settings.vocabulary == "bytes")
-    said = (f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}" for file, kind in found if kind)
-    return list(itertools.islice(said, 1))
+def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
+    """A line on the first file that is read as asked, though it looks like something else."""
+    for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
+        head = formats.head(file)
+        kind = formats.kind_of(head)
+        if settings.encoding and decoding.doubtful(settings.encoding, head):
+            yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
+        elif kind and settings.vocabulary == "bytes":
+            yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"
+        else:
+            continue
+        return
 
 
 def _num_longer(borders: Sharded, length: int, block: int = 1 << 20) -> int:

@@ -127,7 +127,10 @@ def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str
         found = own_files.find(settled(spec, log), registered_names())
     for path in found:
         if "://" not in path and not os.path.isfile(path):
-            raise UserError(f"{path!r} is no regular file; give one that is, for it is read more than once.")
+            raise UserError(
+                f"{path!r} is no regular file, and a corpus is read more than once; give one that is, or pipe the text "
+                "into --corpus=-."
+            )
         _tell_if_it_may_differ(path, log)
     return found
 

@@ -30,11 +30,8 @@ def find(spec: str, names: Sequence[str]) -> list[str]:
     Raises:
         UserError: there are no such files.
     """
-    found = _matches(spec)
-    if found is None:
-        parts = _listed(spec)
-        found = [path for part in parts for path in find(part, names)] if parts else _of_commas(spec, names)
-    return found
+    parts = [] if exists(paths.given(spec)) else _listed(spec)
+    return [path for part in parts for path in find(part, names)] if parts else _of_commas(spec, names)
 
 
 def joined(specs: Sequence[str]) -> str:
@@ -64,24 +61,39 @@ def file_errors(path: str) -> Iterator[None]:
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder of this very name."""
+    if "://" not in path:
+        return os.path.lexists(path)
     import tensorflow as tf
 
     with file_errors(path):
         return tf.io.gfile.exists(path)
 
 
-def _matches(spec: str) -> list[str] | None:
-    """The file of this name, or the files that it matches as a glob; None where there are none."""
-    import tensorflow as tf
-
+def _matches(spec: str) -> list[str]:
+    """The file of this name, or the files that it matches as a glob."""
     path = paths.given(spec)
     if path and exists(path):
-        if tf.io.gfile.isdir(path):
+        if _is_folder(path):
             raise UserError(_of_folder(spec, path))
         return [path]
-    with file_errors(spec):
-        matches = tf.io.gfile.glob(path) if "://" in path else glob.glob(_pattern(path), recursive=True)
-        return sorted(match for match in matches if not tf.io.gfile.isdir(match)) or None
+    return sorted(match for match in _globbed(path) if not _is_folder(match))
+
+
+def _is_folder(path: str) -> bool:
+    if "://" not in path:
+        return os.path.isdir(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.isdir(path)
+
+
+def _globbed(path: str) -> list[str]:
+    if "://" not in path:
+        return glob.glob(_pattern(path), recursive=True)
+    import tensorflow as tf
+
+    with file_errors(path):
+        return tf.io.gfile.glob(path)
 
 
 def _pattern(path: str) -> str:
@@ -102,18 +114,22 @@ def _listed(spec: str) -> list[str]:
 
 
 def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
-    """The files of a list with commas; of a part, the longest that names files, for names may have commas too."""
-    parts = spec.split(",")
-    for number in range(len(parts) - 1, 0, -1):
-        first, rest = ",".join(parts[:number]).strip(), ",".join(parts[number:]).strip()
-        found = _matches(first) if first else None
-        if found:
-            return [*found, *find(rest, names)]
-    missing = parts[0].strip()
-    several = ' Several are a JSON list, such as ["one.txt", "two.txt"].' if len(parts) > 1 else ""
-    raise UserError(
-        f"The corpus {missing!r} is not a file, nor a glob that matches files, nor a registered name"
-        f"{nearest(missing.partition(':')[0], names)}.{several}"
+    """The files of a list with commas; of several readings the one with the longest names, which may have commas."""
+    found, parts = [], spec.split(",")
+    while parts:
+        tried = ((number, _matches(",".join(parts[:number]).strip())) for number in range(len(parts), 0, -1))
+        number, files = next((one for one in tried if one[1]), (0, []))
+        if not number:
+            raise _unknown(parts[0].strip(), names, several="," in spec)
+        found, parts = [*found, *files], parts[number:]
+    return found
+
+
+def _unknown(spec: str, names: Sequence[str], several: bool) -> UserError:
+    more = ' Several are best given as a JSON list, such as ["one.txt", "two.txt"].' if several else ""
+    return UserError(
+        f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
+        f"{nearest(spec.partition(':')[0], names)}.{more}"
     )
 
 

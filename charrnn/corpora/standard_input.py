@@ -1,6 +1,6 @@
 """A corpus from standard input: kept in the cache by its content, so that a run can read it again and resume.
 
-    kept("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86….txt"
+    kept("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
 """
 
 import hashlib
@@ -54,7 +54,7 @@ def _moved(file, folder: str) -> str:
             raise UserError("The corpus '-' is standard input, which is empty; pipe a text in, or give a file.")
         file.flush()
         os.fsync(file.fileno())
-        path = os.path.join(folder, f"{sha256.hexdigest()}.txt")
+        path = os.path.join(folder, f"{sha256.hexdigest()[:16]}.txt")
         os.replace(file.name, path)
         return path
     except BaseException:
