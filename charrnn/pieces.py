@@ -8,7 +8,6 @@ Imports no TensorFlow: what runs here runs in processes of its own.
 """
 
 import hashlib
-import io
 import itertools
 import re
 import sys
@@ -17,50 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import decoding, documents, formats
-from charrnn.reading import Reading
-
-END_OF_TEXT = "\n"
-"""What stands before, between and after documents; no document has it in itself."""
+from charrnn import decoding, formats
+from charrnn.text_blocks import END_OF_TEXT, Odd, Settings, as_content, of_texts
 
 PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
 MANY = 256  # each is a file that stays open
 BLOCK = 1 << 20  # bytes read at a time
-ROWS = 1 << 12  # of a CSV
 
-_STEADY = re.compile("[0-9A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]{2}")
 _STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])", re.DOTALL)
 _CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before the first byte of one
 _ASCII, _BEYOND_ASCII = bytes(range(128)), bytes(range(128, 256))
-
-
-class Settings(NamedTuple):
-    """How the files of a corpus are read; each as in `DataConfig`, with what was found by a look at the files."""
-
-    vocabulary: str = "characters"
-    lowercase: bool = False
-    lines: bool = False  # a document is a line; where `csv_column` is not 0, a row
-    csv_column: int = 0
-    encoding: str = ""
-    normalization: str = ""
-    csv_delimiter: str = ","  # one character
-    csv_header: bool = False
-
-    @property
-    def of_documents(self) -> bool:
-        """Whether documents stand between END_OF_TEXT, rather than the text as it is."""
-        return self.lines or self.csv_column > 0
-
-    @property
-    def raw(self) -> bool:
-        """Whether the bytes are read as they are."""
-        return self.vocabulary == "bytes" and not (self.of_documents or self.encoding or self.normalization)
-
-    @property
-    def reading(self) -> Reading:
-        """What is done to the decoded text."""
-        return Reading(self.of_documents, self.normalization, self.lowercase, self.encoding)
 
 
 class Span(NamedTuple):
@@ -76,19 +42,6 @@ class Piece(NamedTuple):
 
     spans: list[Span]
     first: bool  # of the corpus
-
-
-class Odd(NamedTuple):
-    """What was noticed in lines or rows."""
-
-    num_empty: int = 0  # left out
-    num_rows: int = 0  # of another width than the first row of their file
-    first_row: str = ""  # where the first of these is
-
-    def __add__(self, other: "Odd") -> "Odd":
-        """Returns what was noticed in the one, and then in the other."""
-        num_empty, num_rows = self.num_empty + other.num_empty, self.num_rows + other.num_rows
-        return Odd(num_empty, num_rows, self.first_row or other.first_row)
 
 
 class Survey(NamedTuple):
@@ -152,8 +105,8 @@ def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Odd]:
 def read_text(text: str, settings: Settings) -> tuple[str | bytes, Odd]:
     """Reads a text that is in memory as `read` would read a file of it."""
     frame = [(END_OF_TEXT, Odd())] if settings.of_documents else []
-    blocks = itertools.chain(frame, _of_texts(iter([text]), settings, "the text"))
-    return _joined(((0, _as_bytes(content, settings), odd) for content, odd in blocks), settings)
+    blocks = itertools.chain(frame, of_texts(iter([text]), settings, "the text"))
+    return _joined(((0, as_content(content, settings), odd) for content, odd in blocks), settings)
 
 
 def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
@@ -187,92 +140,25 @@ def decode(path: str, data: bytes, encoding: str = "") -> tuple[str, int]:
 
 
 def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
-    _, contents, odd = zip((0, _as_bytes("", settings), Odd()), *blocks, strict=True)
+    _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
     return contents[0].join(contents), sum(odd, Odd())
 
 
 def _blocks(piece: Piece, settings: Settings) -> Iterator[tuple[int, str | bytes, Odd]]:
     """(the span's number, content, what was noticed in it)."""
     if settings.of_documents and piece.first:
-        yield 0, _as_bytes(END_OF_TEXT, settings), Odd()
+        yield 0, as_content(END_OF_TEXT, settings), Odd()
     for number, span in enumerate(piece.spans):
         if settings.raw:
             for data in _bytes(span):
                 yield number, data.lower() if settings.lowercase else data, Odd()
             continue
-        for content, odd in _of_texts(_decoded(span, settings), settings, repr(span.path)):
-            yield number, _as_bytes(content, settings), odd
-
-
-def _as_bytes(content: str, settings: Settings) -> str | bytes:
-    """The content, or its bytes where the vocabulary is of bytes."""
-    return content.encode("utf-8", "surrogateescape") if settings.vocabulary == "bytes" else content
+        for content, odd in of_texts(_decoded(span, settings), settings, repr(span.path)):
+            yield number, as_content(content, settings), odd
 
 
 def _decoded(span: Span, settings: Settings) -> Iterator[str]:
     return decoding.texts(span.path, _bytes(span), settings.encoding, settings.vocabulary == "bytes", span.start)
-
-
-def _of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
-    """What is read of decoded text, a block at a time: the same as of the text as a whole."""
-    if settings.of_documents:
-        texts = _whole_lines(texts)
-    elif settings.lowercase or settings.normalization:
-        texts = _apart(texts)
-    texts = map(settings.reading.apply, texts)
-    return _documents(texts, settings, name) if settings.of_documents else ((text, Odd()) for text in texts)
-
-
-def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
-    r"""The text with "\n" for each line end, cut after line ends; the last line gets one too."""
-    newlines, begun = io.IncrementalNewlineDecoder(None, translate=True), []
-    for text in texts:
-        whole, end, rest = newlines.decode(text).rpartition("\n")
-        if end:
-            yield "".join([*begun, whole, end])
-            begun = []
-        begun.append(rest)
-    last = "".join([*begun, newlines.decode("", final=True)])
-    if last:
-        yield last if last.endswith("\n") else f"{last}\n"
-
-
-def _apart(texts: Iterator[str]) -> Iterator[str]:
-    """The text, cut where neither the normalization nor the lower case of one side depends on the other.
-
-    That may be after white space, which no accent joins, and between two characters which none of the forms changes and
-    which tell whether a word ends: what a capital sigma becomes depends on that.
-    """
-    rest = ""
-    for text in texts:
-        seen = len(rest)
-        rest += text
-        end = next((i for i in range(len(rest), max(seen, 1) - 1, -1) if _may_part(rest[i - 1 : i + 1])), 0)
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        yield rest
-
-
-def _may_part(pair: str) -> bool:
-    return pair[0] in " \t\n\r" or (len(pair) == 2 and _STEADY.fullmatch(pair) is not None)
-
-
-def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
-    """The documents, with END_OF_TEXT after each, and what was noticed in their rows."""
-    if settings.csv_column:
-        rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
-        column = documents.Column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
-        fields = iter(column)
-        blocks = iter(lambda: list(itertools.islice(fields, ROWS)), [])
-    else:
-        column, blocks = None, map(documents.lines, texts)
-    for candidates in blocks:
-        kept = [candidate for candidate in candidates if candidate.strip()]
-        yield "".join([f"{document}{END_OF_TEXT}" for document in kept]), Odd(len(candidates) - len(kept))
-    if column and column.num_odd:
-        yield "", Odd(0, column.num_odd, f"line {column.first_odd} of {name}")
 
 
 def _bytes(span: Span) -> Iterator[bytes]:

@@ -134,6 +134,12 @@ def test_lines_of_any_bytes_are_documents_of_bytes(folder, datas):
     assert sum(survey.num_documents for survey in surveys) == len(kept)
 
 
+def test_a_normalization_leaves_a_csvs_structure_alone(folder):
+    files = write(folder, ["1,＂one，two＂\n2,Ｔwo\n"])
+    config = Settings(csv_column=2, normalization="NFKC", lowercase=True)
+    assert read(files, config)[0] == '\n"one,two"\ntwo\n'
+
+
 def test_a_column_of_any_bytes(folder):
     files = write(folder, [b'1,"caf\xe9, cr\xe8me"\r\n2,th\xc3\xa9\n3,\xff\n'])
     content, _, _ = read(files, Settings("bytes", csv_column=2))

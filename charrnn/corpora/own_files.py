@@ -117,7 +117,8 @@ def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
     """The files of a list with commas; of several readings the one with the longest names, which may have commas."""
     found, parts = [], spec.split(",")
     while parts:
-        tried = ((number, _matches(",".join(parts[:number]).strip())) for number in range(len(parts), 0, -1))
+        joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
+        tried = ((number, _matches(one) or _matches(one.strip())) for number, one in joined)
         number, files = next((one for one in tried if one[1]), (0, []))
         if not number:
             raise _unknown(parts[0].strip(), names, several="," in spec)
