@@ -113,20 +113,22 @@ def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path
     (tmp_path / "plain.csv").write_text(rows(header=False))
     tiny = """
         --steps=2 --set=model.units=4 --set=model.embedding_size=2 --set=data.batch_size=2 --set=data.seq_length=8
-        --set=samples.num_chars=0 --set=data.order=lines --set=data.csv_column=2 --set=data.validation_fraction=0.4
+        --set=samples.num_chars=1 --set=data.order=lines --set=data.csv_column=2 --set=data.validation_fraction=0.4
     """.split()
 
     def train(name, *more):
-        arguments = ["run", "--experiment=quickstart", f"--run_dir={name}", f"--corpus={name}.csv", *tiny, *more]
-        return command.run(run.main, run.FLAGS, arguments), capsys.readouterr().err
+        more = [*more, f"--run_dir={name}", f"--corpus={name}.csv", "--set=samples.prompts=Ann, K"]
+        status = command.run(run.main, run.FLAGS, ["run", "--experiment=quickstart", *tiny, *more])
+        return status, *capsys.readouterr()
 
     for name, found in {"headed": (";", "true"), "plain": (",", "false")}.items():
-        assert train(name)[0] == command.DONE
+        status, shown, _ = train(name)
+        assert status == command.DONE and "One sample prompt, 'Ann, K'" in shown
         config = json.loads((tmp_path / name / "config.json").read_text())
         assert (config["data"].pop("csv_delimiter"), config["data"].pop("csv_header")) == found
         (tmp_path / name / "config.json").write_text(json.dumps(config))
         assert loading.read_config(name)["data"]["csv_header"] == "false"
-    status, said = train("headed")
+    status, _, said = train("headed")
     assert status == command.MISTAKE and "data.csv_header" in said
     assert train("plain")[0] == command.DONE
 

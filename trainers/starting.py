@@ -106,7 +106,7 @@ def train(
     from trainers.stopping import Stopped
 
     options = {
-        "corpus": [os.fsdecode(one) for one in corpus] if isinstance(corpus, list | tuple) else corpus,
+        "corpus": None if corpus is None else _corpus_of(corpus),
         "steps": steps,
         "epochs": epochs,
         "precision": precision,
@@ -179,13 +179,16 @@ def resolve(
     if "seed" in given:
         given["seed"] = parse("seed", str(given["seed"]), int)
     if "corpus" in given:
-        parts = given["corpus"] if isinstance(given["corpus"], list | tuple) else [os.fsdecode(given["corpus"])]
-        given["corpus"] = corpora.joined([corpora.settled(part) for part in parts])
+        given["corpus"] = corpora.settled(_corpus_of(given["corpus"]))
     experiment = dataclasses.replace(experiment, **{name: given[name] for name in OF_ITS_OWN if name in given})
     short = [f"{SHORTHANDS[name]}={value}" for name, value in given.items() if name in SHORTHANDS]
     if "steps" in given and "epochs" not in given:
         short.append("loop.epochs=0")
     return override(experiment, [*short, *settings])
+
+
+def _corpus_of(given: str | os.PathLike | Sequence[str | os.PathLike]) -> str:
+    return corpora.joined([os.fsdecode(one) for one in (given if isinstance(given, list | tuple) else [given])])
 
 
 def run(
