@@ -90,7 +90,7 @@ class _Decoder:
         self._codec, self._position = encoding or formats.mark_of(first) or "utf-8", position
         self._errors = "surrogateescape" if any_bytes else "strict"
         self._incremental = codecs.getincrementaldecoder(self._codec)(self._errors)
-        if first.startswith(b"%PDF-") and not any_bytes:  # which may be all ASCII
+        if first.startswith(formats.MARKUP) and not any_bytes:
             raise self._refusal("is not text", first)
 
     def decode(self, data: bytes | None) -> str:

@@ -56,6 +56,7 @@ _OTHERS = {
     rb"PK(\x03\x04|\x05\x06|\x07\x08)(?=.*(word/|xl/|ppt/|Content_Types|mimetypeapplication))": ("a document", _PLAIN),
     rb"PK(\x03\x04|\x05\x06|\x07\x08)": ("a ZIP archive", _UNPACK),
     rb"%PDF-": ("a PDF", _PLAIN),
+    rb"\{\\rtf1": ("rich text (RTF)", _PLAIN),
     rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an office document", _PLAIN),
     rb"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
     rb"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
@@ -73,6 +74,10 @@ _OTHERS = {
 }
 _KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
 _NOISE, _ENOUGH = 7.5, 1 << 12  # bits a byte, in so many bytes; text of any encoding has less
+
+
+MARKUP = (b"%PDF-", b"{\\rtf1")
+"""How formats begin that may be all ASCII, and yet are no text to learn."""
 
 
 class Kind(NamedTuple):
@@ -98,16 +103,13 @@ def opened(path: str) -> Iterator[BinaryIO]:
         raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
 
 
-def compression(path: str) -> str | None:
-    """Returns the name of a file's compression, or None. Its first bytes decide, then its name."""
-    with opened(path) as file:
-        return _NAMES.get(type(file))
+def look(path: str) -> tuple[str, bytes]:
+    """Returns the name of a file's compression, or "", and its first bytes, decompressed.
 
-
-def head(path: str) -> bytes:
-    """Returns the first bytes of a file, decompressed."""
+    The first bytes decide on the compression, and then the name.
+    """
     with opened(path) as file:
-        return file.read(HEAD)
+        return _NAMES.get(type(file), ""), file.read(HEAD)
 
 
 def mark_of(data: bytes) -> str:
@@ -133,7 +135,8 @@ def said_of(paths: Iterable[str]) -> list[str]:
     """Returns a line on the files that are not plain UTF-8, or none: what was found by their first bytes."""
     found = Counter()
     for path in paths:
-        name, mark = compression(path), mark_of(head(path))
+        name, first = look(path)
+        mark = mark_of(first)
         found.update([f"{name}, decompressed"] if name else [])
         found.update([f"{mark.upper()}, by a byte-order mark"] if mark not in ("", "utf-8") else [])
     counted = "; ".join(f"{count:,} of {what}" for what, count in found.items())

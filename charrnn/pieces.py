@@ -184,9 +184,10 @@ def _spans(path: str, num_bytes: int, most: int, settings: Settings) -> Iterator
 
 
 def _can_be_cut(path: str, settings: Settings) -> bool:
-    if settings.csv_column or formats.compression(path):
+    compression, first = formats.look(path)
+    if settings.csv_column or compression:
         return False
-    return settings.raw or decoding.is_utf8(settings.encoding, formats.head(path))
+    return settings.raw or decoding.is_utf8(settings.encoding, first)
 
 
 def _break_at(path: str, position: int, settings: Settings) -> int:

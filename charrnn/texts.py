@@ -173,7 +173,7 @@ def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
     for name in named:
         wanted = getattr(settings, name)
         if getattr(given, name) != wanted and (settings.csv_column or name not in ("csv_delimiter", "csv_header")):
-            wanted = str(wanted).lower() if isinstance(wanted, bool) else wanted
+            wanted = str(wanted).lower() if isinstance(wanted, bool) else dialects.named(wanted)
             raise UserError(f"{spec} was encoded with {name}={wanted}: set data.{name}={wanted}, or encode it anew.")
     if config.order == "lines" and not settings.of_documents:
         raise UserError(
@@ -203,9 +203,9 @@ def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
 def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
     """A line on the first file that is read as asked, though it looks like something else."""
     for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
-        head = formats.head(file)
-        kind = formats.kind_of(head)
-        if settings.encoding and decoding.doubtful(settings.encoding, head):
+        _, first = formats.look(file)
+        kind = formats.kind_of(first)
+        if settings.encoding and decoding.doubtful(settings.encoding, first):
             yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
         elif kind and settings.vocabulary == "bytes":
             yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"

@@ -53,6 +53,24 @@ def test_a_field_with_line_breaks_and_quotes_below_a_byte_order_mark(read):
 
 
 @pytest.mark.parametrize(
+    "content, delimiter",
+    [
+        ("0;Ann;5,5\n1;Bob;7,25\n", ";"),
+        ("0\tWell, Ann, no\n1\tWell, Bob, yes\n", "\t"),
+        ('1,"Hello; there"\n2,"Good; bye"\n', ","),
+        ('"1","a|b"\n"2","c|d"\n', ","),
+        ("1,a;b\n2,c\n3,d\n", ","),
+        ("just a line\nand one more\n", ","),
+    ],
+)
+def test_the_delimiter_is_told_from_what_stands_in_sentences(tmp_path, content, delimiter):
+    (tmp_path / "rows").write_text(content)
+    (tmp_path / "empty").write_text("\n")
+    paths = [str(tmp_path / name) for name in ("empty", "rows")]
+    assert dialects.look(paths, Settings(csv_column=1)).settings.csv_delimiter == delimiter
+
+
+@pytest.mark.parametrize(
     "content, column, documents",
     [
         ('"3","Wall St. Bears","Short-sellers"\n"3","Oil","Prices"\n', 2, ["Wall St. Bears", "Oil"]),

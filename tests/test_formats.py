@@ -46,6 +46,7 @@ NO_TEXTS = {
     "a ZIP archive": zipped("a.txt"),
     "a document": zipped("word/document.xml", compression=zipfile.ZIP_DEFLATED),
     "a PDF": b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" * 20,  # all ASCII
+    "rich text": rb"{\rtf1\ansi{\fonttbl\f0\fswiss Helvetica;}\f0\pard Now is the winter\par}" * 20,
     "an office document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
     "a tar archive": tarred(),
     "7z": b"7z\xbc\xaf\x27\x1c\0\4" + bytes(99),

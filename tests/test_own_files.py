@@ -88,6 +88,11 @@ def test_the_hint_for_a_folder_works(here, folder, name):
     assert found(hint) == [f"{folder}/{name}"]
 
 
+def test_an_encoded_folder_among_others_is_told(here):
+    write(here, "a.txt", "made/corpus.json")
+    assert "'made' is an encoded folder" in refusal("a.txt,made")
+
+
 def test_a_folder_without_files_is_told(here):
     (here / "empty" / "inside").mkdir(parents=True)
     assert "'empty' is a directory without files" in refusal("empty")

@@ -14,7 +14,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from charrnn import paths
+from charrnn import encoded, paths
 from charrnn.errors import UserError, nearest
 
 _LOOKED_AT = 10_000  # files of a folder
@@ -137,6 +137,9 @@ def _unknown(spec: str, names: Sequence[str], several: bool) -> UserError:
 def _of_folder(spec: str, path: str) -> str:
     """The sentence for a folder, with a glob that matches what is in it."""
     import tensorflow as tf
+
+    if encoded.is_encoded(path):
+        return f"The corpus {spec!r} is an encoded folder, and cannot be joined or encoded again; give it alone."
 
     found = (os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(path) for name in names)
     files = (file[len(path) :].lstrip("/") for file in found)
