@@ -5,14 +5,17 @@
 """
 
 import csv
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from charrnn import pieces
 from charrnn.errors import UserError, check
 from charrnn.pieces import Settings
+
+T = TypeVar("T")
 
 NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
 """What a delimiter may be called, for shells and config files."""
@@ -20,6 +23,7 @@ NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
 _BEFORE = {"csv_delimiter": ",", "csv_header": "false"}
 """What a config with a column of a CSV meant that was written before there were these settings."""
 
+_OPEN = {"csv_delimiter": "", "csv_header": "auto"}  # what these settings are where a look is to find them
 _CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first: it is the rarest in sentences
 _LOOKED_AT = 1 << 16  # characters of a file
 _HEADINGS = set(
@@ -46,6 +50,19 @@ def as_meant(config: dict) -> dict:
     if isinstance(data, dict) and data.get("csv_column"):
         return {**config, "data": {**_BEFORE, **data}}
     return config
+
+
+def as_begun(config: T, begun: dict) -> T:
+    """Returns a `DataConfig` with what it leaves to be found as a run has it, so that the run resumes as it was begun.
+
+    Args:
+        config: what was given.
+        begun: the run's config.json, as `as_meant` returns it.
+    """
+    data = begun.get("data")
+    open_ones = {name: value for name, value in _OPEN.items() if getattr(config, name) == value}
+    known = {name: data.get(name) for name in open_ones} if isinstance(data, dict) else {}
+    return dataclasses.replace(config, **{name: value for name, value in known.items() if isinstance(value, str)})
 
 
 def check_delimiter(name: str, delimiter: str) -> None:

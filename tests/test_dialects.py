@@ -125,10 +125,10 @@ def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):
 
 
 def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path, monkeypatch, capsys):
-    """A run that was begun when a header was a document goes on with it only if that is asked for."""
+    """A run that was begun when a header was a document goes on with it, with the same command."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "headed.csv").write_text(rows(";"))
-    (tmp_path / "plain.csv").write_text(rows(header=False))
+    (tmp_path / "headed.csv").write_text(rows())
+    (tmp_path / "other.csv").write_text(rows(";"))
     tiny = """
         --steps=2 --set=model.units=4 --set=model.embedding_size=2 --set=data.batch_size=2 --set=data.seq_length=8
         --set=samples.num_chars=1 --set=data.order=lines --set=data.csv_column=2 --set=data.validation_fraction=0.4
@@ -139,16 +139,20 @@ def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path
         status = command.run(run.main, run.FLAGS, ["run", "--experiment=quickstart", *tiny, *more])
         return status, *capsys.readouterr()
 
-    for name, found in {"headed": (";", "true"), "plain": (",", "false")}.items():
-        status, shown, _ = train(name)
-        assert status == command.DONE and "One sample prompt, 'Ann, K'" in shown
-        config = json.loads((tmp_path / name / "config.json").read_text())
-        assert (config["data"].pop("csv_delimiter"), config["data"].pop("csv_header")) == found
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
-        assert loading.read_config(name)["data"]["csv_header"] == "false"
-    status, _, said = train("headed")
+    def found(name):
+        data = json.loads((tmp_path / name / "config.json").read_text())["data"]
+        return data["csv_delimiter"], data["csv_header"]
+
+    status, shown, _ = train("other")
+    assert status == command.DONE and "One sample prompt, 'Ann, K'" in shown and found("other") == (";", "true")
+    assert train("headed", "--set=data.csv_header=false")[0] == command.DONE
+    config = json.loads((tmp_path / "headed" / "config.json").read_text())
+    assert (config["data"].pop("csv_delimiter"), config["data"].pop("csv_header")) == (",", "false")
+    (tmp_path / "headed" / "config.json").write_text(json.dumps(config))
+    assert loading.read_config("headed")["data"]["csv_header"] == "false"
+    status, _, said = train("headed", "--set=data.csv_header=true")
     assert status == command.MISTAKE and "data.csv_header" in said
-    assert train("plain")[0] == command.DONE
+    assert train("headed")[0] == command.DONE and found("headed") == (",", "false")
 
 
 def test_an_encoded_folder_knows_how_it_was_read(tmp_path, monkeypatch, capsys):

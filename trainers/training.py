@@ -92,9 +92,9 @@ def train(
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
     console = (console or Console()) if workers.is_chief else Console(strategies.silence())
-    texts = load_texts(experiment.corpus, experiment.data, console.line)
-    settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
     directory = RunDirectory(run_dir)
+    texts = load_texts(experiment.corpus, directory.as_begun(experiment.data), console.line)
+    settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
     if not workers.is_chief:
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
