@@ -6,6 +6,7 @@ look.tally.counts.most_common(10), look.ngram_loss, look.suggestion
 
 import functools
 import operator
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -90,6 +91,14 @@ class FirstLook:
         known = set(self.tally.counts if vocabulary.kind == "bytes" else vocabulary.characters)
         known |= {"\r"} if settings_of(self.data).of_documents else set()  # read as a line end
         return Counter({character: n for character, n in self.tally.counts.items() if character not in known})
+
+
+    @property
+    def decomposed(self) -> bool:
+        """Whether letters and their accents are two characters somewhere, at the beginning of each part."""
+        ids = self.texts.train[:MOST_COMPARED], self.texts.validation[:MOST_COMPARED]
+        texts = (self.texts.vocabulary.decode(np.asarray(part)) for part in ids)
+        return not all(unicodedata.is_normalized("NFC", text) for text in texts)
 
 
 def first_look(spec: str, data: DataConfig) -> FirstLook:

@@ -6,7 +6,6 @@ Imports no TensorFlow: what runs here runs in processes of its own.
 """
 
 import io
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -23,12 +22,18 @@ class Tally(NamedTuple):
     counts: Counter[str]  # of each character; of bytes, of the character with the byte's number
     lengths: Counter[int]  # how many lines there are of each length, but for those of nothing but white space
     num_blank: int  # those
-    line_ends: Counter[str]  # which there are; how often is not counted
-    decomposed: int  # blocks that Unicode's NFC writes otherwise: letters and their accents are two characters
+    num_crlf: int  # how often "\r" stands before "\n"
 
     def __add__(self, other: "Tally") -> "Tally":
         """What stands in two texts."""
         return Tally(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @property
+    def line_ends(self) -> dict[str, int]:
+        """How often each line end stands in it, those that do."""
+        crlf = self.num_crlf
+        found = {"CR LF": crlf, "CR": self.counts["\r"] - crlf, "LF": self.counts["\n"] - crlf}
+        return {end: count for end, count in found.items() if count}
 
     def longest(self, share: float) -> int:
         """The least length that this share of the lines do not exceed; 0 where there are none."""
@@ -42,13 +47,14 @@ class Tally(NamedTuple):
 
 def tally(blocks: Iterable[str | bytes]) -> Tally:
     r"""Counts what stands in a text, or in bytes. Lines end with "\n", "\r\n" or "\r"; the last may lack its end."""
-    counts, lengths, num_blank, decomposed = Counter(), Counter(), 0, 0
+    counts, lengths, num_blank, num_crlf, before = Counter(), Counter(), 0, 0, ""
     length, blank = 0, True  # of the line that the blocks so far end in: one of a gigabyte is never held in memory
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     for block in blocks:
         counts.update(_counts(block))
-        decomposed += isinstance(block, str) and not unicodedata.is_normalized("NFC", block)
         text = block.decode("latin-1") if isinstance(block, bytes) else block
+        num_crlf += text.count("\r\n") + (before == "\r" and text.startswith("\n"))
+        before = text[-1:] or before
         begun, *lines = newlines.decode(text).split("\n")
         length, blank = length + len(begun), blank and not begun.strip()
         if lines:
@@ -64,8 +70,7 @@ def tally(blocks: Iterable[str | bytes]) -> Tally:
     if length:
         lengths.update([] if blank else [length])
         num_blank += blank
-    ends = newlines.newlines or ()
-    return Tally(counts, lengths, num_blank, Counter([ends] if isinstance(ends, str) else ends), decomposed)
+    return Tally(counts, lengths, num_blank, num_crlf)
 
 
 def tally_piece(piece: Piece, settings: Settings) -> Tally:

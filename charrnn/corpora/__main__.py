@@ -39,7 +39,6 @@ _READING = tuple(FLAGS)
 _EXPERIMENT = "shakespeare_gru"  # which the suggestion begins with
 _RARE = 10  # occurrences; what is seen less often is hardly learnt
 _SHOWN = 120  # characters of a list
-_LINE_ENDS = {"\r\n": "CR LF", "\r": "CR", "\n": "LF"}
 _CONTROLS = {"\t": "tab", "\n": "line feed", "\f": "form feed", "\r": "carriage return"}
 _SPACE, _WIDTH = "\N{NO-BREAK SPACE}", 110
 
@@ -72,7 +71,7 @@ def _about_registered(name: str) -> str:
 
 
 def _about_text(look) -> Iterator[str]:
-    counts, lengths, num_blank, line_ends, decomposed = look.tally
+    counts, lengths, num_blank, _ = look.tally
     files = f"{_number(look.num_files, 'file')}, " if look.num_files else ""
     kind = "byte" if look.data.vocabulary == "bytes" else "character"
     yield f"{look.spec}: {files}{_number(counts.total(), kind)}, {len(counts):,} of them distinct"
@@ -87,12 +86,10 @@ def _about_text(look) -> Iterator[str]:
             f"{_number(lengths.total() + num_blank, 'line')}, {num_blank:,} of them blank; the others have from "
             f"{min(lengths):,} to {max(lengths):,} characters, {', '.join(longest)}"
         )
-    if set(line_ends) - {"\n"}:
-        yield (
-            f"Lines end with {' and '.join(map(_LINE_ENDS.get, line_ends))}: with --order=lines each of them ends a "
-            "document, else all are characters to learn"
-        )
-    if decomposed:
+    if set(look.tally.line_ends) - {"LF"}:
+        ends = ", ".join(f"{count:,} with {end}" for end, count in look.tally.line_ends.items())
+        yield f"Lines end {ends}: with --order=lines each of them ends a document, else they are characters to learn"
+    if look.decomposed and not look.data.normalization:
         yield (
             "Letters with accents are written as two characters (NFD), everywhere or here and there, and differ from "
             "the same letters in one character: --normalization=NFC writes all in one"

@@ -30,6 +30,8 @@ def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
         return spec
     if sys.stdin is None or sys.stdin.closed:
         raise UserError("The corpus '-' is standard input, which is closed; give a file, or pipe a text in.")
+    if sys.stdin.isatty():
+        log("Reading the text from the terminal; Ctrl-D ends it")
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
