@@ -7,6 +7,7 @@
 import csv
 import dataclasses
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
@@ -28,12 +29,13 @@ _CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first
 _LOOKED_AT = 1 << 16  # characters of a file
 _HEADINGS = set(
     """
-    abstract answer article author body category class comment content created date description document end event
-    headline id index input instruction joke key label language line lyrics message name note number output poem post
+    abstract answer article artist author body category class comment content created date description document end
+    event headline id index input instruction joke key label language line lyrics message name note number output poem post
     prompt question quote rating response review score sentence sentiment source start subject summary surname tag
     target text time title topic translation tweet type url user username value verse word year
     """.split()
 )
+_MISSING = ("", "na", "n/a", "-", "--", "?", "null", "none", "unknown")  # written for a number that is not known
 _LONGEST_HEADING = 40  # characters
 
 
@@ -139,9 +141,22 @@ def _is_header(rows: list[list[str]]) -> bool:
     columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
     if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):
         return False
-    below = [[cell for cell in column if cell] for column in columns]
-    numbers = any(cells and all(map(_is_number, cells)) for cells in below)
-    return numbers or any(word in _HEADINGS for cell in first for word in cell.lower().replace("_", " ").split())
+    below = zip(first, ([cell for cell in column if cell] for column in columns), strict=True)
+    if any(cells and all(map(_is_number, cells)) and _heads(cell, cells) for cell, cells in below):
+        return True
+    written = [cell for cell in first if cell]
+    return 2 * sum(_last_word(cell) in _HEADINGS for cell in written) > len(written)
+
+
+def _heads(cell: str, numbers: list[str]) -> bool:
+    """Whether a cell above numbers is their heading, rather than a number that is missing: of an index it is empty."""
+    return cell.lower() not in _MISSING or (not cell and numbers[:2] in (["0", "1"], ["1", "2"]))
+
+
+def _last_word(cell: str) -> str:
+    """Of a heading such as "user_name"; a cell of more than two words has none."""
+    words = re.split(r"[\s_-]+", cell.lower())
+    return words[-1] if len(words) < 3 else ""
 
 
 def _may_be_heading(cell: str) -> bool:

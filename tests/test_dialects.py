@@ -81,6 +81,12 @@ def test_the_delimiter_is_told_from_what_stands_in_sentences(tmp_path, content, 
         ("1990,1991\n5,6\n7,8\n", 2, ["1991", "6", "8"]),
         ("wort,anzahl\nder,5\ndie,7\n", 1, ["der", "die"]),
         ("text,text\na,b\n", 2, ["text", "b"]),
+        ("The Time,Ann Lee\nThe Place,Bob Ray\n", 1, ["The Time", "The Place"]),
+        ("A Story of the Name\nAnother\n", 1, ["A Story of the Name", "Another"]),
+        ("Ann,n/a\nBob,7\n", 1, ["Ann", "Bob"]),
+        (",user_name\n,ann\n", 2, ["ann"]),
+        (",wort\n0,der\n1,die\n", 2, ["der", "die"]),
+        (",wort\n5,der\n7,die\n", 2, ["wort", "der", "die"]),  # which is told
         ("\n\nid,title\n1,A\n\n2,B\n", 2, ["A", "B"]),
     ],
 )
