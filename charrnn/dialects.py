@@ -7,13 +7,13 @@
 import csv
 import dataclasses
 import io
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from charrnn import pieces
 from charrnn.errors import UserError, check
+from charrnn.headers import is_header, is_number
 from charrnn.pieces import Settings
 
 T = TypeVar("T")
@@ -27,16 +27,7 @@ _BEFORE = {"csv_delimiter": ",", "csv_header": "false"}
 _OPEN = {"csv_delimiter": "", "csv_header": "auto"}  # what these settings are where a look is to find them
 _CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first: it is the rarest in sentences
 _LOOKED_AT = 1 << 16  # characters of a file
-_HEADINGS = set(
-    """
-    abstract answer article artist author body category class comment content created date description document end
-    event headline id index input instruction joke key label language line lyrics message name note number output poem post
-    prompt question quote rating response review score sentence sentiment source start subject summary surname tag
-    target text time title topic translation tweet type url user username value verse word year
-    """.split()
-)
-_MISSING = ("", "na", "n/a", "-", "--", "?", "null", "none", "unknown")  # written for a number that is not known
-_LONGEST_HEADING = 40  # characters
+_SHOWN = 40  # characters of a field
 
 
 class Look(NamedTuple):
@@ -94,7 +85,7 @@ def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: 
     text = next((text for text in beginnings if text[0].strip()), ("", True))
     delimiter = delimiter or _delimiter_of(text, settings)
     rows = _rows(*text, delimiter)
-    has_header = _is_header(rows) if header == "auto" else header == "true"
+    has_header = is_header(rows) if header == "auto" else header == "true"
     if header == "auto":
         _require_alike(paths, rows, has_header, settings, delimiter)
     settings = settings._replace(csv_delimiter=delimiter, csv_header=has_header)
@@ -130,47 +121,6 @@ def _rows(text: str, whole: bool, delimiter: str) -> list[list[str]]:
     return [row for row in (rows if whole else rows[:-1]) if row]
 
 
-def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: by a column of numbers below a word, or by words that often do."""
-    if len(rows) < 2:
-        return False
-    first, others = [cell.strip() for cell in rows[0]], rows[1:]
-    width = Counter(map(len, others)).most_common(1)[0][0]
-    if len(first) != width or len(set(first)) < width or not all(map(_may_be_heading, first)):
-        return False
-    columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
-    if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):
-        return False
-    below = zip(first, ([cell for cell in column if cell] for column in columns), strict=True)
-    if any(cells and all(map(_is_number, cells)) and _heads(cell, cells) for cell, cells in below):
-        return True
-    written = [cell for cell in first if cell]
-    return 2 * sum(_last_word(cell) in _HEADINGS for cell in written) > len(written)
-
-
-def _heads(cell: str, numbers: list[str]) -> bool:
-    """Whether a cell above numbers is their heading, rather than a number that is missing: of an index it is empty."""
-    return cell.lower() not in _MISSING or (not cell and numbers[:2] in (["0", "1"], ["1", "2"]))
-
-
-def _last_word(cell: str) -> str:
-    """Of a heading such as "user_name"; a cell of more than two words has none."""
-    words = re.split(r"[\s_-]+", cell.lower())
-    return words[-1] if len(words) < 3 else ""
-
-
-def _may_be_heading(cell: str) -> bool:
-    return len(cell) <= _LONGEST_HEADING and not _is_number(cell) and not cell.endswith((".", "!", "?"))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return True
-
-
 def _require_alike(paths, rows, has_header: bool, settings: Settings, delimiter: str) -> None:
     """Raises UserError where the files do not all begin with the first one's header."""
     for path in paths[1:] if has_header else ():
@@ -185,14 +135,14 @@ def _require_alike(paths, rows, has_header: bool, settings: Settings, delimiter:
 def _said(rows: list[list[str]], settings: Settings) -> list[str]:
     if not rows:
         return []
-    column, first = settings.csv_column, ", ".join(cell.strip()[:_LONGEST_HEADING] for cell in rows[0])
+    column, first = settings.csv_column, ", ".join(cell.strip()[:_SHOWN] for cell in rows[0])
     header = "is a header and is left out" if settings.csv_header else "is read as a document, not as a header"
     said = [
         f"Read as a CSV with {named(settings.csv_delimiter)!r} between its fields, {len(rows[0])} in the first row, "
         f"which {header}: {first} (data.csv_delimiter and data.csv_header set it otherwise)"
     ]
     next_ones = [row[column] for row in rows if len(row) > column]
-    prose = sum(cell.startswith(" ") and not _is_number(cell) for cell in next_ones)
+    prose = sum(cell.startswith(" ") and not is_number(cell) for cell in next_ones)
     if settings.csv_delimiter == "," and 2 * prose > len(rows):
         said.append(
             f"In {prose:,} of the first {len(rows):,} rows a space follows the comma after column {column}, as within "
