@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from charrnn import randomness
+from charrnn import decoding, dialects, randomness
 from charrnn.errors import UserError, check
+from charrnn.reading import Reading
 from charrnn.sharded import Sharded
 
 _LONGEST = 1_000_000  # characters of a row
@@ -38,6 +39,10 @@ class DataConfig:
     targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
     lowercase: bool = False  # turn the text into lower case first
     csv_column: int = 0  # the column of a CSV file that holds the text, counted from 1; 0: a plain text file
+    csv_delimiter: str = ""  # the character between a CSV's fields, "tab" or "space"; "": found by a look at it
+    csv_header: str = "auto"  # whether a CSV's first row is a header, no document: "true", "false"; "auto": by a look
+    encoding: str = ""  # of the files, a name that Python knows; "": UTF-8, or what a byte-order mark says
+    normalization: str = ""  # a Unicode form, such as "NFC", in which letters with accents are written alike; "": none
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
@@ -61,6 +66,10 @@ class DataConfig:
         possible = not self.within_documents or (self.order == "windows" and not self.csv_column)
         check("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
         check("data.overfit_batches", self.overfit_batches, self.overfit_batches >= 0, "at least 0 (0: all batches)")
+        dialects.check_delimiter("data.csv_delimiter", self.csv_delimiter)
+        check("data.csv_header", self.csv_header, self.csv_header in ("auto", "true", "false"), "auto, true or false")
+        decoding.check_encoding("data.encoding", self.encoding)
+        Reading(normalization=self.normalization)
         check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
 
 

@@ -25,21 +25,23 @@ class Documents(NamedTuple):
     num_empty: int
 
 
-def read_documents(text: str, csv_column: int = 0) -> Documents:
-    r"""Cuts a text into documents. A line ends with "\n" or "\r\n"; the last one may lack its end.
+def read_documents(text: str, csv_column: int = 0, csv_delimiter: str = ",", csv_header: bool = False) -> Documents:
+    r"""Cuts a text into documents. A line ends with "\n", "\r\n" or "\r"; the last one may lack its end.
 
     Args:
         text: a whole corpus, without byte-order mark.
-        csv_column: 0 if each line is a document and stays as it is, but for a stray "\r" in it, which becomes a
-            space. Else the text is a CSV as RFC 4180 has it, with commas and without a header, and this is the column
-            of the documents, counted from 1. Each run of line breaks in a quoted field becomes one space, and the
-            white space around a field is dropped. Outside of quotes a "\r" alone ends a row too.
+        csv_column: 0 if each line is a document and stays as it is. Else the text is a CSV as RFC 4180 has it, and this
+            is the column of the documents, counted from 1. Each run of line breaks in a quoted field becomes one space,
+            and the white space around a field is dropped.
+        csv_delimiter: the character between the fields.
+        csv_header: whether the first row has the columns' names, and is no document.
 
     Raises:
         UserError: the column is negative or missing in a row, the CSV is malformed, or there is no document.
     """
     check("csv_column", csv_column, csv_column >= 0, "0 for a document a line, or the number of a column from 1 on")
-    candidates = list(fields(io.StringIO(text, newline=""), csv_column)) if csv_column else lines(text)
+    rows = io.StringIO(text, newline="")
+    candidates = list(Column(rows, csv_column, csv_delimiter, csv_header)) if csv_column else lines(text)
     texts = [candidate for candidate in candidates if candidate.strip()]
     if not texts:
         raise no_document(csv_column, len(candidates))
@@ -47,41 +49,60 @@ def read_documents(text: str, csv_column: int = 0) -> Documents:
 
 
 def no_document(csv_column: int, num_candidates: int) -> UserError:
-    """The error of a corpus whose lines or rows, so many, are all empty."""
+    """Returns the error of a corpus whose lines or rows, of this number, are all empty."""
     where = f"column {csv_column} of its {num_candidates:,} rows" if csv_column else f"{num_candidates:,} lines"
     return UserError(f"There is no document in the corpus: nothing stands in {where}; give another file or column.")
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a text, the empty ones too, as `read_documents` has them."""
+    """Returns the lines of a text, the empty ones too, as `read_documents` has them."""
     # `str.splitlines` would also cut at form feeds and other characters that may stand within a line.
-    if "\r" in text:
-        text = re.sub("\r+", " ", text.replace("\r\n", "\n"))
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
-def fields(rows: Iterable[str], column: int) -> Iterator[str]:
+class Column:
     """The fields of a column, as `read_documents` has them; an empty line, often the last one, has empty fields.
 
-    Args:
-        rows: the lines of a CSV, with their ends.
-        column: counted from 1.
+    Attributes:
+        num_odd: how many rows were read that have more or fewer fields than the first one: often a delimiter within a
+            text that is not quoted, which cuts the text.
+        first_odd: the line of the first of them; 0: none.
     """
-    # Without `strict` a quote that is never closed swallows the rest of the file and says nothing.
-    reader = csv.reader(_without_nul(rows), strict=True)
-    line = 1
-    try:
-        for row in reader:
-            if row and len(row) < column:
-                raise UserError(_too_short(line, len(row), column))
-            yield re.sub(r"[\r\n]+", " ", row[column - 1].strip()) if row else ""
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"The CSV is malformed in the row that begins on line {line} ({error}): mend it there (a field in quotes "
-            'ends with one, and a quote within it is written ""), or read each line as a document with csv_column=0.'
-        ) from error
+
+    def __init__(self, rows: Iterable[str], column: int, delimiter: str = ",", header: bool = False):
+        """Reads the lines of a CSV, with their ends; the other arguments as in `read_documents`."""
+        self.num_odd = self.first_odd = 0
+        self._rows, self._column, self._delimiter, self._header = rows, column, delimiter, header
+
+    def __iter__(self) -> Iterator[str]:
+        # Without `strict` a quote that is never closed swallows the rest of the file and says nothing.
+        reader = csv.reader(_without_nul(self._rows), strict=True, delimiter=self._delimiter)
+        line, width, header = 1, 0, self._header
+        try:
+            for row in reader:
+                width = width or len(row)
+                self._count(row, width, line)
+                if not header:
+                    yield self._field(row)
+                header = header and not row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"The CSV is malformed in the row that begins on line {line} ({error}): mend it there (a field in "
+                'quotes ends with one, and a quote within it is written ""), or read each line as a document with '
+                "csv_column=0."
+            ) from error
+
+    def _count(self, row: list[str], width: int, line: int) -> None:
+        if row and len(row) < self._column:
+            raise UserError(_too_short(line, len(row), self._column, self._delimiter))
+        if row and len(row) != width:
+            self.num_odd += 1
+            self.first_odd = self.first_odd or line
+
+    def _field(self, row: list[str]) -> str:
+        return re.sub(r"[\r\n]+", " ", row[self._column - 1].strip()) if row else ""
 
 
 def _without_nul(rows: Iterable[str]) -> Iterator[str]:
@@ -91,9 +112,10 @@ def _without_nul(rows: Iterable[str]) -> Iterator[str]:
         yield row
 
 
-def _too_short(line: int, num_columns: int, column: int) -> str:
+def _too_short(line: int, num_columns: int, column: int, delimiter: str) -> str:
     columns = "1 column" if num_columns == 1 else f"{num_columns} columns"
     return (
-        f"The row on line {line} of the CSV has {columns}, but at least {column} are needed to read column {column}: "
-        "mend the row, choose another column, or read each line as a document with csv_column=0."
+        f"The row on line {line} of the CSV has {columns}, with {delimiter!r} between them, but at least {column} are "
+        f"needed to read column {column}: mend the row, choose another column, set another csv_delimiter, or read each "
+        "line as a document with csv_column=0."
     )

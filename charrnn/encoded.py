@@ -20,7 +20,8 @@ import numpy as np
 
 from charrnn import atomic, workers
 from charrnn.errors import UserError
-from charrnn.pieces import BLOCK, Piece, Settings, contents
+from charrnn.pieces import BLOCK, Odd, Piece, Settings, contents
+from charrnn.reading import with_reading
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
@@ -36,7 +37,12 @@ class Encoded(NamedTuple):
     vocabulary: Vocabulary
     ids: Sharded  # with END_OF_TEXT before, between and after documents, where the settings say so
     num_documents: int
-    num_empty: int  # lines or rows that were left out
+    odd: Odd  # what was noticed in lines or rows
+
+    @property
+    def num_empty(self) -> int:
+        """How many lines or rows were left out."""
+        return self.odd.num_empty
 
 
 def is_encoded(path: str) -> bool:
@@ -127,13 +133,14 @@ def load(folder: str) -> Encoded:
         paths = list(threads.map(lambda one: _checked(folder, corpus, *one), names))
     documents = Sharded.open(paths[-1:], np.dtype("<i8"))
     ids = Sharded.open(paths[:-1], dtype, borders=documents)
+    settings = Settings(**corpus["settings"])
     return Encoded(
         corpus["sha256"],
-        Settings(**corpus["settings"]),
-        vocabulary,
+        settings,
+        with_reading(vocabulary, settings.reading),
         ids,
         corpus["num_documents"],
-        corpus["num_empty"],
+        Odd(corpus["num_empty"], *corpus.get("odd_rows", ())),
     )
 
 

@@ -20,7 +20,7 @@ from charrnn import atomic, corpora, encoded, pieces, workers
 from charrnn.documents import no_document
 from charrnn.errors import UserError
 from charrnn.paths import given
-from charrnn.pieces import END_OF_TEXT, Piece, Settings, Survey
+from charrnn.pieces import END_OF_TEXT, Odd, Piece, Settings, Survey
 from charrnn.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # made first: a folder that has it is of this module
@@ -104,7 +104,9 @@ def cached(
 
 
 def _asked_of(plan: dict | None) -> dict | None:
-    return plan and {name: plan.get(name) for name in ("format", "files", "settings", "parts")}
+    """What a corpus or plan is of; a setting that the program did not have then is as it was."""
+    asked = plan and {name: plan.get(name) for name in ("format", "files", "settings", "parts")}
+    return asked and {**asked, "settings": {**Settings()._asdict(), **(asked["settings"] or {})}}
 
 
 def _make_plan(
@@ -114,9 +116,9 @@ def _make_plan(
     calls = [(pieces.digest, ([path for path, _, _ in asked["files"]],))]
     calls += [(pieces.survey, (piece, settings)) for piece in all_pieces]
     sha256, *surveys = workers.call_all(calls, workers.available())
-    num_documents, num_empty = (sum(column) for column in zip(*(survey[2:] for survey in surveys), strict=True))
+    num_documents, odd = sum(survey.num_documents for survey in surveys), sum((s.odd for s in surveys), Odd())
     if settings.of_documents and not num_documents:
-        raise no_document(settings.csv_column, num_empty)
+        raise no_document(settings.csv_column, odd.num_empty)
     if not any(sum(survey.lengths) for survey in surveys):
         raise UserError(f"The corpus {name!r} is empty; give a file with text in it.")
     vocabulary = Vocabulary.bytes()
@@ -131,7 +133,8 @@ def _make_plan(
         "shards": [sum(survey.lengths) for survey in surveys],
         "lengths": lengths,
         "num_documents": num_documents if settings.of_documents else len(lengths),
-        "num_empty": num_empty,
+        "num_empty": odd.num_empty,
+        "odd_rows": odd[1:],
     }
     vocabulary.save(os.path.join(folder, encoded.VOCABULARY))
     encoded.write_json(os.path.join(folder, encoded.PLAN), plan)

@@ -6,7 +6,7 @@ look.tally.counts.most_common(10), look.ngram_loss, look.suggestion
 
 import functools
 import operator
-import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import corpora, encoded, pieces, workers
+from charrnn import corpora, encoded, paths, pieces, workers
 from charrnn.batches import DataConfig, make_source
 from charrnn.errors import UserError
-from charrnn.pieces import BLOCK, Settings
+from charrnn.pieces import BLOCK
 from charrnn.reference import KneserNey
 from charrnn.sharded import Sharded
 from charrnn.tally import Tally, tally, tally_piece
@@ -63,7 +63,7 @@ class FirstLook:
     Attributes:
         spec: the corpus, as it was given.
         num_files: of it; 0 for `plays` and an encoded folder.
-        data: how it was read.
+        data: how it was read, with what was found by a look at it.
         tally: what stands in it; of documents in a CSV, in these.
         texts: what a run reads.
         said: what a run says of it.
@@ -89,7 +89,16 @@ class FirstLook:
         """The characters that are not there to train on, which a model knows not apart, and their counts."""
         vocabulary = self.texts.vocabulary
         known = set(self.tally.counts if vocabulary.kind == "bytes" else vocabulary.characters)
+        known |= {"\r"} if settings_of(self.data).of_documents else set()  # read as a line end
         return Counter({character: n for character, n in self.tally.counts.items() if character not in known})
+
+
+    @property
+    def decomposed(self) -> bool:
+        """Whether letters and their accents are two characters somewhere, at the beginning of each part."""
+        ids = self.texts.train[:MOST_COMPARED], self.texts.validation[:MOST_COMPARED]
+        texts = (self.texts.vocabulary.decode(np.asarray(part)) for part in ids)
+        return not all(unicodedata.is_normalized("NFC", text) for text in texts)
 
 
 def first_look(spec: str, data: DataConfig) -> FirstLook:
@@ -104,6 +113,7 @@ def first_look(spec: str, data: DataConfig) -> FirstLook:
     """
     said = []
     texts = load_texts(spec, data, said.append)
+    data = texts.data or data
     num_files, found = _tally_of(spec, data)
     return FirstLook(
         spec,
@@ -153,18 +163,16 @@ def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
 
 def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     """The number of files, and what stands in them; the text as it is, also where lines are documents."""
+    settings = settings_of(data)._replace(lines=False)
     if corpora.is_plays(spec):
-        text = corpora.plays(spec).content
-        return 0, tally([text.lower() if data.lowercase else text])
-    folder = os.path.expanduser(spec)
+        return 0, tally([settings.reading.apply(corpora.plays(spec).content)])
+    folder = paths.given(spec)
     if encoded.is_encoded(folder):
         return 0, tally(_decoded(encoded.load(folder)))
-    paths = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
-    kind = "bytes" if settings_of(data).raw else "characters"
-    settings = Settings(kind, data.lowercase, csv_column=data.csv_column)
-    parts = pieces.cut([(path, corpora.stat(path)[0]) for path in paths], settings)
+    files = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
+    parts = pieces.cut([(path, corpora.stat(path)[0]) for path in files], settings)
     found = workers.call_all([(tally_piece, (piece, settings)) for piece in parts], workers.available())
-    return len(paths), functools.reduce(operator.add, found)
+    return len(files), functools.reduce(operator.add, found)
 
 
 def _decoded(corpus: encoded.Encoded) -> Iterator[str | bytes]:

@@ -11,7 +11,7 @@ import typing
 
 import tensorflow as tf
 
-from charrnn import paths
+from charrnn import dialects, paths
 from charrnn.errors import UserError
 from charrnn.generation import Generator, Stops, Stream
 from charrnn.model import CharModel
@@ -148,7 +148,7 @@ def read_config(run_dir: str) -> dict:
         raise UserError(f"{path} is damaged: it holds no JSON object.")
     if _depth(config, most=_DEEPEST) == _DEEPEST:
         raise UserError(f"{path} is damaged: it is nested too deeply.")
-    return config
+    return dialects.as_meant(config)
 
 
 def read_setting(run_dir: str, config: dict, kind: type, *names: str):

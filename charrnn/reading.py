@@ -33,3 +33,9 @@ class Reading:
         if self.normalization:
             text = unicodedata.normalize(self.normalization, text)
         return text.lower() if self.lowercase else text
+
+
+def with_reading(vocabulary, reading: Reading):
+    """Returns a vocabulary that knows how its text was read, for all texts that meet the model."""
+    known = {field.name for field in dataclasses.fields(vocabulary)}
+    return dataclasses.replace(vocabulary, reading=reading) if "reading" in known else vocabulary

@@ -4,18 +4,19 @@ A small corpus is read into memory. A large one is encoded into the cache folder
 is a folder that `charrnn.encode` has made.
 """
 
-import os
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import corpora, encoded, encoding, pieces
+from charrnn import corpora, decoding, dialects, encoded, encoding, formats, paths, pieces
 from charrnn.batches import DataConfig, borders
-from charrnn.documents import read_documents
+from charrnn.documents import no_document
 from charrnn.encoding import Parts
 from charrnn.errors import UserError, check
-from charrnn.pieces import END_OF_TEXT, Settings
+from charrnn.pieces import END_OF_TEXT, Odd, Settings
+from charrnn.reading import with_reading
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
@@ -31,13 +32,14 @@ class Texts(NamedTuple):
     train: np.ndarray | Sharded  # ids [N]
     validation: np.ndarray | Sharded  # ids; begun one character early, so that the first can be predicted too
     entropy_rate: float | None = None  # as in `Corpus`
+    data: DataConfig | None = None  # as it was given, with what was found by a look at the files
 
 
 def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
     """Finds a corpus, splits it by position, and makes the vocabulary from the training part.
 
     Args:
-        spec: a registered corpus, a file, a glob of files, a list of them with commas between, or an encoded folder.
+        spec: a registered corpus, a file, a glob of files, several of them, or an encoded folder.
         config: how the text is split and read.
         log: is given each line for the user.
 
@@ -62,47 +64,84 @@ def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Tex
 
 
 def settings_of(config: DataConfig) -> Settings:
-    """How the files of a corpus are read."""
-    return Settings(config.vocabulary, config.lowercase, config.order == "lines", config.csv_column)
+    """Returns how the files of a corpus are read; what is to be found by a look at them is as before a look."""
+    return Settings(
+        config.vocabulary,
+        config.lowercase,
+        config.order == "lines",
+        config.csv_column,
+        config.encoding,
+        config.normalization,
+        dialects.NAMES.get(config.csv_delimiter, config.csv_delimiter) or ",",
+        config.csv_header == "true",
+    )
 
 
 def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
     if corpora.is_plays(spec):
-        return _in_memory(corpora.plays(spec, settings_of(config).raw), config, log)
-    folder = os.path.expanduser(spec)
+        corpus, settings = corpora.plays(spec), settings_of(config)
+        content, odd = pieces.read_text(corpus.content, settings)
+        return _in_memory(dataclasses.replace(corpus, content=content, odd=odd), settings, config, log)
+    folder = paths.given(spec)
     if encoded.is_encoded(folder):
         return _from_folder(spec, encoded.load(folder), config, log)
-    paths = corpora.find(spec, log)
-    if not config.within_documents and not pieces.is_longer(paths, IN_MEMORY):
-        settings = settings_of(config)
-        return _in_memory(corpora.read(spec, paths, settings.raw, settings.of_documents), config, log)
-    parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
-    return _from_folder(spec, encoding.cached(spec, paths, settings_of(config), parts, log), config, log)
+    return _from_files(spec, corpora.find(spec, log), config, log)
 
 
-def _in_memory(corpus: corpora.Corpus, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _from_files(spec: str, files: list[str], config: DataConfig, log: Callable[[str], None]) -> Texts:
+    settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
+    config = _settled(config, settings)
+    if config.within_documents or pieces.is_longer(files, IN_MEMORY):
+        parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
+        corpus = encoding.cached(spec, files, settings, parts, log)
+    else:
+        corpus = corpora.read(spec, files, settings)
+    for line in (*formats.said_of(files), *_doubts(files, settings), *said):
+        log(line)
+    if isinstance(corpus, encoded.Encoded):
+        return _from_folder(spec, corpus, config, log)
+    return _in_memory(corpus, settings, config, log)
+
+
+def _settled(config: DataConfig, settings: Settings) -> DataConfig:
+    """The config with what was found: so a run that resumes, or that is evaluated, reads the same."""
+    if not settings.csv_column:
+        return config
+    header = str(settings.csv_header).lower()
+    return dataclasses.replace(config, csv_delimiter=dialects.named(settings.csv_delimiter), csv_header=header)
+
+
+def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Callable[[str], None]) -> Texts:
     check("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
-    content = corpus.content.lower() if config.lowercase else corpus.content
-    train, validation = (_lines if config.order == "lines" else _running_text)(content, config, log)
+    cut = _lines if config.order == "lines" else _running_text
+    train, validation = cut(corpus.content, corpus.odd, settings, config, log)
     vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train)
     ids = vocabulary.encode(train), vocabulary.encode(validation)
-    return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate)
+    return Texts(
+        corpus.name, corpus.sha256, with_reading(vocabulary, settings.reading), *ids, corpus.entropy_rate, config
+    )
 
 
-def _running_text(content, config, log):
-    if config.csv_column:
-        content = END_OF_TEXT.join(read_documents(content, config.csv_column).texts)
+def _running_text(content, odd, settings, config, log):
+    if settings.of_documents:
+        content = content[1:-1]
+        if not content:
+            raise no_document(settings.csv_column, odd.num_empty)
+        _tell_of_rows(odd, log)
     split = corpora.split(len(content), config.validation_fraction, config.test_fraction)
     return content[split.train], content[max(0, split.validation.start - 1) : split.validation.stop]
 
 
-def _lines(content, config, log):
+def _lines(content, odd, settings, config, log):
     """The documents, joined; those of the validation part are whole documents too."""
-    documents, num_empty = read_documents(content, config.csv_column)
+    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
+    documents = content.split(end)[1:-1]
+    if not documents:
+        raise no_document(settings.csv_column, odd.num_empty)
     split = corpora.split(len(documents), config.validation_fraction, config.test_fraction)
     num_long = sum(len(document) >= config.seq_length for document in documents)
-    _tell_of_documents(len(documents), num_empty, num_long, log)
-    return tuple(END_OF_TEXT.join(["", *documents[part], ""]) for part in (split.train, split.validation))
+    _tell_of_documents(len(documents), odd, num_long, log)
+    return tuple(end.join([end[:0], *documents[part], end[:0]]) for part in (split.train, split.validation))
 
 
 def _from_folder(spec: str, corpus: encoded.Encoded, config: DataConfig, log: Callable[[str], None]) -> Texts:
@@ -113,21 +152,28 @@ def _from_folder(spec: str, corpus: encoded.Encoded, config: DataConfig, log: Ca
         train, validation = (
             ids[ids.borders[part.start] : ids.borders[part.stop] + 1] for part in (split.train, split.validation)
         )
-        _tell_of_documents(corpus.num_documents, corpus.num_empty, _num_longer(ids.borders, config.seq_length), log)
+        _tell_of_documents(corpus.num_documents, corpus.odd, _num_longer(ids.borders, config.seq_length), log)
     else:
         if corpus.settings.of_documents:
             ids = ids[1:-1]
+            _tell_of_rows(corpus.odd, log)
         split = corpora.split(len(ids), *fractions)
         train, validation = ids[split.train], ids[max(0, split.validation.start - 1) : split.validation.stop]
-    return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation)
+    config = _settled(config, corpus.settings)
+    return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
 
 
 def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
     """Raises UserError where a folder was encoded otherwise than the run would read it."""
-    for name in ("vocabulary", "lowercase", "csv_column"):
-        got, wanted = getattr(config, name), getattr(settings, name)
-        if got != wanted:
-            wanted = str(wanted).lower()
+    given = settings_of(config)
+    named = ["vocabulary", "lowercase", "csv_column", "normalization"]
+    named += ["csv_delimiter"] if config.csv_delimiter else []  # else as the folder has it
+    named += ["csv_header"] if config.csv_header != "auto" else []
+    named += ["encoding"] if config.encoding else []
+    for name in named:
+        wanted = getattr(settings, name)
+        if getattr(given, name) != wanted and (settings.csv_column or name not in ("csv_delimiter", "csv_header")):
+            wanted = str(wanted).lower() if isinstance(wanted, bool) else dialects.named(wanted)
             raise UserError(f"{spec} was encoded with {name}={wanted}: set data.{name}={wanted}, or encode it anew.")
     if config.order == "lines" and not settings.of_documents:
         raise UserError(
@@ -138,11 +184,34 @@ def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
         raise UserError(f"{spec} has a line as a document: set data.order=lines, not data.within_documents=true.")
 
 
-def _tell_of_documents(num_documents: int, num_empty: int, num_long: int, log: Callable[[str], None]) -> None:
-    if num_empty:
-        log(f"{num_empty:,} empty documents are left out")
+def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Callable[[str], None]) -> None:
+    _tell_of_rows(odd, log)
+    if odd.num_empty:
+        log(f"{odd.num_empty:,} empty documents are left out")
     if num_long:
         log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are cut off")
+
+
+def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
+    if odd.num_rows:
+        log(
+            f"{odd.num_rows:,} rows have more or fewer fields than the first, from {odd.first_row} on: a text with the "
+            "delimiter in it and without quotes is cut there. Put it in quotes, or read whole lines: data.csv_column=0"
+        )
+
+
+def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
+    """A line on the first file that is read as asked, though it looks like something else."""
+    for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
+        _, first = formats.look(file)
+        kind = formats.kind_of(first)
+        if settings.encoding and decoding.doubtful(settings.encoding, first):
+            yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
+        elif kind and settings.vocabulary == "bytes":
+            yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"
+        else:
+            continue
+        return
 
 
 def _num_longer(borders: Sharded, length: int, block: int = 1 << 20) -> int:

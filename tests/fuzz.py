@@ -4,6 +4,8 @@ Mutates files that are right, and keeps each that makes a reader run a line whic
 its turn. A reader may refuse a file with UserError and nothing else. What it fails on is printed, and exit status 1.
 """
 
+import bz2
+import gzip
 import os
 import random
 import sys
@@ -27,6 +29,11 @@ _PIECES = (
 _CONFIG = b"""{"experiment": "one", "seed": 0, "corpus": "plays", "corpus_sha256": "00", "runtime": {"precision":
 "float32"}, "model": {"cell": "gru", "units": 8, "num_layers": 1, "embedding_size": 4, "recurrent_initializer":
 "orthogonal"}, "data": {"seq_length": 8, "order": "lines", "validation_fraction": 0.1, "lowercase": false}}"""
+_WAYS = (
+    {}, {"order": "lines"}, {"csv_column": 1}, {"vocabulary": "bytes"}, {"csv_column": 2, "vocabulary": "bytes"},
+    {"encoding": "utf-16"}, {"encoding": "utf-7", "order": "lines"}, {"encoding": "gb18030", "normalization": "NFKC"},
+    {"csv_column": 2, "order": "lines", "lowercase": True, "normalization": "NFD"},
+)  # fmt: skip
 _MARKER = b'model_checkpoint_path: "step-2"\nall_model_checkpoint_paths: "step-2"\nlast_preserved_timestamp: 1.5\n'
 
 
@@ -57,19 +64,22 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
 
     def read_text(path):
         with open(path, "rb") as file:
-            how = {0: {}, 1: {"order": "lines"}, 2: {"csv_column": 1}, 3: {"vocabulary": "bytes"}}
-            return load_texts(path, DataConfig(**how[len(file.read()) % 4]), lambda line: None)
+            how = _WAYS[len(file.read()) % len(_WAYS)]
+        return load_texts(path, DataConfig(**how), lambda line: None)
 
     def read_rows(path):
         with open(path, encoding="utf-8", errors="replace", newline="") as file:
             return documents.read_documents(file.read(), 2)
 
     rows = [b'a,"b, c"\r\n"d ""e""","f\ng"\n', b"x,y\n\n", b"a\rb,c\n"]
+    rows += [b"id;name\n1;a\n2;b\n", b"id\ttitle\n1\ta\n"]
+    text = "to be\n\né🎭שלום\r\n" * 5
+    texts = [text.encode(), text.encode("utf-16"), gzip.compress(text.encode()), bz2.compress(b"to be"), b"%PDF-1.4"]
     readers = {
         "vocabulary.json": (Vocabulary.load, [b'{"kind": "characters", "characters": ["a", "\\u00e9"]}']),
         "config.json": (read_run, [_CONFIG]),
         "rows.csv": (read_rows, rows),
-        "text.txt": (read_text, ["to be\n\né🎭שלום\r\n".encode() * 5, *rows]),
+        "text.txt": (read_text, [*texts, *rows]),
         "best/checkpoint": (lambda path: loading.find_checkpoint(folder), [_MARKER]),
     }
     os.mkdir(os.path.join(folder, "best"))

@@ -140,7 +140,7 @@ ARGUMENTS = [
     (of_run("compare", "--temperatures=1e300"), "--temperatures=1e+300"),
     (("check", ["--trainer=spans", f"--set=trainer.length={HUGE}"]), "trainer.length"),
     # Text that is none.
-    (train("--set=samples.prompts=[" + "[" * 100_000), "a JSON list"),
+    (train('--set=samples.prompts=["' + "[" * 100_000), "a JSON list"),
     (train('--set=samples.prompts=["\\ud800"]'), "without surrogates"),
     (train("--corpus=\udcff.txt"), "The argument '--corpus=\\udcff.txt' is not text in UTF-8"),
     (train("--set=model.cell=\x1b[2J\u202e"), "model.cell=\\x1b[2J\\u202e is not possible"),
@@ -232,7 +232,7 @@ CONFIGS = {
     "many layers": ("compare", {"model.num_layers": 10**20}, "from 1 to 100"),
     "a list for a word": ("generate", {"data.order": ["lines"]}, "data.order is ['lines'], not a str"),
     "no text": ("evaluate", {"corpus": None}, "corpus is None, not a str"),
-    "another text": ("evaluate", {"corpus": "\ud800"}, "is no name of a file"),
+    "another text": ("evaluate", {"corpus": "\ud800"}, "'\\ud800' is not possible"),
     "a NUL": ("evaluate", {"corpus": "\0"}, "cannot be read any more"),
     "words for numbers": ("evaluate", {"data.seq_length": "8"}, "data.seq_length is '8', not a int"),
     "no number": ("evaluate", {"data.validation_fraction": float("nan")}, "is nan"),

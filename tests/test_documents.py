@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.documents import Documents, read_documents
+from charrnn.documents import Column, Documents, read_documents
 from charrnn.errors import UserError
 
 # Everything that a CSV treats in its own way, and some that `str.splitlines` does.
@@ -30,6 +30,22 @@ def test_each_line_is_a_document():
     assert read_documents("x") == Documents(["x"], 0)
 
 
+def test_all_line_ends_end_a_line():
+    assert read_documents("Ann\rBob\rCid") == read_documents("Ann\rBob\r\nCid\n") == Documents(["Ann", "Bob", "Cid"], 0)
+    assert read_documents("Ann\r\r\nBob\n\rCid\r") == Documents(["Ann", "Bob", "Cid"], 2)
+
+
+def test_another_delimiter_and_a_header():
+    assert read_documents("id;name\n1;Ann, B.\n2;Bob\n", 2, ";", csv_header=True).texts == ["Ann, B.", "Bob"]
+    assert read_documents('\n\nname\n"Ann\tB."\tx\n', 1, "\t", csv_header=True).texts == ["Ann\tB."]
+
+
+def test_rows_of_another_width_are_counted_and_the_first_is_known():
+    column = Column(io.StringIO('a,b\n\n"c\n",d\ne,f,g\nh\ni,j\n'), 1)
+    assert list(column) == ["a", "", "c", "e", "h", "i"]
+    assert (column.num_odd, column.first_odd) == (2, 5)
+
+
 def test_a_carriage_return_outside_of_quotes_ends_a_row():
     assert read_documents('a,"b\rb"\rc,d\r', 2).texts == ["b b", "d"]
 
@@ -37,7 +53,6 @@ def test_a_carriage_return_outside_of_quotes_ends_a_row():
 def test_a_line_stays_as_it_is():
     lines = ['  indented, with "quotes" and\ttabs ', "form\ffeed", "next\x85line\u2028", '"unclosed']
     assert read_documents("\n".join(lines)).texts == lines
-    assert read_documents("old\rline\r\r\n").texts == ["old line "]
 
 
 def test_each_row_of_a_csv_is_a_document():
@@ -74,7 +89,7 @@ def test_what_python_writes_is_read_back(rows, form):
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_no_line_is_lost_and_no_document_has_a_line_break(text):
-    num_lines = text.count("\n") + (text[-1:] not in ("", "\n"))
+    num_lines = len(re.findall("\r\n|\n|\r", text)) + (text[-1:] not in ("", "\n", "\r"))
     try:
         documents = read_documents(text)
     except UserError:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -63,6 +64,29 @@ def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
         np.testing.assert_array_equal(np.asarray(made.validation), read.validation)
 
 
+def test_the_advice_of_a_refusal_works(start, tmp_path):
+    """Of a file with bytes that are no UTF-8: to name its encoding, or to read bytes."""
+    (tmp_path / "passwords").write_bytes(b"hunter2\nma\xf1ana\r\n" * 30)
+    for documents in ("files", "lines"):
+        status, _, err = start("passwords", "--output=no", f"--documents={documents}")
+        assert status == command.MISTAKE and "--vocabulary=bytes" in err and "--encoding=cp1252" in err
+        for advice, characters in {"--vocabulary=bytes": b"\xf1", "--encoding=cp1252": "ñ"}.items():
+            output = f"{documents}{advice[2:4]}"
+            assert start("passwords", f"--output={output}", f"--documents={documents}", advice)[0] == command.DONE
+            corpus = encoded.load(output)
+            (wanted,) = corpus.vocabulary.encode(characters)
+            assert (np.asarray(corpus.ids) == wanted).sum() == 30
+
+
+def test_the_last_line_names_the_folder_and_what_to_set(start):
+    _, out, _ = start("texts/a.txt", "--output=my folder, new", "--documents=lines", "--lowercase")
+    given = shlex.split(out.rpartition("train on it: ")[2])
+    assert given[:2] == ["--corpus=my folder, new", "--set"]
+    assert set(given[2:]) == {"data.lowercase=true", "data.order=lines"}
+    read = load_texts("my folder, new", DataConfig(order="lines", lowercase=True), print)
+    assert read.vocabulary.decode(np.asarray(read.train)).startswith("\nfirst text.\n")
+
+
 def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     for arguments, part in [
@@ -74,6 +98,10 @@ def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_pat
         (["texts/a.txt", "--output=out", "--documents=pages"], "files or lines"),
         (["texts/a.txt", "--output=out", "--vocabulary=words"], "characters or bytes"),
         (["texts/a.txt", "--output=out", "--csv_column=-1"], "at least 0"),
+        (["texts/a.txt", "--output=out", "--csv_header=maybe"], "--csv_header=maybe"),
+        (["texts/a.txt", "--output=out", "--csv_delimiter=::"], "--csv_delimiter=::"),
+        (["texts/a.txt", "--output=out", "--encoding=cp0"], "--encoding=cp0"),
+        (["texts/a.txt", "--output=out", "--normalization=NFX"], "normalization=NFX"),
         (["texts/a.txt", "--output=out", "--csv_column=2"], "has 1 column"),
         (["texts/a.txt", "--output=out", "--validation_fraction=1"], "validation_fraction"),
     ]:

@@ -57,6 +57,10 @@ SETTABLE = {
     "data.targets": ("last", "last"),
     "data.lowercase": ("true", True),
     "data.csv_column": ("2", 2),
+    "data.csv_delimiter": (";", ";"),
+    "data.csv_header": ("true", "true"),
+    "data.encoding": ("cp1252", "cp1252"),
+    "data.normalization": ("NFC", "NFC"),
     "data.validation_fraction": ("0.2", 0.2),
     "data.validation_chars": ("1000", 1000),
     "data.within_documents": ("true", True),
@@ -93,7 +97,7 @@ SETTABLE = {
     "loop.min_delta": ("0.01", 0.01),
     "loop.explosion": ("20", 20.0),
     "loop.retries": ("1", 1),
-    "samples.prompts": ("ROMEO:,JULIET:", ("ROMEO:", "JULIET:")),
+    "samples.prompts": ('["ROMEO:", "JULIET:"]', ("ROMEO:", "JULIET:")),
     "samples.from_text": ("60", 60),
     "samples.temperatures": ("0.5,1", (0.5, 1.0)),
     "samples.num_chars": ("0", 0),
@@ -114,10 +118,10 @@ def fields_of(experiment):
     return {f"{name}.{key}": value for name, group in configs.items() for key, value in vars(group).items()}
 
 
-def refused(experiment, setting):
-    """The sentence by which a setting is refused."""
+def refused(experiment, *settings):
+    """The sentence by which settings are refused."""
     with pytest.raises(UserError) as error:
-        override(experiment, [setting])
+        override(experiment, settings)
     sentence = str(error.value)
     assert sentence.endswith(".") and "\n" not in sentence
     return sentence
@@ -182,15 +186,27 @@ def test_texts_with_commas_and_line_breaks_as_a_json_list(words):
     [
         ("trainer.words=", ()),
         ("trainer.words=a", ("a",)),
-        ("trainer.words=a,b c,d=e", ("a", "b c", "d=e")),
+        ("trainer.words=The end, my friend", ("The end, my friend",)),
+        ("trainer.words=[Verse 1]", ("[Verse 1]",)),
+        ("trainer.words=[1]", ("[1]",)),
+        ("trainer.words=[a, b]", ("[a, b]",)),
+        ("trainer.words= To be ", (" To be ",)),
+        ("trainer.words = To be ", ("To be",)),
+        ('trainer.words=["[1]", "a,b"]', ("[1]", "a,b")),
+        ("trainer.word= ", " "),
         (r'trainer.words=["To be, or not", "\n"]', ("To be, or not", "\n")),
         ("trainer.words=[]", ()),
         ("trainer.shares=[0.5, 2]", (0.5, 2.0)),
     ],
 )
 def test_lists(setting, words):
-    name = setting.partition("=")[0].removeprefix("trainer.")
+    name = setting.partition("=")[0].removeprefix("trainer.").strip()
     assert getattr(override(FREE, [setting]).trainer, name) == words
+
+
+def test_texts_that_are_given_twice_are_refused_and_numbers_are_not():
+    assert "trainer.words" in refused(FREE, "trainer.words=a", "trainer.words=b")
+    assert override(FREE, ["trainer.shares=1", "trainer.shares=2"]).trainer.shares == (2.0,)
 
 
 @pytest.mark.parametrize("text, value", [("True", True), ("FALSE", False), ("true", True)])
@@ -233,7 +249,7 @@ def test_an_unknown_setting_is_told_with_the_nearest(setting, said):
         ("trainer.shares=0.5,", "a number"),
         ("trainer.shares=[[1]]", "a number"),
         ('trainer.words=["a', "a JSON list"),
-        ("trainer.words=[a, b]", "a JSON list"),
+        ('trainer.words=[ "a", b]', "a JSON list"),
     ],
 )
 def test_a_value_of_another_type_is_told(setting, wanted):
@@ -256,6 +272,12 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "data.reset_probability=0.1",  # without data.order=streams
         "data.stride=-1",
         "data.vocabulary=words",
+        "data.csv_delimiter=::",
+        'data.csv_delimiter="',
+        "data.csv_header=yes",
+        "data.encoding=cp0",
+        "data.encoding=rot13",
+        "data.normalization=nfc",
         "data.overfit_batches=-1",
         "optimizer.name=magic",
         "optimizer.learning_rate=0",

@@ -1,5 +1,6 @@
 """A first look says what counting by hand says, what the trainer does, and what would run."""
 
+import gzip
 import math
 import shlex
 from collections import Counter
@@ -133,7 +134,7 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     _, lines, _ = look("[01].txt", "--vocabulary=bytes")
     assert lines[0].startswith(f"[01].txt: 2 files, {len(TEXT[:12000].encode()):,} bytes, ")
     _, lines, _ = look("[01].txt", "--vocabulary=bytes", "--order=lines")
-    assert lines[0].startswith("[01].txt: 2 files, 12,000 characters, ")
+    assert lines[0].startswith("[01].txt: 2 files, 12,000 bytes, ")
     encode_arguments = ["encode", "0.txt", "1.txt", "--output=made"]
     assert command.run(encode.main, encode.FLAGS, encode_arguments) == command.DONE
     _, lines, _ = look("made")
@@ -143,6 +144,25 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     _, lines, _ = look("rows.csv", "--csv_column=2", "--order=lines")
     counts = Counter("".join(f"row, {i:03}\n" for i in range(400)))
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
+
+
+def test_what_was_found_is_said_and_the_command_keeps_it(look, tmp_path):
+    (tmp_path / "names").write_bytes(gzip.compress("the\u0301\r\nthé\rthe\n".encode() * 50))
+    _, lines, _ = look("names", "--order=lines")
+    said = "\n".join(lines)
+    assert "CR LF" in said and "gzip" in said and "--normalization=NFC" in said
+    assert not any("U+000D" in line for line in lines if "unknown" in line) and "unknown" not in said
+    _, lines, _ = look("names", "--order=lines", "--normalization=NFC")
+    assert "--normalization=NFC" not in "\n".join(lines) and "data.normalization=NFC" in lines[-1]
+    (tmp_path / "rows.tsv").write_bytes(("id\tname\n" + "1\tAnn Boleyn\n" * 60).encode("utf-16"))
+    _, lines, _ = look("rows.tsv", "--csv_column=2", "--order=lines")
+    said = "\n".join(lines)
+    assert "UTF-16" in said and "'tab'" in said and "header" in said
+    assert {"data.csv_delimiter=tab", "data.csv_header=true"} <= set(shlex.split(lines[-1]))
+    (tmp_path / "old").write_bytes("Señor, mañana\n".encode("cp1252") * 60)
+    assert "--encoding=cp1252" in look("old")[2]
+    _, lines, _ = look("old", "--encoding=cp1252")
+    assert "data.encoding=cp1252" in lines[-1] and "'ñ' 120" in "\n".join(lines)
 
 
 def test_without_a_text_the_registered_ones(look, tmp_path, monkeypatch):

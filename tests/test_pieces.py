@@ -3,19 +3,21 @@
 import gzip
 import hashlib
 import io
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn import corpora, pieces
-from charrnn.documents import Documents, fields, read_documents
+from charrnn.documents import Column, Documents, read_documents
 from charrnn.errors import UserError
 from charrnn.pieces import Settings, Span
 
 SIZES = {"PIECE": 7, "BLOCK": 3}
 TEXTS = st.lists(st.text(st.sampled_from("abAB é🎭☃\ufeff\n\n\r,\x85"), max_size=30), min_size=1, max_size=4)
-
+# What composes with what stands before it, and what is lower case only at the end of a word.
+ACCENTS = st.sampled_from("abAB é🎭☃\ufeff\n\r,Σς'\u0301\u1100\u1161ﬁ吾か\u3099")
 VOCABULARIES = st.sampled_from(["characters", "bytes"])
 
 
@@ -52,29 +54,45 @@ def read(files, settings):
     return empty.join(parts), [pieces.survey(piece, settings) for piece in cut], cut
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(texts=TEXTS, compressed=st.booleans(), lowercase=st.booleans(), vocabulary=VOCABULARIES)
-@example(texts=["é" * 40, "🎭" * 9], compressed=False, lowercase=False, vocabulary="characters")
-def test_running_text(folder, texts, compressed, lowercase, vocabulary):
-    config = Settings(vocabulary, lowercase)
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    texts=st.lists(st.text(ACCENTS, max_size=30), max_size=4),
+    compressed=st.booleans(),
+    lowercase=st.booleans(),
+    vocabulary=VOCABULARIES,
+    normalization=st.sampled_from(["", "", "NFC", "NFD", "NFKC", "NFKD"]),
+)
+@example(["é" * 40, "🎭" * 9], False, False, "characters", "")
+@example(["abcdeΣfghij", "aΣ'b c"], False, True, "characters", "")
+@example(["e\u0301" * 20], False, False, "characters", "NFC")
+def test_running_text(folder, texts, compressed, lowercase, vocabulary, normalization):
+    config = Settings(vocabulary, lowercase, normalization=normalization)
     files = write(folder, texts, compressed)
     content, surveys, cut = read(files, config)
-    expected = "".join(texts).encode()
-    if vocabulary == "characters":
-        expected = "".join(text.removeprefix("\ufeff") for text in texts)
-    assert content == (expected.lower() if lowercase else expected)
+    if config.raw:
+        expected = "".join(texts).encode()
+        expected = expected.lower() if lowercase else expected
+    else:
+        expected = "".join(config.reading.apply(text.removeprefix("\ufeff")) for text in texts)
+        expected = expected.encode() if vocabulary == "bytes" else expected
+    assert content == expected
+    assert pieces.read([path for path, _ in files], config)[0] == expected
     assert sum(sum(survey.lengths) for survey in surveys) == len(content)
     if vocabulary == "characters":
         assert {c for survey in surveys for c in survey.characters} == set(content)
-    assert [piece.first for piece in cut] == [True] + [False] * (len(cut) - 1)
+    assert [piece.first for piece in cut] == ([True] + [False] * (len(cut) - 1))[: len(cut)]
     assert pieces.digest([path for path, _ in files]) == hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(texts=TEXTS, vocabulary=VOCABULARIES)
-def test_lines_are_documents(folder, texts, vocabulary):
-    content, surveys, _ = read(write(folder, texts), Settings(vocabulary, lines=True))
-    texts = [text.removeprefix("\ufeff") for text in texts]
+@given(texts=TEXTS, vocabulary=VOCABULARIES, lowercase=st.booleans())
+@example(["a\r" * 20, "b\r\n\r" * 9], "characters", False)
+def test_lines_are_documents(folder, texts, vocabulary, lowercase):
+    config = Settings(vocabulary, lowercase, lines=True)
+    files = write(folder, texts)
+    content, surveys, _ = read(files, config)
+    assert pieces.read([path for path, _ in files], config)[0] == content
+    texts = [config.reading.apply(text.removeprefix("\ufeff")) for text in texts]
     whole = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
     try:
         expected = read_documents(whole)
@@ -83,7 +101,7 @@ def test_lines_are_documents(folder, texts, vocabulary):
     content = content.decode() if vocabulary == "bytes" else content
     assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
     assert sum(survey.num_documents for survey in surveys) == len(expected.texts)
-    assert sum(survey.num_empty for survey in surveys) == expected.num_empty
+    assert sum(survey.odd.num_empty for survey in surveys) == expected.num_empty
 
 
 def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
@@ -91,8 +109,41 @@ def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
     content, surveys, cut = read(write(folder, [text]), Settings(csv_column=2))
     expected = read_documents(text, 2)
     assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
-    assert len(cut) == 1 and surveys[0][2:] == (10, 5) == (len(expected.texts), expected.num_empty)
-    assert list(fields(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
+    assert len(cut) == 1 and surveys[0].num_documents == len(expected.texts) == 10
+    assert surveys[0].odd == (5, 0, "") and expected.num_empty == 5
+    assert list(Column(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
+
+
+def test_a_file_whose_lines_end_with_cr_only_is_cut(folder):
+    files = write(folder, ["line\r" * 9, "line\r\n" * 9])
+    spans = [tuple(span)[1:] for piece in pieces.cut(files, Settings(lines=True)) for span in piece.spans]
+    assert spans[:5] == [*((i, i + 10) for i in range(0, 40, 10)), (40, 45)]
+    assert spans[5:] == [*((i, i + 12) for i in range(0, 48, 12)), (48, 54)]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.binary(max_size=30), min_size=1, max_size=3))
+@example([b"caf\xe9\nna\xc3\xafve\r\n\0\xff\r"])
+def test_lines_of_any_bytes_are_documents_of_bytes(folder, datas):
+    datas = [b"x" + data for data in datas]  # no mark
+    files = write(folder, datas)
+    content, surveys, _ = read(files, Settings("bytes", lines=True))
+    lines = [line for data in datas for line in re.split(rb"\r\n|\n|\r", data)]
+    kept = [line for line in lines if line.decode("utf-8", "surrogateescape").strip()]
+    assert content == b"\n" + b"".join(line + b"\n" for line in kept)
+    assert sum(survey.num_documents for survey in surveys) == len(kept)
+
+
+def test_a_normalization_leaves_a_csvs_structure_alone(folder):
+    files = write(folder, ["1,＂one，two＂\n2,Ｔwo\n"])
+    config = Settings(csv_column=2, normalization="NFKC", lowercase=True)
+    assert read(files, config)[0] == '\n"one,two"\ntwo\n'
+
+
+def test_a_column_of_any_bytes(folder):
+    files = write(folder, [b'1,"caf\xe9, cr\xe8me"\r\n2,th\xc3\xa9\n3,\xff\n'])
+    content, _, _ = read(files, Settings("bytes", csv_column=2))
+    assert content == b"\ncaf\xe9, cr\xe8me\nth\xc3\xa9\n\xff\n"
 
 
 @pytest.mark.parametrize("most", range(12))

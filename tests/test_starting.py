@@ -98,6 +98,14 @@ def test_it_is_the_commands_run_to_the_bit_and_goes_on(a_run, tmp_path):
     assert first.finished and second.finished and first.history["train"]["step"].tolist() == [3]
 
 
+def test_python_values_are_read_as_they_are(tmp_path):
+    settings = starting._as_settings({"data.csv_header": True, "samples.prompts": "The end, my friend"})
+    experiment = starting.resolve("quickstart", settings, corpus=["a, b.txt", pathlib.Path("c.txt")])
+    assert experiment.data.csv_header == "true" and experiment.samples.prompts == ("The end, my friend",)
+    assert json.loads(experiment.corpus) == ["a, b.txt", "c.txt"]
+    assert starting.resolve("quickstart", [], corpus=pathlib.Path("a, b.txt")).corpus == "a, b.txt"
+
+
 def test_the_result_has_the_whole_run(a_run):
     run_dir, _, second = a_run
     history = second.history

@@ -13,20 +13,21 @@ from charrnn.tally import Tally, tally, tally_piece
 
 def counted(text):
     """One by one, of the whole text at once."""
-    lines = re.sub("\r\n", "\n", text).split("\n")
+    lines = re.split("\r\n|\n|\r", text)
     lines = lines if lines[-1] else lines[:-1]
     written = [line for line in lines if line.strip()]
-    return Tally(Counter(text), Counter(map(len, written)), len(lines) - len(written))
+    return Tally(Counter(text), Counter(map(len, written)), len(lines) - len(written), text.count("\r\n"))
 
 
-@given(st.lists(st.text("ab \n\té€\U0001f600\u0100", max_size=12), max_size=6))
+@given(st.lists(st.text("ab \n\r\té€\U0001f600\u0100", max_size=12), max_size=6))
 def test_it_is_the_same_however_the_text_is_cut(blocks):
     assert tally(blocks) == counted("".join(blocks))
 
 
-def test_line_ends_of_both_kinds_and_bytes():
+def test_line_ends_of_all_kinds_and_bytes():
     text = "one\r\n\r\n \t\r\ntwo\rthree\nfour"
-    assert tally([text]) == counted(text) == Tally(Counter(text), Counter({3: 1, 9: 1, 4: 1}), 2)
+    assert tally([text]) == counted(text) == Tally(Counter(text), Counter({3: 2, 5: 1, 4: 1}), 2, 3)
+    assert tally([text]).line_ends == {"CR LF": 3, "CR": 1, "LF": 1}
     data = bytes(range(256)) * 2 + b"\n"
     assert tally([data[:100], data[100:]]).counts == Counter(map(chr, data))
 

@@ -124,6 +124,27 @@ def test_a_large_corpus_is_read_as_a_small_one(load_both, tmp_path, monkeypatch,
     assert "Encoding" in lines[1][0]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"order": "lines", "vocabulary": "bytes"},
+        {"order": "lines", "vocabulary": "bytes", "csv_column": 1, "csv_header": "false"},
+        {"order": "lines", "encoding": "cp1252", "normalization": "NFD", "lowercase": True},
+        {"encoding": "latin-1", "normalization": "NFD", "vocabulary": "bytes"},
+        {"vocabulary": "bytes", "lowercase": True},
+    ],
+    ids=str,
+)
+def test_text_that_is_no_utf8_is_read_the_same(load_both, tmp_path, config):
+    """As bytes, also in documents, or in its encoding."""
+    data = b"Ma\xf1ana, 1234\r\nCaf\xe9\rpassword\n\n\xc1rbol\n" * 40
+    (tmp_path / "one").write_bytes(data)
+    small, large, *lines = load_both(str(tmp_path / "one"), **config)
+    assert_same(small, large, *lines)
+    if config.get("vocabulary") == "bytes" and "encoding" not in config:
+        assert set(small.train.tolist()) <= {*data, *data.lower()} and 0xF1 in small.train
+
+
 @pytest.mark.parametrize("order", ["lines", "windows"])
 def test_a_large_csv_is_read_as_a_small_one(load_both, tmp_path, order):
     (tmp_path / "rows.csv").write_bytes(ROWS.encode())

@@ -201,6 +201,8 @@ def _silent(line: str) -> None:
 
 def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Texts:
     """The text of the run, or the one in its place, in the ids of the run's vocabulary."""
+    if text:  # which may be another CSV
+        data = dataclasses.replace(data, csv_delimiter="", csv_header="auto")
     try:
         texts = load_texts(text or config["corpus"], data, log)
     except UserError as error:

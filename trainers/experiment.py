@@ -7,6 +7,7 @@
 import dataclasses
 import importlib
 import json
+import re
 import typing
 from collections.abc import Iterable
 
@@ -39,7 +40,7 @@ TRAINERS = {
 class Experiment:
     """All that decides what a run does."""
 
-    corpus: str = "plays"  # a registered name, a file, a glob, several of them with commas, or an encoded folder
+    corpus: str = "plays"  # a registered name, a file, a glob, several of these as a JSON list, or an encoded folder
     seed: int = 0  # weights, order of batches, coins and samples are functions of it
     init_from: str = ""  # another run's directory, whose weights it begins with; "": none
     model: ModelConfig = ModelConfig()
@@ -121,7 +122,10 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
             raise UserError(f"--set {setting!r} is not of the form group.field=value, such as {' or '.join(such_as)}.")
         if f"{group}.{field}" not in allowed:
             raise UserError(f"There is no setting {name.strip()!r}{nearest(name.strip(), allowed)}.")
-        value = parse(f"{group}.{field}", text.strip(), allowed[f"{group}.{field}"])
+        kind = allowed[f"{group}.{field}"]
+        if kind == tuple[str, ...] and field in changes.get(group, {}):
+            raise UserError(f'{group}.{field} is given twice: give its texts once, as a JSON list: ["one", "two"].')
+        value = parse(f"{group}.{field}", text.strip() if name != name.rstrip() else text, kind)  # "name = value"
         changes.setdefault(group, {})[field] = value
     # All of a group at once: two settings may be possible only together.
     groups = {group: dataclasses.replace(getattr(experiment, group), **fields) for group, fields in changes.items()}
@@ -161,6 +165,9 @@ def settable(experiment: Experiment) -> dict[str, type]:
 
 def parse(name: str, text: str, kind: type):
     """The value of the setting `name` as `kind`, from text; UserError where it is none."""
+    if kind == tuple[str, ...]:
+        return tuple(parse(name, part, str) for part in _texts(name, text))
+    text = text if kind is str else text.strip()
     if typing.get_origin(kind) is tuple:
         return tuple(parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
@@ -177,8 +184,21 @@ def parse(name: str, text: str, kind: type):
         raise UserError(f"{name}={text} is not possible: it must be {wanted}.") from error
 
 
+def _texts(name: str, text: str) -> list[str]:
+    """The texts of a JSON list; anything else is one text, for texts have commas and brackets of their own."""
+    try:
+        texts = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError) as error:
+        if re.match(r'\[\s*"', text):  # begun as a list of texts
+            raise UserError(f"{name}={text} is not possible: it must be a JSON list, or a text.") from error
+        texts = None
+    if isinstance(texts, list) and all(isinstance(one, str) for one in texts):
+        return texts
+    return [text] if text else []
+
+
 def _parts(name: str, text: str) -> list[str]:
-    """The parts of a list: "a,b", or a JSON list where a part has a comma or a line break in it."""
+    """The parts of a list of numbers: "1,2", or a JSON list."""
     if not text.startswith("["):
         return text.split(",") if text else []
     try:

@@ -29,7 +29,7 @@ _string("experiment", help="Which experiment; --list shows them.", short_name="e
 _path("run_dir", text="Where the run lives. Default: runs/ and the experiment's name.")
 _integer("steps", help="Updates in total, also where the experiment counts epochs.")
 _float("epochs", help="Epochs in total, in place of steps; the same as --set loop.epochs=N.")
-_string("corpus", help="A registered corpus, a file, a glob, several of them with commas, or an encoded folder.")
+_string("corpus", help="A registered corpus, a file, a glob, several as a JSON list, an encoded folder, or -.")
 _string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")

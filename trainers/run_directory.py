@@ -5,7 +5,8 @@ import os
 
 import tensorflow as tf
 
-from charrnn import atomic, corpora, loading, paths, strict_json
+from charrnn import atomic, corpora, dialects, loading, paths, strict_json
+from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
 from trainers import disk, event_files, lock, records
@@ -37,6 +38,13 @@ class RunDirectory:
     def file(self, name: str) -> str:
         """The path of a file or folder in it."""
         return os.path.join(self.path, name)
+
+    def as_begun(self, data: DataConfig) -> DataConfig:
+        """Returns the settings with what is left to be found in the files as the run has it that is there, if any."""
+        try:
+            return dialects.as_begun(data, loading.read_config(self.path))
+        except UserError:  # there is none, or one that `check` refuses
+            return data
 
     def check(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
         """Whether a run is there to be resumed.

@@ -19,11 +19,11 @@ import os
 import pkgutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import experiments
-from charrnn import command, paths, streams
+from charrnn import command, corpora, paths, streams
 from charrnn.errors import UserError, nearest
 
 if TYPE_CHECKING:  # TensorFlow is loaded with the first use
@@ -55,7 +55,7 @@ def train(
     run_dir: str | os.PathLike | None = None,
     steps: int | None = None,
     epochs: float | None = None,
-    corpus: str | os.PathLike | None = None,
+    corpus: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     trainer: str | type[Trainer] | None = None,
     precision: str | None = None,
     xla: bool | None = None,
@@ -81,7 +81,8 @@ def train(
         run_dir: where the run lives; default: runs/ and the experiment's name, "custom" for an `Experiment`.
         steps: updates in total, also where the experiment counts epochs.
         epochs: epochs in total, in place of steps.
-        corpus: a registered corpus, a file, a glob, several of them with commas, or an encoded folder.
+        corpus: a registered corpus, a file, a glob, a list of files and globs, an encoded folder, or "-" for standard
+            input.
         trainer: the curriculum: its name, "module:Class", or a class. Of a class that was defined in a notebook or a
             script config.json has the name only; to go on, the same or one that has moved to a module must be given.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -112,7 +113,7 @@ def train(
 
     _refuse(misplaced, trainer)
     options = {
-        "corpus": None if corpus is None else os.fsdecode(corpus),
+        "corpus": None if corpus is None else _corpus_of(corpus),
         "steps": steps,
         "epochs": epochs,
         "precision": precision,
@@ -198,11 +199,17 @@ def resolve(
     given = {name: value for name, value in options.items() if value is not None}
     if "seed" in given:
         given["seed"] = parse("seed", str(given["seed"]), int)
+    if "corpus" in given:
+        given["corpus"] = corpora.settled(_corpus_of(given["corpus"]))
     experiment = dataclasses.replace(experiment, **{name: given[name] for name in OF_ITS_OWN if name in given})
     short = [f"{SHORTHANDS[name]}={value}" for name, value in given.items() if name in SHORTHANDS]
     if "steps" in given and "epochs" not in given:
         short.append("loop.epochs=0")
     return override(experiment, [*short, *settings])
+
+
+def _corpus_of(given: str | os.PathLike | Sequence[str | os.PathLike]) -> str:
+    return corpora.joined([os.fsdecode(one) for one in (given if isinstance(given, list | tuple) else [given])])
 
 
 def run(
@@ -255,4 +262,4 @@ def _as_settings(given: Mapping[str, object]) -> list[str]:
 def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return json.dumps([str(part) for part in value])
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -96,8 +96,9 @@ def train(
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
     console = (console or Console()) if workers.is_chief else Console(strategies.silence())
-    texts = load_texts(experiment.corpus, experiment.data, console.line)
     directory = RunDirectory(run_dir)
+    texts = load_texts(experiment.corpus, directory.as_begun(experiment.data), console.line)
+    settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
     if not workers.is_chief:
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
@@ -194,6 +195,9 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         yield f"Trains on the first {few:,} of these steps' batches over and over"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
+    prompts = experiment.samples.prompts
+    if sampling and len(prompts) == 1 and "," in prompts[0]:
+        yield f"One sample prompt, {prompts[0]!r}; several are a JSON list: samples.prompts='[\"one\", \"two\"]'"
     if sampling and sampling.left_out:
         yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
     if step >= loop_config.steps:

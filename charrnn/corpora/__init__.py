@@ -5,22 +5,22 @@ parts = split(len(corpus.content), validation_fraction=0.1, test_fraction=0.0)
 train = corpus.content[parts.train]
 """
 
-import contextlib
-import glob
-import gzip
 import hashlib
 import os
 import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from charrnn import downloads, pieces
+from charrnn import downloads, paths, pieces
+from charrnn.corpora import own_files, standard_input
+from charrnn.corpora.own_files import file_errors, joined
 from charrnn.downloads import DownloadError, Published
-from charrnn.errors import UserError, nearest
+from charrnn.errors import UserError
 from charrnn.plays import Plays
+
+__all__ = ["file_errors", "find", "joined", "kept", "load", "plays", "read", "settled", "split", "stat"]
 
 PUBLISHED = {
     "shakespeare": Published(
@@ -63,12 +63,14 @@ class Corpus:
         content: the text, without byte-order mark and with its line ends as they were; or the raw bytes.
         sha256: of the raw bytes, hexadecimal.
         entropy_rate: the true one in nats per character, or None where nobody knows it.
+        odd: what was noticed in lines or rows.
     """
 
     name: str
     content: str | bytes
     sha256: str
     entropy_rate: float | None = None
+    odd: pieces.Odd = pieces.Odd()
 
 
 @dataclass(frozen=True)
@@ -89,60 +91,70 @@ def _to_standard_error(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error) -> Corpus:
+def load(
+    spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error, encoding: str = ""
+) -> Corpus:
     """Reads a corpus, eagerly; a published one is downloaded if it is neither in $CHARRNN_DATA_DIR nor in the cache.
 
     Args:
         spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
-        as_bytes: whether `content` shall be the raw bytes, which any file has, rather than text in UTF-8.
+        as_bytes: whether `content` is the raw bytes, which any file has, rather than text.
         log: is given each line for the user.
+        encoding: of the text, a name that Python knows; "": UTF-8, or what a byte-order mark says.
 
     Raises:
         UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
     """
-    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), as_bytes)
+    settings = pieces.Settings("bytes" if as_bytes else "characters", encoding=encoding)
+    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), settings)
 
 
 def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
-    """The files of a corpus that is not `plays`.
+    """Returns the files of a corpus that is not `plays`.
 
     Args:
         spec: a registered name, else a file, else a glob of files, "**" for folders of any depth, which are joined in
-            the order of their paths with nothing between them; or several of the last two with commas between.
+            the order of their paths with nothing between them; or several of the last two as a JSON list, or with
+            commas between.
         log: is given each line for the user.
 
     Raises:
         UserError: there is no such corpus, or it cannot be had.
     """
-    paths = [_published_file(spec, log)] if spec in PUBLISHED else _own_files(spec)
-    for path in paths:
+    if spec in PUBLISHED:
+        found = [_published_file(spec, log)]
+    else:
+        found = own_files.find(settled(spec, log), registered_names())
+    for path in found:
         if "://" not in path and not os.path.isfile(path):
-            raise UserError(f"{path!r} is no regular file; give one that is, for it is read more than once.")
+            raise UserError(
+                f"{path!r} is no regular file, and a corpus is read more than once; give one that is, or pipe the text "
+                "into --corpus=-."
+            )
         _tell_if_it_may_differ(path, log)
-    return paths
+    return found
 
 
-def read(spec: str, paths: Sequence[str], as_bytes: bool = False, whole_lines: bool = False) -> Corpus:
-    """Reads the files of a corpus; those whose names end in .gz are decompressed.
+def settled(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
+    """Returns a corpus that can be read again: for "-", the file that standard input is kept in; others as they are."""
+    return standard_input.kept(spec, os.path.join(cache_folder(), "standard_input"), log)
+
+
+def read(spec: str, paths: Sequence[str], settings: pieces.Settings | None = None) -> Corpus:
+    """Reads the files of a corpus at once; those that are compressed are decompressed.
 
     Args:
         spec: what the user called it.
         paths: the files, in their order.
-        as_bytes: as in `load`.
-        whole_lines: whether the end of a file ends its last line.
+        settings: how they are read; documents stand between END_OF_TEXT.
 
     Raises:
         UserError: one cannot be read or decoded, or all are empty.
     """
-    parts = [_read(path) for path in paths]
-    if as_bytes:
-        content = b"".join(parts)
-    else:
-        texts = [pieces.decode(path, data)[0] for path, data in zip(paths, parts, strict=True)]
-        content = "".join(f"{text}\n" if whole_lines and text and text[-1] != "\n" else text for text in texts)
+    content, odd = pieces.read(paths, settings or pieces.Settings())
     if not content:
         raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
-    return Corpus(spec, content, hashlib.sha256(b"".join(parts)).hexdigest())
+    return Corpus(spec, content, pieces.digest(paths), odd=odd)
 
 
 def split(length: int, validation_fraction: float, test_fraction: float) -> Split:
@@ -167,8 +179,8 @@ def split(length: int, validation_fraction: float, test_fraction: float) -> Spli
 
 def kept(name: str) -> str | None:
     """Where a published corpus is: in the data folder, else in the cache; None where it is in neither."""
-    published, folder = PUBLISHED[name], os.environ.get("CHARRNN_DATA_DIR")
-    if folder and _exists(path := os.path.join(folder, published.file_name)):
+    published, folder = PUBLISHED[name], paths.given(os.environ.get("CHARRNN_DATA_DIR", ""))
+    if folder and own_files.exists(path := os.path.join(folder, published.file_name)):
         return path
     return _cached(published) if os.path.isfile(_cached(published)) else None
 
@@ -232,73 +244,13 @@ def _download(name: str, log: Callable[[str], None]) -> str:
 
 def cache_folder() -> str:
     """Where published corpora, and large ones once they are encoded, are kept."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    base = paths.given(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG specification has relative paths ignored.
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
 
 
 def _cached(published: Published) -> str:
     return os.path.join(cache_folder(), published.file_name)
-
-
-def _own_files(spec: str) -> list[str]:
-    """The file or the files of a glob, sorted; of a list, one part after another."""
-    import tensorflow as tf
-
-    path = os.path.expanduser(spec)
-    if spec and _exists(path):
-        if tf.io.gfile.isdir(path):
-            raise UserError(
-                f"The corpus {spec!r} is a directory, but not one that charrnn.encode has made; give a file or a glob "
-                f"of files, such as {os.path.join(spec, '*.txt')!r}."
-            )
-        return [path]
-    if "," in spec:
-        return [path for part in spec.split(",") for path in _own_files(part.strip())]
-    with file_errors(spec):
-        matches = tf.io.gfile.glob(path) if "://" in path else glob.glob(path, recursive=True)
-        found = sorted(match for match in matches if not tf.io.gfile.isdir(match))
-    if not found:
-        raise UserError(
-            f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
-            f"{nearest(spec.partition(':')[0], registered_names())}."
-        )
-    return found
-
-
-def _exists(path: str) -> bool:
-    import tensorflow as tf
-
-    with file_errors(path):
-        return tf.io.gfile.exists(path)
-
-
-def _read(path: str) -> bytes:
-    import tensorflow as tf
-
-    with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        data = file.read()
-    try:
-        return gzip.decompress(data) if path.endswith(".gz") else data
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path!r} cannot be read ({error}); give a file that can.") from error
-
-
-@contextlib.contextmanager
-def file_errors(path: str) -> Iterator[None]:
-    """Turns TensorFlow's errors about a file into the user's."""
-    import tensorflow as tf
-
-    try:
-        if "\0" in path:
-            raise ValueError("a NUL in its name")
-        yield
-    except tf.errors.OpError as error:
-        raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
-    except ValueError as error:  # a name that UTF-8 cannot hold is one
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path!r} is no name of a file ({error}); give one that can be read.") from error
 
 
 def _difference(published: Published, path: str) -> str | None:

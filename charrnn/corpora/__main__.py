@@ -29,10 +29,14 @@ _string("order", help="As data.order: windows, streams or lines.")
 _string("vocabulary", help="As data.vocabulary: characters or bytes.")
 flags.DEFINE_boolean("lowercase", None, "As data.lowercase: turn the text into lower case first.", flag_values=FLAGS)
 flags.DEFINE_integer("csv_column", None, "As data.csv_column: the column of CSV files, from 1 on.", flag_values=FLAGS)
+_string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab or space; default: found.")
+_string("csv_header", help="As data.csv_header: true, false or auto.")
+_string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: UTF-8, or what the file's mark says.")
+_string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD.")
 _float("validation_fraction", help="As data.validation_fraction: how much of the text is kept to validate.")
 _float("test_fraction", help="As data.test_fraction.")
 
-_READING = ("order", "vocabulary", "lowercase", "csv_column", "validation_fraction", "test_fraction")
+_READING = tuple(FLAGS)
 _EXPERIMENT = "shakespeare_gru"  # which the suggestion begins with
 _RARE = 10  # occurrences; what is seen less often is hardly learnt
 _SHOWN = 120  # characters of a list
@@ -48,12 +52,17 @@ def main(specs: list[str]) -> int:
         from charrnn.batches import DataConfig
         from charrnn.first_look import first_look
 
-        look = first_look(",".join(specs), DataConfig(**given))
+        spec = corpora.joined([corpora.settled(spec, _tell) for spec in specs])
+        look = first_look(spec, DataConfig(**given))
         lines = [*_about_text(look), "", *_about_reading(look), "", *_about_beginning(look)]
     else:
         lines = [_about_registered(name) for name in corpora.registered_names()]
     print("\n".join(lines))
     return command.DONE
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _about_registered(name: str) -> str:
@@ -63,11 +72,9 @@ def _about_registered(name: str) -> str:
 
 
 def _about_text(look) -> Iterator[str]:
-    from charrnn.texts import settings_of
-
-    counts, lengths, num_blank = look.tally
+    counts, lengths, num_blank, _ = look.tally
     files = f"{_number(look.num_files, 'file')}, " if look.num_files else ""
-    kind = "byte" if settings_of(look.data).raw else "character"
+    kind = "byte" if look.data.vocabulary == "bytes" else "character"
     yield f"{look.spec}: {files}{_number(counts.total(), kind)}, {len(counts):,} of them distinct"
     ranked = counts.most_common()
     yield from _listed("by count", [(repr(c), n) for c, n in ranked])
@@ -79,6 +86,14 @@ def _about_text(look) -> Iterator[str]:
         yield (
             f"{_number(lengths.total() + num_blank, 'line')}, {num_blank:,} of them blank; the others have from "
             f"{min(lengths):,} to {max(lengths):,} characters, {', '.join(longest)}"
+        )
+    if set(look.tally.line_ends) - {"LF"}:
+        ends = ", ".join(f"{count:,} with {end}" for end, count in look.tally.line_ends.items())
+        yield f"Lines end {ends}: with --order=lines each of them ends a document, else they are characters to learn"
+    if look.decomposed and not look.data.normalization:
+        yield (
+            "Letters with accents are written as two characters (NFD), everywhere or here and there, and differ from "
+            "the same letters in one character: --normalization=NFC writes all in one"
         )
 
 
@@ -121,13 +136,17 @@ def _command(look) -> str:
     units, data, steps, _, optimizer = look.suggestion
     name = re.sub(r"\W+", "-", os.path.basename(look.spec).partition(".")[0]).strip("-") or "mine"
     reading = [
-        f"data.{field.name}={str(getattr(data, field.name)).lower()}"
+        f"data.{field.name}={_as_setting(getattr(data, field.name))}"
         for field in dataclasses.fields(data)
         if field.name in ("seq_length", "batch_size") or getattr(data, field.name) != field.default
     ]
     given = [f"--experiment={_EXPERIMENT}", f"--run_dir=runs/{name}", f"--corpus={look.spec}", f"--steps={steps}"]
     settings = [f"model.units={units}", *reading, *optimizer, f"loop.evaluate_every={-(-steps // 10)}"]
     return shlex.join(["python", "-m", "trainers.run", *given, "--set", *settings])
+
+
+def _as_setting(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(count: int, noun: str) -> str:

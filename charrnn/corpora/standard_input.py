@@ -1,0 +1,64 @@
+"""A corpus from standard input: kept in the cache by its content, so that a run can read it again and resume.
+
+    kept("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+
+from charrnn.errors import UserError
+
+NAME = "-"
+_BLOCK = 1 << 20  # bytes
+
+
+def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
+    """Returns the file that holds what standard input gave; any other corpus as it is.
+
+    Args:
+        spec: what the user gave as a corpus; only NAME is standard input.
+        folder: where the file is kept; made if need be.
+        log: is given each line for the user.
+
+    Raises:
+        UserError: standard input is closed or empty, or the folder cannot be written to.
+    """
+    if spec != NAME:
+        return spec
+    if sys.stdin is None or sys.stdin.closed:
+        raise UserError("The corpus '-' is standard input, which is closed; give a file, or pipe a text in.")
+    if sys.stdin.isatty():
+        log("Reading the text from the terminal; Ctrl-D ends it")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            path = _moved(file, folder)
+    except OSError as error:
+        raise UserError(
+            f"Standard input cannot be kept in {folder} ({error.strerror or error}); make room, or set XDG_CACHE_HOME "
+            "to another folder."
+        ) from error
+    log(f"Standard input, {os.path.getsize(path):,} bytes, is kept as {path}, from where a run that resumes reads it")
+    return path
+
+
+def _moved(file, folder: str) -> str:
+    """Copies standard input into the file, which gets the name of its content."""
+    sha256 = hashlib.sha256()
+    try:
+        while block := sys.stdin.buffer.read(_BLOCK):
+            sha256.update(block)
+            file.write(block)
+        if not file.tell():
+            raise UserError("The corpus '-' is standard input, which is empty; pipe a text in, or give a file.")
+        file.flush()
+        os.fsync(file.fileno())
+        path = os.path.join(folder, f"{sha256.hexdigest()[:16]}.txt")
+        os.replace(file.name, path)
+        return path
+    except BaseException:
+        os.remove(file.name)
+        raise

@@ -1,0 +1,174 @@
+"""What a file is by its first bytes: compressed, Unicode with a byte-order mark, or a format that is not text.
+
+    with formats.opened("letters.bz2") as file:
+        file.read(100)                        # decompressed
+
+Imports no TensorFlow at the top: what runs here runs in processes of its own.
+"""
+
+import bz2
+import codecs
+import contextlib
+import gzip
+import lzma
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from charrnn.errors import UserError
+
+HEAD = 1 << 10  # bytes that are enough to know a format
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte-order marks, and the codec that each stands for."""
+
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of what cannot be read, or decompressed
+
+
+class Compression(NamedTuple):
+    """A format that the standard library decompresses."""
+
+    first_bytes: re.Pattern[bytes]
+    ending: str  # of a file's name, in lower case
+    open: Callable[[BinaryIO], BinaryIO]
+
+
+_COMPRESSIONS = (
+    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", lambda file: gzip.GzipFile(fileobj=file)),
+    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.BZ2File),
+    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.LZMAFile),
+    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.LZMAFile),
+)
+_NAMES = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
+_PLAIN = "save its text as plain text (.txt), and give that file"
+_UNPACK = "unpack it, and give the text files in it"
+_OTHERS = {
+    rb"PK(\x03\x04|\x05\x06|\x07\x08)(?=.*(word/|xl/|ppt/|Content_Types|mimetypeapplication))": ("a document", _PLAIN),
+    rb"PK(\x03\x04|\x05\x06|\x07\x08)": ("a ZIP archive", _UNPACK),
+    rb"%PDF-": ("a PDF", _PLAIN),
+    rb"\{\\rtf1": ("rich text (RTF)", _PLAIN),
+    rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an office document", _PLAIN),
+    rb"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
+    rb"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
+    rb".{257}ustar": ("a tar archive", _UNPACK),
+    rb"\x28\xb5\x2f\xfd": ("compressed with Zstandard", "decompress it with zstd -d"),
+    rb"\x04\x22\x4d\x18": ("compressed with LZ4", "decompress it with lz4 -d"),
+    rb"\x1f[\x9d\xa0]": ("compressed with compress", "decompress it with uncompress"),
+    rb"\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\0": ("compressed twice", "decompress it once"),
+    rb"\x89PNG|\xff\xd8\xff|GIF8|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avif|heic)": ("an image", "give a text"),
+    rb"RIFF|OggS|ID3|fLaC|\x1aE\xdf\xa3|....ftyp": ("a sound or a film", "give a text"),
+    rb"\x7fELF|MZ|\xcf\xfa\xed\xfe|\xca\xfe\xba\xbe": ("a program", "give a text"),
+    rb"SQLite format 3\0": ("an SQLite database", "export its text as a CSV file"),
+    rb"PAR1|ARROW1|\x89HDF|Obj\x01|ORC": ("a file of tables", "export its text as a CSV file"),
+    rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
+}
+_KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
+_NOISE, _ENOUGH = 7.5, 1 << 12  # bits a byte, in so many bytes; text of any encoding has less
+
+
+MARKUP = (b"%PDF-", b"{\\rtf1")
+"""How formats begin that may be all ASCII, and yet are no text to learn."""
+
+
+class Kind(NamedTuple):
+    """A format that is not text."""
+
+    name: str  # to follow "is"
+    remedy: str
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Opens a file, of any file system that TensorFlow knows, and decompresses it.
+
+    Raises:
+        UserError: it cannot be opened; or, while it is open, cannot be read or decompressed.
+    """
+    try:
+        with _plain(path) as file:
+            found = _compression(path, file)
+            yield found.open(file) if found else file
+    except _read_errors(path) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
+
+
+def look(path: str) -> tuple[str, bytes]:
+    """Returns the name of a file's compression, or "", and its first bytes, decompressed.
+
+    The first bytes decide on the compression, and then the name.
+    """
+    with opened(path) as file:
+        return _NAMES.get(type(file), ""), file.read(HEAD)
+
+
+def mark_of(data: bytes) -> str:
+    """Returns the codec that the byte-order mark stands for which the data begin with, or ""."""
+    return next((codec for mark, codec in MARKS.items() if data.startswith(mark)), "")
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """Returns the format of a file that is not text, or None.
+
+    Args:
+        data: how the file begins, decompressed; more bytes tell more.
+    """
+    for signature, told in _KINDS.items():
+        if signature.match(data[:HEAD]):
+            return Kind(*told)
+    if len(data) >= _ENOUGH and _entropy(data) > _NOISE:
+        return Kind("compressed or encrypted, by the look of it", "give the text that it was made from")
+    return None
+
+
+def said_of(paths: Iterable[str]) -> list[str]:
+    """Returns a line on the files that are not plain UTF-8, or none: what was found by their first bytes."""
+    found = Counter()
+    for path in paths:
+        name, first = look(path)
+        mark = mark_of(first)
+        found.update([f"{name}, decompressed"] if name else [])
+        found.update([f"{mark.upper()}, by a byte-order mark"] if mark not in ("", "utf-8") else [])
+    counted = "; ".join(f"{count:,} of {what}" for what, count in found.items())
+    return [f"Found by the first bytes of the files: {counted}"] if found else []
+
+
+def _compression(path: str, file: BinaryIO) -> Compression | None:
+    first = file.read(HEAD)
+    file.seek(0)
+    by_bytes = (one for one in _COMPRESSIONS if one.first_bytes.match(first))
+    by_name = (one for one in _COMPRESSIONS if path.lower().endswith(one.ending))
+    return next(by_bytes, None) or next(by_name, None)
+
+
+def _read_errors(path: str) -> tuple[type[Exception], ...]:
+    if "://" not in path:
+        return _ERRORS
+    import tensorflow as tf
+
+    return *_ERRORS, tf.errors.OpError
+
+
+def _plain(path: str) -> BinaryIO:
+    if "://" not in path:
+        return open(path, "rb")
+    import tensorflow as tf  # takes seconds, which a local file need not wait for
+
+    return tf.io.gfile.GFile(path, "rb")
+
+
+def _entropy(data: bytes) -> float:
+    """Bits a byte."""
+    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+    shares = counts[counts > 0] / len(data)
+    return float(-(shares * np.log2(shares)).sum())
