@@ -15,13 +15,13 @@ import tensorflow as tf
 from charrnn import blocks
 from charrnn.blocks import BLOCK, OWN
 from charrnn.errors import UserError, check
-from charrnn.generation import writing_network
 from charrnn.loading import VOCABULARY, Loaded
 from charrnn.model import CharModel
 from charrnn.network import Network
 from charrnn.sampling import Sampler
 from charrnn.unknown import UNKNOWN
 from charrnn.vocabulary import REPLACEMENT
+from charrnn.writer import writing_network
 
 FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite"}
 """What can be made, and what it is called in the folder."""
@@ -94,7 +94,7 @@ class Serving:
     def __init__(self, loaded: Loaded, sampler: Sampler, unknown: str = "refuse"):
         check("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
         self._model, self._vocabulary, self._unknown = loaded.model, loaded.vocabulary, unknown
-        self._generator = loaded.generator(sampler)
+        self._writer = loaded.generator(sampler).writer
         self._network = tf.nest.map_structure(
             lambda entry: tf.Variable(entry, trainable=False) if tf.is_tensor(entry) else entry, loaded.model.network()
         )
@@ -133,7 +133,7 @@ class Serving:
     ) -> dict[str, tf.Tensor]:
         """A text a row. Graph."""
         network = writing_network(self._current_network(), self._vocabulary)
-        ids, end_id = self._after_end(self._encode(prompt)), self._generator.end_id
+        ids, end_id = self._after_end(self._encode(prompt)), self._writer.end_id
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character, such as a line break.")
         possible = tf.reduce_all(temperature >= 0)
@@ -142,7 +142,7 @@ class Serving:
             num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):
-            return self._generator.block(network, forced, seed, temperature, position, count, state, logits)
+            return self._writer.block(network, forced, seed, temperature, position, count, state, logits)
 
         rows = self._in_blocks(ids, tf.reduce_max(lengths) + num_chars, call, tf.int32)
         places = tf.range(tf.shape(rows)[1])
@@ -155,7 +155,7 @@ class Serving:
 
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """The nats of each character. Graph."""
-        network, end_id = self._current_network(), self._generator.end_id
+        network, end_id = self._current_network(), self._writer.end_id
         ids = self._after_end(self._encode(text))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
 
@@ -214,9 +214,9 @@ class Serving:
 
     def _after_end(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
         """With what stands before a document, where the model has learnt documents."""
-        if self._generator.end_id is None:
+        if self._writer.end_id is None:
             return ids
-        return tf.concat([tf.fill([ids.nrows(), 1], self._generator.end_id), ids], 1)
+        return tf.concat([tf.fill([ids.nrows(), 1], self._writer.end_id), ids], 1)
 
     def _characters(self) -> list[bytes]:
         """What each id stands for."""

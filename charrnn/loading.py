@@ -8,22 +8,28 @@ import dataclasses
 import json
 import os
 import typing
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from charrnn.asked import Stops
 from charrnn.errors import UserError
-from charrnn.generation import Generator, Stops, Stream
+from charrnn.generation import Generator
 from charrnn.model import CharModel
 from charrnn.model_config import ModelConfig
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
+from charrnn.stream import Stream
 from charrnn.texts import END_OF_TEXT
 from charrnn.vocabulary import Vocabulary
+from charrnn.writer import Writer
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
 NEWEST = "checkpoints"
 BEST = "best"
 
+_MOST_KEPT = 8  # generators of a model, and compiled graphs
 _DEEPEST = 20  # lists and objects in each other in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
@@ -39,13 +45,26 @@ class Loaded:
     checkpoint: str  # where its weights came from
     end_of_text: str  # the character between documents, or "" where it has learnt running text
     _generators: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _writers: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def generator(self, sampler: Sampler | None = None, xla: bool = False, unknown: str = "refuse") -> Generator:
-        """Writes text with the model. The same settings get the same one, whose graph is made but once."""
-        key = (sampler or Sampler(), xla, unknown)
-        if key not in self._generators:
-            self._generators[key] = Generator(self.model, self.vocabulary, key[0], self.end_of_text, xla, unknown)
-        return self._generators[key]
+        """Returns what writes text with the model, the same one for the same arguments.
+
+        Those that differ in temperature, `greedy` or `unknown` only share their graphs, which are compiled once. The
+        last few that were asked for are kept.
+        """
+        sampler = sampler or Sampler()
+        filters = dataclasses.replace(sampler, temperature=1.0, greedy=False)
+        writer = _kept(
+            self._writers,
+            (filters, xla),
+            lambda: Writer(self.model, self.vocabulary, filters, self.end_of_text, xla),
+        )
+        return _kept(
+            self._generators,
+            (sampler, xla, unknown),
+            lambda: Generator(self.model, self.vocabulary, sampler, self.end_of_text, xla, unknown, writer),
+        )
 
     def generate(
         self,
@@ -86,6 +105,14 @@ class Loaded:
         return generator.stream(prompt, num_chars, seed, stop, min_chars)
 
 
+def _kept(cache: dict, key: object, make: Callable):
+    """Returns the value of a key, made if need be; forgets the one that was not asked for the longest."""
+    cache[key] = value = cache.pop(key, None) or make()
+    while len(cache) > _MOST_KEPT:
+        cache.pop(next(iter(cache)), None)
+    return value
+
+
 def load(run_dir: str, weights: str = "best") -> Loaded:
     """Loads a model.
 
@@ -97,7 +124,8 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         UserError: there is no such run, or a file of it is damaged.
     """
     config = read_config(run_dir)
-    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
+    reading = Reading.of_run(read_setting(run_dir, config, dict, "data"))
+    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY), older=reading)
     precision = read_setting(run_dir, config, str, "runtime", "precision")
     model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
     end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""

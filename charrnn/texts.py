@@ -4,6 +4,7 @@ A small corpus is read into memory. A large one is encoded into the cache folder
 is a folder that `charrnn.encode` has made.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from charrnn.documents import read_documents
 from charrnn.encoding import Parts
 from charrnn.errors import UserError, check
 from charrnn.pieces import END_OF_TEXT, Settings
+from charrnn.reading import Reading
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
@@ -46,8 +48,10 @@ def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Tex
     """
     texts = _find(spec, config, log)
     whole = len(texts.validation)
-    texts = texts._replace(validation=_beginning(texts.validation, config))
-    kept, vocabulary = len(texts.validation), texts.vocabulary
+    reading = Reading.of_run(dataclasses.asdict(config))
+    vocabulary = dataclasses.replace(texts.vocabulary, reading=reading)
+    texts = texts._replace(vocabulary=vocabulary, validation=_beginning(texts.validation, config))
+    kept = len(texts.validation)
     log(
         f"{texts.name}: {len(texts.train):,} characters to train on, {max(0, kept - 1):,} to validate"
         f"{f' (of {whole - 1:,}, as data.validation_chars has it)' if kept < whole else ''}, {vocabulary.size} ids"

@@ -12,7 +12,7 @@ import sys
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check, check_float32
+from charrnn.errors import UserError, check, check_temperature
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -74,7 +74,7 @@ def _temperatures() -> list[float]:
         raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
     check("--temperatures", "", bool(temperatures), "at least one number above 0")
     for temperature in temperatures:
-        check_float32("--temperatures", temperature)
+        check_temperature("--temperatures", temperature)
     return temperatures
 
 
