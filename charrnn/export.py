@@ -24,7 +24,7 @@ flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_v
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")
 _float("min_p", 0.0, "For generate: as in charrnn.generate.")
 _string("unknown", "refuse", "What saved_model does with characters that the model never saw: refuse, drop or replace.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 
 
 def main(beside: list[str]) -> int:

@@ -1,7 +1,7 @@
 """A model for programs that have no charrnn: a SavedModel, a Keras model of stock layers, a TFLite model.
 
-    export(load("runs/x"), "exported")
-    generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
+export(load("runs/x"), "exported")
+generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
 """
 
 import os
@@ -14,14 +14,18 @@ import tensorflow as tf
 
 from charrnn import blocks
 from charrnn.blocks import BLOCK, OWN
-from charrnn.errors import UserError, check
+from charrnn.errors import COOLEST, HOTTEST, UserError, check
 from charrnn.loading import VOCABULARY, Loaded
+from charrnn.lower_case import LowerCase
+from charrnn.manual import manual
 from charrnn.model import CharModel
 from charrnn.network import Network
 from charrnn.sampling import Sampler
 from charrnn.unknown import UNKNOWN
 from charrnn.vocabulary import REPLACEMENT
 from charrnn.writer import writing_network
+
+_TEMPERATURES = f"0 (the likeliest always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
 
 FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite"}
 """What can be made, and what it is called in the folder."""
@@ -34,7 +38,7 @@ def export(
     sampler: Sampler | None = None,
     unknown: str = "refuse",
 ) -> None:
-    """Writes a folder with the model in each format, and its vocabulary.
+    """Writes a folder with the model in each format, its vocabulary, and a README.md that says how to use them.
 
     Args:
         loaded: what to export.
@@ -61,6 +65,8 @@ def export(
     try:
         places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
         loaded.vocabulary.save(os.path.join(folder, VOCABULARY))
+        with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
+            file.write(manual(loaded, formats, _TEMPERATURES))
         if "saved_model" in places:
             Serving(loaded, sampler or Sampler(), unknown).save(places["saved_model"])
         if "keras" in places:
@@ -83,7 +89,8 @@ class Serving:
     - `score`: text string `[B]` -> nats float32 `[B, T]` of each character, 0 where there is no prediction or no
       character; and nats_per_char float32 `[B]`, of what is predicted.
 
-    With a vocabulary of bytes each byte counts as a character. What is refused raises InvalidArgumentError.
+    Strings are read as the model's text was, but for a Unicode normalization, which no graph can do. With a vocabulary
+    of bytes each byte counts as a character. What is refused raises InvalidArgumentError.
 
     Args:
         loaded: the model.
@@ -99,6 +106,7 @@ class Serving:
             lambda entry: tf.Variable(entry, trainable=False) if tf.is_tensor(entry) else entry, loaded.model.network()
         )
         codes = [*map(ord, loaded.vocabulary.characters)] or [0]
+        self._lower = LowerCase() if loaded.vocabulary.reading.lowercase else None
         ids = tf.range(1, len(codes) + 1, dtype=tf.int64)
         self._id_of_code = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(codes, tf.int64), ids), default_value=0
@@ -114,7 +122,7 @@ class Serving:
         takes = {"step": (text, state), "generate": (prompt, num_chars, seed, temperature), "score": (text,)}
         module = tf.Module()  # what must be saved with the functions
         module.held = [entry for entry in tf.nest.flatten(self._network) if isinstance(entry, tf.Variable)]
-        module.id_of_code = self._id_of_code
+        module.tables = [self._id_of_code, self._lower and self._lower.table]
         signatures = {
             name: tf.function(getattr(self, name), autograph=False).get_concrete_function(*specs)
             for name, specs in takes.items()
@@ -135,9 +143,9 @@ class Serving:
         network = writing_network(self._current_network(), self._vocabulary)
         ids, end_id = self._after_end(self._encode(prompt)), self._writer.end_id
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
-        _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character, such as a line break.")
-        possible = tf.reduce_all(temperature >= 0)
-        _require(possible, "A temperature is at least 0 (0: the likeliest character always), not", temperature)
+        _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
+        possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
+        _require(tf.reduce_all(possible), f"A temperature is {_TEMPERATURES}, and at least 0, not", temperature)
         with tf.control_dependencies([_require(num_chars >= 0, "num_chars is at least 0, not", num_chars)]):
             num_chars = tf.identity(num_chars)
 
@@ -199,6 +207,7 @@ class Serving:
 
     def _encode(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Strings `[B]` -> ids int32 `[B, None]`."""
+        text = self._read(text)
         if self._vocabulary.kind == "bytes":
             each = tf.strings.bytes_split(text)
             return each.with_values(tf.cast(tf.reshape(tf.io.decode_raw(each.values, tf.uint8), [-1]), tf.int32))
@@ -211,6 +220,15 @@ class Serving:
             seen = tf.strings.unicode_encode(unknown, "UTF-8")
             _require(tf.size(unknown) == 0, "The text has characters that the model never saw:", seen)
         return ids
+
+    def _read(self, text: tf.Tensor) -> tf.Tensor:
+        """Strings `[B]` as `Vocabulary.read` reads them, without its normalization."""
+        reading = self._vocabulary.reading
+        if reading.universal_newlines:
+            text = tf.strings.regex_replace(text, "\r\n?", "\n")
+        if not reading.lowercase:
+            return text
+        return tf.strings.lower(text) if self._vocabulary.lowers_ascii_only else self._lower(text)
 
     def _after_end(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
         """With what stands before a document, where the model has learnt documents."""

@@ -7,9 +7,11 @@
 import dataclasses
 import json
 import os
+import re
 import typing
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from charrnn.asked import Stops
@@ -30,6 +32,7 @@ NEWEST = "checkpoints"
 BEST = "best"
 
 _MOST_KEPT = 8  # generators of a model, and compiled graphs
+_CHECKPOINT = re.compile(r"(retry-\d+-)?(step|stopped)-\d+")
 _DEEPEST = 20  # lists and objects in each other in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
@@ -118,7 +121,8 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
 
     Args:
         run_dir: a run directory.
-        weights: "best" by validation, where there is one, else the newest; or "newest".
+        weights: "best" by validation, where there is one, else the newest; "newest"; or the name of a checkpoint in
+            checkpoints/ or best/, such as "step-24".
 
     Raises:
         UserError: there is no such run, or a file of it is damaged.
@@ -135,6 +139,8 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
     except CHECKPOINT_ERRORS as error:
         raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise UserError(f"The checkpoint {checkpoint} has weights that are no finite numbers: give others by weights.")
     return Loaded(model, vocabulary, checkpoint, end_of_text)
 
 
@@ -199,9 +205,9 @@ def _depth(value: object, most: int) -> int:
 
 
 def find_checkpoint(run_dir: str, weights: str = "best") -> str:
-    """The checkpoint's path prefix; UserError where none is there."""
+    """The checkpoint's path prefix; UserError where none is there. `weights` as in `load`."""
     if weights not in ("best", "newest"):
-        raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
+        return _named(run_dir, weights)
     folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
     try:
         found = [newest_in(os.path.join(run_dir, folder)) for folder in folders]
@@ -210,6 +216,20 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     if not any(found):
         raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
     return next(filter(None, found))
+
+
+def _named(run_dir: str, name: str) -> str:
+    """The path prefix of a checkpoint that the run has kept."""
+    kept = {}
+    for folder in (os.path.join(run_dir, BEST), os.path.join(run_dir, NEWEST)):
+        files = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+        found = (file.removesuffix(".index") for file in files if file.endswith(".index"))
+        kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
+    if name not in kept:
+        names = sorted(kept, key=lambda each: int(each.rpartition("-")[2]))
+        others = f", or for one that is there: {', '.join(names)}" if names else ""
+        raise UserError(f"{run_dir} has no {name!r} weights: ask for best or newest{others}.")
+    return kept[name]
 
 
 def newest_in(folder: str) -> str | None:

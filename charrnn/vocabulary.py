@@ -25,7 +25,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 BLOCK = 1 << 20
 # How many characters a message lists before it says "and 37 more".
 LISTED = 10
-_AS_IT_IS, _LOWERCASE = Reading(), Reading(lowercase=True)
+_AS_IT_IS = Reading()
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -131,9 +131,12 @@ class Vocabulary:
 
     def read(self, text: str) -> str:
         """Returns a text as the model's own text was read. Every text that is given to a model passes here first."""
-        if self.kind == "bytes" and self.reading in (_AS_IT_IS, _LOWERCASE):  # its files were not decoded
-            return text.translate(_ASCII_LOWER) if self.reading.lowercase else text
-        return self.reading.apply(text)
+        return text.translate(_ASCII_LOWER) if self.lowers_ascii_only else self.reading.apply(text)
+
+    @property
+    def lowers_ascii_only(self) -> bool:
+        """Whether "lower case" means A to Z: of files in bytes that were not decoded."""
+        return self.kind == "bytes" and self.reading == Reading(lowercase=True)
 
     def encode(self, text: str | bytes) -> np.ndarray:
         """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.

@@ -242,7 +242,30 @@ def test_a_run_without_a_checkpoint(run_dir):
 
 
 def test_weights_that_are_neither_best_nor_newest(trained):
-    assert "no 'worst' weights: ask for best or newest" in refused(trained, "worst")
+    said = refused(trained, "worst")
+    assert "no 'worst' weights: ask for best or newest" in said and "step-3, step-6" in said
+
+
+def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
+    best = os.path.basename(loading.find_checkpoint(trained))
+    for name, folder in (("step-3", "checkpoints"), ("step-6", "checkpoints"), (best, None)):
+        loaded = charrnn.load(trained, weights=name)
+        assert os.path.basename(loaded.checkpoint) == name
+        assert folder is None or os.path.dirname(loaded.checkpoint).endswith(folder)
+    weights = charrnn.load(trained, "step-3").model.get_weights()
+    for name in ("retry-2-step-3", "stopped-3"):  # as a run names what it saves after it rolled back, or was stopped
+        for path in (run_dir / "checkpoints").glob("step-3.*"):
+            shutil.copy(path, path.with_name(path.name.replace("step-3", name)))
+        assert_equal(loading.load(str(run_dir), name).model.get_weights(), weights)
+    for name in ("step-4", "step-", "step-3.index", "checkpoints/step-3", "../checkpoints/step-3", "start", "", "*"):
+        said = refused(run_dir, name)
+        assert repr(name) in said and all(kept in said for kept in ("step-3", "retry-2-step-3", "stopped-3", "step-6"))
+
+
+def test_a_named_checkpoint_in_a_run_that_has_none(run_dir):
+    for folder in ("checkpoints", "best"):
+        shutil.rmtree(run_dir / folder)
+    assert "no 'step-3' weights" in refused(run_dir, "step-3")
 
 
 @pytest.mark.parametrize("field, value", [("units", 9), ("num_layers", 3), ("embedding_size", 0), ("cell", "gru")])

@@ -19,7 +19,7 @@ _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 
 _string("text", None, "A corpus in the place of the runs'; split as each run's was.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 _string("markdown", None, "Write the tables to this file too.")
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")

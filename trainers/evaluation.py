@@ -57,7 +57,7 @@ def evaluate(
         protocol: what is rolled out.
         log: is given each line for the user.
         text: a corpus in the place of the run's; it is split as the run's was.
-        weights: "best" or "newest".
+        weights: "best", "newest", or the name of a checkpoint.
         temperatures: at which to measure quality and diversity too.
         dynamic: evaluate dynamically too.
         ngram: measure n-grams of the training text, and their interpolation with the model, too.
