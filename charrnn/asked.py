@@ -56,7 +56,7 @@ def count(name: str, given: int, least: int = 0) -> int:
 
 def stops(given: Stops) -> list[str]:
     """Returns the stop strings as a list, without empty ones."""
-    each = [given] if isinstance(given, str) else list(given)
+    each = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     check("stop", ascii(given), all(isinstance(stop, str) for stop in each), "a string, or a list of strings")
     return [stop for stop in each if stop]
 
