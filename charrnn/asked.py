@@ -15,15 +15,21 @@ _MOST = 2**31 - 1
 
 
 def prompts(given: Sequence[str]) -> list[str]:
-    """Returns the prompts as a list; UserError for a single string, whose characters would be taken for prompts."""
+    """Returns the prompts as a list of strings; UserError for one string, whose characters would be the prompts."""
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
     check("prompts", f"{given!r:.{_SHOWN}}", several, "a list of strings, such as ['ROMEO:']")
-    return list(given)
+    return [prompt(each) for each in given]
 
 
 def prompt(given: str) -> str:
-    """Returns a prompt as a message shows it; UserError where it is no string."""
-    check("prompt", f"{given!r:.{_SHOWN}}", isinstance(given, str), "a string")
+    """Returns a prompt; UserError where it is no string."""
+    if not isinstance(given, str):
+        check("prompt", f"{given!r:.{_SHOWN}}", False, "a string")
+    return given
+
+
+def shown(given: str) -> str:
+    """Returns a prompt as a message has it."""
     return f"{given[:_SHOWN]!r}{'…' if len(given) > _SHOWN else ''}"
 
 

@@ -127,15 +127,16 @@ class Generator:
 
         What is wrong is told at once, before the first part is asked for.
         """
-        encoded = [self._encode(prompt) for prompt in asked.prompts(prompts)]
-        seeds = asked.seeds(seeds, len(encoded))
-        default = 0.0 if self._sampler.greedy else self._sampler.temperature
-        heat = asked.temperatures([default] * len(encoded) if temperatures is None else temperatures, len(encoded))
+        prompts = asked.prompts(prompts)
+        seeds = asked.seeds(seeds, len(prompts))
+        heat = self._heat(len(prompts)) if temperatures is None else asked.temperatures(temperatures, len(prompts))
         num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
-        self._warn(stop, num_chars, min_chars)
         at_once = max(1, _MOST_FLOATS // (BLOCK * self.vocabulary.size))
-        _require_memory(min(at_once, len(encoded)), num_chars)
-        parts = [slice(i, i + at_once) for i in range(0, len(encoded), at_once)]
+        _require_memory(min(at_once, len(prompts)), num_chars)
+        ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
+        encoded = [ids[prompt] for prompt in prompts]
+        self._warn(stop, num_chars, min_chars)
+        parts = [slice(i, i + at_once) for i in range(0, len(prompts), at_once)]
         return (self._write(encoded[part], num_chars, seeds[part], heat[part], stop, min_chars, look) for part in parts)
 
     def stream(
@@ -228,8 +229,7 @@ class Generator:
         given = np.full((len(prompts), lengths.max()), OWN, np.int32)
         for row, ids in zip(given, prompts, strict=True):
             row[: len(ids)] = ids
-        if heat is None:
-            heat = np.full(len(prompts), 0.0 if self._sampler.greedy else self._sampler.temperature, np.float32)
+        heat = self._heat(len(prompts)) if heat is None else heat
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
         done, size, total = 0, _FIRST if live else BLOCK, given.shape[1] + num_chars
@@ -261,11 +261,15 @@ class Generator:
 
     def _encode(self, prompt: str, continues: bool = False) -> list[int]:
         """What is read first: the prompt's ids, for a new text after the end of the document before."""
-        shown = asked.prompt(prompt)
-        prompt = admit(prompt, f"The prompt {shown}", self.vocabulary, self._unknown)
+        subject = f"The prompt {asked.shown(asked.prompt(prompt))}"
+        prompt = admit(prompt, subject, self.vocabulary, self._unknown)
         if not (prompt or continues or self._end_of_text):
             raise UserError(f"The prompt is empty: give at least one character, such as {self.beginning!r}.")
         return self.vocabulary.encode(prompt if continues else self._end_of_text + prompt).tolist()
+
+    def _heat(self, count: int) -> np.ndarray:
+        """The sampler's temperature for each of `count` texts, float32; 0: the likeliest character always."""
+        return np.full(count, 0.0 if self._sampler.greedy else self._sampler.temperature, np.float32)
 
     def _text(self, num_chars: int, stop: Stops, min_chars: int) -> Text:
         stops = [*map(self.vocabulary.read, asked.stops(stop)), self._end_of_text]
