@@ -1,7 +1,7 @@
 """Exports a trained model: python -m charrnn.export --run_dir=DIR --output=DIR [--formats=saved_model,keras,tflite].
 
 Makes a folder that needs no charrnn: saved_model/ (step, generate and score, of strings), model.keras (stock layers),
-step.tflite (one character), vocabulary.json. docs/generation.md says how to use them.
+step.tflite (one character), vocabulary.json, and a README.md that says how to use them.
 Exit status: 0 done, 2 a mistake in what was given.
 """
 

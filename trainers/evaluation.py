@@ -21,6 +21,7 @@ from charrnn.plays import Plays
 from charrnn.reference import ExactSource, KneserNey, Reference
 from charrnn.rollouts import Reader
 from charrnn.texts import Texts, load_texts
+from charrnn.vocabulary import listed
 from trainers.run_directory import write_json
 from trainers.summaries import OPEN_LOOP, open_loop_folder, writing_to
 
@@ -216,9 +217,11 @@ def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Text
         log(f"{texts.name} is not the text that {run_dir} was trained on; it is split in the same way")
     if texts.vocabulary == loaded.vocabulary:
         return texts
-    train, validation = (
-        loaded.vocabulary.encode(texts.vocabulary.decode(np.asarray(ids))) for ids in (texts.train, texts.validation)
-    )
+    decoded = [texts.vocabulary.decode(np.asarray(ids)) for ids in (texts.train, texts.validation)]
+    unknown = loaded.vocabulary.unknown_characters(decoded[1])
+    if unknown:
+        log(f"Counted as the unknown character, because the model never saw them: {listed(unknown)}")
+    train, validation = map(loaded.vocabulary.encode, decoded)
     return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))
 
 
