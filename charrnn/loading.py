@@ -128,11 +128,11 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         UserError: there is no such run, or a file of it is damaged.
     """
     config = read_config(run_dir)
-    reading = Reading.of_run(read_setting(run_dir, config, dict, "data"))
+    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
+    reading = Reading.of_run(config["data"])
     vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY), older=reading)
     precision = read_setting(run_dir, config, str, "runtime", "precision")
     model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
-    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
     checkpoint = find_checkpoint(run_dir, weights)
     try:
         # "Partial" first: what a checkpoint has beside the model would else be told as a warning when this fails.
