@@ -29,7 +29,7 @@ from charrnn.writer import Writer
 
 _FIRST = 8  # characters that the first call for a stream makes, so that they come soon; the next makes twice as many …
 _LIVE = 0.05  # … and so on, until a call takes so long, seconds
-_MOST_FLOATS = 1 << 25  # of a block's noise: so many texts are written at once; a call needs a few arrays of this size
+_MOST_FLOATS = 1 << 25  # of a call's noise and states: as many texts are written at once; it makes a few such arrays
 
 
 class Hypothesis(NamedTuple):
@@ -131,7 +131,7 @@ class Generator:
         seeds = asked.seeds(seeds, len(prompts))
         heat = self._heat(len(prompts)) if temperatures is None else asked.temperatures(temperatures, len(prompts))
         num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
-        at_once = max(1, _MOST_FLOATS // (BLOCK * self.vocabulary.size))
+        at_once = max(1, _MOST_FLOATS // (BLOCK * self.vocabulary.size + 8 * self._state_size))
         _require_memory(min(at_once, len(prompts)), num_chars)
         ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
         encoded = [ids[prompt] for prompt in prompts]
@@ -171,7 +171,7 @@ class Generator:
         """
         num_chars, min_chars = asked.count("num_chars", num_chars, least=1), asked.count("min_chars", min_chars)
         width = asked.count("width", width, least=1)
-        at_least = 8 * width * (self.vocabulary.size + num_chars)
+        at_least = 8 * width * (self.vocabulary.size + self._state_size + num_chars)
         memory.require(at_least, f"A beam of width {width} over {num_chars} characters", "set one of the two lower")
         self._warn(stop, num_chars, min_chars)
         state = self.after(GenerationState.start(self._model, [0]), self._encode(prompt))
@@ -197,6 +197,11 @@ class Generator:
             elif len(self.vocabulary.encode(read)) > num_chars - min_chars:
                 reasons[given] = "it is longer than the text may be"
         return reasons
+
+    @property
+    def _state_size(self) -> int:
+        """How many numbers the state of a text has, about."""
+        return self._model.config.units * self._model.config.num_layers
 
     def _warn(self, stop, num_chars, min_chars):
         for given, reason in self.impossible(stop, num_chars, min_chars).items():

@@ -140,7 +140,7 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
     except CHECKPOINT_ERRORS as error:
         raise UserError(f"The checkpoint {checkpoint} does not hold this model's weights, or is damaged.") from error
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise UserError(f"The checkpoint {checkpoint} has weights that are no finite numbers: give others by weights.")
+        raise UserError(f"The checkpoint {checkpoint} has weights that are not finite: give another by weights.")
     return Loaded(model, vocabulary, checkpoint, end_of_text)
 
 

@@ -47,8 +47,9 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
 
 
 def test_xla_changes_the_speed_and_not_the_text(make_model):
-    texts = [Generator(make_model(), LETTERS, xla=xla).generate(["a", LONG], 20, [0, 1]) for xla in (False, True)]
-    assert texts[0] == texts[1]
+    plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
+    for prompts in (["a", LONG], ["fab"]):
+        assert compiled.generate(prompts, 20, range(len(prompts))) == plain.generate(prompts, 20, range(len(prompts)))
 
 
 @pytest.mark.parametrize("config", CELLS)
@@ -239,6 +240,7 @@ def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
     assert len(pieces[0]) <= 8 and len(pieces[1]) <= 16 and max(map(len, pieces)) > 32
 
 
+@pytest.mark.filterwarnings("ignore:The stop string 'x'")
 def test_a_stream_holds_back_what_may_become_a_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     whole = generator.generate(["fab"], 300, [7])[0]
@@ -369,7 +371,7 @@ def test_a_batch_is_written_in_parts_that_fit(make_model, monkeypatch):
     generator = Generator(make_model(), LETTERS)
     prompts, seeds, temperatures = ["a", "bc", LONG, "fe", "d"], [3, 1, 4, 1, 5], [1.0, 0.5, 0.0, 2.0, 0.7]
     whole = generator.generate(prompts, 60, seeds, temperatures)
-    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * BLOCK * LETTERS.size)
+    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (BLOCK * LETTERS.size + 8 * 6))
     parts = list(generator.in_parts(prompts, 60, seeds, temperatures))
     assert [len(part) for part in parts] == [2, 2, 1]
     assert [text for part in parts for text in part] == whole

@@ -139,7 +139,7 @@ def test_weights_that_are_no_numbers_are_refused(make_model, make_trainer, tmp_p
     trainer = make_trainer(model=make_model())
     trainer.model.readout.bias.assign(np.full(7, np.inf))
     save_by_hand(tmp_path / "run", trainer)
-    assert "step-1 has weights that are no finite numbers" in refused(tmp_path / "run")
+    assert "step-1 has weights that are not finite" in refused(tmp_path / "run")
 
 
 def test_a_checkpoint_without_the_recurrent_layers_is_refused(make_model, make_trainer, tmp_path):
