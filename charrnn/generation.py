@@ -23,7 +23,7 @@ from charrnn.generation_state import GenerationState
 from charrnn.model import CharModel
 from charrnn.sampling import NEVER, Sampler
 from charrnn.stream import Decoder, Stream
-from charrnn.unknown import admit
+from charrnn.unknown import admit, otherwise
 from charrnn.vocabulary import Vocabulary, listed
 from charrnn.writer import Writer
 
@@ -191,7 +191,8 @@ class Generator:
         for given in asked.stops(stop):
             read = self.vocabulary.read(given)
             if unknown := self.vocabulary.unknown_characters(read):
-                reasons[given] = f"the model never writes {listed(unknown)}"
+                hint = otherwise(read, unknown, self.vocabulary)
+                reasons[given] = f"the model never writes {listed(unknown)}{hint}"
             elif self._end_of_text and self._end_of_text in read[:-1]:
                 reasons[given] = "a document ends at its first line break"
             elif len(self.vocabulary.encode(read)) > num_chars - min_chars:

@@ -37,20 +37,30 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
     if found and unknown == "refuse":
         known = "".join(vocabulary.characters[:_MOST_SHOWN])
         more = f" and {more:,} more" if (more := len(vocabulary.characters) - len(known)) else ""
+        hint = otherwise(text, found, vocabulary)
         raise UserError(
-            f"{subject} has characters that the model never saw: {listed(found)}; {_otherwise(text, found, vocabulary)}"
+            f"{subject} has characters that the model never saw: {listed(found)}{hint}; {'convert it, ' if hint else ''}"
             f"leave them out, or say unknown=drop or unknown=replace. It knows {known!r}{more}."
         )
     return text.translate({ord(c): None for c in found}) if unknown == "drop" else text
 
 
-def _otherwise(text: str, found: list[str], vocabulary: Vocabulary) -> str:
-    """The way of writing the text in which the model knows the most of it, and what differs; "" if none helps."""
-    remaining = {how: len(vocabulary.unknown_characters(read.apply(text))) for how, read in _OTHERWISE.items()}
+def otherwise(text: str, found: list[str], vocabulary: Vocabulary) -> str:
+    """Returns how a text may be written so that a model knows it, and what differs; "" if nothing helps.
+
+    Args:
+        text: as the model's text was read.
+        found: its unknown characters.
+        vocabulary: what the model knows.
+    """
+    known = "".join(vocabulary.characters)
+    alike = {how: read for how, read in _OTHERWISE.items() if not read.lowercase or known == known.lower()}
+    remaining = {how: len(vocabulary.unknown_characters(read.apply(text))) for how, read in alike.items()}
     how = min(remaining, key=remaining.get)
     if remaining[how] >= len(found):
         return ""
-    return f"{how} it knows {'more' if remaining[how] else 'all'} of them{_difference(text, found, _OTHERWISE[how])}; "
+    share = "more" if remaining[how] else "all"
+    return f"; {how} it knows {share} of them{_difference(text, found, _OTHERWISE[how])}"
 
 
 def _difference(text: str, found: list[str], reading: Reading) -> str:

@@ -530,6 +530,7 @@ def test_stop_strings_that_can_never_match_are_told(make_model):
     with pytest.warns(UserWarning, match="'#end'"):
         texts = running.generate(["a"], 30, [1], stop=["#end", "b"])
     assert texts == running.generate(["a"], 30, [1], stop="b")
+    assert "U+00E9" in Generator(make_model(4), Vocabulary("xe\u0301")).impossible("\xe9", 9)["\xe9"]
     with pytest.warns(UserWarning, match="'#end'"):
         running.stream("a", 30, stop="#end")
 

@@ -46,6 +46,7 @@ def test_no_way_of_writing_is_told_where_none_helps():
     for text, vocabulary in [("☂", Vocabulary("abc")), ("\u00e9e\u0301", Vocabulary("\u00e9e"))]:
         assert refused(text, vocabulary)
     assert "normalization" not in refused("☂", Vocabulary("abc"))
+    assert "lower case" not in refused("A", Vocabulary("Bab"))  # a text in both cases
 
 
 def test_one_way_may_help_with_some_of_the_characters():
