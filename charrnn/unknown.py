@@ -38,9 +38,10 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
         known = "".join(vocabulary.characters[:_MOST_SHOWN])
         more = f" and {more:,} more" if (more := len(vocabulary.characters) - len(known)) else ""
         hint = otherwise(text, found, vocabulary)
+        remedy = f"{'convert it, ' if hint else ''}leave them out, or say unknown=drop or unknown=replace"
         raise UserError(
-            f"{subject} has characters that the model never saw: {listed(found)}{hint}; {'convert it, ' if hint else ''}"
-            f"leave them out, or say unknown=drop or unknown=replace. It knows {known!r}{more}."
+            f"{subject} has characters that the model never saw: {listed(found)}{hint}; {remedy}. "
+            f"It knows {known!r}{more}."
         )
     return text.translate({ord(c): None for c in found}) if unknown == "drop" else text
 
