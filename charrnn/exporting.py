@@ -141,7 +141,10 @@ class Serving:
     ) -> dict[str, tf.Tensor]:
         """A text a row. Graph."""
         network = writing_network(self._current_network(), self._vocabulary)
-        ids, end_id = self._after_end(self._encode(prompt)), self._writer.end_id
+        end_id = self._writer.end_id
+        if end_id is not None:
+            prompt = tf.strings.regex_replace(prompt, r"\A(\r\n?|\n)", "")
+        ids = self._after_end(self._encode(prompt))
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
         possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))

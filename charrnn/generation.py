@@ -51,7 +51,8 @@ class Generator:
             unknown character is never written.
         sampler: how a character is chosen.
         end_of_text: the character between the documents that the model has learnt, if it has learnt documents: read
-            before each prompt, and where it is written the text ends. "": the model has learnt running text.
+            before each prompt, unless it begins with it, and where it is written the text ends. "": the model has
+            learnt running text.
         xla: compile the loop: up to half as fast again for one text or a few, after up to a second of compiling for
             each number of texts. Where two characters are as good as equally likely, rounding may choose the other.
         unknown: what becomes of a prompt's characters that the model never saw: see `unknown.UNKNOWN`.
@@ -271,7 +272,9 @@ class Generator:
         prompt = admit(prompt, subject, self.vocabulary, self._unknown)
         if not (prompt or continues or self._end_of_text):
             raise UserError(f"The prompt is empty: give at least one character, such as {self.beginning!r}.")
-        return self.vocabulary.encode(prompt if continues else self._end_of_text + prompt).tolist()
+        if not continues:  # a document begins with one, and none is empty
+            prompt = self._end_of_text + prompt.removeprefix(self._end_of_text)
+        return self.vocabulary.encode(prompt).tolist()
 
     def _heat(self, count: int) -> np.ndarray:
         """The sampler's temperature for each of `count` texts, float32; 0: the likeliest character always."""

@@ -28,7 +28,7 @@ CASES = {
     "bytes": (Vocabulary.bytes(), TWO_LSTM, "", None),
 }
 PROMPTS = {
-    "documents": ["", "ab", "é🎭" * 80],
+    "documents": ["", "\nab", "é🎭" * 80],
     "lowercase": ["DIABΣ", "a\r\nB", "\rI"],
     "bytes": ["a", "é🎭!", "b" * 130],
 }

@@ -516,6 +516,13 @@ def test_a_text_without_a_prompt_begins_with_what_the_model_knows(make_model, ch
             generator.generate([""], 5, [0])
 
 
+def test_a_line_break_before_a_document_is_its_beginning(make_model):
+    """The default prompt of samples, for one: no document is empty, so that two are never read in a row."""
+    generator = Generator(make_model(8), Vocabulary("\nabcdef"), end_of_text="\n")
+    assert generator.generate(["\n", "\nab"], 60, [1, 2]) == generator.generate(["", "ab"], 60, [1, 2])
+    assert "".join(generator.stream("\nab", 60, 2)) == generator.generate(["ab"], 60, [2])[0]
+
+
 def test_stop_strings_that_can_never_match_are_told(make_model):
     model = make_model(vocabulary_size=8)
     vocabulary = Vocabulary("\nabcdef", reading=Reading(lowercase=True))
