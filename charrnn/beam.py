@@ -11,7 +11,7 @@ def beam_search(
     network: Network,
     state: States,
     logits: tf.Tensor,
-    width: int,
+    width: tf.Tensor,
     num_chars: tf.Tensor,
     min_chars: tf.Tensor,
     end_id: int | None = None,
@@ -22,7 +22,7 @@ def beam_search(
         network: the weights.
         state: after the prompt, of one row.
         logits: float32 `[1, V]`, the prediction of the first character.
-        width: K. With as many as there are texts the search is exhaustive.
+        width: K, int32 `[]`. With as many as there are texts the search is exhaustive.
         num_chars: N, at least 1, int32 `[]`.
         min_chars: before so many characters no text ends, int32 `[]`.
         end_id: a text ends with it, and is carried along at its log-probability; None: no text ends.
@@ -46,11 +46,11 @@ def beam_search(
         arrays = ids.write(t, chosen), parents.write(t, parent)
         return t + 1, state, network.predict(state), scores, ended, *arrays
 
-    rows = tf.zeros(width, tf.int32)
+    rows = tf.zeros([width], tf.int32)
     state = tf.nest.map_structure(lambda entry: tf.gather(entry, rows), state)
     scores = tf.where(tf.range(width) == 0, 0.0, NEVER)  # one text to begin with
-    arrays = [tf.TensorArray(tf.int32, size=num_chars, element_shape=[width]) for _ in range(2)]
-    start = (tf.constant(0), state, tf.gather(logits, rows), scores, tf.zeros(width, tf.bool), *arrays)
+    arrays = [tf.TensorArray(tf.int32, size=num_chars, element_shape=[None]) for _ in range(2)]
+    start = (tf.constant(0), state, tf.gather(logits, rows), scores, tf.zeros([width], tf.bool), *arrays)
     *_, scores, _, ids, parents = tf.while_loop(lambda t, *_: t < num_chars, body, start)
 
     def back(row, entry):

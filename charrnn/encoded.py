@@ -9,6 +9,7 @@
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,7 +22,6 @@ import numpy as np
 from charrnn import atomic, workers
 from charrnn.errors import UserError
 from charrnn.pieces import BLOCK, Odd, Piece, Settings, contents
-from charrnn.reading import with_reading
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
@@ -137,7 +137,7 @@ def load(folder: str) -> Encoded:
     return Encoded(
         corpus["sha256"],
         settings,
-        with_reading(vocabulary, settings.reading),
+        dataclasses.replace(vocabulary, reading=settings.reading),
         ids,
         corpus["num_documents"],
         Odd(corpus["num_empty"], *corpus.get("odd_rows", ())),

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 _SMALLEST, _LARGEST = 1e-30, 1e30  # with room to multiply before 32 bits overflow
 
+COOLEST, HOTTEST = 1e-6, 1e6
+"""The temperatures allowed: logits divided by one, and noise multiplied by one, stay far from what 32 bits can hold."""
+
 
 class UserError(ValueError):
     """The user's mistake, told in one plain sentence.
@@ -27,17 +30,25 @@ def check(name: str, value: object, right: bool, allowed: str) -> None:
         raise UserError(f"{name}={value} is not possible: it must be {allowed}.")
 
 
-def check_float32(name: str, value: float, zero: str = "") -> None:
+def check_float32(
+    name: str, value: float, zero: str = "", bounds: tuple[float, float] = (_SMALLEST, _LARGEST)
+) -> None:
     """Raises UserError for a number that 32 bits cannot hold, or that is not above 0.
 
     Args:
         name: as in `check`.
         value: as in `check`.
         zero: what 0 means, where 0 is allowed.
+        bounds: the smallest and the largest number allowed.
     """
-    right = _SMALLEST <= value <= _LARGEST or (zero != "" and value == 0)
-    bounds = f"from {_SMALLEST:.0e} to {_LARGEST:.0e}"
-    check(name, value, right, f"at least 0 (0: {zero}; else {bounds})" if zero else f"above 0, {bounds}")
+    right = bounds[0] <= value <= bounds[1] or (zero != "" and value == 0)
+    allowed = f"from {bounds[0]:.0e} to {bounds[1]:.0e}"
+    check(name, value, right, f"at least 0 (0: {zero}; else {allowed})" if zero else f"above 0, {allowed}")
+
+
+def check_temperature(name: str, value: float, zero: str = "") -> None:
+    """Raises UserError for a temperature that is out of range; the arguments are those of `check_float32`."""
+    check_float32(name, value, zero, (COOLEST, HOTTEST))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

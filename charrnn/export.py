@@ -1,7 +1,7 @@
 """Exports a trained model: python -m charrnn.export --run_dir=DIR --output=DIR [--formats=saved_model,keras,tflite].
 
 Makes a folder that needs no charrnn: saved_model/ (step, generate and score, of strings), model.keras (stock layers),
-step.tflite (one character), vocabulary.json. docs/generation.md says how to use them.
+step.tflite (one character), vocabulary.json, and a README.md that says how to use them.
 Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C, nothing made.
 """
 
@@ -25,7 +25,7 @@ flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_v
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")
 _float("min_p", 0.0, "For generate: as in charrnn.generate.")
 _string("unknown", "refuse", "What saved_model does with characters that the model never saw: refuse, drop or replace.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 
 
 def main(beside: list[str]) -> int:

@@ -1,7 +1,7 @@
 """A model for programs that have no charrnn: a SavedModel, a Keras model of stock layers, a TFLite model.
 
-    export(load("runs/x"), "exported")
-    generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
+export(load("runs/x"), "exported")
+generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
 """
 
 import os
@@ -13,14 +13,18 @@ import tensorflow as tf
 
 from charrnn import atomic, blocks, paths
 from charrnn.blocks import BLOCK, OWN
-from charrnn.errors import UserError, check
-from charrnn.generation import writing_network
+from charrnn.errors import COOLEST, HOTTEST, UserError, check
 from charrnn.loading import VOCABULARY, Loaded
+from charrnn.lower_case import LowerCase
+from charrnn.manual import manual
 from charrnn.model import CharModel
 from charrnn.network import Network
 from charrnn.sampling import Sampler
 from charrnn.unknown import UNKNOWN
 from charrnn.vocabulary import REPLACEMENT
+from charrnn.writer import writing_network
+
+_TEMPERATURES = f"0 (the likeliest always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
 
 FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite"}
 """What can be made, and what it is called in the folder."""
@@ -33,7 +37,7 @@ def export(
     sampler: Sampler | None = None,
     unknown: str = "refuse",
 ) -> None:
-    """Writes a folder with the model in each format, and its vocabulary.
+    """Writes a folder with the model in each format, its vocabulary, and a README.md that says how to use them.
 
     Args:
         loaded: what to export.
@@ -69,6 +73,7 @@ def export(
 def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
     places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
     loaded.vocabulary.save(os.path.join(folder, VOCABULARY))
+    atomic.replace(os.path.join(folder, "README.md"), manual(loaded, formats, _TEMPERATURES).encode())
     if "saved_model" in places:
         Serving(loaded, sampler, unknown).save(places["saved_model"])
     if "keras" in places:
@@ -87,7 +92,8 @@ class Serving:
     - `score`: text string `[B]` -> nats float32 `[B, T]` of each character, 0 where there is no prediction or no
       character; and nats_per_char float32 `[B]`, of what is predicted.
 
-    With a vocabulary of bytes each byte counts as a character. What is refused raises InvalidArgumentError.
+    Strings are read as the model's text was, but for a Unicode normalization, which no graph can do. With a vocabulary
+    of bytes each byte counts as a character. What is refused raises InvalidArgumentError.
 
     Args:
         loaded: the model.
@@ -98,11 +104,12 @@ class Serving:
     def __init__(self, loaded: Loaded, sampler: Sampler, unknown: str = "refuse"):
         check("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
         self._model, self._vocabulary, self._unknown = loaded.model, loaded.vocabulary, unknown
-        self._generator = loaded.generator(sampler)
+        self._writer = loaded.generator(sampler).writer
         self._network = tf.nest.map_structure(
             lambda entry: tf.Variable(entry, trainable=False) if tf.is_tensor(entry) else entry, loaded.model.network()
         )
         codes = [*map(ord, loaded.vocabulary.characters)] or [0]
+        self._lower = LowerCase() if loaded.vocabulary.reading.lowercase else None
         ids = tf.range(1, len(codes) + 1, dtype=tf.int64)
         self._id_of_code = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(codes, tf.int64), ids), default_value=0
@@ -118,7 +125,7 @@ class Serving:
         takes = {"step": (text, state), "generate": (prompt, num_chars, seed, temperature), "score": (text,)}
         module = tf.Module()  # what must be saved with the functions
         module.held = [entry for entry in tf.nest.flatten(self._network) if isinstance(entry, tf.Variable)]
-        module.id_of_code = self._id_of_code
+        module.tables = [self._id_of_code, self._lower and self._lower.table]
         signatures = {
             name: tf.function(getattr(self, name), autograph=False).get_concrete_function(*specs)
             for name, specs in takes.items()
@@ -137,16 +144,19 @@ class Serving:
     ) -> dict[str, tf.Tensor]:
         """A text a row. Graph."""
         network = writing_network(self._current_network(), self._vocabulary)
-        ids, end_id = self._after_end(self._encode(prompt)), self._generator.end_id
+        end_id = self._writer.end_id
+        if end_id is not None:
+            prompt = tf.strings.regex_replace(prompt, r"\A(\r\n?|\n)", "")
+        ids = self._after_end(self._encode(prompt))
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
-        _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character, such as a line break.")
-        possible = tf.reduce_all(temperature >= 0)
-        _require(possible, "A temperature is at least 0 (0: the likeliest character always), not", temperature)
+        _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
+        possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
+        _require(tf.reduce_all(possible), f"A temperature is {_TEMPERATURES}, and at least 0, not", temperature)
         with tf.control_dependencies([_require(num_chars >= 0, "num_chars is at least 0, not", num_chars)]):
             num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):
-            return self._generator.block(network, forced, seed, temperature, position, count, state, logits)
+            return self._writer.block(network, forced, seed, temperature, position, count, state, logits)
 
         rows = self._in_blocks(ids, tf.reduce_max(lengths) + num_chars, call, tf.int32)
         places = tf.range(tf.shape(rows)[1])
@@ -159,7 +169,7 @@ class Serving:
 
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """The nats of each character. Graph."""
-        network, end_id = self._current_network(), self._generator.end_id
+        network, end_id = self._current_network(), self._writer.end_id
         ids = self._after_end(self._encode(text))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
 
@@ -203,6 +213,7 @@ class Serving:
 
     def _encode(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Strings `[B]` -> ids int32 `[B, None]`."""
+        text = self._read(text)
         if self._vocabulary.kind == "bytes":
             each = tf.strings.bytes_split(text)
             return each.with_values(tf.cast(tf.reshape(tf.io.decode_raw(each.values, tf.uint8), [-1]), tf.int32))
@@ -216,11 +227,20 @@ class Serving:
             _require(tf.size(unknown) == 0, "The text has characters that the model never saw:", seen)
         return ids
 
+    def _read(self, text: tf.Tensor) -> tf.Tensor:
+        """Strings `[B]` as `Vocabulary.read` reads them, without its normalization."""
+        reading = self._vocabulary.reading
+        if reading.universal_newlines:
+            text = tf.strings.regex_replace(text, "\r\n?", "\n")
+        if not reading.lowercase:
+            return text
+        return tf.strings.lower(text) if self._vocabulary.lowers_ascii_only else self._lower(text)
+
     def _after_end(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
         """With what stands before a document, where the model has learnt documents."""
-        if self._generator.end_id is None:
+        if self._writer.end_id is None:
             return ids
-        return tf.concat([tf.fill([ids.nrows(), 1], self._generator.end_id), ids], 1)
+        return tf.concat([tf.fill([ids.nrows(), 1], self._writer.end_id), ids], 1)
 
     def _characters(self) -> list[bytes]:
         """What each id stands for."""

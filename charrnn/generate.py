@@ -1,6 +1,7 @@
 """Writes text with a trained model: python -m charrnn.generate --run_dir=DIR --prompt='ROMEO:' [--num_chars=N …].
 
-The text alone, prompt included, goes to standard output, as it is made; several texts come together.
+The text alone, prompt included, goes to standard output, as it is made; several texts come together, for programs as
+JSON lines with --format=jsonl, or one text a line with --format=lines.
 --interactive asks for prompts: \\n in one is a line break, an empty line goes on with the last text, Ctrl-C ends a
 text, Ctrl-D leaves.
 --surprisal=FILE reads a text, and shows how unexpected each character is: in colours at a terminal, else as JSON lines.
@@ -9,12 +10,16 @@ Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the outpu
 
 import contextlib
 import functools
+import itertools
 import sys
+from collections.abc import Iterable, Iterator
 
 from absl import flags
 
 from charrnn import command, outputs, streams, strict_json
 from charrnn.errors import UserError, check
+
+_MOST_SAMPLES = 1_000_000
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -40,13 +45,16 @@ _integer("beam", 0, "Search for the likeliest texts, with so many at a time; the
 _integer("seed", 0, "The text is a function of it; sample i has seed + i.")
 _integer("num_samples", 1, "How many texts to write after each prompt.")
 _boolean("xla", False, "Compile first: pays for one long text, or a few.")
-_choice("unknown", "refuse", ["refuse", "drop", "replace"], "What becomes of characters that the model never saw.")
+_unknown = "What becomes of characters that the model never saw; default: refuse, for --surprisal replace."
+_choice("unknown", None, ["refuse", "drop", "replace"], _unknown)
+_format = "jsonl: one JSON object a text; lines: one text a line, with \\n for a line break in it; plain: as they are."
+_choice("format", "plain", ["plain", "jsonl", "lines"], _format)
 _boolean("interactive", False, "Ask for prompts.")
 _path("save_state", None, "A file to write where the text stands at its end.")
 _path("state", None, "Go on with the text whose state is in this file, as if it had never stopped.")
 _path("surprisal", None, "A text file, or - for standard input, to be read.")
 _choice("color", "auto", ["auto", "always", "never"], "Whether --surprisal colours; auto: at a terminal.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 
 
 def main(beside: list[str]) -> int:
@@ -57,7 +65,8 @@ def main(beside: list[str]) -> int:
         raise UserError("Whose model? Give --run_dir=DIR, a directory that trainers.run has made.")
     check("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
     check("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
-    check("--num_samples", FLAGS.num_samples, 1 <= FLAGS.num_samples <= 10_000, "at least 1 and at most 10000")
+    possible = 1 <= FLAGS.num_samples <= _MOST_SAMPLES
+    check("--num_samples", FLAGS.num_samples, possible, f"at least 1 and at most {_MOST_SAMPLES}")
     check("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
     check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     _check_together()
@@ -71,14 +80,20 @@ def main(beside: list[str]) -> int:
         _show_surprisal(loaded)
         return command.DONE
     sampler = sampling.Sampler(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.min_p, FLAGS.greedy)
-    generator = loaded.generator(sampler, FLAGS.xla, FLAGS.unknown)
-    prompts = FLAGS.prompt or ["" if loaded.end_of_text or FLAGS.state else "\n"]
+    generator = loaded.generator(sampler, FLAGS.xla, FLAGS.unknown or "refuse")
+    prompts = FLAGS.prompt or ["" if FLAGS.state else generator.beginning]
+    stops, notes = _stops(generator)
+    if not (FLAGS.prompt or FLAGS.state or FLAGS.interactive or prompts[0] in ("", "\n")):
+        notes.append(f"There is no --prompt, and the model knows no line break: the text begins with {prompts[0]!r}.")
     if FLAGS.interactive:
-        _converse(generator)
-    elif FLAGS.beam or len(prompts) * FLAGS.num_samples > 1:
-        print("\n----------\n".join(_beams(generator, prompts) if FLAGS.beam else _samples(generator, prompts)))
+        _tell(notes)
+        _converse(generator, stops)
+    elif FLAGS.beam or FLAGS.format != "plain" or len(prompts) * FLAGS.num_samples > 1:
+        records = (_beams if FLAGS.beam else _samples)(generator, prompts, stops)
+        _tell(notes)
+        _show(records)
     else:
-        _stream(loaded, generator, prompts[0])
+        _stream(loaded, generator, prompts[0], stops, notes)
     print(f"weights: {loaded.checkpoint}", file=sys.stderr)  # not earlier: a refusal is one line
     return command.DONE
 
@@ -86,31 +101,67 @@ def main(beside: list[str]) -> int:
 def _check_together() -> None:
     """Raises UserError where two flags ask for different things."""
     asked = [name for name in ("interactive", "surprisal", "beam", "state", "save_state") if FLAGS[name].value]
+    if asked and asked != ["beam"] and FLAGS.format != "plain":
+        raise UserError(f"--{asked[0]} and --format={FLAGS.format} do not go together: give one of them.")
     if len(asked) > 1 and asked != ["state", "save_state"]:
         raise UserError(f"--{asked[0]} and --{asked[1]} do not go together: give one of them.")
     if (asked and len(FLAGS.prompt or []) > 1) or ({"state", "save_state"} & {*asked} and FLAGS.num_samples > 1):
         raise UserError(f"--{asked[0]} is for one text: give one --prompt, and no --num_samples.")
 
 
-def _samples(generator, prompts) -> list[str]:
+def _stops(generator) -> tuple[list[str], list[str]]:
+    """The stop strings that can end a text, and a sentence on each of the others."""
+    stops = FLAGS.stop or []
+    impossible = generator.impossible(stops, FLAGS.num_chars, FLAGS.min_chars)
+    if "" in stops:
+        impossible[""] = "it is empty"
+    notes = [f"--stop={stop!r} can never end a text: {reason}." for stop, reason in impossible.items()]
+    return [stop for stop in stops if stop not in impossible], notes
+
+
+def _tell(notes: list[str]) -> None:
+    for note in notes:
+        print(note, file=sys.stderr)
+
+
+def _samples(generator, prompts, stops) -> Iterator[dict]:
+    """What is known of each sample, as they are made; a mistake is told before the first."""
     asked = [(prompt, FLAGS.seed + i) for prompt in prompts for i in range(FLAGS.num_samples)]
     prompts, seeds = zip(*asked, strict=True)
-    texts = generator.generate(prompts, FLAGS.num_chars, seeds, None, FLAGS.stop or "", FLAGS.min_chars)
-    return [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+    parts = generator.in_parts(prompts, FLAGS.num_chars, seeds, None, stops, FLAGS.min_chars)
+    temperature = 0.0 if FLAGS.greedy else FLAGS.temperature
+    return (
+        {"prompt": prompt, "seed": seed, "temperature": temperature, "text": text}
+        for (prompt, seed), text in zip(asked, itertools.chain.from_iterable(parts), strict=True)
+    )
 
 
-def _beams(generator, prompts) -> list[str]:
-    found = generator.beam(prompts[0], FLAGS.num_chars, FLAGS.beam, FLAGS.stop or "", FLAGS.min_chars)
+def _beams(generator, prompts, stops) -> list[dict]:
+    found = generator.beam(prompts[0], FLAGS.num_chars, FLAGS.beam, stops, FLAGS.min_chars)
     found = found[: FLAGS.num_samples]
     print("ln p:", ", ".join(f"{hypothesis.log_prob:.4f}" for hypothesis in found), file=sys.stderr)
-    return [prompts[0] + hypothesis.text for hypothesis in found]
+    return [{"prompt": prompts[0], "log_prob": log_prob, "text": text} for text, log_prob in found]
 
 
-def _stream(loaded, generator, prompt) -> None:
+def _show(records: Iterable[dict]) -> None:
+    """Prints the texts as --format says."""
+    for i, record in enumerate(records):
+        text = record["prompt"] + record["text"]
+        if FLAGS.format == "jsonl":
+            text = strict_json.dumps(record, ensure_ascii=False)
+        elif FLAGS.format == "lines":
+            text = text.replace("\r", "\\r").replace("\n", "\\n")
+        elif i:
+            text = f"----------\n{text}"
+        streams.write(f"{text}\n")
+
+
+def _stream(loaded, generator, prompt, stops, notes) -> None:
     from charrnn.generation_state import GenerationState
 
     state = GenerationState.load(FLAGS.state, loaded.model, loaded.vocabulary) if FLAGS.state else None
-    stream = generator.stream(prompt, FLAGS.num_chars, FLAGS.seed, FLAGS.stop or "", FLAGS.min_chars, state)
+    stream = generator.stream(prompt, FLAGS.num_chars, FLAGS.seed, stops, FLAGS.min_chars, state)
+    _tell(notes)
     try:
         streams.write(prompt)
         for piece in stream:
@@ -123,7 +174,7 @@ def _stream(loaded, generator, prompt) -> None:
         print(flush=True)
 
 
-def _converse(generator) -> None:
+def _converse(generator, stops) -> None:
     from charrnn.interactive import converse
 
     sys.stdin.reconfigure(errors="replace")
@@ -141,35 +192,35 @@ def _converse(generator) -> None:
     def tell(sentence):
         print(sentence, file=sys.stderr)
 
-    converse(generator, read, streams.write, tell, FLAGS.num_chars, FLAGS.seed, FLAGS.stop or "", FLAGS.min_chars)
+    converse(generator, read, streams.write, tell, FLAGS.num_chars, FLAGS.seed, stops, FLAGS.min_chars)
 
 
 def _show_surprisal(loaded) -> None:
     from charrnn.rollouts import Reader
-    from charrnn.surprisal import coloured, surprisals
-    from charrnn.unknown import admit
+    from charrnn.surprisal import coloured, decoded, surprisals
+    from charrnn.vocabulary import listed
 
-    text = admit(_text(FLAGS.surprisal), FLAGS.surprisal, loaded.vocabulary, FLAGS.unknown)
-    if not text:
-        raise UserError(f"{FLAGS.surprisal} has no text: give at least one character.")
+    name = "standard input" if FLAGS.surprisal == "-" else FLAGS.surprisal
+    text = decoded(_bytes(FLAGS.surprisal), name, loaded.vocabulary, FLAGS.unknown or "replace")
+    unknown = loaded.vocabulary.unknown_characters(text)
+    if unknown:
+        print(f"Read as the unknown character, because the model never saw them: {listed(unknown)}", file=sys.stderr)
     colours = FLAGS.color == "always" or (FLAGS.color == "auto" and sys.stdout.isatty())
-    reader, found = Reader(loaded.model, end_id=loaded.generator().end_id), []
+    reader, total, count = Reader(loaded.model, end_id=loaded.generator().end_id), 0.0, 0
     for character, nats in surprisals(reader, loaded.vocabulary, text, loaded.end_of_text):
-        found += [] if nats is None else [nats]
+        total, count = (total, count) if nats is None else (total + nats, count + 1)
         line = strict_json.dumps({"character": character, "nats": nats}, ensure_ascii=False) + "\n"
         streams.write(coloured(character, nats) if colours else line)
     if colours:
         print(flush=True)
-    if found:
-        print(f"{sum(found) / len(found):.4f} nats per character", file=sys.stderr)
+    if count:
+        print(f"{total / count:.4f} nats per character", file=sys.stderr)
 
 
-def _text(path: str) -> str:
-    from charrnn import corpora, pieces
+def _bytes(path: str) -> bytes:
+    from charrnn import corpora
 
-    if path != "-":
-        return corpora.load(path).content
-    return pieces.decode("standard input", sys.stdin.buffer.read())[0]
+    return sys.stdin.buffer.read() if path == "-" else corpora.load(path, as_bytes=True).content
 
 
 if __name__ == "__main__":

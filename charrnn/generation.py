@@ -1,36 +1,35 @@
 """Prompt -> text, the whole loop in one graph.
 
-    generator = Generator(model, vocabulary, Sampler(temperature=0.8))
-    texts = generator.generate(["ROMEO:", "JULIET:"], num_chars=500, seeds=[0, 1])
-    for piece in generator.stream("ROMEO:", num_chars=500):
-        print(piece, end="", flush=True)
+generator = Generator(model, vocabulary, Sampler(temperature=0.8))
+texts = generator.generate(["ROMEO:", "JULIET:"], num_chars=500, seeds=[0, 1])
+for piece in generator.stream("ROMEO:", num_chars=500):
+    print(piece, end="", flush=True)
 """
 
-import codecs
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from charrnn import blocks
-from charrnn.beam import beam_search
+from charrnn import asked, memory
+from charrnn.asked import Stops
 from charrnn.blocks import BLOCK, OWN
 from charrnn.endings import Text
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError
 from charrnn.generation_state import GenerationState
-from charrnn.model import CharModel, States
-from charrnn.network import Network
-from charrnn.sampling import NEVER, Sampler, sample
-from charrnn.unknown import admit
-from charrnn.vocabulary import Vocabulary
-
-Stops = str | Sequence[str]
-"""One string, or several, before which a text ends; none, or empty: it does not."""
+from charrnn.model import CharModel
+from charrnn.sampling import NEVER, Sampler
+from charrnn.stream import Decoder, Stream
+from charrnn.unknown import admit, otherwise
+from charrnn.vocabulary import Vocabulary, listed
+from charrnn.writer import Writer
 
 _FIRST = 8  # characters that the first call for a stream makes, so that they come soon; the next makes twice as many …
 _LIVE = 0.05  # … and so on, until a call takes so long, seconds
+_MOST_FLOATS = 1 << 25  # of a call's noise and states: as many texts are written at once; it makes a few such arrays
 
 
 class Hypothesis(NamedTuple):
@@ -41,20 +40,24 @@ class Hypothesis(NamedTuple):
 
 
 class Generator:
-    """Writes text with a model.
+    """Writes text with a model, in memory that does not depend on the length but for the text itself.
 
     A text is a function of (weights, prompt, seed, sampler): it does not depend on the other texts of a batch (but for
     the rounding of a matmul of another size), nor on how many characters follow, nor on how many a graph call makes.
 
     Args:
         model: whose weights are used, as they are at each call.
-        vocabulary: its characters; the unknown character is never written.
+        vocabulary: its characters, and how its text was read: prompts and stop strings are read in the same way. The
+            unknown character is never written.
         sampler: how a character is chosen.
         end_of_text: the character between the documents that the model has learnt, if it has learnt documents: read
-            before each prompt, and where it is written the text ends. "": the model has learnt running text.
+            before each prompt, unless it begins with it, and where it is written the text ends. "": the model has
+            learnt running text.
         xla: compile the loop: up to half as fast again for one text or a few, after up to a second of compiling for
             each number of texts. Where two characters are as good as equally likely, rounding may choose the other.
         unknown: what becomes of a prompt's characters that the model never saw: see `unknown.UNKNOWN`.
+        writer: of a generator that differs in temperature, `greedy` or `unknown` only, to share its graphs; None: a new
+            one.
     """
 
     def __init__(
@@ -65,13 +68,18 @@ class Generator:
         end_of_text: str = "",
         xla: bool = False,
         unknown: str = "refuse",
+        writer: Writer | None = None,
     ):
         self.vocabulary, self._model, self._sampler = vocabulary, model, sampler or Sampler()
         self._end_of_text, self._unknown = end_of_text, unknown
-        self.end_id = int(vocabulary.encode(end_of_text)[0]) if end_of_text else None
-        self._loop = tf.function(self._read_and_write, autograph=False, jit_compile=xla)
-        self._block = tf.function(self.block, autograph=False)
-        self._search = tf.function(beam_search, autograph=False)
+        self.writer = writer or Writer(model, vocabulary, self._sampler, end_of_text, xla)
+        self.end_id = self.writer.end_id
+
+    @property
+    def beginning(self) -> str:
+        """A prompt for who gives none: "" where a document begins; else a line break, a space, or any character."""
+        known = [character for character in "\n " if not self.vocabulary.unknown_characters(character)]
+        return "" if self._end_of_text else [*known, self.vocabulary.decode([self.vocabulary.size - 1])][0]
 
     def generate(
         self,
@@ -83,7 +91,7 @@ class Generator:
         min_chars: int = 0,
         look: Callable[[], None] = lambda: None,
     ) -> list[str]:
-        """Continues each prompt.
+        """Continues each prompt. Warns of a stop string that can never end a text.
 
         Args:
             prompts: one a text, of any lengths, at least one character each (none, if there is an end of text).
@@ -98,19 +106,39 @@ class Generator:
             What was written after each prompt.
 
         Raises:
-            UserError: a prompt is empty or has a character that is refused.
+            UserError: an argument is not as described, a prompt has a character that is refused, the texts cannot fit
+                into memory, or the model predicts no numbers.
         """
-        encoded = [self._encode(prompt) for prompt in prompts]
-        texts, done = [self._text(num_chars, stop, min_chars) for _ in prompts], 0
-        state = GenerationState.start(self._model, seeds)
-        for ids, _ in self._calls(state, encoded, num_chars, min_chars, temperatures):
-            look()
-            for text, prompt, row in zip(texts, encoded, ids, strict=True):
-                text.add(row[max(0, len(prompt) - done) :])
-            done += ids.shape[1]
-            if all(text.ended for text in texts):
-                break
-        return [self.vocabulary.decode(text.ids()) for text in texts]
+        prompts = asked.prompts(prompts)
+        parts = self.in_parts(prompts, num_chars, seeds, temperatures, stop, min_chars, look)
+        _require_memory(len(prompts), num_chars)
+        return [text for part in parts for text in part]
+
+    def in_parts(
+        self,
+        prompts: Sequence[str],
+        num_chars: int,
+        seeds: Sequence[int],
+        temperatures: Sequence[float] | None = None,
+        stop: Stops = "",
+        min_chars: int = 0,
+        look: Callable[[], None] = lambda: None,
+    ) -> Iterator[list[str]]:
+        """The texts of `generate`, as many at a time as are written at once; arguments and mistakes are the same.
+
+        What is wrong is told at once, before the first part is asked for.
+        """
+        prompts = asked.prompts(prompts)
+        seeds = asked.seeds(seeds, len(prompts))
+        heat = self._heat(len(prompts)) if temperatures is None else asked.temperatures(temperatures, len(prompts))
+        num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
+        at_once = max(1, _MOST_FLOATS // (BLOCK * self.vocabulary.size + 8 * self._state_size))
+        _require_memory(min(at_once, len(prompts)), num_chars)
+        ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
+        encoded = [ids[prompt] for prompt in prompts]
+        self._warn(stop, num_chars, min_chars)
+        parts = [slice(i, i + at_once) for i in range(0, len(prompts), at_once)]
+        return (self._write(encoded[part], num_chars, seeds[part], heat[part], stop, min_chars, look) for part in parts)
 
     def stream(
         self,
@@ -120,20 +148,20 @@ class Generator:
         stop: Stops = "",
         min_chars: int = 0,
         state: GenerationState | None = None,
-    ) -> "Stream":
+    ) -> Stream:
         """Continues one prompt, piece by piece, as they are made; the arguments are those of `generate`.
 
         Args:
-            state: of a text to go on with, as if it had never stopped, in place of a seed; the prompt may be empty.
+            state: of a text to continue, as if it had never stopped, in place of a seed; the prompt may be empty.
         """
-        ids = self._encode(prompt, goes_on=state is not None)
-        state = GenerationState.start(self._model, [seed]) if state is None else state
+        ids = self._encode(prompt, continues=state is not None)
+        num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
+        self._warn(stop, num_chars, min_chars)
+        state = GenerationState.start(self._model, asked.seeds([seed], 1)) if state is None else state
         calls = self._calls(state, [ids], num_chars, min_chars, live=True)
         return Stream(ids, self._text(num_chars, stop, min_chars), calls, self, state)
 
-    def beam(
-        self, prompt: str, num_chars: int, width: int, stop: Stops = "", min_chars: int = 0
-    ) -> list[Hypothesis]:
+    def beam(self, prompt: str, num_chars: int, width: int, stop: Stops = "", min_chars: int = 0) -> list[Hypothesis]:
         """The likeliest continuations that beam search finds, the best first; the arguments are those of `generate`.
 
         Args:
@@ -142,11 +170,14 @@ class Generator:
         Returns:
             As many as `width`, or all that there are. Texts of equal length, unless they end with a document's end.
         """
-        check("width", width, width >= 1, "at least 1")
-        check("num_chars", num_chars, num_chars >= 1, "at least 1")
+        num_chars, min_chars = asked.count("num_chars", num_chars, least=1), asked.count("min_chars", min_chars)
+        width = asked.count("width", width, least=1)
+        at_least = 8 * width * (self.vocabulary.size + self._state_size + num_chars)
+        memory.require(at_least, f"A beam of width {width} over {num_chars} characters", "set one of the two lower")
+        self._warn(stop, num_chars, min_chars)
         state = self.after(GenerationState.start(self._model, [0]), self._encode(prompt))
-        bounds = tf.constant(num_chars), tf.constant(min_chars)
-        rows, log_probs = self._search(self._network(), state.layers, state.logits, width, *bounds, self.end_id)
+        numbers = (tf.constant(number, tf.int32) for number in (width, num_chars, min_chars))
+        rows, log_probs = self.writer.search(self.writer.network(), state.layers, state.logits, *numbers)
         found = []
         for row, log_prob in zip(rows.numpy(), log_probs.numpy(), strict=True):
             text = self._text(num_chars, stop, min_chars)
@@ -155,72 +186,57 @@ class Generator:
                 found.append(Hypothesis(self.vocabulary.decode(text.ids()), float(log_prob)))
         return found
 
-    def block(
-        self,
-        network: Network,
-        forced: tf.Tensor,
-        seeds: tf.Tensor,
-        temperatures: tf.Tensor,
-        position: tf.Tensor,
-        count: tf.Tensor,
-        layers: States,
-        logits: tf.Tensor,
-        end_from: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, States, tf.Tensor]:
-        """One call: `count` characters from `position` on, which lie in one block. Graph.
+    def impossible(self, stop: Stops, num_chars: int, min_chars: int = 0) -> dict[str, str]:
+        """The stop strings that can never end a text, each with the reason; the arguments are those of `generate`."""
+        reasons = {}
+        for given in asked.stops(stop):
+            read = self.vocabulary.read(given)
+            if unknown := self.vocabulary.unknown_characters(read):
+                hint = otherwise(read, unknown, self.vocabulary)
+                reasons[given] = f"the model never writes {listed(unknown)}{hint}"
+            elif self._end_of_text and self._end_of_text in read[:-1]:
+                reasons[given] = "a document ends at its first line break"
+            elif len(self.vocabulary.encode(read)) > num_chars - min_chars:
+                reasons[given] = "it is longer than the text may be"
+        return reasons
 
-        Args:
-            network: from `writing_network`.
-            forced: int32 `[B, BLOCK]`, the ids to read, or OWN.
-            seeds: int32 `[B]`.
-            temperatures: float32 `[B]`.
-            position: int32 `[]`, how many characters were read before.
-            count: int32 `[]`.
-            layers: the recurrent state before them.
-            logits: float32 `[B, V]`, the prediction of the first of them.
-            end_from: int32 `[B]`, the position before which no text ends; None: there is none.
+    @property
+    def _state_size(self) -> int:
+        """How many numbers the state of a text has, about."""
+        return self._model.config.units * self._model.config.num_layers
 
-        Returns:
-            The ids read int32 `[B, BLOCK]`, 0 elsewhere; and state and logits after them.
-        """
-        begin = position % BLOCK
-        start = position - begin
-        noise = blocks.choice_noise(forced, seeds, start, temperatures, self._model.vocabulary_size)
-        heat = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
-        bars = None
-        if end_from is not None:
-            early = (start + tf.range(BLOCK))[:, None] < end_from
-            bars = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
-        ids, _, layers, logits = self._loop(network, noise, heat, bars, layers, logits, begin, begin + count)
-        return tf.transpose(ids), layers, logits
+    def _warn(self, stop, num_chars, min_chars):
+        for given, reason in self.impossible(stop, num_chars, min_chars).items():
+            warnings.warn(f"The stop string {given!r} can never end a text: {reason}.", stacklevel=4)
 
-    def _read_and_write(self, network, noise, heat, bars, layers, logits, begin, end):
-        """The loop of a call. What does not change from character to character was done before."""
-
-        def choose(logits, t):
-            logits = logits if bars is None else logits + bars[t]
-            return sample(self._sampler.keep(logits, heat), noise[t])
-
-        return blocks.read_and_write(network, choose, layers, logits, begin, end)
-
-    def _network(self) -> Network:
-        """The weights as they are now, computed once for all calls."""
-        return writing_network(self._model.network(), self.vocabulary)
+    def _write(self, prompts, num_chars, seeds, heat, stop, min_chars, look) -> list[str]:
+        """The texts of one part, all of whose rows are in one batch."""
+        texts, done = [self._text(num_chars, stop, min_chars) for _ in prompts], 0
+        decoders, written = [Decoder(self.vocabulary) for _ in prompts], [[] for _ in prompts]
+        state = GenerationState.start(self._model, seeds)
+        for ids, _ in self._calls(state, prompts, num_chars, min_chars, heat):
+            look()
+            for text, prompt, row, decoder, pieces in zip(texts, prompts, ids, decoders, written, strict=True):
+                text.add(row[max(0, len(prompt) - done) :])
+                pieces.append(decoder.decode(text.take()))
+            done += ids.shape[1]
+            if all(text.ended for text in texts):
+                break
+        return ["".join([*pieces, decoder.end()]) for pieces, decoder in zip(written, decoders, strict=True)]
 
     def _calls(
-        self, state, prompts, num_chars, min_chars=0, temperatures=None, live=False
+        self, state, prompts, num_chars, min_chars=0, heat=None, live=False
     ) -> Iterator[tuple[np.ndarray, GenerationState]]:
         """Ids int32 `[B, n]`, prompts included, and the state after them, up to `num_chars` after the longest prompt.
 
         A prompt's ids follow what the state has read. `live`: few characters a call at first, after the prompt.
         """
-        network = self._network()
+        network = self.writer.network()
         lengths = np.array([len(ids) for ids in prompts])
         given = np.full((len(prompts), lengths.max()), OWN, np.int32)
         for row, ids in zip(given, prompts, strict=True):
             row[: len(ids)] = ids
-        default = 0.0 if self._sampler.greedy else self._sampler.temperature
-        heat = tf.constant(temperatures or [default] * len(prompts), tf.float32)
+        heat = self._heat(len(prompts)) if heat is None else heat
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
         done, size, total = 0, _FIRST if live else BLOCK, given.shape[1] + num_chars
@@ -233,9 +249,10 @@ class Generator:
             forced[:, begin : begin + part.shape[1]] = part
             clock = time.perf_counter()
             numbers = tf.constant(state.position), tf.constant(count)
-            ids, layers, logits = self._block(
-                network, forced, state.seeds, heat, *numbers, state.layers, state.logits, end_from
+            ids, layers, logits = self.writer.call(
+                network, *map(tf.constant, (forced, state.seeds, heat)), *numbers, state.layers, state.logits, end_from
             )
+            _require_numbers(logits)
             ids = ids.numpy()[:, begin : begin + count]
             if live and not part.shape[1] and time.perf_counter() - clock < _LIVE:
                 size *= 2
@@ -249,66 +266,35 @@ class Generator:
             state = after
         return state
 
-    def _encode(self, prompt: str, goes_on: bool = False) -> list[int]:
+    def _encode(self, prompt: str, continues: bool = False) -> list[int]:
         """What is read first: the prompt's ids, for a new text after the end of the document before."""
-        prompt = admit(prompt, f"The prompt {prompt!r}", self.vocabulary, self._unknown)
-        if not (prompt or goes_on or self._end_of_text):
-            raise UserError("The prompt is empty: give at least one character, such as a line break.")
-        return self.vocabulary.encode(prompt if goes_on else self._end_of_text + prompt).tolist()
+        subject = f"The prompt {asked.shown(asked.prompt(prompt))}"
+        prompt = admit(prompt, subject, self.vocabulary, self._unknown)
+        if not (prompt or continues or self._end_of_text):
+            raise UserError(f"The prompt is empty: give at least one character, such as {self.beginning!r}.")
+        if not continues:  # a document begins with one, and none is empty
+            prompt = self._end_of_text + prompt.removeprefix(self._end_of_text)
+        return self.vocabulary.encode(prompt).tolist()
+
+    def _heat(self, count: int) -> np.ndarray:
+        """The sampler's temperature for each of `count` texts, float32; 0: the likeliest character always."""
+        return np.full(count, 0.0 if self._sampler.greedy else self._sampler.temperature, np.float32)
 
     def _text(self, num_chars: int, stop: Stops, min_chars: int) -> Text:
-        stops = [stop] if isinstance(stop, str) else stop
-        return Text(map(self.vocabulary.encode, (*stops, self._end_of_text)), min_chars, num_chars)
+        stops = [*map(self.vocabulary.read, asked.stops(stop)), self._end_of_text]
+        known = [each for each in stops if not self.vocabulary.unknown_characters(each)]
+        return Text(map(self.vocabulary.encode, known), min_chars, num_chars)
 
 
-class Stream:
-    """A text as it is made: iterate over its pieces, once; `Generator.stream` makes it."""
-
-    def __init__(self, prompt, text, calls, generator, state):
-        self._prompt, self._text, self._calls, self._generator = prompt, text, calls, generator
-        self._states, self._shown = [state], 0  # before the first call, and after each; ids in the pieces so far
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decoder.setstate((state.pending, 0))
-
-    def __iter__(self) -> Iterator[str]:
-        """The pieces: no character is cut in two, and what may yet turn out to be a stop string is held back."""
-        done = 0
-        for ids, state in self._calls:
-            self._states.append(state)
-            self._text.add(ids[0][max(0, len(self._prompt) - done) :])
-            done += ids.shape[1]
-            fresh = self._text.ids(self._shown, self._text.num_certain)
-            self._shown += len(fresh)
-            piece = self._decode(fresh)
-            if piece:
-                yield piece
-            if self._text.ended:
-                break
-
-    @property
-    def state(self) -> GenerationState:
-        """Where the text stands: after the last character that was given out."""
-        first, ids = self._states[0], [*self._prompt, *self._text.ids(0, self._shown)]
-        end = first.position + len(ids)
-        last = max((state for state in self._states if state.position <= end), key=lambda state: state.position)
-        last = self._generator.after(last, ids[last.position - first.position :])
-        return last._replace(pending=self.pending)
-
-    @property
-    def pending(self) -> bytes:
-        """The unfinished character at the end, of a byte vocabulary; no piece has it."""
-        return self._decoder.getstate()[0]
-
-    def _decode(self, ids):
-        vocabulary = self._generator.vocabulary
-        if vocabulary.kind == "characters":
-            return vocabulary.decode(ids)
-        return self._decoder.decode(ids.astype(np.uint8).tobytes())
+def _require_memory(num_texts: int, num_chars: int) -> None:
+    what = f"Writing num_chars={num_chars:,} after each of {num_texts:,} prompts"
+    memory.require(num_texts * num_chars, what, "set num_chars lower, or give fewer prompts")
 
 
-def writing_network(network: Network, vocabulary: Vocabulary) -> Network:
-    """The weights for `Generator.block`: with them the unknown character is never chosen."""
-    if vocabulary.unknown_id is None:
-        return network
-    known = tf.range(vocabulary.size) != vocabulary.unknown_id
-    return network._replace(output_bias=tf.where(known, network.output_bias, NEVER))
+def _require_numbers(logits: tf.Tensor) -> None:
+    """Raises UserError where a model with damaged or overflowing weights would choose characters at random."""
+    if not np.isfinite(logits.numpy()).all():
+        raise UserError(
+            "The model's predictions are not finite numbers: its weights are damaged, or too large for its "
+            "runtime.precision; give other --weights, or another run."
+        )

@@ -93,5 +93,6 @@ class GenerationState(NamedTuple):
 def _describe(model: CharModel, vocabulary: Vocabulary) -> str:
     """What a state belongs to: the model's settings, its characters, and its weights as a checksum."""
     weights = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()))
-    parts = (dataclasses.asdict(model.config), model.compute_dtype, dataclasses.asdict(vocabulary), weights.hexdigest())
+    known = {"characters": vocabulary.characters, "kind": vocabulary.kind}
+    parts = (dataclasses.asdict(model.config), model.compute_dtype, known, weights.hexdigest())
     return json.dumps(parts)

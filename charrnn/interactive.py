@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from charrnn.asked import Stops
 from charrnn.errors import UserError
-from charrnn.generation import Generator, Stops
+from charrnn.generation import Generator
 
 
 def converse(

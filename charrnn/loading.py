@@ -7,18 +7,25 @@
 import dataclasses
 import json
 import os
+import re
 import typing
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from charrnn import dialects, paths
+from charrnn.asked import Stops
 from charrnn.errors import UserError
-from charrnn.generation import Generator, Stops, Stream
+from charrnn.generation import Generator
 from charrnn.model import CharModel
 from charrnn.model_config import ModelConfig
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
+from charrnn.stream import Stream
 from charrnn.texts import END_OF_TEXT
 from charrnn.vocabulary import Vocabulary
+from charrnn.writer import Writer
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
@@ -27,6 +34,8 @@ BEST = "best"
 LIST = "checkpoint"  # of the checkpoints in a folder, as TensorFlow names and writes it
 
 _MOST_TRIED = 20  # checkpoints that were removed while they were read
+_MOST_KEPT = 8  # generators of a model, and compiled graphs
+_CHECKPOINT = re.compile(r"(retry-\d+-)?(step|stopped)-\d+")
 _DEEPEST = 20  # lists and objects in each other in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
@@ -42,13 +51,26 @@ class Loaded:
     checkpoint: str  # where its weights came from
     end_of_text: str  # the character between documents, or "" where it has learnt running text
     _generators: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _writers: dict = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def generator(self, sampler: Sampler | None = None, xla: bool = False, unknown: str = "refuse") -> Generator:
-        """Writes text with the model. The same settings get the same one, whose graph is made but once."""
-        key = (sampler or Sampler(), xla, unknown)
-        if key not in self._generators:
-            self._generators[key] = Generator(self.model, self.vocabulary, key[0], self.end_of_text, xla, unknown)
-        return self._generators[key]
+        """Returns what writes text with the model, the same one for the same arguments.
+
+        Those that differ in temperature, `greedy` or `unknown` only share their graphs, which are compiled once. The
+        last few that were asked for are kept.
+        """
+        sampler = sampler or Sampler()
+        filters = dataclasses.replace(sampler, temperature=1.0, greedy=False)
+        writer = _kept(
+            self._writers,
+            (filters, xla),
+            lambda: Writer(self.model, self.vocabulary, filters, self.end_of_text, xla),
+        )
+        return _kept(
+            self._generators,
+            (sampler, xla, unknown),
+            lambda: Generator(self.model, self.vocabulary, sampler, self.end_of_text, xla, unknown, writer),
+        )
 
     def generate(
         self,
@@ -89,23 +111,35 @@ class Loaded:
         return generator.stream(prompt, num_chars, seed, stop, min_chars)
 
 
+def _kept(cache: dict, key: object, make: Callable):
+    """Returns the value of a key, made if need be; forgets the one that was not asked for the longest."""
+    cache[key] = value = cache.pop(key, None) or make()
+    while len(cache) > _MOST_KEPT:
+        cache.pop(next(iter(cache)), None)
+    return value
+
+
 def load(run_dir: str, weights: str = "best") -> Loaded:
     """Loads a model.
 
     Args:
         run_dir: a run directory.
-        weights: "best" by validation, where there is one, else the newest; or "newest".
+        weights: "best" by validation, where there is one, else the newest; "newest"; or the name of a checkpoint in
+            checkpoints/ or best/, such as "step-24".
 
     Raises:
         UserError: there is no such run, or a file of it is damaged.
     """
     run_dir = paths.given(run_dir)
     config = read_config(run_dir)
-    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY))
+    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
+    reading = Reading.of_run(config["data"])
+    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY), older=reading)
     precision = read_setting(run_dir, config, str, "runtime", "precision")
     model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
-    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
     checkpoint = _restore(model, run_dir, weights)
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise UserError(f"The checkpoint {checkpoint} has weights that are not finite: give another by weights.")
     return Loaded(model, vocabulary, checkpoint, end_of_text)
 
 
@@ -201,7 +235,7 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
         UserError: there is none, or the list of checkpoints is damaged.
     """
     if weights not in ("best", "newest"):
-        raise UserError(f"There are no {weights!r} weights: ask for best or newest.")
+        return _named(run_dir, weights)
     folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
     try:
         found = [_newest_in(os.path.join(paths.given(run_dir), folder)) for folder in folders]
@@ -210,6 +244,19 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     if not any(found):
         raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
     return next(filter(None, found))
+
+
+def _named(run_dir: str, name: str) -> str:
+    """The path prefix of a checkpoint that the run has kept."""
+    kept = {}
+    for folder in (os.path.join(run_dir, BEST), os.path.join(run_dir, NEWEST)):
+        found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
+        kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
+    if name not in kept:
+        names = sorted(kept, key=lambda each: int(each.rpartition("-")[2]))
+        others = f", or for one that is there: {', '.join(names)}" if names else ""
+        raise UserError(f"{run_dir} has no {name!r} weights: ask for best or newest{others}.")
+    return kept[name]
 
 
 def _newest_in(folder: str) -> str | None:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from charrnn.cells import CELLS
-from charrnn.errors import check, check_float32
+from charrnn.errors import check, check_temperature
 
 _RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
 _MOST_LAYERS = 100
@@ -47,7 +47,7 @@ class ModelConfig:
             possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
             allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
             check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
-        check_float32("model.temperature", self.temperature)
+        check_temperature("model.temperature", self.temperature)
         for name in _RATES:
             rate = getattr(self, name)
             check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")

@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn import memory, text_measures
 from charrnn.blocks import OWN
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, check, check_temperature
 from charrnn.reference import Reference
 from charrnn.rollouts import Reader
 from charrnn.vocabulary import Vocabulary
@@ -167,6 +167,8 @@ def sweep(
 
     One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549).
     """
+    for temperature in temperatures:
+        check_temperature("temperatures", temperature)
     rows, points = protocol.start(protocol.pieces(validation)), {}
     for temperature in temperatures:
         parts = _parts(reader, rows)

@@ -6,6 +6,7 @@
 
 import dataclasses
 import unicodedata
+from collections.abc import Mapping
 
 from charrnn.errors import check
 
@@ -25,17 +26,42 @@ class Reading:
     def __post_init__(self):
         allowed = f"one of {', '.join(NORMALIZATIONS[1:])}, or empty"
         check("data.normalization", self.normalization, self.normalization in NORMALIZATIONS, allowed)
+        check("data.encoding", self.encoding, _is_encoding(self.encoding), "the name of a text encoding, or empty")
+        for name in ("universal_newlines", "lowercase"):
+            value = getattr(self, name)
+            check(f"data.{name}", value, isinstance(value, bool), "true or false")
+
+    @classmethod
+    def of_run(cls, data: Mapping[str, object]) -> "Reading":
+        """Returns how a run's text was read.
+
+        Args:
+            data: the settings `data.*` as config.json has them; those that an older version did not have are missing.
+
+        Raises:
+            UserError: a setting has an impossible value.
+        """
+        documents = data.get("order") == "lines" or data.get("csv_column", 0) != 0
+        names = ("normalization", "lowercase", "encoding")
+        return cls(documents, **{name: data[name] for name in names if name in data})
 
     def apply(self, text: str) -> str:
-        """Returns the text as the model knows it: first line ends, then the normalization, then lower case."""
+        """Returns the text as the model knows it: line ends, normalization, lower case; a second time changes nothing.
+
+        The normalization is applied again after lower case: "J" with a caron has no character of its own, "j" has.
+        """
         if self.universal_newlines and "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if self.normalization:
-            text = unicodedata.normalize(self.normalization, text)
-        return text.lower() if self.lowercase else text
+        text = self._normalized(text)
+        return self._normalized(text.lower()) if self.lowercase else text
+
+    def _normalized(self, text: str) -> str:
+        return unicodedata.normalize(self.normalization, text) if self.normalization else text
 
 
-def with_reading(vocabulary, reading: Reading):
-    """Returns a vocabulary that knows how its text was read, for all texts that meet the model."""
-    known = {field.name for field in dataclasses.fields(vocabulary)}
-    return dataclasses.replace(vocabulary, reading=reading) if "reading" in known else vocabulary
+def _is_encoding(name: object) -> bool:
+    """Whether Python can decode text by that name; "" counts."""
+    try:
+        return name == "" or isinstance("a".encode(name), bytes)
+    except (LookupError, ValueError, TypeError):
+        return False

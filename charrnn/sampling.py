@@ -5,10 +5,12 @@ import math
 
 import tensorflow as tf
 
-from charrnn.errors import check, check_float32
+from charrnn.errors import check, check_temperature
 
 NEVER = -1e30
 """The logit of what must not be chosen: finite, so that a larger number added to it still counts."""
+
+_SMALLEST_P = 1e-30  # a probability that float32 tells from 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Sampler:
     def __post_init__(self):
         allowed = "above 0; for the likeliest character always, use greedy"
         check("temperature", self.temperature, self.temperature != 0, allowed)
-        check_float32("temperature", self.temperature)
+        check_temperature("temperature", self.temperature)
         check("top_k", self.top_k, self.top_k >= 0, "at least 0 (0: all characters)")
         check("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
         check("min_p", self.min_p, 0.0 <= self.min_p <= 1.0, "at least 0 (0: all characters) and at most 1")
@@ -64,7 +66,8 @@ def keep_top_p(logits: tf.Tensor, p: float, temperatures: tf.Tensor | float = 1.
         return logits
     ordered = tf.sort(logits, -1, direction="DESCENDING")
     likelier = tf.cumsum(tf.nn.softmax(ordered / temperatures), -1, exclusive=True)  # that of all that come before
-    return _keep_from(logits, tf.reduce_min(tf.where(likelier < p, ordered, float("inf")), -1, keepdims=True))
+    in_nucleus = likelier < max(p, _SMALLEST_P)
+    return _keep_from(logits, tf.reduce_min(tf.where(in_nucleus, ordered, float("inf")), -1, keepdims=True))
 
 
 def keep_min_p(logits: tf.Tensor, p: float, temperatures: tf.Tensor | float = 1.0) -> tf.Tensor:

@@ -16,7 +16,6 @@ from charrnn.documents import no_document
 from charrnn.encoding import Parts
 from charrnn.errors import UserError, check
 from charrnn.pieces import END_OF_TEXT, Odd, Settings
-from charrnn.reading import with_reading
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
@@ -118,7 +117,7 @@ def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, l
     vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train)
     ids = vocabulary.encode(train), vocabulary.encode(validation)
     return Texts(
-        corpus.name, corpus.sha256, with_reading(vocabulary, settings.reading), *ids, corpus.entropy_rate, config
+        corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config
     )
 
 

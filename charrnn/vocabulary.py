@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import json
 import os
+import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 
 from charrnn import atomic, paths
 from charrnn.errors import UserError
+from charrnn.reading import Reading
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Text is encoded a block at a time: the code points of a whole corpus would take four times its own memory.
 BLOCK = 1 << 20
 # How many characters a message lists before it says "and 37 more".
 LISTED = 10
+_AS_IT_IS = Reading()
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +40,7 @@ class Vocabulary:
     Attributes:
         characters: the known characters in the order of their ids, a tuple of single code points; () for bytes.
         kind: "characters" or "bytes".
+        reading: how the text was read that has the characters; two vocabularies that differ in nothing else are equal.
 
     Raises:
         ValueError: an entry is not one code point, or stands there twice.
@@ -43,6 +48,7 @@ class Vocabulary:
 
     characters: Sequence[str]
     kind: str = "characters"
+    reading: Reading = field(default=_AS_IT_IS, compare=False)
 
     def __post_init__(self):
         object.__setattr__(self, "characters", tuple(self.characters))
@@ -67,14 +73,22 @@ class Vocabulary:
         return cls((), kind="bytes")
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Vocabulary:
-        """Reads what `save` wrote. Raises UserError if the file is missing, damaged or something else."""
+    def load(cls, path: str | os.PathLike, older: Reading = _AS_IT_IS) -> Vocabulary:
+        """Reads what `save` wrote.
+
+        Args:
+            path: of the file.
+            older: the reading, if an older version wrote the file, which did not store it.
+
+        Raises:
+            UserError: the file is missing, damaged or something else.
+        """
         import tensorflow as tf  # here, for a process that only encodes needs none of it
 
         place = paths.given(path)
         try:
             with tf.io.gfile.GFile(place, "rb") as file:
-                return _from_json(json.loads(file.read()))
+                return _from_json(json.loads(file.read()), older)
         except tf.errors.OpError as error:
             problem = f"cannot be read ({error.message})"
         except json.JSONDecodeError as error:
@@ -85,7 +99,7 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON to `path` at once: the file is never half written."""
-        content = {"kind": self.kind, "characters": list(self.characters)}
+        content = {"kind": self.kind, "characters": list(self.characters), "reading": asdict(self.reading)}
         try:
             # ASCII escapes: the only JSON form in which a lone surrogate survives.
             atomic.replace(paths.given(path), (json.dumps(content, ensure_ascii=True) + "\n").encode())
@@ -109,6 +123,15 @@ class Vocabulary:
     def dtype(self) -> np.dtype:
         """The type of the ids: uint8, uint16 or int32, the smallest that holds them all."""
         return np.dtype(np.uint8 if self.size <= 1 << 8 else np.uint16 if self.size <= 1 << 16 else np.int32)
+
+    def read(self, text: str) -> str:
+        """Returns a text as the model's own text was read. Every text that is given to a model passes here first."""
+        return text.translate(_ASCII_LOWER) if self.lowers_ascii_only else self.reading.apply(text)
+
+    @property
+    def lowers_ascii_only(self) -> bool:
+        """Whether "lower case" means A to Z: of files in bytes that were not decoded."""
+        return self.kind == "bytes" and self.reading == Reading(lowercase=True)
 
     def encode(self, text: str | bytes) -> np.ndarray:
         """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.
@@ -184,13 +207,21 @@ class Vocabulary:
         return self._id_of_code.take(np.arange(256), mode="clip").tobytes()
 
 
-def _from_json(content: object) -> Vocabulary:
+def _from_json(content: object, older: Reading) -> Vocabulary:
     if not isinstance(content, dict):
         raise ValueError("it does not hold a JSON object")
     for key, kind in (("kind", str), ("characters", list)):
         if not isinstance(content.get(key), kind):
             raise ValueError(f"its {key!r} is missing or not a {'string' if kind is str else 'list'}")
-    return Vocabulary(content["characters"], kind=content["kind"])
+    reading = _reading(content["reading"]) if "reading" in content else older
+    return Vocabulary(content["characters"], content["kind"], reading)
+
+
+def _reading(content: object) -> Reading:
+    names = [each.name for each in fields(Reading)]
+    if not isinstance(content, dict) or set(content) != set(names):
+        raise ValueError(f"its 'reading' is no object of {', '.join(names)}")
+    return Reading(**content)
 
 
 def _code_points(text: str) -> np.ndarray:

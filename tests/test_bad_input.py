@@ -134,7 +134,7 @@ ARGUMENTS = [
     (train("--set=samples.temperatures=1e300"), "the likeliest character always"),
     (of_run("generate", f"--num_chars={HUGE}"), "below 2^31"),
     (of_run("generate", "--num_samples=2000000000"), "at most 10000"),
-    (of_run("generate", "--temperature=1e-300"), "above 0, from 1e-30"),
+    (of_run("generate", "--temperature=1e-300"), "above 0, from 1e-06"),
     (of_run("evaluate", "--num_rollouts=2000000000"), "--num_rollouts times --num_chars takes"),
     (of_run("evaluate", f"--num_chars={HUGE}"), "set one of the two lower"),
     (of_run("compare", "--temperatures=1e300"), "--temperatures=1e+300"),

@@ -58,3 +58,21 @@ def test_ids_may_be_any_numbers_of_a_vocabulary():
     assert text.num_certain == 1
     text.add([70_000, 1])
     assert text.ids().tolist() == [5]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_taking_what_is_certain_changes_nothing_and_forgets_it(seed):
+    rng = random.Random(seed)
+    for _ in range(60):
+        ids = [rng.randrange(3) for _ in range(rng.randrange(1, 40))]
+        stops = [[rng.randrange(3) for _ in range(rng.randrange(0, 5))] for _ in range(rng.randrange(4))]
+        bounds = rng.randrange(10), rng.randrange(40)
+        kept, taken, forgetful, done = Text(stops, *bounds), [], Text(stops, *bounds), 0
+        while done < len(ids):
+            count = rng.randrange(1, 6)
+            for text in (kept, forgetful):
+                text.add(ids[done : done + count])
+            done += count
+            taken += forgetful.take().tolist()
+            assert taken == kept.ids(0, kept.num_certain).tolist()
+            assert len(forgetful.ids()) <= 4 and forgetful.ended == kept.ended

@@ -131,6 +131,7 @@ def test_another_text_is_read_with_the_runs_vocabulary(make_run, own_text):
     own_text.write_text("Zebra quiz. " * 800)
     found = evaluation.evaluate(run_dir, SHORT, lines.append, str(own_text)).report.measures
     assert any("is not the text that" in line for line in lines)
+    assert any("never saw them: " in line and "'Z'" in line for line in lines)
     vocabulary = loading.load(run_dir).vocabulary
     assert vocabulary.unknown_characters("Zebra quiz. ")
     assert found["repeated_8"].real > 0.5 > found["repeated_8"].value

@@ -30,7 +30,8 @@ def run(make_model, tmp_path, capsys):
 def test_makes_what_is_asked_for_and_only_once(run, tmp_path):
     output = tmp_path / "new" / "exported"
     assert run(f"--output={output}", "--formats=keras,tflite") == (0, f"Exported to {output}: keras, tflite\n", "")
-    assert sorted(path.name for path in output.iterdir()) == ["model.keras", "step.tflite", "vocabulary.json"]
+    made = ["README.md", "model.keras", "step.tflite", "vocabulary.json"]
+    assert sorted(path.name for path in output.iterdir()) == made
     assert [path.name for path in output.parent.iterdir()] == ["exported"]
     status, out, err = run(f"--output={output}")
     assert (status, out) == (2, "") and f"{output} is there already" in err

@@ -1,6 +1,8 @@
 """What is exported, in a process that has TensorFlow and no charrnn, against the model here."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -9,21 +11,33 @@ import pytest
 import rounding
 import tensorflow as tf
 
-from charrnn.errors import UserError
+from charrnn.errors import COOLEST, HOTTEST, UserError
 from charrnn.exporting import Serving, export, tflite_step
 from charrnn.generation import Generator
 from charrnn.loading import Loaded
+from charrnn.manual import manual
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("\nabcdé🎭")
+LOWERCASE = Vocabulary("\nabcdiς", reading=Reading(True, "", True))
 TWO_LSTM = {"vocabulary_size": 256, "cell": "lstm", "num_layers": 2, "embedding_size": 0}
 CASES = {
     "documents": (LETTERS, {"vocabulary_size": 8, "temperature": 0.5}, "\n", Sampler(top_k=5)),
+    "lowercase": (LOWERCASE, {"vocabulary_size": 8}, "", Sampler(min_p=0.01)),
     "bytes": (Vocabulary.bytes(), TWO_LSTM, "", None),
 }
-PROMPTS = {"documents": ["", "ab", "é🎭" * 80], "bytes": ["a", "é🎭!", "b" * 130]}
-TEXTS = {"documents": ["abé\n🎭d", "a", "dcba" * 50], "bytes": ["abé\n🎭d", "a", "dcba" * 50]}
+PROMPTS = {
+    "documents": ["", "\nab", "é🎭" * 80],
+    "lowercase": ["DIABΣ", "a\r\nB", "\rI"],
+    "bytes": ["a", "é🎭!", "b" * 130],
+}
+TEXTS = {
+    "documents": ["abé\n🎭d", "a", "dcba" * 50],
+    "lowercase": ["AB\r\nID", "A", "dcba" * 50],
+    "bytes": ["abé\n🎭d", "a", "dcba" * 50],
+}
 STRANGER = """
 import json, sys
 sys.modules["charrnn"] = None  # whoever imports it fails
@@ -81,7 +95,8 @@ def stranger(tmp_path_factory):
             ids = np.random.default_rng(0).integers(0, 8, (2, 9)).tolist()
             asked = {name: {"prompts": PROMPTS[name], "texts": TEXTS[name], "ids": ids} for name in CASES}
             command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked)]
-            process = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            turkish = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}  # where "I" in lower case is another letter
+            process = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=turkish)
             assert process.returncode == 0, process.stderr
             answers.update(json.loads(process.stdout.splitlines()[-1]), ids=ids, folder=folder)
         return answers
@@ -107,7 +122,7 @@ def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, str
         """Of what follows each of its characters."""
         return tf.nn.log_softmax(model(tf.constant(vocabulary.encode(text)[None], tf.int32))[0][0]).numpy()
 
-    for text, row, mean in zip(TEXTS[case], said["nats"], said["mean"], strict=True):
+    for text, row, mean in zip(map(vocabulary.read, TEXTS[case]), said["nats"], said["mean"], strict=True):
         documents = text.splitlines(keepends=True) if end else [text]  # each from the zero state
         expected = [] if end else [[0.0]]
         for document in documents:
@@ -119,7 +134,7 @@ def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, str
         assert mean == pytest.approx(expected.sum() / max(1, len(expected) - (not end)), abs=1e-5)
     np.testing.assert_allclose(said["steps"], log_probs("\nab"), atol=rounding.MODEL)
     characters = [bytes.fromhex(character) for character in said["characters"]]
-    letters = [character.encode() for character in "\N{REPLACEMENT CHARACTER}\nabcdé🎭"]
+    letters = [character.encode() for character in ("\N{REPLACEMENT CHARACTER}", *vocabulary.characters)]
     assert characters == ([bytes([i]) for i in range(256)] if case == "bytes" else letters)
 
 
@@ -164,7 +179,9 @@ def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
 def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
     serving = Serving(Loaded(make_model(), Vocabulary("abcdef"), "", ""), Sampler(), "refuse")
     generate = tf.function(serving.generate, autograph=False)
-    for num_chars, temperature, says in ((-1, 1.0, r"num_chars is at least 0.*-1"), (3, -0.5, r"least 0.*-0.5")):
+    wrong = [(-1, 1.0, r"num_chars is at least 0.*-1"), (3, -0.5, r"least 0.*-0.5")]
+    wrong += [(3, temperature, "A temperature is") for temperature in (np.nan, np.inf, 2 * HOTTEST, COOLEST / 2)]
+    for num_chars, temperature, says in wrong:
         with pytest.raises(tf.errors.InvalidArgumentError, match=says):
             generate(*map(tf.constant, (["a"], num_chars, [1], [temperature])))
     assert generate(*map(tf.constant, (["a"], 0, [1], [1.0])))["text"].numpy().tolist() == [b""]
@@ -180,6 +197,52 @@ def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
     with pytest.raises(UserError, match="formats=onnx is not possible: it must be some of saved_model, keras, tflite"):
         export(loaded["documents"], str(tmp_path / "new"), ["onnx"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
+
+
+READINGS = [Reading(), Reading(True, "NFC", True), Reading(normalization="NFD"), Reading(lowercase=True)]
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_the_readmes_code_is_that_of_the_vocabulary(make_model, tmp_path, monkeypatch, kind, reading):
+    monkeypatch.chdir(tmp_path)
+    characters = "\nabe\u0301\xe9\u01f0" if kind == "characters" else ""
+    vocabulary = Vocabulary(dict.fromkeys(characters), kind, reading)
+    loaded = Loaded(make_model(vocabulary.size), vocabulary, "", "")
+    (code, *_) = re.findall(r"```python\n(.*?)```", manual(loaded, ["keras"], ""), re.DOTALL)
+    made = {}
+    vocabulary.save("vocabulary.json")
+    exec(code, made)
+    for text in ("ABE\u0301\r\nb\r", "J\u030c\xe9\xc9", "e\u0301x"):
+        ids = vocabulary.encode(vocabulary.read(text)).tolist()
+        assert made["read"](text) == vocabulary.read(text) and made["encode"](text) == ids
+        assert made["decode"](ids) == vocabulary.decode(ids)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case):
+    model, vocabulary, end = loaded[case].model, loaded[case].vocabulary, loaded[case].end_of_text
+    export(loaded[case], str(tmp_path / "exported"), sampler=CASES[case][-1])
+    monkeypatch.chdir(tmp_path / "exported")
+    made, codes = {}, re.findall(r"```python\n(.*?)```", (tmp_path / "exported/README.md").read_text(), re.DOTALL)
+    for code in codes:
+        exec(code, made)
+    generator = Generator(model, vocabulary, CASES[case][-1], end)
+    prompt = "A" if case == "bytes" else generator.beginning or "🎭"
+    expected = generator.generate([prompt], 100, [0], [0.8])[0]
+    assert made["written"]["text"].numpy()[0].decode("utf-8", "replace") == expected
+    begin = vocabulary.encode(end + vocabulary.read(prompt)).tolist()
+    np.testing.assert_allclose(made["logits"], model(tf.constant([begin]))[0][0, -1], atol=1e-5)
+    assert made["ids"][: len(begin)] == begin and len(made["ids"]) == 101
+    assert vocabulary.unknown_id is None or vocabulary.unknown_id not in made["ids"]
+
+
+def test_the_readme_says_what_a_format_cannot_do(make_model):
+    for form, told in (("NFC", True), ("", False)):
+        vocabulary = Vocabulary("abcdef", reading=Reading(normalization=form))
+        text = manual(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")
+        assert ("cannot normalize" in text) == told == ("unicodedata.normalize" in text)
 
 
 def test_a_model_that_stock_layers_cannot_be_is_refused_before_anything_is_written(make_model, tmp_path):

@@ -1,5 +1,6 @@
 """The command: the text alone on standard output, one sentence for a mistake, and nothing written."""
 
+import functools
 import io
 import json
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from charrnn import command, generate, loading
 from charrnn.batches import DataConfig
 from charrnn.model_config import ModelConfig
+from charrnn.reading import Reading
 from charrnn.rollouts import Reader
 from charrnn.sampling import Sampler
 from charrnn.surprisal import coloured, surprisals
@@ -22,28 +24,43 @@ from trainers.training import train
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("runs") / "tiny")
-    experiment = Experiment(
-        corpus="plays:3000",
-        model=ModelConfig(units=8, embedding_size=5),
-        data=DataConfig(seq_length=20, batch_size=4),
-        loop=LoopConfig(steps=2, evaluate_every=1),
-        samples=SamplesConfig(num_chars=0),
-    )
-    assert train(experiment, "tiny", path, console=Console(io.StringIO()))
-    return path
+def trained(tmp_path_factory):
+    """Trains a tiny model -> the run directory."""
+
+    def trained(corpus, **data):
+        path = str(tmp_path_factory.mktemp("runs") / "tiny")
+        experiment = Experiment(
+            corpus=str(corpus),
+            model=ModelConfig(units=8, embedding_size=5),
+            data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
+            loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
+            samples=SamplesConfig(num_chars=0),
+        )
+        assert train(experiment, "tiny", path, console=Console(io.StringIO()))
+        return path
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def run_dir(trained):
+    return trained("plays:3000")
 
 
 @pytest.fixture
-def run(run_dir, capsys):
-    """Runs the command on the run directory -> exit status, standard output, standard error."""
+def run_on(capsys):
+    """Runs the command on a run directory -> exit status, standard output, standard error."""
 
-    def run(*arguments):
+    def run_on(run_dir, *arguments):
         status = command.run(generate.main, generate.FLAGS, ["generate", f"--run_dir={run_dir}", *arguments])
         return (status, *capsys.readouterr())
 
-    return run
+    return run_on
+
+
+@pytest.fixture
+def run(run_dir, run_on):
+    return functools.partial(run_on, run_dir)
 
 
 @pytest.fixture
@@ -65,6 +82,78 @@ def test_prints_prompt_and_text_alone(run, run_dir, written):
 
 def test_the_prompt_is_a_line_break_unless_given(run, written):
     assert run("--num_chars=20")[1] == f"\n{written([chr(10)], 20, [0])[0]}\n"
+
+
+@pytest.fixture(scope="module")
+def names(trained, tmp_path_factory):
+    """A run on documents with Windows line ends, in lower case, and its text."""
+    path = tmp_path_factory.mktemp("texts") / "names.txt"
+    path.write_bytes(b"Anna\r\nBob\r\nCleo\r\n" * 60)
+    return trained(path, order="lines", lowercase=True, seq_length=8), path
+
+
+def test_prompts_stop_strings_and_files_are_read_as_the_models_text_was(names, run_on):
+    run_dir, path = names
+    loaded = loading.load(run_dir)
+    assert loaded.vocabulary.reading == Reading(True, lowercase=True)
+    texts = {seed: loaded.generate("an", 60, seed=seed) for seed in range(20)}
+    seed, whole = max(texts.items(), key=lambda item: len(item[1]))
+    stop = whole[3:5]
+    status, out, err = run_on(run_dir, "--prompt=AN", f"--seed={seed}", "--num_chars=60", f"--stop={stop.upper()}")
+    assert (status, out) == (0, f"AN{whole[: whole.index(stop)]}\n") and err.count("\n") == 1
+    status, out, err = run_on(run_dir, f"--surprisal={path}")
+    assert status == 0 and "unknown" not in err
+    characters = "".join(json.loads(line)["character"] for line in out.splitlines())
+    assert characters == "anna\nbob\ncleo\n" * 60
+
+
+def test_a_run_always_reads_its_own_file(trained, run_on, tmp_path):
+    (tmp_path / "any").write_bytes(b"caf\xe9 \xff\r\n" * 60)
+    (tmp_path / "late.txt").write_text("abcd " * 60 + "\xe9")  # not in the training part
+    for run_dir, path, said in (
+        (trained(tmp_path / "any", vocabulary="bytes"), "any", ""),
+        (trained(tmp_path / "late.txt"), "late.txt", "never saw them: '\xe9'"),
+    ):
+        status, out, err = run_on(run_dir, f"--surprisal={tmp_path / path}")
+        assert status == 0 and said in err and len(out.splitlines()) > 250
+    assert run_on(run_dir, f"--surprisal={tmp_path / path}", "--unknown=refuse")[0] == 2
+
+
+def test_a_text_without_line_breaks_begins_with_what_it_has(trained, run_on, tmp_path):
+    (tmp_path / "dna.txt").write_text("GATTACA" * 60)
+    run_dir = trained(tmp_path / "dna.txt")
+    status, out, err = run_on(run_dir, "--num_chars=20")
+    assert (status, out[0], len(out)) == (0, "T", 22) and "begins with 'T'" in err
+    status, out, err = run_on(run_dir, "--num_chars=20", "--num_samples=2", "--stop=###", "--stop=")
+    assert (status, out[0]) == (0, "T") and "--stop='###'" in err and "--stop=''" in err and "'#'" in err
+
+
+def test_many_samples_for_programs(run, written):
+    texts = written(["A"] * 3, 200, [5, 6, 7])
+    assert "\n" in "".join(texts)
+    asked = ["--prompt=A", "--num_samples=3", "--seed=5", "--num_chars=200"]
+    status, out, _ = run(*asked, "--format=jsonl", "--temperature=1")
+    records = [json.loads(line) for line in out.splitlines()]
+    expected = [{"prompt": "A", "seed": 5 + i, "temperature": 1.0, "text": text} for i, text in enumerate(texts)]
+    assert (status, records) == (0, expected)
+    lines = run(*asked, "--format=lines")[1].splitlines()
+    assert [line.replace("\\n", "\n") for line in lines] == [f"A{text}" for text in texts]
+    one = json.loads(run("--prompt=A", "--num_chars=5", "--format=jsonl", "--greedy")[1])
+    assert (one["temperature"], one["text"]) == (0.0, written(["A"], 5, [0], Sampler(greedy=True))[0])
+    best = json.loads(run("--prompt=A", "--num_chars=5", "--format=jsonl", "--beam=2")[1])
+    assert best["prompt"] == "A" and best["log_prob"] < 0 and len(best["text"]) == 5
+
+
+def test_what_can_never_end_a_text_is_told_once_and_does_not_hinder(run, written):
+    whole = written(["A"], 60, [0])[0]
+    status, out, err = run("--prompt=A", "--num_chars=60", "--stop=☃", f"--stop={whole[30:34]}")
+    assert (status, out) == (0, f"A{whole[: whole.index(whole[30:34])]}\n")
+    assert err.count("☃'") == 2 and err.count("\n") == 2  # the stop string and why, then the weights
+    assert "--stop" in run("--prompt=A", "--num_chars=5", "--stop=too long for it")[2]
+
+
+def test_an_older_checkpoint_may_be_given_by_name(run, run_dir):
+    assert run("--weights=step-1", "--num_chars=1")[2] == f"weights: {run_dir}/checkpoints/step-1\n"
 
 
 def test_each_of_several_samples_has_the_next_seed(run, written):
@@ -200,6 +289,12 @@ def test_weights_may_be_the_newest(run, run_dir):
         (["--beam=3", "--prompt=A", "--prompt=B"], "--beam is for one text"),
         (["--state=/nowhere/at/all"], "The state /nowhere/at/all cannot be read"),
         (["--surprisal=/nowhere/at/all"], "/nowhere/at/all"),
+        (["--temperature=1e30"], "temperature=1e+30 is not possible"),
+        (["--weights=step-7"], "step-1, step-2"),
+        (["--format=xml"], "--format=xml"),
+        (["--format=jsonl", "--interactive"], "--interactive and --format=jsonl do not go together"),
+        (["--num_samples=10000", "--num_chars=2000000000"], "num_chars=2,000,000,000"),
+        (["--beam=1000000000"], "width 1000000000"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,14 +1,18 @@
 """Generated text against a loop of one character at a time; what a text depends on, and what not."""
 
+import gc
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn import randomness
-from charrnn.errors import UserError
+from charrnn import generation, randomness
+from charrnn.errors import COOLEST, HOTTEST, UserError
 from charrnn.generation import Generator
+from charrnn.generation_state import GenerationState
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
-from charrnn.vocabulary import Vocabulary
+from charrnn.vocabulary import REPLACEMENT, Vocabulary
 
 LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `make_model` makes by default
 BLOCK = 128
@@ -43,8 +47,9 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
 
 
 def test_xla_changes_the_speed_and_not_the_text(make_model):
-    texts = [Generator(make_model(), LETTERS, xla=xla).generate(["a", LONG], 20, [0, 1]) for xla in (False, True)]
-    assert texts[0] == texts[1]
+    plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
+    for prompts in (["a", LONG], ["fab"]):
+        assert compiled.generate(prompts, 20, range(len(prompts))) == plain.generate(prompts, 20, range(len(prompts)))
 
 
 @pytest.mark.parametrize("config", CELLS)
@@ -235,6 +240,7 @@ def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
     assert len(pieces[0]) <= 8 and len(pieces[1]) <= 16 and max(map(len, pieces)) > 32
 
 
+@pytest.mark.filterwarnings("ignore:The stop string 'x'")
 def test_a_stream_holds_back_what_may_become_a_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     whole = generator.generate(["fab"], 300, [7])[0]
@@ -344,3 +350,200 @@ def test_a_text_of_a_real_size_does_not_depend_on_the_batch(make_model):
     together = generator.generate(["A" * (i + 1) for i in range(17)], 300, range(17))
     for i in (0, 7, 16):
         assert generator.generate(["A" * (i + 1)], 300, [i])[0] == together[i]
+
+
+def live_states():
+    return sum(type(each) is GenerationState for each in gc.get_objects())
+
+
+def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
+    generator, calls = Generator(make_model(), LETTERS), []
+    before = live_states()
+    stream = generator.stream("fab", 3000, seed=1, stop=["fedcbafedcba"])
+    held = [len(stream._since) for _ in stream]
+    assert len(held) > 20 and live_states() - before <= 4
+    assert max(held) <= BLOCK + 12  # ids since the last state: those of a call, and what is held back
+    generator.generate(["fab", "c"], 3000, [1, 2], look=lambda: calls.append(len(calls) == 20 and live_states()))
+    assert calls[20] - before <= 8
+
+
+def test_a_batch_is_written_in_parts_that_fit(make_model, monkeypatch):
+    generator = Generator(make_model(), LETTERS)
+    prompts, seeds, temperatures = ["a", "bc", LONG, "fe", "d"], [3, 1, 4, 1, 5], [1.0, 0.5, 0.0, 2.0, 0.7]
+    whole = generator.generate(prompts, 60, seeds, temperatures)
+    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (BLOCK * LETTERS.size + 8 * 6))
+    parts = list(generator.in_parts(prompts, 60, seeds, temperatures))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert [text for part in parts for text in part] == whole
+    assert generator.generate(prompts, 60, seeds, temperatures) == whole
+
+
+def test_what_cannot_fit_into_memory_is_refused_before_the_start(make_model):
+    generator, prompts = Generator(make_model(), LETTERS), ["a"] * 20_000
+    for call in (generator.generate, generator.in_parts):
+        with pytest.raises(UserError, match=r"num_chars=2,000,000,000 .*prompts"):
+            call(prompts, 2_000_000_000, range(20_000))
+    with pytest.raises(UserError, match="width 2000000000"):
+        generator.beam("a", 500, 2_000_000_000)
+
+
+def test_one_graph_serves_all_temperatures_and_numbers_of_texts(make_model):
+    generator = Generator(make_model(), LETTERS)
+    for count in (1, 3, 2, 5):
+        generator.generate(["a"] * count, 5, range(count), np.linspace(0, 2, count))
+    assert generator.writer.call.experimental_get_tracing_count() <= 2
+    for width in (2, 3, 5):
+        assert len(generator.beam("ab", 3, width)) == width
+    assert generator.writer.search.experimental_get_tracing_count() <= 2
+
+
+def test_generators_that_share_a_writer_have_their_own_temperatures(make_model):
+    model = make_model()
+    first = Generator(model, LETTERS, Sampler(0.5, top_k=4))
+    for sampler in (Sampler(2.0, top_k=4), Sampler(top_k=4, greedy=True)):
+        shared = Generator(model, LETTERS, sampler, writer=first.writer)
+        alone = Generator(model, LETTERS, sampler)
+        assert shared.generate(["ab"], 60, [1]) == alone.generate(["ab"], 60, [1]) != first.generate(["ab"], 60, [1])
+        assert "".join(shared.stream("ab", 60, seed=1)) == alone.generate(["ab"], 60, [1])[0]
+
+
+@pytest.mark.parametrize("kind", [np.array, tuple, list, tf.constant], ids=["array", "tuple", "list", "tensor"])
+def test_arguments_may_be_arrays_tuples_lists_and_tensors(make_model, kind):
+    generator = Generator(make_model(), LETTERS)
+    expected = generator.generate(["a", "bc"], 20, [3, 4], [0.5, 1.0])
+    prompts = ("a", "bc") if kind is tf.constant else kind(["a", "bc"])
+    assert generator.generate(prompts, np.int64(20), kind([3, 4]), kind([0.5, 1.0]), min_chars=np.int32(0)) == expected
+    assert "".join(generator.stream("a", np.int64(20), np.int64(3))) == generator.generate(["a"], 20, [3])[0]
+
+
+def test_no_prompts_are_no_texts(make_model):
+    generator = Generator(make_model(), LETTERS)
+    for none in ([], (), np.array([])):
+        assert generator.generate(none, 5, none) == generator.generate(none, 5, none, none) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (("abc", 5, [0, 1, 2]), "prompts"),
+        ((None, 5, []), "prompts"),
+        (([b"a"], 5, [0]), "prompt"),
+        ((["a", None], 5, [0, 1]), "prompt"),
+        (([["a"]], 5, [0]), "prompt"),
+        ((["a"], 5, [0, 1]), "seeds"),
+        ((["a"], 5, 0), "seeds"),
+        ((["a"], 5, [0.5]), "seeds"),
+        ((["a"], 5, [2**31]), "seeds"),
+        ((["a"], 5, ["0"]), "seeds"),
+        ((["a", "b"], 5, [0, [1]]), "seeds"),
+        ((["a"], -1, [0]), "num_chars"),
+        ((["a"], 5.0, [0]), "num_chars"),
+        ((["a"], "5", [0]), "num_chars"),
+        ((["a"], 2**31, [0]), "num_chars"),
+        ((["a"], 5, [0], [1.0, 2.0]), "temperatures"),
+        ((["a"], 5, [0], 1.0), "temperatures"),
+        ((["a"], 5, [0], ["hot"]), "temperatures"),
+        ((["a"], 5, [0], [-1.0]), "temperatures"),
+        ((["a"], 5, [0], [np.nan]), "temperatures"),
+        ((["a"], 5, [0], [10 * HOTTEST]), "temperatures"),
+        ((["a"], 5, [0], [COOLEST / 10]), "temperatures"),
+        ((["a"], 5, [0], None, 7), "stop"),
+        ((["a"], 5, [0], None, ["a", None]), "stop"),
+        ((["a"], 5, [0], None, "", -1), "min_chars"),
+    ],
+    ids=str,
+)
+def test_an_impossible_argument_is_named(make_model, arguments, named):
+    generator = Generator(make_model(), LETTERS)
+    with pytest.raises(UserError, match=f"^(The )?{named}"):
+        generator.in_parts(*arguments)
+
+
+EXTREMES = [
+    Sampler(HOTTEST),
+    Sampler(COOLEST, top_p=0.9),
+    Sampler(HOTTEST, top_p=1e-300),
+    Sampler(COOLEST, top_p=1e-300, min_p=1.0),
+    Sampler(HOTTEST, top_k=6, min_p=1e-300),
+    Sampler(COOLEST, top_k=1),
+    Sampler(HOTTEST, greedy=True, top_p=1e-38),
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("sampler", EXTREMES, ids=str)
+def test_no_setting_writes_the_unknown_character(make_model, sampler, precision):
+    model = make_model(precision=precision)
+    bias, kernel = model.readout.bias.numpy(), model.readout.kernel.numpy()
+    bias[0], kernel[:, 0] = 1e29, 1e29
+    model.readout.set_weights([kernel, bias])
+    texts = Generator(model, LETTERS, sampler).generate(["fab"] * 40, 30, range(40))
+    assert REPLACEMENT not in "".join(texts) and min(map(len, texts)) == 30
+
+
+def test_weights_that_are_no_numbers_are_told(make_model):
+    for vocabulary in (LETTERS, Vocabulary.bytes()):
+        model = make_model(vocabulary.size)
+        model.readout.bias.assign(np.full(vocabulary.size, np.nan))
+        for write in ("generate", "beam"):
+            arguments = (["ab"], 5, [0]) if write == "generate" else ("ab", 5, 2)
+            with pytest.raises(UserError, match="not finite numbers"):
+                getattr(Generator(model, vocabulary), write)(*arguments)
+
+
+def test_prompts_and_stop_strings_are_read_as_the_models_text_was(make_model):
+    model = make_model(vocabulary_size=8)
+    vocabulary = Vocabulary("\nabcd\xe9f", reading=Reading(True, "NFC", True))
+    generator = Generator(model, vocabulary)
+    whole = generator.generate(["f\n\xe9ab"], 80, [1])[0]
+    stop = whole[30:33]
+    given = stop.upper().replace("\xc9", "E\u0301").replace("\n", "\r\n")
+    assert generator.generate(["F\r\nE\u0301Ab"], 80, [1], stop=given) == [whole[: whole.index(stop)]]
+    assert "".join(generator.stream("f\re\u0301AB", 80, 1, stop=[given])) == whole[: whole.index(stop)]
+    assert generator.beam("E\u0301A", 5, 3) == generator.beam("\xe9a", 5, 3)
+
+
+@pytest.mark.parametrize(
+    "characters, end_of_text, beginning",
+    [("\n ACGT", "", "\n"), (" ACGT", "", " "), ("ACGT", "", "T"), ("\nACGT", "\n", "")],
+)
+def test_a_text_without_a_prompt_begins_with_what_the_model_knows(make_model, characters, end_of_text, beginning):
+    generator = Generator(make_model(len(characters) + 1), Vocabulary(characters), end_of_text=end_of_text)
+    assert generator.beginning == beginning
+    assert len(generator.generate([beginning], 5, [0])) == 1
+    if beginning:
+        with pytest.raises(UserError, match=f"prompt is empty.*{beginning!r}".replace("\\", "\\\\")):
+            generator.generate([""], 5, [0])
+
+
+def test_a_line_break_before_a_document_is_its_beginning(make_model):
+    """The default prompt of samples, for one: no document is empty, so that two are never read in a row."""
+    generator = Generator(make_model(8), Vocabulary("\nabcdef"), end_of_text="\n")
+    assert generator.generate(["\n", "\nab"], 60, [1, 2]) == generator.generate(["", "ab"], 60, [1, 2])
+    assert "".join(generator.stream("\nab", 60, 2)) == generator.generate(["ab"], 60, [2])[0]
+
+
+def test_stop_strings_that_can_never_match_are_told(make_model):
+    model = make_model(vocabulary_size=8)
+    vocabulary = Vocabulary("\nabcdef", reading=Reading(lowercase=True))
+    running, documents = Generator(model, vocabulary), Generator(model, vocabulary, end_of_text="\n")
+    asked = ["", "#end", "ab", "AB", "a\nb", "\n", "b\n", "cdefa"]
+    assert [*running.impossible(asked, 10, 6)] == ["#end", "cdefa"]
+    assert "'#'" in running.impossible("#end", 10)["#end"]
+    assert [*documents.impossible(asked, 10)] == ["#end", "a\nb"]
+    assert Generator(make_model(256), Vocabulary.bytes()).impossible(["\xe9\xe9", "é"], 3) == {
+        "\xe9\xe9": running.impossible("cdefa", 3)["cdefa"]
+    }
+    with pytest.warns(UserWarning, match="'#end'"):
+        texts = running.generate(["a"], 30, [1], stop=["#end", "b"])
+    assert texts == running.generate(["a"], 30, [1], stop="b")
+    assert "U+00E9" in Generator(make_model(4), Vocabulary("xe\u0301")).impossible("\xe9", 9)["\xe9"]
+    with pytest.warns(UserWarning, match="'#end'"):
+        running.stream("a", 30, stop="#end")
+
+
+def test_an_unknown_characters_place_is_not_where_another_unknown_one_stops(make_model):
+    """Both have the id 0, which no text has."""
+    generator = Generator(make_model(), LETTERS, unknown="replace")
+    with pytest.warns(UserWarning, match="'x'"):
+        assert generator.generate(["aX"], 20, [1], stop="x") == generator.generate(["aX"], 20, [1])

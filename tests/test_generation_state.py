@@ -1,5 +1,7 @@
 """A saved state comes back to the bit, or one sentence says why not."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from charrnn.errors import UserError
 from charrnn.generation import Generator
 from charrnn.generation_state import GenerationState
+from charrnn.reading import Reading
 from charrnn.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdef")
@@ -38,6 +41,16 @@ def test_comes_back_to_the_bit(saved):
         assert got.dtype == expected.dtype
         np.testing.assert_array_equal(tf.cast(got, tf.float32), tf.cast(expected, tf.float32))
     assert [path.name for path in path.parent.iterdir()] == ["state.npz"]
+
+
+def test_a_state_of_an_older_version_is_taken_whatever_the_reading(saved):
+    """It was saved before vocabularies knew how their text was read."""
+    model, state, path = saved
+    with np.load(path) as file:
+        *_, known, _ = json.loads(file["model"].tobytes())
+    assert known == {"characters": [*"abcdef"], "kind": "characters"}
+    read = Vocabulary("abcdef", reading=Reading(lowercase=True))
+    assert GenerationState.load(str(path), model, read).position == state.position
 
 
 def test_there_is_nothing_in_it_to_be_executed(saved):

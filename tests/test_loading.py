@@ -19,6 +19,7 @@ from charrnn.batches import DataConfig
 from charrnn.errors import UserError
 from charrnn.generation import Generator
 from charrnn.model_config import ModelConfig
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary
 from trainers.checkpoints import Checkpoints
@@ -145,6 +146,42 @@ def test_a_loaded_model_writes_what_its_generator_does(make_model):
     options = {"seed": 1, "stop": ["cd", "dc"], "min_chars": 20, "temperature": 0.8, "top_k": 3}
     assert loaded.generate("fab", 60, **options) == "".join(loaded.stream("fab", 60, **options)) == text
     assert loaded.generate("fab☂", 60, unknown="drop", **options) == text
+
+
+def test_one_graph_serves_all_temperatures_and_the_last_few_generators_are_kept(make_model):
+    loaded = loading.Loaded(make_model(), LETTERS, "", "")
+    texts = [loaded.generate("fab", 30, seed=1, temperature=temperature) for temperature in np.linspace(0.5, 2, 20)]
+    texts += [loaded.generate("fab", 30, seed=1, greedy=True), loaded.generate("fab", 30, seed=1, unknown="drop")]
+    assert len(set(texts)) > 3
+    for temperature, text in ((0.5, texts[0]), (2, texts[19])):
+        assert Generator(loaded.model, LETTERS, Sampler(temperature)).generate(["fab"], 30, [1]) == [text]
+    assert Generator(loaded.model, LETTERS, Sampler(greedy=True)).generate(["fab"], 30, [1]) == [texts[20]]
+    assert loaded.generator().writer is loaded.generator(Sampler(0.3, greedy=True)).writer
+    assert loaded.generator().writer.call.experimental_get_tracing_count() == 1
+    for k in range(20):
+        loaded.generator(Sampler(top_k=k))
+    assert max(len(loaded._generators), len(loaded._writers)) <= 8
+    assert loaded.generator(Sampler(top_k=3)).generate(["fab"], 5, [1])
+
+
+def test_an_older_run_tells_by_its_settings_how_its_text_was_read(make_model, make_trainer, tmp_path):
+    save_by_hand(tmp_path / "run", make_trainer(model=make_model()))
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["data"] = {"order": "lines", "lowercase": True, "csv_column": 0}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "run" / "vocabulary.json").write_text(json.dumps({"kind": "characters", "characters": [*"\nabcde"]}))
+    loaded = loading.load(str(tmp_path / "run"))
+    assert loaded.vocabulary.reading == Reading(True, lowercase=True)
+    assert loaded.generate("ABE", 20) == loaded.generate("abe", 20)
+    Vocabulary("\nabcde", reading=Reading(normalization="NFD")).save(tmp_path / "run" / "vocabulary.json")
+    assert loading.load(str(tmp_path / "run")).vocabulary.reading == Reading(normalization="NFD")
+
+
+def test_weights_that_are_no_numbers_are_refused(make_model, make_trainer, tmp_path):
+    trainer = make_trainer(model=make_model())
+    trainer.model.readout.bias.assign(np.full(7, np.inf))
+    save_by_hand(tmp_path / "run", trainer)
+    assert "step-1 has weights that are not finite" in refused(tmp_path / "run")
 
 
 def test_a_checkpoint_without_the_recurrent_layers_is_refused(make_model, make_trainer, tmp_path):
@@ -284,7 +321,30 @@ def test_a_run_without_a_checkpoint(run_dir):
 
 
 def test_weights_that_are_neither_best_nor_newest(trained):
-    assert "no 'worst' weights: ask for best or newest" in refused(trained, "worst")
+    said = refused(trained, "worst")
+    assert "no 'worst' weights: ask for best or newest" in said and "step-3, step-6" in said
+
+
+def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
+    best = os.path.basename(loading.find_checkpoint(trained))
+    for name, folder in (("step-3", "checkpoints"), ("step-6", "checkpoints"), (best, None)):
+        loaded = charrnn.load(trained, weights=name)
+        assert os.path.basename(loaded.checkpoint) == name
+        assert folder is None or os.path.dirname(loaded.checkpoint).endswith(folder)
+    weights = charrnn.load(trained, "step-3").model.get_weights()
+    for name in ("retry-2-step-3", "stopped-3"):  # as a run names what it saves after it rolled back, or was stopped
+        for path in (run_dir / "checkpoints").glob("step-3.*"):
+            shutil.copy(path, path.with_name(path.name.replace("step-3", name)))
+        assert_equal(loading.load(str(run_dir), name).model.get_weights(), weights)
+    for name in ("step-4", "step-", "step-3.index", "checkpoints/step-3", "../checkpoints/step-3", "start", "", "*"):
+        said = refused(run_dir, name)
+        assert repr(name) in said and all(kept in said for kept in ("step-3", "retry-2-step-3", "stopped-3", "step-6"))
+
+
+def test_a_named_checkpoint_in_a_run_that_has_none(run_dir):
+    for folder in ("checkpoints", "best"):
+        shutil.rmtree(run_dir / folder)
+    assert "no 'step-3' weights" in refused(run_dir, "step-3")
 
 
 @pytest.mark.parametrize("field, value", [("units", 9), ("num_layers", 3), ("embedding_size", 0), ("cell", "gru")])

@@ -5,6 +5,7 @@ import pytest
 
 from charrnn.errors import UserError
 from charrnn.generation import Generator
+from charrnn.reading import Reading
 from charrnn.sampling import Sampler
 from charrnn.vocabulary import Vocabulary
 from trainers.samples import Sample, SamplesConfig, Sampling
@@ -56,6 +57,17 @@ def test_nothing_is_left_out_of_what_is_known(make_model):
     assert [sample.prompt for sample in sampling.write(0)] == ["é🎭"]
 
 
+def test_prompts_are_read_as_the_text_was_and_what_replaces_them_is_told(make_model):
+    vocabulary = Vocabulary("\nabcdef"[:6], reading=Reading(True, "", True))
+    config = SamplesConfig(prompts=("AB\r\n", "XY", "C"), temperatures=(1.0,), num_chars=20)
+    sampling = Sampling(config, make_model(), vocabulary)
+    assert (sampling.left_out, sampling.replaced) == (["x", "y"], {"XY": "\n"})
+    assert [sample.prompt for sample in sampling.write(0)] == ["ab\n", "\n", "c"]
+    documents = Sampling(config, make_model(), vocabulary, end_of_text="\n")
+    assert documents.replaced == {"XY": ""}  # where a document begins
+    assert len(documents.write(0)) == 3
+
+
 @pytest.mark.parametrize("nothing", [{"num_chars": 0}, {"prompts": ()}, {"temperatures": ()}])
 def test_nothing_is_written_where_nothing_is_asked_for(make_model, nothing):
     config = SamplesConfig(**{"prompts": ("a",), "num_chars": 5, **nothing})
@@ -68,6 +80,7 @@ def test_nothing_is_written_where_nothing_is_asked_for(make_model, nothing):
         ("temperatures", (-1.0,)),
         ("temperatures", (float("nan"),)),
         ("temperatures", (float("inf"),)),
+        ("temperatures", (1e30,)),
         ("prompts", ("a", "")),
         ("num_chars", -1),
     ],

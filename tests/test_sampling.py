@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from charrnn import randomness
-from charrnn.errors import UserError
+from charrnn.errors import COOLEST, HOTTEST, UserError
 from charrnn.sampling import NEVER, Sampler, keep_min_p, keep_top_k, keep_top_p, sample
 
 DRAWS = 50_000
@@ -113,6 +115,23 @@ def test_rows_are_cut_at_their_own_temperatures(keep):
     assert len({row.sum() for row in kept}) > 1
 
 
+@given(
+    logits=st.lists(st.floats(-1e9, 1e9, width=32), min_size=2, max_size=6),
+    temperature=st.floats(np.log(COOLEST), np.log(HOTTEST)).map(lambda log: min(HOTTEST, max(COOLEST, np.exp(log)))),
+    top_k=st.integers(0, 9),
+    top_p=st.floats(0, 1, exclude_min=True),
+    min_p=st.floats(0, 1),
+    greedy=st.booleans(),
+)
+@example([0.0, 0.0], HOTTEST, 0, 5e-324, 5e-324, False)
+@example([1e9, -1e9], COOLEST, 0, 1 - 1e-16, 1.0, False)
+def test_what_must_not_be_chosen_is_not_at_any_setting(logits, temperature, top_k, top_p, min_p, greedy):
+    sampler = Sampler(temperature, top_k, top_p, min_p, greedy)
+    noise = randomness.gumbel((64, len(logits) + 1), tf.constant([1, 2]))
+    rows = tf.tile(tf.constant([[NEVER, *logits]], tf.float32), [64, 1])
+    assert (sampler.choose(rows, noise).numpy() > 0).all()
+
+
 def test_top_p_applies_to_what_top_k_left():
     """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
@@ -123,7 +142,7 @@ def test_top_p_applies_to_what_top_k_left():
 @pytest.mark.parametrize(
     "field, value",
     [
-        *(("temperature", value) for value in (0.0, -1.0, float("inf"), float("nan"))),
+        *(("temperature", value) for value in (0.0, -1.0, float("inf"), float("nan"), 1e9, 1e-9)),
         ("top_k", -1),
         *(("top_p", value) for value in (0.0, 1.5, float("nan"))),
         *(("min_p", value) for value in (-0.1, 1.5, float("nan"))),

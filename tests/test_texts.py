@@ -13,6 +13,7 @@ from charrnn import pieces, texts, workers
 from charrnn.batches import DataConfig, make_source
 from charrnn.errors import UserError
 from charrnn.passes import passes_for
+from charrnn.reading import Reading
 from charrnn.sharded import Sharded
 from charrnn.texts import load_texts
 
@@ -45,6 +46,14 @@ def test_nothing_to_validate_on(load):
 def test_lower_case(load):
     texts, _ = load("AbC" * 20, lowercase=True)
     assert texts.vocabulary.characters == ("a", "b", "c")
+
+
+def test_how_the_text_was_read_stands_with_the_vocabulary(load):
+    assert load("AbC" * 20)[0].vocabulary.reading == Reading()
+    assert load("AbC" * 20, lowercase=True)[0].vocabulary.reading == Reading(lowercase=True)
+    documents = load("Anna\r\nBo\r\n" * 20, order="lines", lowercase=True, seq_length=9, batch_size=2)[0]
+    assert documents.vocabulary.reading == Reading(True, lowercase=True)
+    assert documents.vocabulary.characters == tuple("\nabno")
 
 
 def test_bytes(load):
@@ -222,6 +231,7 @@ import sys
 import numpy as np
 from charrnn.batches import DataConfig, make_source
 from charrnn.passes import passes_for
+from charrnn.reading import Reading
 from charrnn.texts import load_texts
 
 def status(name):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn import vocabulary as vocabulary_module
 from charrnn.errors import UserError
+from charrnn.reading import Reading
 from charrnn.vocabulary import Vocabulary
 
 any_text = st.text(st.characters())  # lone surrogates included
@@ -135,6 +136,23 @@ DAMAGED = {
     "twice": '{"kind": "characters", "characters": ["a", "b", "a"]}',
     "two characters": '{"kind": "characters", "characters": ["ab"]}',
     "no character": '{"kind": "characters", "characters": [""]}',
+    "reading of another type": '{"kind": "bytes", "characters": [], "reading": "lowercase"}',
+    "reading without a part": '{"kind": "bytes", "characters": [], "reading": {"lowercase": true}}',
+    "reading with too much": '{"kind": "bytes", "characters": [], "reading": {"universal_newlines": false, '
+    '"normalization": "", "lowercase": true, "encoding": "", "stem": true}}',
+    **{
+        f"reading with {name} {value}": '{"kind": "bytes", "characters": [], "reading": {"universal_newlines": false, '
+        f'"normalization": "", "lowercase": false, "encoding": "", "{name}": {value}}}}}'
+        for name, value in [
+            ("lowercase", 1),
+            ("universal_newlines", "null"),
+            ("normalization", '"nfc"'),
+            ("normalization", "[]"),
+            ("encoding", '"klingon"'),
+            ("encoding", '"base64"'),
+            ("encoding", "7"),
+        ]
+    },
     "characters in bytes": '{"kind": "bytes", "characters": ["a"]}',
 }
 
@@ -162,8 +180,32 @@ def test_binary_missing_and_unwritable_files_are_refused(tmp_path):
 
 
 def test_the_file_is_plain_json(tmp_path):
-    Vocabulary("ab").save(tmp_path / "v.json")
-    assert json.loads((tmp_path / "v.json").read_text()) == {"kind": "characters", "characters": ["a", "b"]}
+    Vocabulary("ab", reading=Reading(lowercase=True, encoding="cp1252")).save(tmp_path / "v.json")
+    reading = {"universal_newlines": False, "normalization": "", "lowercase": True, "encoding": "cp1252"}
+    expected = {"kind": "characters", "characters": ["a", "b"], "reading": reading}
+    assert json.loads((tmp_path / "v.json").read_text()) == expected
+
+
+@pytest.mark.parametrize("reading", [Reading(), Reading(True, "NFC", True, "utf-16")])
+def test_how_the_text_was_read_is_saved_too_and_derived_for_an_older_file(tmp_path, reading):
+    Vocabulary("ab", reading=reading).save(tmp_path / "v.json")
+    assert Vocabulary.load(tmp_path / "v.json", older=Reading(lowercase=True)).reading == reading
+    (tmp_path / "old.json").write_text('{"kind": "characters", "characters": ["a", "b"]}')
+    assert Vocabulary.load(tmp_path / "old.json", older=reading).reading == reading
+    assert Vocabulary.load(tmp_path / "old.json") == Vocabulary.load(tmp_path / "v.json")  # equal if not in that
+
+
+@pytest.mark.parametrize(
+    "vocabulary, expected",
+    [
+        (Vocabulary("a", reading=Reading(True, "NFC", True)), "the k\xe9\n\xe9"),
+        (Vocabulary((), "bytes", Reading(True, "", True)), "the ke\u0301\n\xe9"),
+        (Vocabulary((), "bytes", Reading(lowercase=True)), "the ke\u0301\r\xc9"),  # as `bytes.lower` does it
+        (Vocabulary((), "bytes"), "The Ke\u0301\r\xc9"),
+    ],
+)
+def test_a_text_is_read_as_the_models_own(vocabulary, expected):
+    assert vocabulary.read("The Ke\u0301\r\xc9") == expected
 
 
 def test_equality_is_that_of_kind_and_order():

@@ -12,14 +12,14 @@ import sys
 from absl import flags
 
 from charrnn import command, outputs, paths
-from charrnn.errors import UserError, check, check_float32
+from charrnn.errors import UserError, check, check_temperature
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 
 _string("text", None, "A corpus in the place of the runs'; split as each run's was.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 command.path_flag("markdown", None, "Write the tables to this file too.", FLAGS)
 _integer("num_rollouts", 100, "How many texts each model writes.")
 _integer("num_chars", 1000, "How many characters each.")
@@ -75,7 +75,7 @@ def _temperatures() -> list[float]:
         raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
     check("--temperatures", "", bool(temperatures), "at least one number above 0")
     for temperature in temperatures:
-        check_float32("--temperatures", temperature)
+        check_temperature("--temperatures", temperature)
     return temperatures
 
 

@@ -27,7 +27,7 @@ def _boolean(name: str, text: str, default: bool = False) -> None:
 
 command.path_flag("run_dir", None, "The run directory.", FLAGS)
 _string("text", None, "A corpus in the place of the run's: a name, a file, or a glob of files; split as the run's was.")
-_string("weights", "best", "best: by validation, where there are any, else newest.")
+_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
 _integer("num_rollouts", 100, "How many texts the model writes.")
 _integer("num_chars", 1000, "How many characters each.")
 _integer("seed", 0, "Of the first rollout; each next one has the next.")

@@ -22,6 +22,7 @@ from charrnn.plays import Plays
 from charrnn.reference import ExactSource, KneserNey, Reference
 from charrnn.rollouts import Reader
 from charrnn.texts import Texts, load_texts
+from charrnn.vocabulary import listed
 from trainers.run_directory import write_json
 from trainers.summaries import OPEN_LOOP, open_loop_folder, writing_to
 
@@ -58,7 +59,7 @@ def evaluate(
         protocol: what is rolled out.
         log: is given each line for the user.
         text: a corpus in the place of the run's; it is split as the run's was.
-        weights: "best" or "newest".
+        weights: "best", "newest", or the name of a checkpoint.
         temperatures: at which to measure quality and diversity too.
         dynamic: evaluate dynamically too.
         ngram: measure n-grams of the training text, and their interpolation with the model, too.
@@ -217,9 +218,11 @@ def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Text
         log(f"{texts.name} is not the text that {run_dir} was trained on; it is split in the same way")
     if texts.vocabulary == loaded.vocabulary:
         return texts
-    train, validation = (
-        loaded.vocabulary.encode(texts.vocabulary.decode(np.asarray(ids))) for ids in (texts.train, texts.validation)
-    )
+    decoded = [texts.vocabulary.decode(np.asarray(ids)) for ids in (texts.train, texts.validation)]
+    unknown = loaded.vocabulary.unknown_characters(decoded[1])
+    if unknown:
+        log(f"Counted as the unknown character, because the model never saw them: {listed(unknown)}")
+    train, validation = map(loaded.vocabulary.encode, decoded)
     return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check, check_float32
+from charrnn.errors import check, check_temperature
 from charrnn.generation import Generator
 from charrnn.model import CharModel
 from charrnn.sharded import Sharded
@@ -29,7 +29,7 @@ class SamplesConfig:
 
     def __post_init__(self):
         for temperature in self.temperatures:
-            check_float32("samples.temperatures", temperature, zero="the likeliest character always")
+            check_temperature("samples.temperatures", temperature, zero="the likeliest character always")
         check("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
         check("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
         few = 0 <= self.num_chars <= _MOST_CHARS
@@ -50,7 +50,8 @@ class Sample(NamedTuple):
 class Sampling:
     """Writes the samples that `config` asks for, all in one batch.
 
-    Characters of a prompt that the vocabulary lacks are left out; `left_out` names them.
+    Prompts are read as the text was. Characters that the vocabulary lacks are removed, and a prompt of which nothing
+    remains is replaced; `left_out` and `replaced` say which.
 
     Args:
         config: what is asked for.
@@ -70,9 +71,13 @@ class Sampling:
     ):
         self._config, self._vocabulary, self._train = config, vocabulary, train
         self._generator = Generator(model, vocabulary, end_of_text=end_of_text)
-        self.left_out = sorted({c for prompt in config.prompts for c in vocabulary.unknown_characters(prompt)})
-        known = ["".join(c for c in prompt if c not in self.left_out) for prompt in config.prompts]
-        self._prompts = [prompt or vocabulary.decode([vocabulary.size - 1]) for prompt in known]
+        read = [vocabulary.read(prompt) for prompt in config.prompts]
+        self.left_out = sorted({c for prompt in read for c in vocabulary.unknown_characters(prompt)})
+        known = ["".join(c for c in prompt if c not in self.left_out) for prompt in read]
+        self._prompts = [prompt or self._generator.beginning for prompt in known]
+        self.replaced = {
+            given: prompt for given, part, prompt in zip(config.prompts, known, self._prompts, strict=True) if not part
+        }
 
     def write(self, step: int, look: Callable[[], None] = lambda: None) -> list[Sample]:
         """The samples of the model as it is now. `look` is called now and then; what it raises ends the writing."""

@@ -11,7 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import coins, randomness
-from charrnn.errors import check, check_float32
+from charrnn.errors import check, check_temperature
 from charrnn.sampling import Sampler
 from trainers.rising_probability import RisingProbability
 from trainers.trainer import Trainer
@@ -37,7 +37,7 @@ class ScheduledSampling(Trainer):
         def __post_init__(self):
             super().__post_init__()
             check("trainer.coin", self.coin, self.coin in COINS, f"one of {', '.join(COINS)}")
-            check_float32("trainer.temperature", self.temperature)
+            check_temperature("trainer.temperature", self.temperature)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""

@@ -199,7 +199,9 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
     if sampling and len(prompts) == 1 and "," in prompts[0]:
         yield f"One sample prompt, {prompts[0]!r}; several are a JSON list: samples.prompts='[\"one\", \"two\"]'"
     if sampling and sampling.left_out:
-        yield f"Left out of the sample prompts, for the text has them not: {' '.join(map(repr, sampling.left_out))}"
+        yield f"Removed from the sample prompts (not in the vocabulary): {' '.join(map(repr, sampling.left_out))}"
+        for given, prompt in sampling.replaced.items():
+            yield f"Nothing remains of the sample prompt {given!r}: {prompt!r} takes its place"
     if step >= loop_config.steps:
         yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
     elif early:
