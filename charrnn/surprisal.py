@@ -31,13 +31,10 @@ def decoded(data: bytes, name: str, vocabulary: Vocabulary, unknown: str) -> str
         UserError: it is no text in the model's encoding, it is empty, or it has unknown characters that are refused.
     """
     encoding = vocabulary.reading.encoding
-    try:
-        if vocabulary.kind == "bytes":
-            text = data.decode(encoding or "utf-8", "surrogateescape")
-        else:
-            text = data.decode(encoding) if encoding else pieces.decode(name, data)[0]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name} is no text in {encoding}, as the model's own was ({error}): convert it.") from error
+    if vocabulary.kind == "bytes" and not encoding:
+        text = data.decode("utf-8", "surrogateescape")
+    else:
+        text, _ = pieces.decode(name, data, encoding)
     text = admit(text, name, vocabulary, unknown)
     if not text:
         raise UserError(f"{name} has no text: give at least one character.")

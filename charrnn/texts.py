@@ -115,10 +115,9 @@ def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, l
     cut = _lines if config.order == "lines" else _running_text
     train, validation = cut(corpus.content, corpus.odd, settings, config, log)
     vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train)
+    vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
     ids = vocabulary.encode(train), vocabulary.encode(validation)
-    return Texts(
-        corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config
-    )
+    return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config)
 
 
 def _running_text(content, odd, settings, config, log):

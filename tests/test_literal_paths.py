@@ -37,7 +37,7 @@ ENTRY_POINTS = [
     for path in sorted((HOUSE / room).rglob("*.py"))
     if "\nFLAGS = flags.FlagValues()" in path.read_text(encoding="utf-8")
 ]
-NO_PATHS = {"corpus", "text", "documents", "match"}  # a corpus is a name, a path or a pattern
+NO_PATHS = {"corpus", "text", "documents", "encoding", "match"}  # a corpus is a name, a path or a pattern
 
 
 def call(module, *arguments):
