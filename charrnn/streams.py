@@ -61,7 +61,7 @@ class Guarded:
             self._stream.flush()
 
     def leave(self) -> None:
-        """Flushes, and sends the rest of a failed stream to the null device, so that Python cannot fail on it at exit."""
+        """Flushes; the rest of a failed stream goes to the null device, where Python's exit cannot fail on it."""
         try:
             self.flush()
         except KeyboardInterrupt:  # of somebody who does not wait for a slow reader
