@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
-"""What asks a process to end."""
+"""Signals that ask a process to end."""
 
 
 class _Cut(BaseException):
@@ -20,9 +20,10 @@ class _Cut(BaseException):
 
 @contextlib.contextmanager
 def insisted() -> Iterator[None]:
-    """Raises at the end of the body what a signal's handler raised within, even if the body caught it or broke by it.
+    """Raises the exception of a signal's handler at the end of the body, even if the body caught it or failed because
+    of it.
 
-    Packages try other packages' imports and catch everything; the half-imported one then fails later.
+    Some packages try to import others and catch everything; a half-imported package then fails later.
     """
     raised: list[BaseException] = []
     before = {}

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from typing import TextIO
 
 _READER_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN, errno.ENXIO, errno.ENODEV)
-
-
 _FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 
 
@@ -25,14 +23,14 @@ class Unread(Exception):
 
 
 class Guarded:
-    """A text stream that drops what it cannot write, and says why. All else is the stream's own.
+    """A text stream that drops text it cannot write, and records why. Everything else is the stream's own.
 
     Args:
         stream: the stream; None: a closed one.
     """
 
     def __init__(self, stream: TextIO | None):
-        self._stream = stream or open(os.devnull, "w", encoding="utf-8")
+        self._stream = open(os.devnull, "w", encoding="utf-8") if stream is None else stream
         self._terminal = self.isatty()
         self._failed = False
         self.gone = False  # whether the reader has left, or the terminal
@@ -63,7 +61,7 @@ class Guarded:
             self._stream.flush()
 
     def leave(self) -> None:
-        """Flushes; what a failed stream still holds goes nowhere, where Python cannot fail to write it at its exit."""
+        """Flushes; the rest of a failed stream goes to the null device, where Python's exit cannot fail on it."""
         try:
             self.flush()
         except KeyboardInterrupt:  # of somebody who does not wait for a slow reader

@@ -7,6 +7,7 @@ Ctrl-C.
 """
 
 import functools
+import os
 import sys
 
 from absl import flags
@@ -36,7 +37,7 @@ def main(run_dirs: list[str]) -> int:
     temperatures = _temperatures()
     if FLAGS.markdown is not None:
         outputs.require_file("--markdown", FLAGS.markdown)
-    if FLAGS.pictures:
+    if FLAGS.pictures and os.path.isdir(run_dirs[0]):  # else it is refused for what it is
         outputs.require_folder(run_dirs[0], "give --nopictures, or copy the run to where you may write")
     command.start_tensorflow()
     import tensorflow as tf

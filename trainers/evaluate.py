@@ -8,6 +8,7 @@ mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 """
 
 import functools
+import os
 import sys
 
 from absl import flags
@@ -46,7 +47,8 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag: give one run, with --run_dir=DIR.")
     if not FLAGS.run_dir:
         raise UserError("Which run? Give --run_dir=DIR, a directory that trainers.run has made.")
-    outputs.require_folder(FLAGS.run_dir, "copy the run to where you may write")
+    if os.path.isdir(FLAGS.run_dir):  # else it is refused for what it is
+        outputs.require_folder(FLAGS.run_dir, "copy the run to where you may write")
     command.start_tensorflow()
     from charrnn.dynamic_evaluation import Dynamic
     from charrnn.open_loop import Protocol
