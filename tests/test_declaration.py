@@ -55,14 +55,16 @@ def method(self, *arguments):
     ],
 )
 def test_a_name_near_a_known_one_is_refused_with_it(name, meant):
-    with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: {meant}\.$"):
-        mine(**{name: method})
+    value = {"orders": ("windows",), "whole_batches": False, "Config": Trainer.Config}.get(meant, method)
+    for base in (Trainer, ScheduledSampling):  # which has the right names itself
+        with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: {meant}\.$"):
+            mine(base, **{name: value})
 
 
 HELPERS = """
     ramp losses_by_row own_loss choose_k own_rows share prob best kept loss_limit on_device batch_size next_batch
     settings sample greedy step_size forward_twice evaluation_loss input_noise_probability temperature horizon own_text
-    last_loss first order_of_rows batch batches rows weights reset_state configure own losing stepping
+    last_loss first order config order_of_rows batch batches rows weights reset_state configure own losing stepping
 """.split()
 
 
@@ -76,7 +78,6 @@ def test_a_helper_of_another_name_is_not(name):
 def test_a_near_name_beside_the_right_one_is_a_helper():
     mine(loss=method, losses=method, compute_loss=method)
     mine(own_inputs=method, own_prob=method)
-    mine(mine(loss=method), losses=method)
 
 
 def test_a_mixins_names_count_and_the_packages_own_curricula_are_right():

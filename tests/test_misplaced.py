@@ -1,6 +1,7 @@
 """A setting that is given as a flag, or as an argument, is answered with how to give it."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -44,9 +45,10 @@ def test_a_flag_that_is_a_setting(main, capsys, arguments, give):
 
 def test_the_command_as_it_is_started(tmp_path):
     call = [sys.executable, "-m", "trainers.run", "--experiment=quickstart", "--batch_size=8"]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
     done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == command.MISTAKE and "--set data.batch_size=8" in done.stderr.splitlines()[-1]
+    assert done.returncode == command.MISTAKE, done.stderr
+    assert "--set data.batch_size=8" in done.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())
 
 

@@ -5,14 +5,14 @@
 """
 
 import dataclasses
-import difflib
 import inspect
-import re
+import types
 import typing
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from charrnn.batches import SOURCES
 from charrnn.errors import UserError, nearest
+from trainers import near_names
 
 HOOKS = ("batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss", "on_step", "on_evaluation")
 """The methods of `Trainer` that a curriculum overrides."""
@@ -20,33 +20,27 @@ HOOKS = ("batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss"
 FINAL = ("train_step", "train_steps", "evaluate", "gradients")
 """Those that are the same for all curricula: the loop relies on them."""
 
-_DECLARED = ("orders", "whole_batches", "Config")
-_OTHER_NAMES = {  # in other programs, and in earlier versions of this one
-    "divisible": "whole_batches",
-    "compute_loss": "loss",
-    "loss_fn": "loss",
-    "training_step": "loss",
-    "on_step_end": "on_step",
-    "on_train_batch_end": "on_step",
-    "on_validation_end": "on_evaluation",
-    "on_epoch_end": "on_evaluation",
-}
+_VALUES = {"orders": Collection, "whole_batches": bool | int | str, "Config": type}
+"""What a curriculum declares as attributes, and the type of each value."""
 
 
-def check(cls: type, base: type, attributes: Iterable[str] = ()) -> None:
+def check(cls: type, base: type, attributes: Mapping[str, object] = types.MappingProxyType({})) -> None:
     """Checks a curriculum's class.
 
     Args:
         cls: the class.
         base: `Trainer`; its own bases are not looked at.
-        attributes: names that an instance has beside the class's.
+        attributes: those of an instance, beside the class's.
 
     Raises:
         UserError: a name is near one that `base` knows, a hook cannot be called as it will be, or `orders`,
             `whole_batches` or `Config` cannot be used.
     """
-    own = {name for each in cls.__mro__ if each not in base.__mro__ for name in vars(each)}
-    _check_names(cls, own, set(attributes))
+    bodies = [vars(each) for each in cls.__mro__ if each not in base.__mro__]
+    for body in bodies:
+        _check_names(cls, body, (*HOOKS, *_VALUES))
+    _check_names(cls, attributes, ("whole_batches",))
+    own = set().union(*bodies)
     for name in own.intersection((*FINAL, *filter(_is_private, vars(base)))):
         raise _wrong(cls, name, "is the same for all curricula", f"rename it, or override one of {', '.join(HOOKS)}")
     for name in own.intersection(HOOKS):
@@ -59,57 +53,21 @@ def check(cls: type, base: type, attributes: Iterable[str] = ()) -> None:
     _check_config(cls)
 
 
-def _check_names(cls: type, own: set[str], attributes: set[str]) -> None:
+def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) -> None:
     """Raises UserError for a name that nothing reads, near one that `Trainer` does read.
 
-    Beside the right name a near one is a helper: a class with `loss` may have `losses` too. An instance's attributes
-    are data, so that only those near `orders` and `whole_batches` are wrong.
+    Beside the right name in the same body a near one is a helper: a class with `loss` may have `losses` too.
     """
-    lost_words = not own.intersection(HOOKS)  # a class that changes no hook has missed one
-    wrong = {name: _meant(name, (*HOOKS, *_DECLARED), lost_words) for name in own}
-    wrong.update({name: _meant(name, ("orders", "whole_batches"), False) for name in attributes})
-    for name, meant in sorted(wrong.items()):
-        if meant and meant not in own and not name.startswith("_"):
+    lost_words = not set(body).intersection(HOOKS)  # a class that changes no hook has missed one
+    for name, value in body.items():
+        suits = [other for other in known if isinstance(value, _VALUES.get(other, object))]
+        meant = None if name.startswith("_") or name in known else near_names.meant(name, known, suits, lost_words)
+        if meant and meant not in body:
             raise _wrong(cls, name, "is no attribute of a trainer and would be ignored", f"rename it; nearest: {meant}")
-
-
-def _meant(name: str, known: Iterable[str], lost_words: bool) -> str | None:
-    """The name in `known` that a wrong one was meant to be."""
-    if name in known:
-        return None
-    if _OTHER_NAMES.get(name.lower()) in known:
-        return _OTHER_NAMES[name.lower()]
-    near = [other for other in known if _near(_words(name), _words(other), lost_words)]
-    return max(near, key=lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio(), default=None)
-
-
-def _near(ours: list[str], theirs: list[str], lost_words: bool) -> bool:
-    """Whether two names have the same words, each but for its spelling; with `lost_words`, or two words of three."""
-    if "".join(ours) == "".join(theirs):
-        return True
-    if len(ours) == len(theirs):
-        return all(_same_word(*pair, len(ours) == 1) for pair in zip(ours, theirs, strict=True))
-    rest = iter(theirs)
-    in_order = all(any(_same_word(word, other, False) for other in rest) for word in ours)
-    return lost_words and in_order and 2 <= len(ours) < len(theirs)
 
 
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-
-
-def _same_word(ours: str, theirs: str, alone: bool) -> bool:
-    """Whether a word is another one, but for its spelling; among others also where one is short for the other."""
-    if min(len(ours), len(theirs)) <= 3:
-        return sorted(ours) == sorted(theirs)
-    begins = ours.startswith(theirs) or theirs.startswith(ours)
-    if begins and (not alone or abs(len(ours) - len(theirs)) <= 2):
-        return True
-    return difflib.SequenceMatcher(None, ours, theirs).ratio() > (0.8 if alone else 0.75)
 
 
 def _check_hook(cls: type, name: str, base: type) -> None:
@@ -160,14 +118,14 @@ def _check_config(cls: type) -> None:
     if not parameters.frozen:
         raise _wrong(cls, "Config", "is not frozen", remedy)
     try:
-        types = typing.get_type_hints(config)
+        hints = typing.get_type_hints(config)
     except (NameError, TypeError) as error:
         raise _wrong(cls, "Config", f"has a type that cannot be read ({error})", "import it in its module") from None
     for field in dataclasses.fields(config):
         if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise _wrong(cls, f"Config.{field.name}", "has no default", f"write {field.name}: type = value")
     for name, value in vars(config).items():
-        if not (name.startswith("_") or name in types or callable(value) or hasattr(value, "__get__")):
+        if not (name.startswith("_") or name in hints or callable(value) or hasattr(value, "__get__")):
             what = f"write {name}: {type(value).__name__} = {value!r}"
             raise _wrong(cls, f"Config.{name}", "has no type and cannot be set", what)
 
