@@ -247,9 +247,9 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
 
 
 def _named(run_dir: str, name: str) -> str:
-    """The path prefix of a checkpoint that the run has kept."""
+    """The path of a checkpoint that the run has kept, without the ends of its files' names."""
     kept = {}
-    for folder in (os.path.join(run_dir, BEST), os.path.join(run_dir, NEWEST)):
+    for folder in (os.path.join(paths.given(run_dir), part) for part in (BEST, NEWEST)):
         found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
         kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
     if name not in kept:

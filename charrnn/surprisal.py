@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charrnn import pieces
+from charrnn import decoding
 from charrnn.errors import UserError
 from charrnn.rollouts import Reader
 from charrnn.unknown import admit
@@ -30,11 +30,10 @@ def decoded(data: bytes, name: str, vocabulary: Vocabulary, unknown: str) -> str
     Raises:
         UserError: it is no text in the model's encoding, it is empty, or it has unknown characters that are refused.
     """
-    encoding = vocabulary.reading.encoding
-    if vocabulary.kind == "bytes" and not encoding:
+    if vocabulary.is_raw:
         text = data.decode("utf-8", "surrogateescape")
     else:
-        text, _ = pieces.decode(name, data, encoding)
+        text = "".join(decoding.texts(name, [data], vocabulary.reading.encoding, vocabulary.kind == "bytes"))
     text = admit(text, name, vocabulary, unknown)
     if not text:
         raise UserError(f"{name} has no text: give at least one character.")

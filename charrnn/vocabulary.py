@@ -12,7 +12,7 @@ import json
 import os
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -129,9 +129,14 @@ class Vocabulary:
         return text.translate(_ASCII_LOWER) if self.lowers_ascii_only else self.reading.apply(text)
 
     @property
+    def is_raw(self) -> bool:
+        """Whether the files were read as bytes, without decoding them."""
+        return self.kind == "bytes" and replace(self.reading, lowercase=False) == _AS_IT_IS
+
+    @property
     def lowers_ascii_only(self) -> bool:
-        """Whether "lower case" means A to Z: of files in bytes that were not decoded."""
-        return self.kind == "bytes" and self.reading == Reading(lowercase=True)
+        """Whether "lower case" means A to Z, as it does for bytes."""
+        return self.is_raw and self.reading.lowercase
 
     def encode(self, text: str | bytes) -> np.ndarray:
         """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.
