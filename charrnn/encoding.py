@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import atomic, corpora, encoded, pieces, workers
+from charrnn import atomic, corpora, encoded, pieces, streams, workers
 from charrnn.documents import no_document
 from charrnn.errors import UserError
 from charrnn.paths import given
@@ -256,6 +256,8 @@ def _write_errors(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if streams.is_full(error):
+            raise  # not a mistake in what was given: commands answer it with a status of its own
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}): give another --output, or for the cache of "
             "large corpora another folder by XDG_CACHE_HOME."

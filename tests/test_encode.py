@@ -4,6 +4,8 @@ import gzip
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -189,3 +191,19 @@ def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):
         assert status == command.DONE, capsys.readouterr().err
     with open("run/config.json") as file:
         assert json.load(file)["corpus_sha256"] == encoded.load("out").sha256
+
+
+MOUNT = ["unshare", "-rm", "sh", "-c"]
+CAN_MOUNT = shutil.which("unshare") and not subprocess.run(
+    [*MOUNT, "mount -t tmpfs none /mnt"], capture_output=True
+).returncode
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no small disk can be mounted here: unshare -rm, mount -t tmpfs")
+def test_a_disk_that_becomes_full_is_one_line_and_its_own_status(tmp_path):
+    (tmp_path / "long.txt").write_text("to be or not to be\n" * 20_000)
+    command_line = f"exec {sys.executable} -m charrnn.encode {tmp_path}/long.txt --output=/mnt/encoded"
+    shell = f"mount -t tmpfs -o size=200k none /mnt && {command_line}"
+    process = subprocess.run([*MOUNT, shell], capture_output=True, text=True)
+    assert process.returncode == command.NOT_WRITTEN
+    assert process.stderr.count("\n") == 1 and "No space left on device" in process.stderr

@@ -123,7 +123,7 @@ def test_paths_come_in_by_one_place_and_are_no_patterns():
     allowed = in_room("charrnn") & {name for name in FILES if name.startswith("charrnn/corpora/")}
     expanding = {name for name, tree in TREES.items() if uses(tree, "os.path.expanduser") or "~" in constants(tree)}
     assert "charrnn/paths.py" in expanding
-    assert expanding <= allowed | {"charrnn/paths.py", "charrnn/texts.py", "charrnn/first_look.py"}
+    assert expanding <= allowed | {"charrnn/paths.py"}
     for each in ("glob", "fnmatch", "tf.io.gfile.glob", "tf.train.latest_checkpoint", "tf.train.CheckpointManager"):
         assert {name for name in FILES if uses(TREES[name], each)} <= allowed, each
 
