@@ -20,7 +20,7 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.pages import Figures, Page
-from charrnn import command
+from charrnn import command, run_files
 from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -149,14 +149,13 @@ def _run(planned: Planned, protocol, look):
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     """Markdown, a section a corpus; and all figures."""
-    from charrnn import loading
     from trainers import comparison
 
     parts, corpora = [_how(plan)], {}
     for corpus in FLAGS.corpora:
         measured = zip(plan, evaluations, strict=True)
         runs = [
-            comparison.Run(planned.run_dir, loading.read_config(planned.run_dir), evaluation)
+            comparison.Run(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
             for planned, evaluation in measured
             if planned.corpus == corpus
         ]

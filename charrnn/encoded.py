@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn import atomic, workers
+from charrnn.corpora.own_files import CORPUS, PLAN
 from charrnn.errors import UserError
 from charrnn.pieces import BLOCK, Odd, Piece, Settings, contents
 from charrnn.sharded import Sharded
 from charrnn.vocabulary import Vocabulary
 
-CORPUS, PLAN, VOCABULARY, DOCUMENTS = "corpus.json", "plan.json", "vocabulary.json", "documents"
+VOCABULARY, DOCUMENTS = "vocabulary.json", "documents"
 FORMAT = 1
 
 
@@ -43,11 +44,6 @@ class Encoded(NamedTuple):
     def num_empty(self) -> int:
         """How many lines or rows were left out."""
         return self.odd.num_empty
-
-
-def is_encoded(path: str) -> bool:
-    """Whether a folder holds an encoded corpus, finished or begun."""
-    return any(os.path.isfile(os.path.join(path, name)) for name in (CORPUS, PLAN))
 
 
 def shard_name(number: int) -> str:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn import atomic, corpora, encoded, pieces, streams, workers
+from charrnn.corpora import own_files
 from charrnn.documents import no_document
 from charrnn.errors import UserError
 from charrnn.paths import given
@@ -66,9 +67,9 @@ def encode(
         "parts": parts._asdict(),
     }
     with _write_errors(folder), _locked(folder):
-        if _asked_of(encoded.read_json(os.path.join(folder, encoded.CORPUS))) == asked:
+        if _asked_of(encoded.read_json(os.path.join(folder, own_files.CORPUS))) == asked:
             return log(f"{folder} has {name} encoded already")
-        plan = encoded.read_json(os.path.join(folder, encoded.PLAN))
+        plan = encoded.read_json(os.path.join(folder, own_files.PLAN))
         if _asked_of(plan) != asked:
             _clear(folder, replace)
             plan = None
@@ -78,8 +79,8 @@ def encode(
         plan = plan or _make_plan(name, asked, all_pieces, settings, parts, folder)
         _make_shards(all_pieces, settings, plan, folder)
         _write_documents(plan, settings, folder)
-        encoded.write_json(os.path.join(folder, encoded.CORPUS), plan)
-        os.remove(os.path.join(folder, encoded.PLAN))
+        encoded.write_json(os.path.join(folder, own_files.CORPUS), plan)
+        os.remove(os.path.join(folder, own_files.PLAN))
 
 
 def cached(
@@ -98,7 +99,7 @@ def cached(
         return encoded.load(folder)
     except UserError as error:
         log(f"{error} That is done now.")
-        os.remove(os.path.join(folder, encoded.CORPUS))
+        os.remove(os.path.join(folder, own_files.CORPUS))
         encode(name, places, settings, parts, folder, log, replace=True)
         return encoded.load(folder)
 
@@ -137,7 +138,7 @@ def _make_plan(
         "odd_rows": odd[1:],
     }
     vocabulary.save(os.path.join(folder, encoded.VOCABULARY))
-    encoded.write_json(os.path.join(folder, encoded.PLAN), plan)
+    encoded.write_json(os.path.join(folder, own_files.PLAN), plan)
     return plan
 
 
@@ -201,14 +202,14 @@ def _ends_of_text(plan: dict, folder: str) -> Iterator[np.ndarray]:
 
 def _names(num_shards: int) -> Iterator[str]:
     """The names of all files that an encoded corpus, finished or begun, has."""
-    yield from (encoded.CORPUS, encoded.PLAN, encoded.VOCABULARY)
+    yield from (own_files.CORPUS, own_files.PLAN, encoded.VOCABULARY)
     for base, end in [(encoded.DOCUMENTS, "bin"), *((encoded.shard_name(i), "ids") for i in range(num_shards))]:
         yield from (f"{base}.{end}", f"{base}.json")
 
 
 def _clear(folder: str, replace: bool) -> None:
     """Makes room for another corpus: removes the files of the one that is there, and no others."""
-    if encoded.is_encoded(folder) and not replace:
+    if own_files.is_encoded(folder) and not replace:
         raise UserError(f"{folder} holds another encoded corpus, or this one as it was before: give another --output.")
     there = os.listdir(folder)
     names = list(_names(sum(map(bool, map(_SHARD.fullmatch, there)))))
@@ -247,7 +248,7 @@ def _is_ours(folder: str) -> bool:
         return False
     if os.path.exists(os.path.join(folder, _LOCK)) or set(os.listdir(folder)) <= {".lock"}:  # an earlier version's lock
         return True
-    plans = (encoded.read_json(os.path.join(folder, name)) for name in (encoded.CORPUS, encoded.PLAN))
+    plans = (encoded.read_json(os.path.join(folder, name)) for name in (own_files.CORPUS, own_files.PLAN))
     return any(plan is not None and None not in _asked_of(plan).values() for plan in plans)  # an earlier version's
 
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import atomic, blocks, paths
+from charrnn import atomic, blocks, paths, run_files
 from charrnn.blocks import BLOCK, OWN
 from charrnn.errors import COOLEST, HOTTEST, UserError, check
-from charrnn.loading import VOCABULARY, Loaded
+from charrnn.loading import Loaded
 from charrnn.lower_case import LowerCase
 from charrnn.manual import manual
 from charrnn.model import CharModel
@@ -72,7 +72,7 @@ def export(
 
 def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
     places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
-    loaded.vocabulary.save(os.path.join(folder, VOCABULARY))
+    loaded.vocabulary.save(os.path.join(folder, run_files.VOCABULARY))
     atomic.replace(os.path.join(folder, "README.md"), manual(loaded, formats, _TEMPERATURES).encode())
     if "saved_model" in places:
         Serving(loaded, sampler, unknown).save(places["saved_model"])

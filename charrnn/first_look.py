@@ -16,6 +16,7 @@ import numpy as np
 
 from charrnn import corpora, encoded, paths, pieces, workers
 from charrnn.batches import DataConfig, make_source
+from charrnn.corpora import own_files
 from charrnn.errors import UserError
 from charrnn.pieces import BLOCK
 from charrnn.reference import KneserNey
@@ -167,7 +168,7 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     if corpora.is_plays(spec):
         return 0, tally([settings.reading.apply(corpora.plays(spec).content)])
     folder = paths.given(spec)
-    if encoded.is_encoded(folder):
+    if own_files.is_encoded(folder):
         return 0, tally(_decoded(encoded.load(folder)))
     files = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
     parts = pieces.cut([(path, corpora.stat(path)[0]) for path in files], settings)

@@ -5,16 +5,13 @@
 """
 
 import dataclasses
-import json
 import os
-import re
-import typing
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from charrnn import dialects, paths
+from charrnn import paths, run_files
 from charrnn.asked import Stops
 from charrnn.errors import UserError
 from charrnn.generation import Generator
@@ -27,19 +24,8 @@ from charrnn.texts import END_OF_TEXT
 from charrnn.vocabulary import Vocabulary
 from charrnn.writer import Writer
 
-CONFIG = "config.json"
-VOCABULARY = "vocabulary.json"
-NEWEST = "checkpoints"
-BEST = "best"
-LIST = "checkpoint"  # of the checkpoints in a folder, as TensorFlow names and writes it
-
 _MOST_TRIED = 20  # checkpoints that were removed while they were read
 _MOST_KEPT = 8  # generators of a model, and compiled graphs
-_CHECKPOINT = re.compile(r"(retry-\d+-)?(step|stopped)-\d+")
-_DEEPEST = 20  # lists and objects in each other in config.json
-
-CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
-"""What TensorFlow raises for a checkpoint of other objects, or a damaged one: IndexError where data are cut off."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,12 +117,12 @@ def load(run_dir: str, weights: str = "best") -> Loaded:
         UserError: there is no such run, or a file of it is damaged.
     """
     run_dir = paths.given(run_dir)
-    config = read_config(run_dir)
-    end_of_text = END_OF_TEXT if read_setting(run_dir, config, str, "data", "order") == "lines" else ""
+    config = run_files.read_config(run_dir)
+    end_of_text = END_OF_TEXT if run_files.read_setting(run_dir, config, str, "data", "order") == "lines" else ""
     reading = Reading.of_run(config["data"])
-    vocabulary = Vocabulary.load(os.path.join(run_dir, VOCABULARY), older=reading)
-    precision = read_setting(run_dir, config, str, "runtime", "precision")
-    model = CharModel(read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
+    vocabulary = Vocabulary.load(os.path.join(run_dir, run_files.VOCABULARY), older=reading)
+    precision = run_files.read_setting(run_dir, config, str, "runtime", "precision")
+    model = CharModel(run_files.read_group(run_dir, config, "model", ModelConfig), vocabulary.size, precision)
     checkpoint = _restore(model, run_dir, weights)
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise UserError(f"The checkpoint {checkpoint} has weights that are not finite: give another by weights.")
@@ -149,142 +135,16 @@ def _restore(model: CharModel, run_dir: str, weights: str) -> str:
     A run that saves meanwhile may remove a checkpoint while it is read: then the list names another one.
     """
     failed: list[str] = []
-    while (path := find_checkpoint(run_dir, weights)) not in failed and len(failed) < _MOST_TRIED:
+    while (path := run_files.find_checkpoint(run_dir, weights)) not in failed and len(failed) < _MOST_TRIED:
         try:
             with paths.plain(os.path.dirname(path)) as folder:
                 status = tf.train.Checkpoint(model=model).restore(os.path.join(folder, os.path.basename(path)))
                 # "Partial" first: what a checkpoint has beside the model would be a warning if this fails.
                 status.expect_partial().assert_existing_objects_matched()
             return path
-        except (OSError, *CHECKPOINT_ERRORS) as error:
+        except (OSError, *run_files.CHECKPOINT_ERRORS) as error:
             failed.append(path)
             reason = error
     if path not in failed:
         raise UserError(f"{run_dir} replaces its checkpoints faster than they can be read: try again.") from reason
     raise UserError(f"The checkpoint {path} does not hold this model's weights, or is damaged.") from reason
-
-
-def read_config(run_dir: str) -> dict:
-    """A run directory's config.json; UserError where there is none, or no JSON object in it."""
-    path = os.path.join(paths.given(run_dir), CONFIG)
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            config = json.load(file)
-    except tf.errors.NotFoundError as error:
-        raise UserError(
-            f"{run_dir} is not a run directory: it has no {CONFIG}. Give one that trainers.run has made."
-        ) from error
-    except tf.errors.OpError as error:
-        raise UserError(f"{path} cannot be read ({error.message}).") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object.")
-    if _depth(config, most=_DEEPEST) == _DEEPEST:
-        raise UserError(f"{path} is damaged: it is nested too deeply.")
-    return dialects.as_meant(config)
-
-
-def read_setting(run_dir: str, config: dict, kind: type, *names: str):
-    """The value at `names` of a run directory's config.json, such as ("data", "order"); UserError if no `kind`."""
-    value = config
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    if not _is(value, kind):
-        raise _undescribed(run_dir, f"{'.'.join(names)} is {value!r}, not a {kind.__name__}")
-    return value
-
-
-def read_group(run_dir: str, config: dict, group: str, kind: type):
-    """A group of a run directory's config.json as the dataclass that it was written from.
-
-    Raises:
-        UserError: it is missing, or a setting in it is unknown, of another type, or not possible.
-    """
-    given, types = read_setting(run_dir, config, dict, group), typing.get_type_hints(kind)
-    for name, value in given.items():
-        if name not in types:
-            raise _undescribed(run_dir, f"there is no setting {group}.{name} in this version")
-        if not _is(value, types[name]):
-            raise _undescribed(run_dir, f"{group}.{name} is {value!r}, not a {types[name].__name__}")
-    return kind(**given)
-
-
-def _is(value: object, kind: type) -> bool:
-    return type(value) is kind or (kind is float and type(value) is int and abs(value) < 2**63)
-
-
-def _undescribed(run_dir: str, reason: str) -> UserError:
-    return UserError(f"{os.path.join(run_dir, CONFIG)} does not describe a run of this program: {reason}.")
-
-
-def _depth(value: object, most: int) -> int:
-    """How deep lists and objects lie in each other, `most` at most."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max((_depth(one, most - 1) for one in inner), default=0) if most else 0
-
-
-def find_checkpoint(run_dir: str, weights: str = "best") -> str:
-    """Returns a checkpoint's path without the ends of its files' names.
-
-    Args:
-        run_dir: the run directory.
-        weights: as in `load`.
-
-    Raises:
-        UserError: there is none, or the list of checkpoints is damaged.
-    """
-    if weights not in ("best", "newest"):
-        return _named(run_dir, weights)
-    folders = (BEST, NEWEST) if weights == "best" else (NEWEST,)
-    try:
-        found = [_newest_in(os.path.join(paths.given(run_dir), folder)) for folder in folders]
-    except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"The list of checkpoints in {run_dir} is damaged, in {' or '.join(folders)}.") from error
-    if not any(found):
-        raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
-    return next(filter(None, found))
-
-
-def _named(run_dir: str, name: str) -> str:
-    """The path of a checkpoint that the run has kept, without the ends of its files' names."""
-    kept = {}
-    for folder in (os.path.join(paths.given(run_dir), part) for part in (BEST, NEWEST)):
-        found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
-        kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
-    if name not in kept:
-        names = sorted(kept, key=lambda each: int(each.rpartition("-")[2]))
-        others = f", or for one that is there: {', '.join(names)}" if names else ""
-        raise UserError(f"{run_dir} has no {name!r} weights: ask for best or newest{others}.")
-    return kept[name]
-
-
-def _newest_in(folder: str) -> str | None:
-    """The newest checkpoint that a folder's list names, or None if there is no list, or no such checkpoint.
-
-    A run that saves meanwhile may remove the checkpoint after the list was read: then the list names another one.
-    """
-    newest = None
-    while (listed := listed_in(folder)) and listed[-1] != newest:
-        newest = listed[-1]
-        if tf.io.gfile.exists(f"{newest}.index"):
-            return newest
-    return None
-
-
-def listed_in(folder: str) -> list[str]:
-    """Returns the paths of the checkpoints that a folder's list names, the newest last.
-
-    Raises:
-        UserError: the list names a checkpoint in another folder: what is there is neither read nor removed.
-    """
-    state = tf.train.get_checkpoint_state(folder)
-    if state is None:
-        return []
-    newest = state.model_checkpoint_path
-    found = [*(path for path in state.all_model_checkpoint_paths if path != newest), newest]
-    for path in found:
-        place, name = os.path.split(path)
-        if os.path.normpath(place) != os.path.normpath(folder) or name in ("", ".", ".."):
-            raise UserError(f"{os.path.join(folder, LIST)} is damaged: it names {path!r}, in another folder.")
-    return found

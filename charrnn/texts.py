@@ -12,6 +12,7 @@ import numpy as np
 
 from charrnn import corpora, decoding, dialects, encoded, encoding, formats, paths, pieces
 from charrnn.batches import DataConfig, borders
+from charrnn.corpora import own_files
 from charrnn.documents import no_document
 from charrnn.encoding import Parts
 from charrnn.errors import UserError, check
@@ -82,7 +83,7 @@ def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
         content, odd = pieces.read_text(corpus.content, settings)
         return _in_memory(dataclasses.replace(corpus, content=content, odd=odd), settings, config, log)
     folder = paths.given(spec)
-    if encoded.is_encoded(folder):
+    if own_files.is_encoded(folder):
         return _from_folder(spec, encoded.load(folder), config, log)
     return _from_files(spec, corpora.find(spec, log), config, log)
 

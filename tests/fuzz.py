@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from charrnn import command
+from charrnn import command, run_files
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_float("seconds", 300, "How long, over all readers.", lower_bound=0, flag_values=FLAGS)
@@ -50,7 +50,7 @@ def main(beside: list[str]) -> int:
 
 def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes]]]:
     """What reads a file of a name, and files that are right."""
-    from charrnn import documents, loading
+    from charrnn import documents
     from charrnn.batches import DataConfig
     from charrnn.model_config import ModelConfig
     from charrnn.texts import load_texts
@@ -59,8 +59,8 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
 
     def read_run(path):
         config = evaluation.read_config(folder)
-        loading.read_group(folder, config, "data", DataConfig)
-        return loading.read_group(folder, config, "model", ModelConfig).num_weights(60)
+        run_files.read_group(folder, config, "data", DataConfig)
+        return run_files.read_group(folder, config, "model", ModelConfig).num_weights(60)
 
     def read_text(path):
         with open(path, "rb") as file:
@@ -80,7 +80,7 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
         "config.json": (read_run, [_CONFIG]),
         "rows.csv": (read_rows, rows),
         "text.txt": (read_text, [*texts, *rows]),
-        "best/checkpoint": (lambda path: loading.find_checkpoint(folder), [_MARKER]),
+        "best/checkpoint": (lambda path: run_files.find_checkpoint(folder), [_MARKER]),
     }
     os.mkdir(os.path.join(folder, "best"))
     return {os.path.join(folder, name): reader for name, reader in readers.items()}

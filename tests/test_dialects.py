@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from charrnn import command, dialects, encode, encoded, loading, texts
+from charrnn import command, dialects, encode, encoded, run_files, texts
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
 from charrnn.pieces import Settings
@@ -155,7 +155,7 @@ def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path
     config = json.loads((tmp_path / "headed" / "config.json").read_text())
     assert (config["data"].pop("csv_delimiter"), config["data"].pop("csv_header")) == (",", "false")
     (tmp_path / "headed" / "config.json").write_text(json.dumps(config))
-    assert loading.read_config("headed")["data"]["csv_header"] == "false"
+    assert run_files.read_config("headed")["data"]["csv_header"] == "false"
     status, _, said = train("headed", "--set=data.csv_header=true")
     assert status == command.MISTAKE and "data.csv_header" in said
     assert train("headed")[0] == command.DONE and found("headed") == (",", "false")

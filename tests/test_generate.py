@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from charrnn import command, generate, loading
+from charrnn import command, generate, loading, run_files
 from charrnn.batches import DataConfig
 from charrnn.model_config import ModelConfig
 from charrnn.reading import Reading
@@ -77,7 +77,7 @@ def written(run_dir):
 def test_prints_prompt_and_text_alone(run, run_dir, written):
     status, out, err = run("--prompt=LEAR:", "--num_chars=140", "--seed=3")
     assert (status, out) == (0, f"LEAR:{written(['LEAR:'], 140, [3])[0]}\n")
-    assert err == f"weights: {loading.find_checkpoint(run_dir)}\n"
+    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n"
 
 
 def test_the_prompt_is_a_line_break_unless_given(run, written):
@@ -249,7 +249,7 @@ def test_a_reader_that_leaves_ends_the_text_quietly(run_dir):
 
 
 def test_weights_may_be_the_newest(run, run_dir):
-    assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {loading.find_checkpoint(run_dir, 'newest')}\n"
+    assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {run_files.find_checkpoint(run_dir, 'newest')}\n"
 
 
 @pytest.mark.parametrize(
@@ -332,13 +332,13 @@ def run_process(*arguments):
 def test_nothing_else_is_printed_by_the_process(run, run_dir):
     status, out, err = run_process(f"--run_dir={run_dir}", "--prompt=A", "--num_chars=40")
     assert (status, out, err) == run("--prompt=A", "--num_chars=40")
-    assert err == f"weights: {loading.find_checkpoint(run_dir)}\n"
+    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n"
 
 
 def test_a_checkpoint_of_another_model_is_told_in_one_sentence_by_the_process(run_dir, tmp_path):
     other = shutil.copytree(run_dir, tmp_path / "other")
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"units": 8', '"units": 9'))
-    checkpoint = loading.find_checkpoint(str(other))
+    checkpoint = run_files.find_checkpoint(str(other))
     told = f"error: The checkpoint {checkpoint} does not hold this model's weights, or is damaged.\n"
     assert run_process(f"--run_dir={other}") == (2, "", told)

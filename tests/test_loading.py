@@ -14,7 +14,7 @@ import rounding
 import tensorflow as tf
 
 import charrnn
-from charrnn import corpora, loading
+from charrnn import corpora, loading, run_files
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError
 from charrnn.generation import Generator
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(make
     trainer, steps = make_trainer(), iter(range(2, 100))
     save_by_hand(tmp_path / "run", trainer)
     checkpoints = Checkpoints(str(tmp_path / "run"), trainer, keep=1)
-    find, saves = loading.find_checkpoint, iter([True] * 3)
+    find, saves = run_files.find_checkpoint, iter([True] * 3)
 
     def find_and_save(run_dir, weights):
         found = find(run_dir, weights)
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(make
             checkpoints.save(next(steps))
         return found
 
-    monkeypatch.setattr(loading, "find_checkpoint", find_and_save)
+    monkeypatch.setattr(run_files, "find_checkpoint", find_and_save)
     assert loading.load(str(tmp_path / "run")).checkpoint == f"{tmp_path}/run/checkpoints/step-4"
     saves = iter([True] * 1000)
     with pytest.raises(UserError, match="replaces its checkpoints faster than they can be read"):
@@ -326,7 +326,7 @@ def test_weights_that_are_neither_best_nor_newest(trained):
 
 
 def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
-    best = os.path.basename(loading.find_checkpoint(trained))
+    best = os.path.basename(run_files.find_checkpoint(trained))
     for name, folder in (("step-3", "checkpoints"), ("step-6", "checkpoints"), (best, None)):
         loaded = charrnn.load(trained, weights=name)
         assert os.path.basename(loaded.checkpoint) == name

@@ -11,8 +11,8 @@ import trainers
 from charrnn import command
 from charrnn.errors import UserError
 from trainers import check, local_workers, run
-from trainers.experiment import Experiment, settable
-from trainers.misplaced import named, suggesting
+from trainers.experiment import Experiment, named, settable
+from trainers.misplaced import suggesting
 
 
 def said(main, capsys, *arguments, where=""):

@@ -8,13 +8,13 @@ import statistics
 import pytest
 
 from benchmarks import results
-from charrnn import command
+from charrnn import command, run_files
 from charrnn.batches import DataConfig
 from charrnn.model_config import ModelConfig
 from trainers.experiment import Experiment
 from trainers.loop import LoopConfig
 from trainers.progress import Console
-from trainers.records import METRICS, read
+from trainers.records import read
 from trainers.samples import SamplesConfig
 from trainers.training import train
 
@@ -39,12 +39,12 @@ def run_dirs(tmp_path_factory):
     for seed, (path, loss) in enumerate(zip(paths, LOSSES, strict=True)):
         config = json.loads((folder / path / "config.json").read_text())
         (folder / path / "config.json").write_text(json.dumps({**config, "seed": seed}))
-        lines = read(path, METRICS)
+        lines = read(path, run_files.METRICS)
         for line in lines:
             line["seconds"] = 60.0 * line["step"] * (1 + seed)
             if line["split"] == "validation":
                 line.update(nats_per_char=loss, nats_per_char_window_256=loss + 0.25)
-        (folder / path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (folder / path / run_files.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return paths
 
 

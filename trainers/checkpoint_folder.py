@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from charrnn import atomic, loading, paths
+from charrnn import atomic, paths, run_files
 from charrnn.errors import UserError
 from trainers import disk
 
@@ -31,13 +31,13 @@ class CheckpointFolder:
 
     def __init__(self, path: str, keep: int):
         self.path, self._keep = path, keep
-        self._list = os.path.join(path, loading.LIST)
+        self._list = os.path.join(path, run_files.LIST)
 
     def names(self) -> list[str]:
         """Returns the names on the list; none if it cannot be read, or names anything in another folder."""
         try:
-            return [os.path.basename(path) for path in loading.listed_in(self.path)]
-        except (UserError, *loading.CHECKPOINT_ERRORS):
+            return [os.path.basename(path) for path in run_files.listed_in(self.path)]
+        except (UserError, *run_files.CHECKPOINT_ERRORS):
             return []
 
     def save(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
@@ -89,7 +89,7 @@ class CheckpointFolder:
         Returns:
             The names that were found, and those that are listed now; the newest last.
         """
-        atomic.remove_remains(self.path, [_SCRATCH, loading.LIST])
+        atomic.remove_remains(self.path, [_SCRATCH, run_files.LIST])
         found = self.names()
         listed = found or self._by_name()  # a damaged or missing list is no reason to start again
         kept = list(listed)
@@ -112,7 +112,7 @@ class CheckpointFolder:
         """What is wrong with a checkpoint, in a few words; "" if every value in it can be read."""
         try:
             self.read(name, _read_all)
-        except (OSError, *loading.CHECKPOINT_ERRORS) as error:
+        except (OSError, *run_files.CHECKPOINT_ERRORS) as error:
             return disk.reason(error) or "it is cut off"
         return ""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from charrnn import loading
+from charrnn import run_files
 from charrnn.errors import UserError
 from trainers.checkpoint_folder import CheckpointFolder
 from trainers.trainer import Trainer
@@ -64,8 +64,8 @@ class Checkpoints:
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
         self.memory = Memory()
         self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.memory)
-        self._newest = CheckpointFolder(os.path.join(run_dir, loading.NEWEST), keep)
-        self._best = CheckpointFolder(os.path.join(run_dir, loading.BEST), 1)
+        self._newest = CheckpointFolder(os.path.join(run_dir, run_files.NEWEST), keep)
+        self._best = CheckpointFolder(os.path.join(run_dir, run_files.BEST), 1)
 
     def restore(self, say: Callable[[str], None] = lambda line: None) -> bool:
         """Restores the newest complete checkpoint, all of it; false where none was ever saved.
@@ -87,7 +87,7 @@ class Checkpoints:
             return False
         try:
             self._newest.read(complete[-1], self._restore)
-        except loading.CHECKPOINT_ERRORS as error:
+        except run_files.CHECKPOINT_ERRORS as error:
             newest = os.path.join(self._newest.path, complete[-1])
             raise UserError(f"The checkpoint {newest} was written by another version.") from error
         return True

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command, outputs, paths
+from charrnn import command, outputs, paths, run_files
 from charrnn.errors import UserError, check, check_temperature
 
 FLAGS = flags.FlagValues()
@@ -42,7 +42,6 @@ def main(run_dirs: list[str]) -> int:
     command.start_tensorflow()
     import tensorflow as tf
 
-    from charrnn import loading
     from charrnn.open_loop import Protocol
     from trainers import comparison, evaluation, pictures
 
@@ -50,7 +49,7 @@ def main(run_dirs: list[str]) -> int:
     runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
     comparison.group(runs)  # what cannot be compared is refused before the work begins
     for run in runs:
-        loading.find_checkpoint(run.path, FLAGS.weights)
+        run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):
         print(f"measuring {run.path}", file=sys.stderr)
         measured = evaluation.kept_or_evaluated(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)

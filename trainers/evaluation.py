@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import loading, metrics, open_loop, outputs, passes, paths
+from charrnn import loading, metrics, open_loop, outputs, passes, paths, run_files
 from charrnn.batches import Batch, DataConfig
 from charrnn.carried_state import StatefulPass
 from charrnn.dynamic_evaluation import Dynamic, dynamic_loss
@@ -71,7 +71,7 @@ def evaluate(
     run_dir = paths.given(run_dir)
     loaded = loading.load(run_dir, weights)
     config = read_config(run_dir)
-    data = loading.read_group(run_dir, config, "data", DataConfig)
+    data = run_files.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
     protocol.pieces(texts.validation)  # a text that is too short is refused before the work begins
     unknown_id = loaded.vocabulary.unknown_id
@@ -115,7 +115,7 @@ def kept_or_evaluated(
     path = os.path.join(run_dir, OPEN_LOOP, _KEPT)
     how = {
         "version": _VERSION,
-        "checkpoint": os.path.basename(loading.find_checkpoint(run_dir, weights)),
+        "checkpoint": os.path.basename(run_files.find_checkpoint(run_dir, weights)),
         "protocol": dataclasses.asdict(protocol),
         "temperatures": list(temperatures),
     }
@@ -133,9 +133,9 @@ def kept_or_evaluated(
 
 def read_config(run_dir: str) -> dict:
     """A run directory's config.json with all that says on what the run was trained; UserError where it does not."""
-    config = loading.read_config(run_dir)
+    config = run_files.read_config(run_dir)
     for name, kind in {"experiment": str, "seed": int, "corpus": str, "corpus_sha256": str}.items():
-        loading.read_setting(run_dir, config, kind, name)
+        run_files.read_setting(run_dir, config, kind, name)
     return config
 
 

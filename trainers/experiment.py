@@ -5,6 +5,7 @@
 """
 
 import dataclasses
+import difflib
 import importlib
 import json
 import re
@@ -18,7 +19,6 @@ from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check, nearest
 from charrnn.model_config import ModelConfig
 from trainers.loop import LoopConfig
-from trainers.misplaced import named
 from trainers.optimizer import OptimizerConfig
 from trainers.runtime import RuntimeConfig
 from trainers.samples import SamplesConfig
@@ -205,3 +205,14 @@ def _parts(name: str, text: str) -> list[str]:
         return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(text)]
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name}={text} is not possible: it must be a JSON list, or parts with commas.") from error
+
+
+def named(name: str, settings: Iterable[str]) -> list[str]:
+    """The settings "group.field" of that name, with its group or without; if there is none, those of a near name."""
+    name = name.replace("-", "_")
+    exact = [full for full in settings if name in (full, full.partition(".")[2])]
+    if exact:
+        return exact
+    fields = {full.partition(".")[2] for full in settings}
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
+    return [full for full in settings if full.partition(".")[2] in near]

@@ -3,7 +3,7 @@
 import difflib
 import functools
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from charrnn import command
@@ -24,6 +24,8 @@ def _suggestion(values: Mapping[str, Any], where: str, name: str, argument: str)
     if difflib.get_close_matches(name, values, n=1, cutoff=0.8):
         return ""  # mistyped: told without waiting for TensorFlow
     command.start_tensorflow()
+    from trainers.experiment import named
+
     kinds = _settings(values["trainer"].value if "trainer" in values else None)
     _, equals, value = argument.partition("=")
     negated = not equals and name.startswith("no") and [full for full in named(name[2:], kinds) if kinds[full] is bool]
@@ -46,14 +48,3 @@ def _value(kind: type, equals: str, value: str, negated: object) -> str:
     if equals:
         return value
     return ("false" if negated else "true") if kind is bool else "VALUE"
-
-
-def named(name: str, settings: Iterable[str]) -> list[str]:
-    """The settings "group.field" of that name, with its group or without; if there is none, those of a near name."""
-    name = name.replace("-", "_")
-    exact = [full for full in settings if name in (full, full.partition(".")[2])]
-    if exact:
-        return exact
-    fields = {full.partition(".")[2] for full in settings}
-    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.8)
-    return [full for full in settings if full.partition(".")[2] in near]

@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from charrnn import atomic, corpora, strict_json
+from charrnn import atomic, corpora, run_files, strict_json
 from charrnn.errors import UserError
 from trainers import disk
 from trainers.samples import Sample
-
-METRICS = "metrics.jsonl"
-SAMPLES = "samples.jsonl"
 
 
 class Records:
     """Appends to the two files of a run directory. A value that is not finite becomes null."""
 
     def __init__(self, run_dir: str):
-        self._metrics, self._samples = (os.path.join(run_dir, name) for name in (METRICS, SAMPLES))
+        self._metrics, self._samples = (os.path.join(run_dir, name) for name in (run_files.METRICS, run_files.SAMPLES))
 
     def start(self, step: int, measured: int) -> None:
         """Takes out the lines that will be written anew, left by a run that was killed.
@@ -51,7 +48,7 @@ class Records:
 
 
 def read(run_dir: str, name: str) -> list[dict]:
-    """The lines of METRICS or SAMPLES; none where there is no such file. UserError where it is damaged."""
+    """The lines of `run_files.METRICS` or SAMPLES; none where there is no such file. UserError where it is damaged."""
     path = os.path.join(run_dir, name)
     if not tf.io.gfile.exists(path):
         return []

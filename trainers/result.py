@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from charrnn import loading, paths
+from charrnn import loading, paths, run_files
 from charrnn.loading import Loaded
 from trainers import pictures, records
 
@@ -26,8 +26,8 @@ class Result:
     def read(cls, run_dir: str, finished: bool) -> "Result":
         """From what a run directory holds; UserError where that is damaged."""
         run_dir = paths.given(run_dir)
-        lines = records.read(run_dir, records.METRICS)
-        return cls(run_dir, finished, _columns(lines), records.read(run_dir, records.SAMPLES))
+        lines = records.read(run_dir, run_files.METRICS)
+        return cls(run_dir, finished, _columns(lines), records.read(run_dir, run_files.SAMPLES))
 
     @functools.cached_property
     def model(self) -> Loaded:

@@ -5,14 +5,14 @@ import os
 
 import tensorflow as tf
 
-from charrnn import atomic, corpora, dialects, loading, paths, strict_json
+from charrnn import atomic, corpora, dialects, paths, run_files, strict_json
 from charrnn.batches import DataConfig
 from charrnn.errors import UserError, check
 from charrnn.vocabulary import Vocabulary
-from trainers import disk, event_files, lock, records
+from trainers import disk, event_files, lock
 from trainers.experiment import Experiment, registered, to_dict
 
-_WRITTEN = (event_files.NAME, loading.VOCABULARY, loading.CONFIG, lock.NAME, records.METRICS, records.SAMPLES)
+_WRITTEN = (event_files.NAME, run_files.VOCABULARY, run_files.CONFIG, lock.NAME, run_files.METRICS, run_files.SAMPLES)
 """The files that a run replaces at once."""
 
 _MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
@@ -42,7 +42,7 @@ class RunDirectory:
     def as_begun(self, data: DataConfig) -> DataConfig:
         """Returns the settings with what is left to be found in the files as the run has it that is there, if any."""
         try:
-            return dialects.as_begun(data, loading.read_config(self.path))
+            return dialects.as_begun(data, run_files.read_config(self.path))
         except UserError:  # there is none, or one that `check` refuses
             return data
 
@@ -59,7 +59,7 @@ class RunDirectory:
         """
         check("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
         with corpora.file_errors(self.path):
-            exists = tf.io.gfile.exists(self.file(loading.CONFIG))
+            exists = tf.io.gfile.exists(self.file(run_files.CONFIG))
         if resume == "never" and exists:
             raise UserError(f"{self.path} holds a run, and --resume=never was given: give another --run_dir.")
         if resume == "must" and not exists:
@@ -68,11 +68,11 @@ class RunDirectory:
             if tf.io.gfile.exists(self.path) and not self._is_empty():
                 raise UserError(f"{self.path} exists and is not a run directory: give another --run_dir.")
             return False
-        for name in (loading.NEWEST, loading.BEST, "train", "validation"):
+        for name in (run_files.NEWEST, run_files.BEST, "train", "validation"):
             if tf.io.gfile.exists(self.file(name)) and not tf.io.gfile.isdir(self.file(name)):
                 raise UserError(f"{self.file(name)} is no folder, as it is in a run directory: give another --run_dir.")
-        differences = _differences(loading.read_config(self.path), config)
-        other = Vocabulary.load(self.file(loading.VOCABULARY))
+        differences = _differences(run_files.read_config(self.path), config)
+        other = Vocabulary.load(self.file(run_files.VOCABULARY))
         if other != vocabulary:
             differences.append(f"vocabulary ({other.differences(vocabulary)})")
         if differences:
@@ -105,8 +105,8 @@ class RunDirectory:
             tf.io.gfile.makedirs(self.path)
             atomic.remove_remains(self.path, _WRITTEN)
             event_files.EventFiles(self.path).recorded()
-            vocabulary.save(self.file(loading.VOCABULARY))
-            write_json(self.file(loading.CONFIG), config)  # last: it makes the directory one of a run
+            vocabulary.save(self.file(run_files.VOCABULARY))
+            write_json(self.file(run_files.CONFIG), config)  # last: it makes the directory one of a run
         except disk.DISK_ERRORS as error:
             sentence = f"{self.path} cannot be written to ({disk.reason(error)}): give another --run_dir."
             raise UserError(sentence) from error

@@ -145,8 +145,7 @@ def train(
 
 def _refuse(misplaced: Mapping[str, object], trainer: str | type[Trainer] | None) -> None:
     """Raises UserError for an argument that `train` does not have, with the setting of that name."""
-    from trainers.experiment import Experiment, settable, with_trainer
-    from trainers.misplaced import named
+    from trainers.experiment import Experiment, named, settable, with_trainer
 
     settings = settable(with_trainer(Experiment(), trainer or "teacher_forcing")) if misplaced else ()
     for name, value in misplaced.items():

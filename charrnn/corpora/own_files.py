@@ -14,10 +14,19 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from charrnn import encoded, paths
+from charrnn import paths
 from charrnn.errors import UserError, nearest
 
 _LOOKED_AT = 10_000  # files of a folder
+
+
+CORPUS, PLAN = "corpus.json", "plan.json"
+"""An encoded corpus has the one when it is finished, the other while it is made."""
+
+
+def is_encoded(path: str) -> bool:
+    """Returns whether a folder holds an encoded corpus, finished or begun."""
+    return any(os.path.isfile(os.path.join(path, name)) for name in (CORPUS, PLAN))
 
 
 def find(spec: str, names: Sequence[str]) -> list[str]:
@@ -138,7 +147,7 @@ def _of_folder(spec: str, path: str) -> str:
     """The sentence for a folder, with a glob that matches what is in it."""
     import tensorflow as tf
 
-    if encoded.is_encoded(path):
+    if is_encoded(path):
         return f"The corpus {spec!r} is an encoded folder, and cannot be joined or encoded again; give it alone."
 
     found = (os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(path) for name in names)
