@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from charrnn import command, encode, encoding, export, exporting, first_look, generate, loading, open_loop
+from charrnn import atomic, command, encode, encoding, export, exporting, first_look, generate, loading, open_loop
 from charrnn.batches import DataConfig
 from charrnn.corpora import __main__ as corpora
 from charrnn.generation import Generator
@@ -99,7 +99,8 @@ def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
     with monkeypatch.context() as during:
         during.setattr(encoding, "_write_documents", interrupting(encoding._write_documents))
         (folder / "encoded").mkdir()
-        half = folder / "encoded" / "shard-00009.ids.1.tmp"  # as of a process that was killed
+        (folder / "encoded" / encoding._LOCK).touch()
+        half = folder / "encoded" / atomic._unfinished("shard-00009.ids")  # as of a process that was killed
         half.write_text("half")
         status, _, err = call(encode, "*.txt", "--output=encoded")
     assert (status, err) == (command.INTERRUPTED, "Interrupted.\n")
