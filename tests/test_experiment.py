@@ -350,6 +350,7 @@ def module(tmp_path, monkeypatch):
     before = set(sys.modules)
 
     def write(content, name="my_curriculum"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # another test's
         (tmp_path / f"{name}.py").write_text(content)
         return name
 

@@ -442,8 +442,10 @@ def a_run(tmp_path_factory):
     (folder / "other.txt").write_text("xyz " * 1000)
     run_dir = folder / "run"
     assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={run_dir}", "--steps=2"]) == command.DONE
+    before = os.getcwd()
     os.chdir(folder)
-    return run_dir
+    yield run_dir
+    os.chdir(before)
 
 
 @pytest.fixture(autouse=True)
