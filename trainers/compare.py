@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from charrnn import command, outputs, paths, run_files
+from charrnn import command, outputs, paths
 from charrnn.errors import UserError, check, check_temperature
 
 FLAGS = flags.FlagValues()
@@ -42,6 +42,7 @@ def main(run_dirs: list[str]) -> int:
     command.start_tensorflow()
     import tensorflow as tf
 
+    from charrnn import run_files
     from charrnn.open_loop import Protocol
     from trainers import comparison, evaluation, pictures
 
