@@ -15,7 +15,7 @@ from absl import flags
 from benchmarks import machine
 from benchmarks.pages import Page
 from charrnn import command
-from trainers.cluster import leave, local_configs
+from trainers.distribution.cluster import leave, local_configs
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Sums of each size.", lower_bound=1, flag_values=FLAGS)
@@ -49,8 +49,8 @@ def _worker(turns: int) -> list[float]:
     """Seconds a sum, for each size."""
     import tensorflow as tf
 
-    from trainers.runtime import RuntimeConfig
-    from trainers.strategies import make_strategy
+    from trainers.distribution.strategies import make_strategy
+    from trainers.launch.runtime import RuntimeConfig
 
     strategy = make_strategy(RuntimeConfig(strategy="multi_worker"))
 

@@ -80,9 +80,9 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag: give --curricula={beside[0]} to study it.")
     page, figures = Page(FLAGS.page, "benchmarks.curricula"), Figures(FLAGS.json)
     command.start_tensorflow()
-    from charrnn.open_loop import Protocol
-    from trainers.divergence import Diverged
-    from trainers.stopping import Stop, Stopped
+    from charrnn.measures.open_loop import Protocol
+    from trainers.loop.divergence import Diverged
+    from trainers.loop.stopping import Stop, Stopped
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars)
     plan = _plan(protocol)
@@ -110,7 +110,7 @@ def main(beside: list[str]) -> int:
 
 def _plan(protocol) -> list[Planned]:
     """All runs, seed by seed. What cannot be is refused before the first one starts."""
-    from charrnn.texts import load_texts
+    from charrnn.batches.texts import load_texts
     from trainers.experiment import Experiment, override, with_trainer
 
     parts = {"steps": FLAGS.steps, "quarter": FLAGS.steps // 4, "fifth": FLAGS.steps // 5, "prob": FLAGS.own}
@@ -136,10 +136,10 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 
 def _run(planned: Planned, protocol, look):
     """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
-    from trainers.evaluation import kept_or_evaluated
-    from trainers.progress import Console
-    from trainers.stopping import Stopped
-    from trainers.training import train
+    from trainers.evaluation.evaluation import kept_or_evaluated
+    from trainers.launch.build import train
+    from trainers.loop.stopping import Stopped
+    from trainers.reports.console import Console
 
     if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
@@ -149,7 +149,7 @@ def _run(planned: Planned, protocol, look):
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     """Markdown, a section a corpus; and all figures."""
-    from trainers import comparison
+    from trainers.evaluation import comparison
 
     parts, corpora = [_how(plan)], {}
     for corpus in FLAGS.corpora:

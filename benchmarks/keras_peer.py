@@ -14,7 +14,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
     import tensorflow as tf
 
     from benchmarks.ours import resolve
-    from charrnn.batches import make_source
+    from charrnn.batches.sources import make_source
 
     found, texts = resolve(experiment, settings)
     model, policy = found.model, keras.mixed_precision.DTypePolicy(found.runtime.precision)

@@ -22,7 +22,7 @@ def matmuls(experiment: str, settings: list[str]) -> Turn:
     import tensorflow as tf
 
     from benchmarks.ours import resolve
-    from charrnn.cells import CELLS
+    from charrnn.model.cells import CELLS
 
     found, texts = resolve(experiment, settings)
     rows, length, units = found.data.batch_size, found.data.seq_length, found.model.units

@@ -42,8 +42,8 @@ def train(num_steps: int, run_dir: str) -> float:
     """By how many megabytes a run grows after a tenth of its steps."""
     from experiments.quickstart import EXPERIMENT
     from trainers.experiment import override
-    from trainers.progress import Console
-    from trainers.training import train
+    from trainers.launch.build import train
+    from trainers.reports.console import Console
 
     every = num_steps // 20
     settings = [
@@ -66,11 +66,11 @@ def train(num_steps: int, run_dir: str) -> float:
 
 def use(run_dir: str, rounds: int) -> dict[str, float]:
     """By how many megabytes each use of a trained model grows, the first tenth of its rounds not counted."""
-    from charrnn import loading
-    from charrnn.carried_state import StatefulPass
-    from charrnn.plays import Plays
-    from trainers.evaluation import closed_loop_loss
-    from trainers.samples import SamplesConfig, Sampling
+    from charrnn.batches.carried_state import StatefulPass
+    from charrnn.generation import loading
+    from charrnn.text.plays import Plays
+    from trainers.evaluation.evaluation import closed_loop_loss
+    from trainers.reports.samples import SamplesConfig, Sampling
 
     loaded = loading.load(run_dir)
     text = Plays().text(2000, seed=1)

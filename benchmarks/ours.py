@@ -14,7 +14,7 @@ from charrnn.errors import UserError, nearest
 
 def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = ""):
     """An experiment by name, with another curriculum, another corpus and settings, as given; and its texts."""
-    from charrnn.texts import load_texts
+    from charrnn.batches.texts import load_texts
     from trainers.experiment import override, with_trainer
 
     names = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
@@ -32,13 +32,13 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     Measures "seconds" a step, and "step_seconds", of them those within `train_steps`. The call that starts a turn and
     the save that ends it do not count.
     """
-    from trainers.checkpoints import Checkpoints
-    from trainers.loop import Loop
-    from trainers.progress import Console
-    from trainers.records import Records
-    from trainers.reports import Reports
-    from trainers.summaries import Summaries
-    from trainers.training import make_trainer
+    from trainers.launch.build import make_trainer
+    from trainers.loop.checkpoints import Checkpoints
+    from trainers.loop.loop import Loop
+    from trainers.reports.console import Console
+    from trainers.reports.records import Records
+    from trainers.reports.reports import Reports
+    from trainers.reports.summaries import Summaries
 
     found, texts = resolve(experiment, settings, trainer, corpus)
     built = make_trainer(found, texts)
@@ -77,10 +77,10 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
 
 def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
     """`num_chars` characters after one character, by the tutorial's model; what it has learnt does not matter."""
-    from charrnn.generation import Generator
-    from charrnn.model import CharModel
-    from charrnn.model_config import ModelConfig
-    from charrnn.vocabulary import Vocabulary
+    from charrnn.generation.generator import Generator
+    from charrnn.model.char_model import CharModel
+    from charrnn.model.config import ModelConfig
+    from charrnn.text.vocabulary import Vocabulary
 
     vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
     model = CharModel(ModelConfig(), vocabulary.size)

@@ -6,8 +6,9 @@ The table stands between two marks that name the command which makes it: no figu
 import json
 import re
 
-from charrnn import outputs, strict_json
 from charrnn.errors import UserError
+from charrnn.files import strict_json
+from charrnn.process import outputs
 
 
 class Page:

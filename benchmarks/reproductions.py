@@ -14,8 +14,9 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks.pages import Page, load_json
-from charrnn import command, paths
+from charrnn import command
 from charrnn.errors import UserError
+from charrnn.files import paths
 
 FLAGS = flags.FlagValues()
 command.paths_flag("speed", "What benchmarks.train_step --json wrote.", FLAGS)

@@ -24,7 +24,8 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.pages import Page
-from charrnn import atomic, command, paths
+from charrnn import command
+from charrnn.files import atomic, paths
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("kills", 50, "Kills in all.", lower_bound=1, flag_values=FLAGS)
@@ -96,7 +97,7 @@ def _import_tensorflow() -> None:
     """Once, for all processes that are forked; but nothing of it is started, for its threads would be lost."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with command._held_back():
-        from trainers import run, training  # noqa: F401
+        from trainers.launch import build  # noqa: F401
 
 
 def _torment(task: Task) -> Outcome:

@@ -17,8 +17,9 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks.pages import Page, import_pyplot, load_json
-from charrnn import command, paths
+from charrnn import command
 from charrnn.errors import UserError
+from charrnn.files import paths
 
 FLAGS = flags.FlagValues()
 command.paths_flag("evaluated", "What trainers.evaluate --json printed.", FLAGS)
@@ -72,10 +73,10 @@ def _read_evaluated(path: str) -> tuple[str, dict[str, dict]]:
 
 
 def _read(run_dirs: list[str]) -> list[Row]:
-    from charrnn import loading
-    from trainers import comparison
-    from trainers.evaluation import read_config
-    from trainers.result import Result
+    from charrnn.generation import loading
+    from trainers.evaluation import comparison
+    from trainers.evaluation.evaluation import read_config
+    from trainers.launch.result import Result
 
     runs: dict[str, list[comparison.Run]] = {}
     for run_dir in map(os.path.normpath, map(paths.given, run_dirs)):

@@ -75,7 +75,7 @@ def _text(folder: str, megabytes: int) -> str:
     """A file of so many megabytes: a megabyte of plays, over and over."""
     path = os.path.join(folder, f"{megabytes}.txt")
     if not os.path.exists(path):
-        from charrnn import corpora
+        from charrnn.text import corpora
 
         block = corpora.load("plays:1000000", as_bytes=True).content
         with open(path, "wb") as file:

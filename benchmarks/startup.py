@@ -36,7 +36,7 @@ def main(beside: list[str]) -> int:
         return command.DONE
     page, figures = Page(FLAGS.page, "benchmarks.startup"), Figures(FLAGS.json)
     command.start_tensorflow()
-    from charrnn import corpora
+    from charrnn.text import corpora
 
     measured = {"ours": [], "keras": []}
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as text:
@@ -74,9 +74,9 @@ def _ours(path: str, start: float) -> list[float]:
     """As trainers.run does it, from `import tensorflow` on."""
     command.start_tensorflow()
     from experiments.shakespeare_gru import EXPERIMENT
-    from trainers.progress import Console
-    from trainers.stopping import Stopped
-    from trainers.training import train
+    from trainers.launch.build import train
+    from trainers.loop.stopping import Stopped
+    from trainers.reports.console import Console
 
     stamps = [start, time.time()]
 

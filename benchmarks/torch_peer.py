@@ -31,7 +31,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
     import torch
 
     from benchmarks.ours import resolve
-    from charrnn.batches import make_source
+    from charrnn.batches.sources import make_source
 
     found, texts = resolve(experiment, settings)
     size, last = texts.vocabulary.size, found.data.targets == "last"
@@ -69,7 +69,7 @@ def generate(batch_size: int, num_chars: int) -> Turn:
     """A call a character, without gradients."""
     import torch
 
-    from charrnn.model_config import ModelConfig
+    from charrnn.model.config import ModelConfig
 
     network = _network(ModelConfig(), 66)
 

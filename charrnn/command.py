@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from charrnn import interrupts, paths, streams
 from charrnn.errors import UserError, nearest
+from charrnn.files import paths
+from charrnn.process import interrupts, streams
 
 DONE = 0
 MISTAKE = 2  # the user's

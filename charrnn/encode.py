@@ -12,10 +12,12 @@ import time
 
 from absl import flags
 
-from charrnn import command, decoding, dialects, formats, outputs
+from charrnn import command
 from charrnn.errors import UserError, check
-from charrnn.pieces import Settings
-from charrnn.reading import Reading
+from charrnn.process import outputs
+from charrnn.text import decoding, dialects, formats
+from charrnn.text.chunks import Settings
+from charrnn.text.reading import Reading
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -50,16 +52,17 @@ def main(specs: list[str]) -> int:
     Reading(normalization=FLAGS.normalization)
     outputs.require_folder(FLAGS.output, "give another --output")
     command.start_tensorflow()
-    from charrnn import corpora, encoding
+    from charrnn.encoded import writer
+    from charrnn.text import corpora
 
     corpora.split(0, FLAGS.validation_fraction, FLAGS.test_fraction)  # refused before hours of work
     if any(map(corpora.is_plays, specs)):
         raise UserError("The corpus 'plays' is made anew for each run and is not encoded: give files.")
     files = [file for spec in specs for file in corpora.find(spec, print)]
     settings, said = dialects.look(files, _settings(), FLAGS.csv_delimiter, FLAGS.csv_header)
-    parts = encoding.Parts(settings.of_documents, FLAGS.validation_fraction, FLAGS.test_fraction)
+    parts = writer.Parts(settings.of_documents, FLAGS.validation_fraction, FLAGS.test_fraction)
     start = time.perf_counter()
-    encoding.encode(" ".join(specs), files, settings, parts, FLAGS.output, print)
+    writer.encode(" ".join(specs), files, settings, parts, FLAGS.output, print)
     for line in (*formats.said_of(files), *said):
         print(line)
     way_on = shlex.join([f"--corpus={FLAGS.output}", *_to_set(settings)])

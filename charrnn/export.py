@@ -10,8 +10,9 @@ import sys
 
 from absl import flags
 
-from charrnn import command, outputs
+from charrnn import command
 from charrnn.errors import UserError
+from charrnn.process import outputs
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -38,7 +39,8 @@ def main(beside: list[str]) -> int:
         raise UserError("Where to? Give --output=DIR, a folder to make.")
     outputs.require_folder(FLAGS.output, "give another --output")
     command.start_tensorflow()
-    from charrnn import exporting, loading, sampling
+    from charrnn import sampling
+    from charrnn.generation import exporting, loading
 
     sampler = sampling.Sampler(top_k=FLAGS.top_k, top_p=FLAGS.top_p, min_p=FLAGS.min_p)
     exporting.export(loading.load(FLAGS.run_dir, FLAGS.weights), FLAGS.output, FLAGS.formats, sampler, FLAGS.unknown)

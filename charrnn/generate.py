@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator
 
 from absl import flags
 
-from charrnn import command, outputs, streams, strict_json
+from charrnn import command
 from charrnn.errors import UserError, check
+from charrnn.files import strict_json
+from charrnn.process import outputs, streams
 
 _MOST_SAMPLES = 1_000_000
 
@@ -73,7 +75,8 @@ def main(beside: list[str]) -> int:
     if FLAGS.save_state:
         outputs.require_file("--save_state", FLAGS.save_state)
     command.start_tensorflow()
-    from charrnn import loading, sampling
+    from charrnn import sampling
+    from charrnn.generation import loading
 
     loaded = loading.load(FLAGS.run_dir, FLAGS.weights)
     if FLAGS.surprisal:
@@ -157,7 +160,7 @@ def _show(records: Iterable[dict]) -> None:
 
 
 def _stream(loaded, generator, prompt, stops, notes) -> None:
-    from charrnn.generation_state import GenerationState
+    from charrnn.generation.state import GenerationState
 
     state = GenerationState.load(FLAGS.state, loaded.model, loaded.vocabulary) if FLAGS.state else None
     stream = generator.stream(prompt, FLAGS.num_chars, FLAGS.seed, stops, FLAGS.min_chars, state)
@@ -175,7 +178,7 @@ def _stream(loaded, generator, prompt, stops, notes) -> None:
 
 
 def _converse(generator, stops) -> None:
-    from charrnn.interactive import converse
+    from charrnn.generation.interactive import converse
 
     sys.stdin.reconfigure(errors="replace")
     ask = "> " if sys.stdin.isatty() and sys.stdout.isatty() else ""
@@ -196,9 +199,9 @@ def _converse(generator, stops) -> None:
 
 
 def _show_surprisal(loaded) -> None:
-    from charrnn.rollouts import Reader
-    from charrnn.surprisal import coloured, decoded, surprisals
-    from charrnn.vocabulary import listed
+    from charrnn.measures.rollouts import Reader
+    from charrnn.measures.surprisal import coloured, decoded, surprisals
+    from charrnn.text.vocabulary import listed
 
     name = "standard input" if FLAGS.surprisal == "-" else FLAGS.surprisal
     text = decoded(_bytes(FLAGS.surprisal), name, loaded.vocabulary, FLAGS.unknown or "replace")
@@ -218,7 +221,7 @@ def _show_surprisal(loaded) -> None:
 
 
 def _bytes(path: str) -> bytes:
-    from charrnn import corpora
+    from charrnn.text import corpora
 
     return sys.stdin.buffer.read() if path == "-" else corpora.load(path, as_bytes=True).content
 

@@ -9,9 +9,9 @@ step of training is faster. Import this module before loading a `.keras` file th
 import keras
 import tensorflow as tf
 
-from charrnn import cells, recurrence
-from charrnn.cells import Cell
-from charrnn.network import Layer
+from charrnn.model import cells, loops
+from charrnn.model.cells import Cell
+from charrnn.model.weights import Layer
 
 
 class _FusedLoop:
@@ -37,7 +37,7 @@ class _FusedLoop:
         layer = self._recurrence_layer()
         x = tf.transpose(self._cast(sequences), [1, 0, 2])
         x = layer.project(tf.reverse(x, [0]) if self.go_backwards else x)
-        outputs, state = recurrence.closed_loop(layer, x, tuple(map(self._cast, initial_state)))
+        outputs, state = loops.closed_loop(layer, x, tuple(map(self._cast, initial_state)))
         last = state[0]
         outputs = tf.transpose(outputs, [1, 0, 2]) if self.return_sequences else last[:, None]
         return last, outputs, list(state)

@@ -13,8 +13,9 @@ import typing
 
 import tensorflow as tf
 
-from charrnn import dialects, paths
 from charrnn.errors import UserError
+from charrnn.files import paths
+from charrnn.text import dialects
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"

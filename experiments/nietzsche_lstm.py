@@ -7,12 +7,12 @@ each epoch 400 characters from a random place of the text, at temperatures 0.2, 
 minutes on two cores; expect a validation loss of 1.54 nats per character then.
 """
 
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig
+from charrnn.model.config import ModelConfig
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.optimizer import OptimizerConfig
-from trainers.samples import SamplesConfig
+from trainers.loop.loop import LoopConfig
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
 
 EXPERIMENT = Experiment(
     corpus="nietzsche",

@@ -6,12 +6,12 @@ Embedding 256, 1024 units, batch 64, 100 characters, Adam 1e-3, 20 epochs of 156
 Expect a validation loss of 2.23, 1.95 and 1.78 nats per character after three epochs, and of 1.51 after eight.
 """
 
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig
+from charrnn.model.config import ModelConfig
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.optimizer import OptimizerConfig
-from trainers.samples import SamplesConfig
+from trainers.loop.loop import LoopConfig
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
 
 EXPERIMENT = Experiment(
     corpus="shakespeare",

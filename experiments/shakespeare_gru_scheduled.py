@@ -10,7 +10,7 @@ shakespeare_gru: the curriculum trains for another goal.
 import dataclasses
 
 from experiments import shakespeare_gru
-from trainers.scheduled_sampling import ScheduledSampling
+from trainers.curricula.scheduled_sampling import ScheduledSampling
 
 EXPERIMENT = dataclasses.replace(
     shakespeare_gru.EXPERIMENT,

@@ -8,10 +8,10 @@ Expect a validation loss of 1.85, 1.70 and 1.61 nats per character after two, th
 
 import dataclasses
 
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig
+from charrnn.model.config import ModelConfig
 from experiments import shakespeare_gru
-from trainers.loop import LoopConfig
+from trainers.loop.loop import LoopConfig
 
 EXPERIMENT = dataclasses.replace(
     shakespeare_gru.EXPERIMENT,

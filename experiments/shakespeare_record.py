@@ -10,13 +10,13 @@ too, were chosen on the last tenth of the training part:
 `--set data.validation_fraction=0.09 data.test_fraction=0.1`.
 """
 
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig
+from charrnn.model.config import ModelConfig
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.optimizer import OptimizerConfig
-from trainers.runtime import RuntimeConfig
-from trainers.samples import SamplesConfig
+from trainers.launch.runtime import RuntimeConfig
+from trainers.loop.loop import LoopConfig
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
 
 EXPERIMENT = Experiment(
     corpus="shakespeare",

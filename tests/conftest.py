@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn.batches import DataConfig, make_source
-from charrnn.model import CharModel
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig, make_source
+from charrnn.model.char_model import CharModel
+from charrnn.model.config import ModelConfig
 from trainers.trainer import Trainer
 
 # The same examples in each run of CI: a new one that fails belongs to whoever looks for it, not to the next change.

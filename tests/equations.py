@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from charrnn import cells
-from charrnn.network import Layer
+from charrnn.model import cells
+from charrnn.model.weights import Layer
 
 T, B, H, V = 4, 2, 3, 5
 

@@ -50,12 +50,12 @@ def main(beside: list[str]) -> int:
 
 def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes]]]:
     """What reads a file of a name, and files that are right."""
-    from charrnn import documents
-    from charrnn.batches import DataConfig
-    from charrnn.model_config import ModelConfig
-    from charrnn.texts import load_texts
-    from charrnn.vocabulary import Vocabulary
-    from trainers import evaluation
+    from charrnn.batches.sources import DataConfig
+    from charrnn.batches.texts import load_texts
+    from charrnn.model.config import ModelConfig
+    from charrnn.text import documents
+    from charrnn.text.vocabulary import Vocabulary
+    from trainers.evaluation import evaluation
 
     def read_run(path):
         config = evaluation.read_config(folder)

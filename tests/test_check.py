@@ -60,7 +60,7 @@ def small(tmp_path, monkeypatch):
 
 @pytest.fixture
 def texts(small):
-    from charrnn.texts import load_texts
+    from charrnn.batches.texts import load_texts
 
     experiment = small("Third")
     return load_texts(experiment.corpus, experiment.data, lambda line: None)

@@ -9,8 +9,7 @@ import textwrap
 import pytest
 from absl import flags
 
-from charrnn import command, export, generate
-from charrnn.corpora import __main__ as corpora
+from charrnn import command, corpora, export, generate
 from charrnn.errors import UserError
 from tests.signals import wait_for_tensorflow
 from trainers import run

@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 
 from charrnn import command
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
+from charrnn.batches.sources import DataConfig
+from charrnn.model.config import ModelConfig
 from trainers import compare
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.progress import Console
-from trainers.samples import SamplesConfig
-from trainers.training import train
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")

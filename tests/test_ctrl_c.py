@@ -8,18 +8,23 @@ import sys
 
 import pytest
 
-from charrnn import atomic, command, encode, encoding, export, exporting, first_look, generate, loading, open_loop
-from charrnn.batches import DataConfig
-from charrnn.corpora import __main__ as corpora
-from charrnn.generation import Generator
-from charrnn.model_config import ModelConfig
-from charrnn.plays import Plays
-from trainers import check, checks, compare, evaluate, evaluation
+from charrnn import command, corpora, encode, export, generate
+from charrnn.batches.sources import DataConfig
+from charrnn.encoded import writer
+from charrnn.files import atomic
+from charrnn.first_look import report
+from charrnn.generation import exporting, loading
+from charrnn.generation.generator import Generator
+from charrnn.measures import open_loop
+from charrnn.model.config import ModelConfig
+from charrnn.text.plays import Plays
+from trainers import check, checks, compare, evaluate
+from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.progress import Console
-from trainers.samples import SamplesConfig
-from trainers.training import train
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +83,8 @@ MOMENTS = {
     "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
-    "corpora": (corpora, ["text.txt"], first_look, "load_texts"),
-    "encode": (encode, ["*.txt", "--output=encoded"], encoding, "_make_plan"),
+    "corpora": (corpora, ["text.txt"], report, "load_texts"),
+    "encode": (encode, ["*.txt", "--output=encoded"], writer, "_make_plan"),
     "check": (check, ["--trainer=teacher_forcing"], checks.Run, "train"),
 }
 
@@ -97,9 +102,9 @@ def test_every_command_says_one_line_and_leaves_nothing(call, folder, monkeypatc
 
 def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
     with monkeypatch.context() as during:
-        during.setattr(encoding, "_write_documents", interrupting(encoding._write_documents))
+        during.setattr(writer, "_write_documents", interrupting(writer._write_documents))
         (folder / "encoded").mkdir()
-        (folder / "encoded" / encoding._LOCK).touch()
+        (folder / "encoded" / writer._LOCK).touch()
         half = folder / "encoded" / atomic._unfinished("shard-00009.ids")  # as of a process that was killed
         half.write_text("half")
         status, _, err = call(encode, "*.txt", "--output=encoded")

@@ -10,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from charrnn import command, encode, encoded
-from charrnn.batches import DataConfig
+from charrnn import command, encode
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
+from charrnn.encoded import reader
 from charrnn.errors import UserError
-from charrnn.texts import load_texts
 from trainers import run
 
 
@@ -44,7 +45,7 @@ def test_a_glob_of_any_depth_and_a_compressed_file(start):
     status, out, err = start("texts/**/*.txt", "texts/*.gz", "--output=out")
     assert (status, err) == (command.DONE, "")
     assert out.startswith("Encoding texts/**/*.txt texts/*.gz, ") and out.endswith("train on it: --corpus=out\n")
-    corpus = encoded.load("out")
+    corpus = reader.load("out")
     text = "First text.\r\n" + "\ufeffFirst text.\r\n" * 19 + "Sécond.\n" * 30 + "Third.\n" * 10
     np.testing.assert_array_equal(np.asarray(corpus.ids), corpus.vocabulary.encode(text))
     assert corpus.num_documents == 3
@@ -75,7 +76,7 @@ def test_the_advice_of_a_refusal_works(start, tmp_path):
         for advice, characters in {"--vocabulary=bytes": b"\xf1", "--encoding=cp1252": "ñ"}.items():
             output = f"{documents}{advice[2:4]}"
             assert start("passwords", f"--output={output}", f"--documents={documents}", advice)[0] == command.DONE
-            corpus = encoded.load(output)
+            corpus = reader.load(output)
             (wanted,) = corpus.vocabulary.encode(characters)
             assert (np.asarray(corpus.ids) == wanted).sum() == 30
 
@@ -190,7 +191,7 @@ def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):
         status = command.run(run.main, run.FLAGS, ["run", *flags, *settings])
         assert status == command.DONE, capsys.readouterr().err
     with open("run/config.json") as file:
-        assert json.load(file)["corpus_sha256"] == encoded.load("out").sha256
+        assert json.load(file)["corpus_sha256"] == reader.load("out").sha256
 
 
 MOUNT = ["unshare", "-rm", "sh", "-c"]

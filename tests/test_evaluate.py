@@ -11,23 +11,24 @@ import pytest
 import tensorflow as tf
 
 from charrnn import command
-from charrnn.batches import DataConfig
-from charrnn.carried_state import StatefulPass
-from charrnn.dynamic_evaluation import Dynamic
-from charrnn.loading import load
-from charrnn.model_config import ModelConfig
-from charrnn.open_loop import Protocol
-from charrnn.plays import Plays
-from charrnn.reference import KneserNey
-from charrnn.texts import load_texts
-from trainers import evaluate, pictures
-from trainers.evaluation import closed_loop_loss
-from trainers.evaluation import evaluate as measured
+from charrnn.batches.carried_state import StatefulPass
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
+from charrnn.generation.loading import load
+from charrnn.measures.dynamic_evaluation import Dynamic
+from charrnn.measures.open_loop import Protocol
+from charrnn.measures.reference import KneserNey
+from charrnn.model.config import ModelConfig
+from charrnn.text.plays import Plays
+from trainers import evaluate
+from trainers.evaluation import pictures
+from trainers.evaluation.evaluation import closed_loop_loss
+from trainers.evaluation.evaluation import evaluate as measured
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.progress import Console
-from trainers.samples import SamplesConfig
-from trainers.training import train
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
 
 SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5", "--nopictures"]
 

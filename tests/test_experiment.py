@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import UserError
-from charrnn.model_config import ModelConfig
+from charrnn.model.config import ModelConfig
+from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.experiment import TRAINERS, Experiment, override, registered, to_dict, with_trainer
-from trainers.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
 
 

@@ -7,13 +7,13 @@ import pkgutil
 import pytest
 
 import experiments
+from charrnn.batches.texts import load_texts
 from charrnn.errors import UserError
-from charrnn.model import CharModel
-from charrnn.texts import load_texts
+from charrnn.model.char_model import CharModel
+from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.experiment import Experiment, override
-from trainers.scheduled_sampling import ScheduledSampling
+from trainers.launch.build import make_sampling, make_trainer
 from trainers.trainer import Trainer
-from trainers.training import make_sampling, make_trainer
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 

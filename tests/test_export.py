@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn import command, export
-from charrnn.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary
 
 
 @pytest.fixture

@@ -9,18 +9,19 @@ import sys
 
 import pytest
 
-from charrnn import command, generate, loading, run_files
-from charrnn.batches import DataConfig
-from charrnn.model_config import ModelConfig
-from charrnn.reading import Reading
-from charrnn.rollouts import Reader
+from charrnn import command, generate, run_files
+from charrnn.batches.sources import DataConfig
+from charrnn.generation import loading
+from charrnn.measures.rollouts import Reader
+from charrnn.measures.surprisal import coloured, surprisals
+from charrnn.model.config import ModelConfig
 from charrnn.sampling import Sampler
-from charrnn.surprisal import coloured, surprisals
+from charrnn.text.reading import Reading
 from trainers.experiment import Experiment
-from trainers.loop import LoopConfig
-from trainers.progress import Console
-from trainers.samples import SamplesConfig
-from trainers.training import train
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")

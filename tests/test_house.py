@@ -53,13 +53,13 @@ def in_room(*rooms):
 
 def test_the_commands_are_entry_points():
     assert {"charrnn/generate.py", "trainers/run.py"} <= ENTRY_POINTS
-    assert not {"charrnn/model.py", "trainers/loop.py", "charrnn/command.py"} & ENTRY_POINTS
+    assert not {"charrnn/model/char_model.py", "trainers/loop/loop.py", "charrnn/command.py"} & ENTRY_POINTS
 
 
 def test_rooms_know_only_the_rooms_below():
     assert not users("trainers") & in_room("charrnn")
     assert not users("experiments") & in_room("charrnn")
-    assert users("experiments") & in_room("trainers") == {"trainers/starting.py"}
+    assert users("experiments") & in_room("trainers") == {"trainers/launch/start.py"}
 
 
 def test_nobody_imports_an_entry_point():
@@ -74,7 +74,7 @@ def test_flags_are_read_at_the_door_only():
 
 def test_one_file_writes_for_tensorboard():
     names = {name for name, tree in TREES.items() if uses(tree, "tf.summary") or uses(tree, "tensorflow.summary")}
-    assert names == {"trainers/summaries.py"}
+    assert names == {"trainers/reports/summaries.py"}
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_nothing_that_is_read_is_executed():
     able = "pickle marshal shelve dill joblib runpy keras.models.load_model keras.saving.load_model"
     able += " keras.saving.deserialize_keras_object keras.initializers.deserialize keras.layers.deserialize"
     assert {name for name in FILES for each in able.split() if uses(TREES[name], each)} == {
-        "charrnn/workers.py",  # pipes to processes that it started
+        "charrnn/encoded/processes.py",  # pipes to processes that it started
     }
     assert {name for name, tree in TREES.items() if uses(tree, "importlib")} == {
         "trainers/experiment.py",  # --trainer=module:Class
-        "trainers/starting.py",  # --experiment, one of those in the folder
+        "trainers/launch/start.py",  # --experiment, one of those in the folder
     }
     called = {
         (name, node.func.id)
@@ -114,7 +114,7 @@ def test_nothing_that_is_read_is_executed():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not {call for call in called if call[1] in ("eval", "exec", "compile", "__import__")}
-    assert ("charrnn/vocabulary.py", "isinstance") in called  # so that the search is known to find
+    assert ("charrnn/text/vocabulary.py", "isinstance") in called  # so that the search is known to find
     assert not [name for name, path in FILES.items() if "allow_pickle=True" in path.read_text(encoding="utf-8")]
 
 
@@ -122,8 +122,8 @@ def test_paths_come_in_by_one_place_and_are_no_patterns():
     """The corpora alone take patterns, and know the cache folder in the home folder."""
     allowed = in_room("charrnn") & {name for name in FILES if name.startswith("charrnn/corpora/")}
     expanding = {name for name, tree in TREES.items() if uses(tree, "os.path.expanduser") or "~" in constants(tree)}
-    assert "charrnn/paths.py" in expanding
-    assert expanding <= allowed | {"charrnn/paths.py"}
+    assert "charrnn/files/paths.py" in expanding
+    assert expanding <= allowed | {"charrnn/files/paths.py"}
     for each in ("glob", "fnmatch", "tf.io.gfile.glob", "tf.train.latest_checkpoint", "tf.train.CheckpointManager"):
         assert {name for name in FILES if uses(TREES[name], each)} <= allowed, each
 

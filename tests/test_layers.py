@@ -9,7 +9,8 @@ import pytest
 import rounding
 import tensorflow as tf
 
-from charrnn import layers, recurrence
+from charrnn import layers
+from charrnn.model import loops
 
 B, T, D, H = 3, 5, 2, 4
 ADDITIONS = B * T * (D + H + 1)  # in a weight's gradient: rows · steps · (inputs, units and bias)
@@ -48,13 +49,13 @@ def results(layer, x, training=False, **arguments):
 @pytest.fixture
 def fused_calls(monkeypatch):
     """Grows by one with each layer that runs, or is traced, through the fused loops."""
-    calls, closed_loop = [], recurrence.closed_loop
+    calls, closed_loop = [], loops.closed_loop
 
     def spy(*arguments, **options):
         calls.append(arguments)
         return closed_loop(*arguments, **options)
 
-    monkeypatch.setattr(recurrence, "closed_loop", spy)
+    monkeypatch.setattr(loops, "closed_loop", spy)
     return calls
 
 

@@ -7,10 +7,10 @@ import rounding
 import tensorflow as tf
 
 import trainers
-from charrnn.batches import Batch
-from charrnn.carried_state import StatefulPass
-from trainers.accuracy_driven import AccuracyDriven
-from trainers.scheduled_sampling import ScheduledSampling
+from charrnn.batches.carried_state import StatefulPass
+from charrnn.batches.sources import Batch
+from trainers.curricula.accuracy_driven import AccuracyDriven
+from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.trainer import Trainer
 
 LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured

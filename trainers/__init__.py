@@ -11,7 +11,7 @@ def __getattr__(name: str):
 
         return Trainer
     if name == "train":
-        from trainers.starting import train
+        from trainers.launch.start import train
 
         return train
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

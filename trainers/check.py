@@ -13,7 +13,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
-from trainers import misplaced
+from trainers.launch import misplaced
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class.", flag_values=FLAGS)
@@ -32,8 +32,8 @@ def main(settings: list[str]) -> int:
         raise UserError("Which curriculum? Give --trainer=NAME, or --trainer=module:Class for one of your own.")
     sys.path.insert(0, os.getcwd())
     command.start_tensorflow()
+    from trainers.distribution.strategies import split_cpu
     from trainers.experiment import Experiment, override, with_trainer
-    from trainers.strategies import split_cpu
 
     split_cpu(2)  # for two replicas
     experiment = override(with_trainer(Experiment(corpus="plays:60000"), FLAGS.trainer), _SMALL)
@@ -45,7 +45,7 @@ def main(settings: list[str]) -> int:
 
 def check(experiment) -> list[str]:
     """Prints a line for each check; returns the names of those that failed."""
-    from charrnn.texts import load_texts
+    from charrnn.batches.texts import load_texts
     from trainers.checks import Run, same_on_replicas, same_with_xla
 
     texts = load_texts(experiment.corpus, experiment.data, lambda line: None)

@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.passes import passes_for
-from trainers.checkpoints import Checkpoints
+from charrnn.batches.evaluation_batches import passes_for
+from trainers.distribution.strategies import make_strategy
 from trainers.experiment import Experiment, override
-from trainers.runtime import RuntimeConfig
-from trainers.strategies import make_strategy
+from trainers.launch.build import make_trainer
+from trainers.launch.runtime import RuntimeConfig
+from trainers.loop.checkpoints import Checkpoints
 from trainers.trainer import Trainer
-from trainers.training import make_trainer
 
 Finding = tuple[bool, str]
 

@@ -12,8 +12,10 @@ import sys
 
 from absl import flags
 
-from charrnn import command, outputs, paths
+from charrnn import command
 from charrnn.errors import UserError, check, check_temperature
+from charrnn.files import paths
+from charrnn.process import outputs
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -43,8 +45,8 @@ def main(run_dirs: list[str]) -> int:
     import tensorflow as tf
 
     from charrnn import run_files
-    from charrnn.open_loop import Protocol
-    from trainers import comparison, evaluation, pictures
+    from charrnn.measures.open_loop import Protocol
+    from trainers.evaluation import comparison, evaluation, pictures
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]

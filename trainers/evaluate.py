@@ -13,8 +13,10 @@ import sys
 
 from absl import flags
 
-from charrnn import command, outputs, strict_json
+from charrnn import command
 from charrnn.errors import UserError
+from charrnn.files import strict_json
+from charrnn.process import outputs
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -50,10 +52,11 @@ def main(beside: list[str]) -> int:
     if os.path.isdir(FLAGS.run_dir):  # else it is refused for what it is
         outputs.require_folder(FLAGS.run_dir, "copy the run to where you may write")
     command.start_tensorflow()
-    from charrnn.dynamic_evaluation import Dynamic
-    from charrnn.open_loop import Protocol
-    from trainers import pictures, summaries
-    from trainers.evaluation import evaluate
+    from charrnn.measures.dynamic_evaluation import Dynamic
+    from charrnn.measures.open_loop import Protocol
+    from trainers.evaluation import pictures
+    from trainers.evaluation.evaluation import evaluate
+    from trainers.reports import summaries
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     lines = []  # told later: a refusal is one line

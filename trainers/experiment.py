@@ -14,14 +14,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from charrnn import paths
-from charrnn.batches import DataConfig
+from charrnn.batches.sources import DataConfig
 from charrnn.errors import UserError, check, nearest
-from charrnn.model_config import ModelConfig
-from trainers.loop import LoopConfig
-from trainers.optimizer import OptimizerConfig
-from trainers.runtime import RuntimeConfig
-from trainers.samples import SamplesConfig
+from charrnn.files import paths
+from charrnn.model.config import ModelConfig
+from trainers.launch.runtime import RuntimeConfig
+from trainers.loop.loop import LoopConfig
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
 from trainers.trainer import Trainer
 
 _CURRICULA = """

@@ -14,9 +14,9 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
-from charrnn.interrupts import SIGNALS
-from trainers import misplaced
-from trainers.cluster import local_configs
+from charrnn.process.interrupts import SIGNALS
+from trainers.distribution.cluster import local_configs
+from trainers.launch import misplaced
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("num_workers", 2, "How many.", lower_bound=2, flag_values=FLAGS)

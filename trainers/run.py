@@ -12,11 +12,12 @@ import sys
 
 from absl import flags
 
-from charrnn import command, streams
+from charrnn import command
 from charrnn.errors import UserError
-from trainers import misplaced, starting
-from trainers.cluster import leave
-from trainers.stopping import Stop, Stopped
+from charrnn.process import streams
+from trainers.distribution.cluster import leave
+from trainers.launch import misplaced, start
+from trainers.loop.stopping import Stop, Stopped
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -55,7 +56,7 @@ def main(settings: list[str]) -> int:
         settings: more of what --set takes; with --help_settings, prefixes of settings.
     """
     if FLAGS.list:
-        print("\n".join(f"{name:28}{starting.summary(path)}" for name, path in starting.known().items()))
+        print("\n".join(f"{name:28}{start.summary(path)}" for name, path in start.known().items()))
         return command.DONE
     if FLAGS.help_settings:
         command.start_tensorflow()
@@ -64,8 +65,8 @@ def main(settings: list[str]) -> int:
         print("\n\n".join(map(as_text, settings or [""])))
         return command.DONE
     if FLAGS.experiment is None:
-        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(starting.known())}.")
-    starting.require(FLAGS.experiment)
+        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(start.known())}.")
+    start.require(FLAGS.experiment)
     stop = Stop(FLAGS.max_minutes)
     try:
         with stop.listen(kill=True):
@@ -79,26 +80,26 @@ def _main(settings: list[str], stop: Stop) -> int:
     command.start_tensorflow()
     if FLAGS.trainer is not None:
         sys.path.insert(0, os.getcwd())
-    options = {name: FLAGS[name].value for name in (*starting.SHORTHANDS, *starting.OF_ITS_OWN)}
-    experiment = starting.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
+    options = {name: FLAGS[name].value for name in (*start.SHORTHANDS, *start.OF_ITS_OWN)}
+    experiment = start.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
     if FLAGS.print_config:
         from trainers.experiment import to_dict
 
         print(json.dumps({"experiment": FLAGS.experiment, **to_dict(experiment)}, indent=2))
         return command.DONE
     run_dir = FLAGS.run_dir or os.path.join("runs", FLAGS.experiment)
-    with starting.rehearsal(experiment, run_dir, FLAGS.dry_run) as place:
+    with start.rehearsal(experiment, run_dir, FLAGS.dry_run) as place:
         return _train(*place, stop)
 
 
 def _train(experiment, run_dir: str, stop: Stop) -> int:
-    from trainers.disk import NotWritten
-    from trainers.divergence import Diverged
-    from trainers.strategies import WorkerLost
+    from trainers.distribution.strategies import WorkerLost
+    from trainers.loop.divergence import Diverged
+    from trainers.run_directory.disk import NotWritten
 
     try:
         how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity
-        finished = starting.run(experiment, FLAGS.experiment, run_dir, *how)
+        finished = start.run(experiment, FLAGS.experiment, run_dir, *how)
     except Diverged as error:
         return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:

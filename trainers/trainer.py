@@ -25,12 +25,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import coins, metrics, passes, randomness, sampling
-from charrnn.batches import SOURCES, Batch, Source
+from charrnn import metrics, randomness, sampling
+from charrnn.batches import evaluation_batches
+from charrnn.batches.sources import SOURCES, Batch, Source
 from charrnn.errors import UserError
-from charrnn.model import CharModel, States
-from trainers import declaration, hooks, whole_batches
-from trainers.update import Update
+from charrnn.model.char_model import CharModel, States
+from trainers.step import coins, declaration, hook_checks, whole_batch
+from trainers.step.update import Update
 
 
 class Rollout(NamedTuple):
@@ -223,7 +224,7 @@ class Trainer(tf.Module):
         own = self.own_inputs(self.step, batch)
         if own is None:
             return None
-        own = hooks.tensor(self, "own_inputs", own, tf.bool, batch.inputs.shape, "[B, T], or None")
+        own = hook_checks.tensor(self, "own_inputs", own, tf.bool, batch.inputs.shape, "[B, T], or None")
         return tf.logical_and(own, tf.range(tf.shape(own)[1]) > 0)
 
     def noise(self, batch: Batch) -> tf.Tensor:
@@ -256,8 +257,8 @@ class Trainer(tf.Module):
         """
         declaration.check(type(self), Trainer, vars(self))
         step = int(self.step.numpy())
-        hooks.probability(self, self.own_input_prob, num_steps)
-        batch = hooks.batch(self, self.batch_at(step))
+        hook_checks.probability(self, self.own_input_prob, num_steps)
+        batch = hook_checks.batch(self, self.batch_at(step))
         self._train_step.get_concrete_function(*self._arguments(batch, self.source.continues(step)))
 
     def train_step(self, batch: Batch, continues: bool | np.ndarray) -> dict[str, tf.Tensor]:
@@ -315,14 +316,14 @@ class Trainer(tf.Module):
             look()
             return self._evaluate_step(batch, state)
 
-        nats = float(passes.closed_loop_loss(step, self.model.initial_state, batches))
+        nats = float(evaluation_batches.closed_loop_loss(step, self.model.initial_state, batches))
         return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
 
     def _arguments(self, batch: Batch, continues: bool | np.ndarray) -> tuple[Batch, tf.Tensor]:
         return Batch(*map(tf.convert_to_tensor, batch)), tf.constant(continues)
 
     def _chosen(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        return hooks.tensor(self, "choose", self.choose(logits, noise, gold), tf.int32, gold.shape, "[B]")
+        return hook_checks.tensor(self, "choose", self.choose(logits, noise, gold), tf.int32, gold.shape, "[B]")
 
     def _one_evaluation(self, batch: Batch, state: States):
         logits, state = self.averaged(batch.inputs, state)
@@ -386,7 +387,7 @@ class Trainer(tf.Module):
             return gradients, measured, state, None
         *gradients, numbers = replica.all_reduce("sum", [*gradients, tf.stack(list(measured.values()))])
         measured = dict(zip(measured, tf.unstack(numbers), strict=True))
-        return gradients, measured, whole_batches.gathered(state if self.source.carries_state else ()), None
+        return gradients, measured, whole_batch.gathered(state if self.source.carries_state else ()), None
 
     def _gradients_of_whole(self, batch: Batch, state: States, first: int | tf.Tensor):
         """Gradients, measurements and what was read, where the loss is given the whole batch."""
@@ -394,21 +395,21 @@ class Trainer(tf.Module):
 
         def read(index):
             with randomness.part_of_batch(index, count):
-                return self._read(*whole_batches.cut((batch, state), index, count))
+                return self._read(*whole_batch.cut((batch, state), index, count))
 
         def judge(rollout):
-            loss, extra = hooks.loss(self, self.loss(rollout, batch))
+            loss, extra = hook_checks.loss(self, self.loss(rollout, batch))
             return self.optimizer.scale_loss(loss), self._measured(rollout, batch, extra)
 
         weights = [variable.value for variable in self.model.trainable_variables]
-        return whole_batches.gradients(read, judge, weights, first, self._accumulate, count)
+        return whole_batch.gradients(read, judge, weights, first, self._accumulate, count)
 
     def _gradients_in_parts(self, batch: Batch, state: States, first: int | tf.Tensor):
         """Gradients, measurements and state of one replica's rows, from part `first` on."""
         count = self._num_replicas * self._accumulate
 
         def part(index):
-            mine = whole_batches.cut((batch, state), index, count)
+            mine = whole_batch.cut((batch, state), index, count)
             weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), tf.reduce_sum(batch.weights))
             with randomness.part_of_batch(index, count):
                 gradients, measured, rollout = self._gradients_of(*mine, weight, 1 / count)
@@ -447,7 +448,7 @@ class Trainer(tf.Module):
         """
         with tf.GradientTape() as tape:
             rollout = self._read(batch, start)
-            loss, extra = hooks.loss(self, self.loss(rollout, batch))
+            loss, extra = hook_checks.loss(self, self.loss(rollout, batch))
             scaled_loss = self.optimizer.scale_loss(loss if weight is None else loss * weight)
         gradients = tape.gradient(scaled_loss, self.model.trainable_variables, unconnected_gradients="zero")
         # A stock embedding's are rows, of which those of one id would each count for themselves in the norm.
@@ -459,7 +460,7 @@ class Trainer(tf.Module):
         return gradients, measured, rollout
 
     def _read(self, batch: Batch, start: States) -> Rollout:
-        return hooks.rollout(self, self.forward(batch, start), Rollout, batch, start)
+        return hook_checks.rollout(self, self.forward(batch, start), Rollout, batch, start)
 
     def _measured(self, rollout: Rollout, batch: Batch, extra: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {

@@ -1,0 +1,273 @@
+"""Where batches come from. A batch is a function of (seed, step): no shuffle buffer, no iterator state to save.
+
+    source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
+    inputs, targets, weights = source.batch_at(step)
+"""
+
+import dataclasses
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import randomness
+from charrnn.encoded.array import Sharded
+from charrnn.errors import UserError, check
+from charrnn.text import decoding, dialects
+from charrnn.text.reading import Reading
+
+_LONGEST = 1_000_000  # characters of a row
+
+
+class Batch(NamedTuple):
+    """Inputs and targets int32 `[B, T]`, and float32 `[B, T]` weights of the targets in the loss."""
+
+    inputs: np.ndarray | tf.Tensor
+    targets: np.ndarray | tf.Tensor
+    weights: np.ndarray | tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """How a text becomes batches."""
+
+    seq_length: int = 100  # characters a row, T
+    batch_size: int = 64  # rows, B
+    order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, the state carried over;
+    # "lines": one document a row, longer ones cut off at seq_length
+    reset_probability: float = 0.0  # that a stream's state is zero before a step (Melis et al. 2017, arXiv 1707.05589)
+    stride: int = 0  # characters from one window to the next; 0: seq_length, so that windows do not overlap
+    targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
+    lowercase: bool = False  # turn the text into lower case first
+    csv_column: int = 0  # the column of a CSV file that holds the text, counted from 1; 0: a plain text file
+    csv_delimiter: str = ""  # the character between a CSV's fields, "tab" or "space"; "": found by a look at it
+    csv_header: str = "auto"  # whether a CSV's first row is a header, no document: "true", "false"; "auto": by a look
+    encoding: str = ""  # of the files, a name that Python knows; "": UTF-8, or what a byte-order mark says
+    normalization: str = ""  # a Unicode form, such as "NFC", in which letters with accents are written alike; "": none
+    vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
+    validation_fraction: float = 0.1  # the text's last part …
+    test_fraction: float = 0.0  # … less this much after it
+    validation_chars: int = 1_000_000  # read at an evaluation: the first so many of the validation part; 0: all
+    within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
+    overfit_batches: int = 0  # train on the first so many batches over and over, to see a model learn by heart; 0: all
+
+    def __post_init__(self):
+        check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
+        check("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
+        check("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
+        reset, streams = self.reset_probability, self.order == "streams"
+        check("data.reset_probability", reset, 0 <= reset < 1, "at least 0 and below 1")
+        check("data.reset_probability", reset, streams or not reset, "0 unless data.order=streams")
+        check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
+        check("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
+        check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
+        all_counted = self.targets == "all" or self.order == "windows"
+        check("data.targets", self.targets, all_counted, "all unless data.order=windows")
+        check("data.validation_chars", self.validation_chars, self.validation_chars >= 0, "at least 0 (0: all)")
+        possible = not self.within_documents or (self.order == "windows" and not self.csv_column)
+        check("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
+        check("data.overfit_batches", self.overfit_batches, self.overfit_batches >= 0, "at least 0 (0: all batches)")
+        dialects.check_delimiter("data.csv_delimiter", self.csv_delimiter)
+        check("data.csv_header", self.csv_header, self.csv_header in ("auto", "true", "false"), "auto, true or false")
+        decoding.check_encoding("data.encoding", self.encoding)
+        Reading(normalization=self.normalization)
+        check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
+
+
+class Source(Protocol):
+    """Where a trainer's batches come from."""
+
+    batch_size: int  # rows, B
+    steps_per_epoch: int
+    carries_state: bool  # whether `continues` is ever true
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether this step's rows go on from the state after the step before, or which: bool `[B]`. Eager, pure."""
+
+
+class Windows:
+    """Windows of T characters from the zero state, in an order shuffled anew each epoch.
+
+    What does not fill a batch is left out, other windows each epoch.
+    """
+
+    carries_state = False
+
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
+        self._ids, self._config, self._seed = ids, config, seed
+        self.batch_size = config.batch_size
+        self._stride = config.stride or config.seq_length
+        self._documents = _edges(ids) if config.within_documents else np.array([0, len(ids)])
+        fitting = (np.diff(self._documents) - 1 - config.seq_length) // self._stride + 1
+        self._windows = np.cumsum([0, *np.maximum(0, fitting)])  # before each document, and in all
+        self.num_windows = int(self._windows[-1])
+        self.steps_per_epoch = self.num_windows // config.batch_size
+        _check_filled(self, ids, config, 1 + config.seq_length + (config.batch_size - 1) * self._stride)
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        windows = _shuffled(self._seed, epoch, index, self._config.batch_size, self.num_windows)
+        documents = np.searchsorted(self._windows, windows, side="right") - 1
+        starts = self._documents[documents] + (windows - self._windows[documents]) * self._stride
+        batch = cut(self._ids, starts, self._config.seq_length)
+        return last_only(batch) if self._config.targets == "last" else batch
+
+    def continues(self, step: int) -> bool:
+        """Never: each window starts from the zero state."""
+        return False
+
+
+class Streams:
+    """Each row reads a contiguous part of the text, batch after batch, and carries the recurrent state over.
+
+    Truncated backpropagation through time. The parts begin elsewhere each epoch, so that window borders move; the
+    state starts from zero with each epoch, and in a row now and then if `reset_probability` says so.
+    """
+
+    carries_state = True
+
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
+        self._ids, self._config, self._seed = ids, config, seed
+        self.batch_size = config.batch_size
+        spare = config.seq_length - 1  # room for the borders to move
+        self.steps_per_epoch = max(0, (len(ids) - 1 - spare) // (config.batch_size * config.seq_length))
+        self._row_length = self.steps_per_epoch * config.seq_length
+        _check_filled(self, ids, config, 1 + spare + config.batch_size * config.seq_length)
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        slack = len(self._ids) - 1 - self._config.batch_size * self._row_length
+        seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
+        shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
+        rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
+        return cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether the state carries on, or in which rows: in none at an epoch's first step. Eager, pure."""
+        within = step % self.steps_per_epoch != 0
+        if not self._config.reset_probability:
+            return within
+        seed = randomness.seed_for(self._seed, randomness.Purpose.RESETS, step)
+        drawn = tf.random.stateless_uniform([self.batch_size], seed).numpy()
+        return within & (drawn >= self._config.reset_probability)
+
+
+class Lines:
+    """One document a row, from the zero state, in an order shuffled anew each epoch.
+
+    A row reads the end-of-text character and then the document; what it learns is the document and then the
+    end-of-text character. It is padded on the right, with weight 0; a document longer than T is cut off, and its end is
+    not learnt.
+
+    Args:
+        ids: `[N]`, documents with the end-of-text id before, between and after them.
+        config: with seq_length the limit T.
+        seed: of the order.
+    """
+
+    carries_state = False
+
+    def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
+        self._ids, self._config, self._seed = ids, config, seed
+        self.batch_size = config.batch_size
+        self._borders = borders(ids)
+        self.steps_per_epoch = (len(self._borders) - 1) // config.batch_size
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"There are {len(self._borders) - 1:,} documents to train on, fewer than data.batch_size="
+                f"{config.batch_size}: give more, or set it lower."
+            )
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
+        return documents_at(self._ids, self._borders, rows, self._config.seq_length)
+
+    def continues(self, step: int) -> bool:
+        """Never: no state leaks from one document into another."""
+        return False
+
+
+class FirstBatches:
+    """The first batches of a source, over and over. The carried state starts from zero with each round.
+
+    An epoch stays as long as the source's, so that all that happens once an epoch happens as often as without.
+
+    Raises:
+        UserError: an epoch has fewer batches.
+    """
+
+    def __init__(self, source: Source, count: int):
+        self._source, self._count = source, count
+        self.batch_size, self.carries_state = source.batch_size, source.carries_state
+        self.steps_per_epoch = source.steps_per_epoch
+        allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
+        check("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a step. Eager, pure."""
+        return self._source.batch_at(step % self._count)
+
+    def continues(self, step: int) -> bool | np.ndarray:
+        """Whether the state carries on, or in which rows: not from the last of the batches to the first."""
+        return self._source.continues(step % self._count)
+
+
+SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
+
+
+def make_source(ids: np.ndarray | Sharded, config: DataConfig, seed: int) -> Source:
+    """The source that `config.order` names, over the training ids `[N]`."""
+    return SOURCES[config.order](ids, config, seed)
+
+
+def borders(ids: np.ndarray | Sharded) -> np.ndarray | Sharded:
+    """Where the end-of-text id stands, which is the first of `ids`: int64 `[documents + 1]`."""
+    return ids.borders if isinstance(ids, Sharded) else np.flatnonzero(ids == ids[0])
+
+
+def documents_at(
+    ids: np.ndarray | Sharded, borders: np.ndarray | Sharded, rows: np.ndarray, length: int
+) -> Batch:
+    """The documents with the numbers `rows` `[B]`, each padded on the right or cut off to `length` characters."""
+    starts, ends = borders[rows], borders[rows + 1]
+    positions = np.minimum(starts[:, None] + np.arange(length + 1), ends[:, None])  # padded with the end-of-text
+    text = ids[positions].astype(np.int32)
+    return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
+
+
+def _edges(ids: Sharded) -> np.ndarray:
+    """Where files begin, and where the last one ends; of a part, its own ends too."""
+    return np.unique([0, *np.asarray(ids.borders), len(ids)])
+
+
+def last_only(batch: Batch) -> Batch:
+    """The batch with weights for each row's last target only."""
+    return batch._replace(weights=batch.weights * (np.arange(batch.weights.shape[1]) == batch.weights.shape[1] - 1))
+
+
+def _shuffled(seed: int, epoch: int, index: int, batch_size: int, count: int) -> np.ndarray:
+    """The numbers int64 `[batch_size]` of batch `index` in the epoch's permutation of `count`."""
+    rows = tf.range(index * batch_size, (index + 1) * batch_size, dtype=tf.int64)  # a stride may make billions
+    epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
+    return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy()
+
+
+def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:
+    """Rows of `length` characters from positions `starts` `[B]`; all targets count."""
+    rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int32)
+    return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32))
+
+
+def _check_filled(source, ids, config, needed):
+    if source.steps_per_epoch < 1:
+        raise UserError(
+            f"The training text has {len(ids):,} characters, but one batch of data.batch_size={config.batch_size} rows "
+            f"of data.seq_length={config.seq_length} needs {needed:,}: give a longer text, or set one of the two lower."
+        )

@@ -1,0 +1,231 @@
+"""From a corpus to what a run reads: parts by position, a vocabulary from the training part, ids.
+
+A small corpus is read into memory. A large one is encoded into the cache folder, once, and read from there by index, as
+is a folder that `charrnn.encode` has made.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.batches.sources import DataConfig, borders
+from charrnn.encoded import reader, writer
+from charrnn.encoded.array import Sharded
+from charrnn.encoded.writer import Parts
+from charrnn.errors import UserError, check
+from charrnn.files import paths
+from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
+from charrnn.text.chunks import END_OF_TEXT, Odd, Settings
+from charrnn.text.documents import no_document
+from charrnn.text.vocabulary import Vocabulary
+
+IN_MEMORY = 1 << 24  # bytes of a corpus that is read into memory, at most
+
+
+class Texts(NamedTuple):
+    """A corpus, split and encoded."""
+
+    name: str
+    sha256: str  # of the files' bytes
+    vocabulary: Vocabulary
+    train: np.ndarray | Sharded  # ids [N]
+    validation: np.ndarray | Sharded  # ids; begun one character early, so that the first can be predicted too
+    entropy_rate: float | None = None  # as in `Corpus`
+    data: DataConfig | None = None  # as it was given, with what was found by a look at the files
+
+
+def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
+    """Finds a corpus, splits it by position, and makes the vocabulary from the training part.
+
+    Args:
+        spec: a registered corpus, a file, a glob of files, several of them, or an encoded folder.
+        config: how the text is split and read.
+        log: is given each line for the user.
+
+    Raises:
+        UserError: there is no such corpus, or it is not as `config` says.
+    """
+    texts = _find(spec, config, log)
+    whole = len(texts.validation)
+    texts = texts._replace(validation=_beginning(texts.validation, config))
+    kept, vocabulary = len(texts.validation), texts.vocabulary
+    log(
+        f"{texts.name}: {len(texts.train):,} characters to train on, {max(0, kept - 1):,} to validate"
+        f"{f' (of {whole - 1:,}, as data.validation_chars has it)' if kept < whole else ''}, {vocabulary.size} ids"
+    )
+    if vocabulary.unknown_id is not None and (
+        unknown := int((np.asarray(texts.validation) == vocabulary.unknown_id).sum())
+    ):
+        log(f"{unknown:,} characters of the validation text are not in the training text and count as unknown")
+    if texts.entropy_rate is not None:
+        log(f"The source's true entropy is {texts.entropy_rate:.4f} nats per character: no model can have less")
+    return texts
+
+
+def settings_of(config: DataConfig) -> Settings:
+    """Returns how the files of a corpus are read; what is to be found by a look at them is as before a look."""
+    return Settings(
+        config.vocabulary,
+        config.lowercase,
+        config.order == "lines",
+        config.csv_column,
+        config.encoding,
+        config.normalization,
+        dialects.NAMES.get(config.csv_delimiter, config.csv_delimiter) or ",",
+        config.csv_header == "true",
+    )
+
+
+def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
+    if corpora.is_plays(spec):
+        corpus, settings = corpora.plays(spec), settings_of(config)
+        content, odd = chunks.read_text(corpus.content, settings)
+        return _in_memory(dataclasses.replace(corpus, content=content, odd=odd), settings, config, log)
+    folder = paths.given(spec)
+    if own_files.is_encoded(folder):
+        return _from_folder(spec, reader.load(folder), config, log)
+    return _from_files(spec, corpora.find(spec, log), config, log)
+
+
+def _from_files(spec: str, files: list[str], config: DataConfig, log: Callable[[str], None]) -> Texts:
+    settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
+    config = _settled(config, settings)
+    if config.within_documents or chunks.is_longer(files, IN_MEMORY):
+        parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
+        corpus = writer.cached(spec, files, settings, parts, log)
+    else:
+        corpus = corpora.read(spec, files, settings)
+    for line in (*formats.said_of(files), *_doubts(files, settings), *said):
+        log(line)
+    if isinstance(corpus, reader.Encoded):
+        return _from_folder(spec, corpus, config, log)
+    return _in_memory(corpus, settings, config, log)
+
+
+def _settled(config: DataConfig, settings: Settings) -> DataConfig:
+    """The config with what was found: so a run that resumes, or that is evaluated, reads the same."""
+    if not settings.csv_column:
+        return config
+    header = str(settings.csv_header).lower()
+    return dataclasses.replace(config, csv_delimiter=dialects.named(settings.csv_delimiter), csv_header=header)
+
+
+def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Callable[[str], None]) -> Texts:
+    check("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
+    cut = _lines if config.order == "lines" else _running_text
+    train, validation = cut(corpus.content, corpus.odd, settings, config, log)
+    vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train)
+    vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
+    ids = vocabulary.encode(train), vocabulary.encode(validation)
+    return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config)
+
+
+def _running_text(content, odd, settings, config, log):
+    if settings.of_documents:
+        content = content[1:-1]
+        if not content:
+            raise no_document(settings.csv_column, odd.num_empty)
+        _tell_of_rows(odd, log)
+    split = corpora.split(len(content), config.validation_fraction, config.test_fraction)
+    return content[split.train], content[max(0, split.validation.start - 1) : split.validation.stop]
+
+
+def _lines(content, odd, settings, config, log):
+    """The documents, joined; those of the validation part are whole documents too."""
+    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
+    documents = content.split(end)[1:-1]
+    if not documents:
+        raise no_document(settings.csv_column, odd.num_empty)
+    split = corpora.split(len(documents), config.validation_fraction, config.test_fraction)
+    num_long = sum(len(document) >= config.seq_length for document in documents)
+    _tell_of_documents(len(documents), odd, num_long, log)
+    return tuple(end.join([end[:0], *documents[part], end[:0]]) for part in (split.train, split.validation))
+
+
+def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Callable[[str], None]) -> Texts:
+    _require_fit(spec, corpus.settings, config)
+    ids, fractions = corpus.ids, (config.validation_fraction, config.test_fraction)
+    if config.order == "lines":
+        split = corpora.split(corpus.num_documents, *fractions)
+        train, validation = (
+            ids[ids.borders[part.start] : ids.borders[part.stop] + 1] for part in (split.train, split.validation)
+        )
+        _tell_of_documents(corpus.num_documents, corpus.odd, _num_longer(ids.borders, config.seq_length), log)
+    else:
+        if corpus.settings.of_documents:
+            ids = ids[1:-1]
+            _tell_of_rows(corpus.odd, log)
+        split = corpora.split(len(ids), *fractions)
+        train, validation = ids[split.train], ids[max(0, split.validation.start - 1) : split.validation.stop]
+    config = _settled(config, corpus.settings)
+    return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
+
+
+def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
+    """Raises UserError where a folder was encoded otherwise than the run would read it."""
+    given = settings_of(config)
+    named = ["vocabulary", "lowercase", "csv_column", "normalization"]
+    named += ["csv_delimiter"] if config.csv_delimiter else []  # else as the folder has it
+    named += ["csv_header"] if config.csv_header != "auto" else []
+    named += ["encoding"] if config.encoding else []
+    for name in named:
+        wanted = getattr(settings, name)
+        if getattr(given, name) != wanted and (settings.csv_column or name not in ("csv_delimiter", "csv_header")):
+            wanted = str(wanted).lower() if isinstance(wanted, bool) else dialects.named(wanted)
+            raise UserError(f"{spec} was encoded with {name}={wanted}: set data.{name}={wanted}, or encode it anew.")
+    if config.order == "lines" and not settings.of_documents:
+        raise UserError(
+            f"{spec} has a file as a document, and data.order=lines reads lines: encode it anew with "
+            "--documents=lines, or set data.order=windows and data.within_documents=true."
+        )
+    if config.within_documents and settings.of_documents:
+        raise UserError(f"{spec} has a line as a document: set data.order=lines, not data.within_documents=true.")
+
+
+def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Callable[[str], None]) -> None:
+    _tell_of_rows(odd, log)
+    if odd.num_empty:
+        log(f"{odd.num_empty:,} empty documents are left out")
+    if num_long:
+        log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are cut off")
+
+
+def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
+    if odd.num_rows:
+        log(
+            f"{odd.num_rows:,} rows have more or fewer fields than the first, from {odd.first_row} on: a text with the "
+            "delimiter in it and without quotes is cut there. Put it in quotes, or read whole lines: data.csv_column=0"
+        )
+
+
+def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
+    """A line on the first file that is read as asked, though it looks like something else."""
+    for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
+        _, first = formats.look(file)
+        kind = formats.kind_of(first)
+        if settings.encoding and decoding.doubtful(settings.encoding, first):
+            yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
+        elif kind and settings.vocabulary == "bytes":
+            yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"
+        else:
+            continue
+        return
+
+
+def _num_longer(borders: Sharded, length: int, block: int = 1 << 20) -> int:
+    """How many documents do not fit into `length` with the end-of-text."""
+    starts = range(0, len(borders), block)
+    return sum(int((np.diff(np.asarray(borders[i : i + block + 1])) > length).sum()) for i in starts)
+
+
+def _beginning(validation: np.ndarray | Sharded, config: DataConfig) -> np.ndarray | Sharded:
+    """So much of the validation text as is measured; whole documents where it has them, at least one."""
+    most = config.validation_chars
+    if not most or len(validation) - 1 <= most:
+        return validation
+    if config.order == "lines":
+        ends = np.asarray(borders(validation[: most + 1]))
+        most = int(ends[-1]) or int(borders(validation)[1])
+    return validation[: most + 1]

@@ -1,0 +1,1 @@
+"""A text larger than memory, as ids in files."""

@@ -1,0 +1,89 @@
+"""Calls functions in processes of their own.
+
+Unlike those of `multiprocessing`, they do not run the user's main module again, and none outlives the process that
+started it by more than the call it is at, not even where that is killed.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+
+
+def available() -> int:
+    """How many processes can run at once: the cores that this one may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterator:
+    """The results of calls (function, arguments), in their order; a single process is this one.
+
+    Args:
+        calls: functions of modules, and what can be pickled; the results too.
+        processes: how many at most.
+
+    Raises:
+        What the first call that fails raises.
+    """
+    calls = list(calls)
+    processes = min(processes, len(calls))
+    if processes <= 1:
+        yield from (function(*arguments) for function, arguments in calls)
+        return
+    with contextlib.ExitStack() as stack:
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(processes))
+        workers = [stack.enter_context(_worker()) for _ in range(processes)]  # ended before the threads are waited for
+        idle = queue.SimpleQueue()
+        for worker in workers:
+            idle.put(worker)
+
+        def call(one):
+            worker = idle.get()
+            try:
+                return _ask(worker, one)
+            finally:
+                idle.put(worker)
+
+        yield from threads.map(call, calls)
+
+
+@contextlib.contextmanager
+def _worker() -> Iterator[subprocess.Popen]:
+    code = "from charrnn.encoded import processes; processes._serve()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    # A session of its own: a Ctrl-C at the terminal is for the process that asks, and would be told by each of these.
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **how) as worker:
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
+    try:
+        pickle.dump(call, worker.stdin)
+        worker.stdin.flush()
+        result = pickle.load(worker.stdout)
+    except (EOFError, BrokenPipeError) as error:
+        raise RuntimeError(f"a process of charrnn.workers ended with status {worker.wait()}") from error
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _serve() -> None:
+    """Answers calls from standard input until it ends."""
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            function, arguments = pickle.load(sys.stdin.buffer)
+            try:
+                result = function(*arguments)
+            except Exception as error:
+                result = error
+            pickle.dump(result, sys.stdout.buffer)
+            sys.stdout.buffer.flush()

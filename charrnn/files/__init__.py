@@ -1,0 +1,1 @@
+"""Paths that come in, and files that are written at once."""

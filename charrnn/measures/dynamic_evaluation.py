@@ -1,0 +1,96 @@
+"""Dynamic evaluation: the model goes on learning from the text on which it is evaluated.
+
+    loss = dynamic_loss(model, train, validation)
+
+Krause et al. 2017, "Dynamic Evaluation of Neural Sequence Models", arXiv 1709.07432: the variant with RMS normalisation
+by training gradients, and with decay back to what was learnt in training. Each character is predicted before the model
+learns from it; but the figure is one of another system than the model alone, and never to be compared with such.
+"""
+
+import dataclasses
+from itertools import islice
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import metrics
+from charrnn.batches import evaluation_batches
+from charrnn.batches.carried_state import StatefulPass
+from charrnn.encoded.array import Sharded
+from charrnn.errors import check
+from charrnn.model.char_model import CharModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Dynamic:
+    """How fast the model adapts. To be chosen on text that is neither trained nor reported on."""
+
+    rate: float = 5e-5  # η
+    decay: float = 1e-3  # λ
+    segment: int = 20  # characters between two updates
+    batches: int = 100  # of training text, that the mean squares of gradients are taken over
+
+    def __post_init__(self):
+        check("--dynamic_rate", self.rate, 0 < self.rate < float("inf"), "above 0")
+        check("--dynamic_decay", self.decay, 0 <= self.decay <= 1, "between 0 and 1")
+
+
+def dynamic_loss(
+    model: CharModel, train: np.ndarray | Sharded, ids: np.ndarray | Sharded, config: Dynamic = Dynamic()
+) -> float:
+    """Nats per character in one pass by one row, state and weights carried. Eager; the model itself stays as it is.
+
+        θ <- θ + min(λ r / mean(r), 1) (θ_0 - θ) - η g / (r + mean(r))
+
+    where g is a segment's gradient and r the root of the mean square of training gradients. The paper divides by r + ε
+    with a small ε. But the weights of a character that training hardly saw have r near 0, so that the first time that
+    it is read would throw them far off, for good.
+
+    Args:
+        model: with the weights θ_0.
+        train: training ids `[N]`.
+        ids: those to be predicted, `[N]`, at least 2.
+        config: η, λ, and the lengths.
+    """
+    adapted = model.copy()
+    weights = adapted.trainable_variables
+    start = [tf.convert_to_tensor(weight) for weight in model.trainable_variables]
+    scale = _root_mean_squares(model, train, config)
+    mean = sum(float(tf.reduce_sum(r)) for r in scale) / sum(int(tf.size(r)) for r in scale)
+    back = [tf.minimum(tf.math.divide_no_nan(config.decay * r, mean), 1.0) for r in scale]
+
+    @tf.function(autograph=False)
+    def step(batch, state):
+        nats, state, gradients = _gradients(adapted, batch, state)
+        for weight, gradient, origin, r, pull in zip(weights, gradients, start, scale, back, strict=True):
+            now = tf.convert_to_tensor(weight)
+            weight.assign(now + pull * (origin - now) - config.rate * tf.math.divide_no_nan(gradient, r + mean))
+        return nats, state
+
+    batches = StatefulPass(ids, rows=1, length=config.segment)
+    return float(evaluation_batches.closed_loop_loss(step, model.initial_state, batches))
+
+
+def _root_mean_squares(model, train, config) -> list[tf.Tensor]:
+    """Of the gradients of training batches: float32, as the weights."""
+    sums = [tf.Variable(tf.zeros(weight.shape)) for weight in model.trainable_variables]
+
+    @tf.function(autograph=False)
+    def step(batch, state):
+        nats, state, gradients = _gradients(model, batch, state)
+        for total, gradient in zip(sums, gradients, strict=True):
+            total.assign_add(tf.square(gradient))
+        return nats, state
+
+    batches = list(islice(StatefulPass(train, least=1, length=config.segment), config.batches))
+    evaluation_batches.closed_loop_loss(step, model.initial_state, batches)
+    return [tf.sqrt(total / len(batches)) for total in sums]
+
+
+def _gradients(model, batch, state):
+    with tf.GradientTape() as tape:
+        logits, state = model(batch.inputs, state)
+        nats = metrics.cross_entropy(logits, batch.targets, batch.weights)
+        loss = tf.reduce_sum(nats) / tf.reduce_sum(batch.weights)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    return nats, state, [tf.convert_to_tensor(gradient) for gradient in gradients]

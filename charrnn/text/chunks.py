@@ -1,0 +1,236 @@
+"""A corpus in pieces that are read apart from each other, each a block at a time: in any size, in little memory.
+
+    for piece in cut(files, settings):
+        for content in contents(piece, settings):
+            ...                              # together what `corpora.load` would read at once
+
+Imports no TensorFlow: what runs here runs in processes of its own.
+"""
+
+import hashlib
+import itertools
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.text import decoding, formats
+from charrnn.text.text_blocks import END_OF_TEXT, Odd, Settings, as_content, of_texts
+
+PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
+MANY = 256  # each is a file that stays open
+BLOCK = 1 << 20  # bytes read at a time
+
+_STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])", re.DOTALL)
+_CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before the first byte of one
+_ASCII, _BEYOND_ASCII = bytes(range(128)), bytes(range(128, 256))
+
+
+class Span(NamedTuple):
+    """A part of a file, or all of one that cannot be cut."""
+
+    path: str
+    start: int = 0
+    stop: int | None = None
+
+
+class Piece(NamedTuple):
+    """Parts of files that are read one after another."""
+
+    spans: list[Span]
+    first: bool  # of the corpus
+
+
+class Survey(NamedTuple):
+    """What is known of a piece once it was read."""
+
+    lengths: list[int]  # of each span, in ids
+    characters: str  # the distinct ones
+    num_documents: int  # lines or rows, the empty ones not counted
+    odd: Odd  # what was noticed in them
+
+
+def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
+    """Cuts files, given with their sizes in bytes, into pieces of about PIECE bytes, at line breaks if possible.
+
+    A compressed file, a CSV and a text in another encoding than UTF-8 are not cut.
+    """
+    files = list(files)
+    most = max(PIECE, sum(num_bytes for _, num_bytes in files) // MANY)
+    pieces, room = [], 0
+    for path, num_bytes in files:
+        for span in _spans(path, num_bytes, most, settings):
+            size = num_bytes if span.stop is None else span.stop - span.start
+            if not pieces or size > room:
+                pieces.append(Piece([], first=not pieces))
+                room = most
+            pieces[-1].spans.append(span)
+            room -= size
+    return pieces
+
+
+def contents(piece: Piece, settings: Settings) -> Iterator[str | bytes]:
+    """The text of a piece, a block at a time; bytes where the vocabulary is of bytes."""
+    return (content for _, content, _ in _blocks(piece, settings))
+
+
+def survey(
+    piece: Piece, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
+) -> Survey:
+    """Reads a piece, or so many of its first ids or documents, and tells what is in it."""
+    characters, lengths, all_odd = _Characters(), [0] * len(piece.spans), Odd()
+    num_documents = -1 if settings.of_documents and piece.first else 0  # one end-of-text stands before the first
+    for number, content, odd in _blocks(piece, settings):
+        if most_documents is not None:
+            content = _first_lines(content, most_documents - num_documents)
+        if most_ids is not None:
+            content = content[: most_ids - sum(lengths)]
+        if isinstance(content, str):
+            characters.add(content)
+        lengths[number] += len(content)
+        if settings.of_documents:
+            num_documents += content.count(END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode())
+        all_odd += odd
+    return Survey(lengths, characters.found(), num_documents, all_odd)
+
+
+def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Odd]:
+    """Reads a small corpus at once: together what `contents` yields of its pieces, and what was noticed."""
+    return _joined(_blocks(Piece([Span(path) for path in paths], first=True), settings), settings)
+
+
+def read_text(text: str, settings: Settings) -> tuple[str | bytes, Odd]:
+    """Reads a text that is in memory as `read` would read a file of it."""
+    frame = [(END_OF_TEXT, Odd())] if settings.of_documents else []
+    blocks = itertools.chain(frame, of_texts(iter([text]), settings, "the text"))
+    return _joined(((0, as_content(content, settings), odd) for content, odd in blocks), settings)
+
+
+def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
+    """Reads a file's first characters, `most` or a few more, and tells whether that is all of it."""
+    blocks, text = _decoded(Span(path), settings), ""
+    for block in blocks:
+        text += block
+        if len(text) >= most:
+            return text, next(blocks, None) is None
+    return text, True
+
+
+def digest(paths: Iterable[str]) -> str:
+    """The sha256 of the files one after another, those that are compressed as they were before, hexadecimal."""
+    sha256 = hashlib.sha256()
+    for path in paths:
+        for block in _bytes(Span(path)):
+            sha256.update(block)
+    return sha256.hexdigest()
+
+
+def is_longer(paths: Iterable[str], most: int) -> bool:
+    """Whether the files have together more than `most` bytes; what is compressed counts as it was before."""
+    lengths = (len(block) for path in paths for block in _bytes(Span(path)))
+    return any(total > most for total in itertools.accumulate(lengths))
+
+
+def decode(path: str, data: bytes, encoding: str = "") -> tuple[str, int]:
+    """Decodes all of a file; returns its text, and of how many bytes that is. Raises as `decoding.texts`."""
+    return "".join(decoding.texts(path, [data], encoding)), len(data)
+
+
+def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
+    _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
+    return contents[0].join(contents), sum(odd, Odd())
+
+
+def _blocks(piece: Piece, settings: Settings) -> Iterator[tuple[int, str | bytes, Odd]]:
+    """(the span's number, content, what was noticed in it)."""
+    if settings.of_documents and piece.first:
+        yield 0, as_content(END_OF_TEXT, settings), Odd()
+    for number, span in enumerate(piece.spans):
+        if settings.raw:
+            for data in _bytes(span):
+                yield number, data.lower() if settings.lowercase else data, Odd()
+            continue
+        for content, odd in of_texts(_decoded(span, settings), settings, repr(span.path)):
+            yield number, as_content(content, settings), odd
+
+
+def _decoded(span: Span, settings: Settings) -> Iterator[str]:
+    return decoding.texts(span.path, _bytes(span), settings.encoding, settings.vocabulary == "bytes", span.start)
+
+
+def _bytes(span: Span) -> Iterator[bytes]:
+    with formats.opened(span.path) as file:
+        if span.start:
+            file.seek(span.start)
+        left = span.stop - span.start if span.stop is not None else None
+        while block := file.read(BLOCK if left is None else min(BLOCK, left)):
+            yield block
+            left = None if left is None else left - len(block)
+
+
+def _spans(path: str, num_bytes: int, most: int, settings: Settings) -> Iterator[Span]:
+    if not _can_be_cut(path, settings):
+        yield Span(path)
+        return
+    start = 0
+    while num_bytes - start > most:
+        stop = _break_at(path, start + most, settings)
+        yield Span(path, start, stop)
+        start = stop
+    yield Span(path, start, num_bytes)
+
+
+def _can_be_cut(path: str, settings: Settings) -> bool:
+    compression, first = formats.look(path)
+    if settings.csv_column or compression:
+        return False
+    return settings.raw or decoding.is_utf8(settings.encoding, first)
+
+
+def _break_at(path: str, position: int, settings: Settings) -> int:
+    """Where a file may be cut: after the next line end; if that is far and need not be, as `_apart` does."""
+    if settings.raw:
+        return position
+    after, data = position, b""
+    for block in _bytes(Span(path, position)):
+        data += block
+        if found := _LINE_END.search(data):
+            return after + found.end()
+        if not settings.lines and (found := _apart_bytes(settings).search(data)):
+            return after + found.end()
+        after, data = after + len(data) - 1, data[-1:]
+    return after + len(data)
+
+
+def _apart_bytes(settings: Settings) -> re.Pattern[bytes]:
+    return _STEADY_BYTES if settings.lowercase or settings.normalization else _CHARACTER
+
+
+def _first_lines(content: str | bytes, count: int) -> str | bytes:
+    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
+    if count <= 0:
+        return content[:0]
+    parts = content.split(end, count)
+    return content[: len(content) - len(parts[-1])] if len(parts) > count else content
+
+
+class _Characters:
+    """Gathers the distinct characters of texts."""
+
+    def __init__(self):
+        self._ascii = b""
+        self._others = np.zeros(sys.maxunicode + 1, bool)
+
+    def add(self, text: str) -> None:
+        data = text.encode()
+        self._ascii += bytes(set(data.translate(None, self._ascii + _BEYOND_ASCII)))
+        if not text.isascii():
+            others = data.translate(None, _ASCII).decode()
+            self._others[np.frombuffer(others.encode("utf-32-le"), "<u4")] = True
+
+    def found(self) -> str:
+        """All of them, sorted."""
+        return "".join(sorted({*self._ascii.decode("ascii"), *map(chr, np.flatnonzero(self._others))}))

@@ -1,0 +1,278 @@
+"""Named corpora and files of one's own: find, download, verify, cache, read; and their parts.
+
+corpus = load("shakespeare")                    # or "plays", "plays:200000", "notes.txt", "books/*.txt"
+parts = split(len(corpus.content), validation_fraction=0.1, test_fraction=0.0)
+train = corpus.content[parts.train]
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from charrnn.errors import UserError
+from charrnn.files import paths
+from charrnn.text import chunks, downloads, own_files, standard_input
+from charrnn.text.downloads import DownloadError, Published
+from charrnn.text.own_files import file_errors, joined
+from charrnn.text.plays import Plays
+
+__all__ = ["file_errors", "find", "joined", "kept", "load", "plays", "read", "settled", "split", "stat"]
+
+PUBLISHED = {
+    "shakespeare": Published(
+        file_name="shakespeare.txt",
+        url="https://storage.googleapis.com/download.tensorflow.org/data/shakespeare.txt",
+        num_bytes=1_115_394,
+        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+    "nietzsche": Published(
+        file_name="nietzsche.txt",
+        url="https://s3.amazonaws.com/text-datasets/nietzsche.txt",
+        num_bytes=600_901,
+        sha256="23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+    ),
+    "linux": Published(
+        file_name="linux.txt",
+        url="https://raw.githubusercontent.com/solaris33/deep-learning-tensorflow-book-code/master/"
+        "Ch08-RNN/Char-RNN/data/linux/input.txt",
+        num_bytes=6_206_996,
+        sha256=None,
+    ),
+    # A CSV: class, title, description; no header.
+    "ag_news": Published(
+        file_name="ag_news_csv/train.csv",
+        url="https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/train.csv",
+        num_bytes=None,
+        sha256=None,
+    ),
+}
+PLAYS_CHARS, MOST_PLAYS_CHARS = 1_000_000, 1_000_000_000
+PLAYS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to learn from.
+
+    Attributes:
+        name: what the user called it.
+        content: the text, without byte-order mark and with its line ends as they were; or the raw bytes.
+        sha256: of the raw bytes, hexadecimal.
+        entropy_rate: the true one in nats per character, or None where nobody knows it.
+        odd: what was noticed in lines or rows.
+    """
+
+    name: str
+    content: str | bytes
+    sha256: str
+    entropy_rate: float | None = None
+    odd: chunks.Odd = chunks.Odd()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the contiguous parts of a corpus lie: first train, then validation, then test."""
+
+    train: slice
+    validation: slice
+    test: slice
+
+
+def registered_names() -> list[str]:
+    """The names that `load` knows, sorted."""
+    return sorted([*PUBLISHED, "plays"])
+
+
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def load(
+    spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error, encoding: str = ""
+) -> Corpus:
+    """Reads a corpus, eagerly; a published one is downloaded if it is neither in $CHARRNN_DATA_DIR nor in the cache.
+
+    Args:
+        spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
+        as_bytes: whether `content` is the raw bytes, which any file has, rather than text.
+        log: is given each line for the user.
+        encoding: of the text, a name that Python knows; "": UTF-8, or what a byte-order mark says.
+
+    Raises:
+        UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
+    """
+    settings = chunks.Settings("bytes" if as_bytes else "characters", encoding=encoding)
+    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), settings)
+
+
+def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
+    """Returns the files of a corpus that is not `plays`.
+
+    Args:
+        spec: a registered name, else a file, else a glob of files, "**" for folders of any depth, which are joined in
+            the order of their paths with nothing between them; or several of the last two as a JSON list, or with
+            commas between.
+        log: is given each line for the user.
+
+    Raises:
+        UserError: there is no such corpus, or it cannot be had.
+    """
+    if spec in PUBLISHED:
+        found = [_published_file(spec, log)]
+    else:
+        found = own_files.find(settled(spec, log), registered_names())
+    for path in found:
+        if "://" not in path and not os.path.isfile(path):
+            raise UserError(
+                f"{path!r} is no regular file, and a corpus is read more than once; give one that is, or pipe the text "
+                "into --corpus=-."
+            )
+        _tell_if_it_may_differ(path, log)
+    return found
+
+
+def settled(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
+    """Returns a corpus that can be read again: for "-", the file that standard input is kept in; others as they are."""
+    return standard_input.kept(spec, os.path.join(cache_folder(), "standard_input"), log)
+
+
+def read(spec: str, paths: Sequence[str], settings: chunks.Settings | None = None) -> Corpus:
+    """Reads the files of a corpus at once; those that are compressed are decompressed.
+
+    Args:
+        spec: what the user called it.
+        paths: the files, in their order.
+        settings: how they are read; documents stand between END_OF_TEXT.
+
+    Raises:
+        UserError: one cannot be read or decoded, or all are empty.
+    """
+    content, odd = chunks.read(paths, settings or chunks.Settings())
+    if not content:
+        raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
+    return Corpus(spec, content, chunks.digest(paths), odd=odd)
+
+
+def split(length: int, validation_fraction: float, test_fraction: float) -> Split:
+    """Cuts `length` characters into parts by position; what rounding leaves over goes to the later part.
+
+    Raises UserError for fractions outside [0, 1) or that leave nothing to train on.
+    """
+    fractions = {"data.validation_fraction": validation_fraction, "data.test_fraction": test_fraction}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise UserError(f"{name} is {fraction}, but must be at least 0 and less than 1; set another one.")
+    # A float's decimal form is what the user wrote: a tenth of 10 characters is 1, while int((1 - 0.9) * 10) is 0.
+    validation, test = (Fraction(str(float(fraction))) for fraction in fractions.values())
+    if validation + test >= 1:
+        raise UserError(
+            f"data.validation_fraction is {validation_fraction} and data.test_fraction is {test_fraction}, but "
+            "together they must be less than 1 to leave text to train on; set smaller ones."
+        )
+    first, second = floor(length * (1 - validation - test)), floor(length * (1 - test))
+    return Split(slice(0, first), slice(first, second), slice(second, length))
+
+
+def kept(name: str) -> str | None:
+    """Where a published corpus is: in the data folder, else in the cache; None where it is in neither."""
+    published, folder = PUBLISHED[name], paths.given(os.environ.get("CHARRNN_DATA_DIR", ""))
+    if folder and own_files.exists(path := os.path.join(folder, published.file_name)):
+        return path
+    return _cached(published) if os.path.isfile(_cached(published)) else None
+
+
+def stat(path: str) -> tuple[int, int]:
+    """A file's size in bytes, and when it was changed; UserError where there is none."""
+    import tensorflow as tf
+
+    with file_errors(path):
+        found = tf.io.gfile.stat(path)
+    return found.length, found.mtime_nsec
+
+
+def is_plays(spec: str) -> bool:
+    """Whether the corpus is the built-in one."""
+    return spec.partition(":")[0] == "plays"
+
+
+def plays(spec: str, as_bytes: bool = False) -> Corpus:
+    """The built-in corpus, "plays" or "plays:NUM_CHARS"; UserError for a number that cannot be."""
+    _, colon, number = spec.partition(":")
+    num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
+    if not 1 <= num_chars <= MOST_PLAYS_CHARS:
+        raise UserError(
+            f"The corpus {spec!r} has no valid length: write plays:NUM_CHARS with a whole number from 1 to "
+            f"{MOST_PLAYS_CHARS}, for example plays:{PLAYS_CHARS}."
+        )
+    source = Plays()
+    text = source.text(num_chars, PLAYS_SEED)
+    data = text.encode("ascii")
+    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), source.entropy_rate)
+
+
+def _published_file(name: str, log: Callable[[str], None]) -> str:
+    """The path of a registered corpus: in the data folder, or in the cache, where it is put if need be."""
+    path, cached = kept(name), _cached(PUBLISHED[name])
+    if path and (path != cached or not _difference(PUBLISHED[name], path)):
+        return path
+    if path:
+        log(f"{path} is not the published file any more and is downloaded anew.")
+    return _download(name, log)
+
+
+def _download(name: str, log: Callable[[str], None]) -> str:
+    published, folder = PUBLISHED[name], cache_folder()
+    size = "" if published.num_bytes is None else f" ({published.num_bytes:,} bytes)"
+    log(f"Downloading the corpus {name!r}{size} from {published.url} to {folder}.")
+    try:
+        return downloads.fetch(published, folder)
+    except DownloadError as error:
+        problem = f"could not be downloaded from {published.url} ({error})"
+    except OSError as error:
+        problem = f"could not be written to the cache {folder} ({error.strerror})"
+    given = os.environ.get("CHARRNN_DATA_DIR")
+    now = f", now {given!r}," if given else ""
+    raise UserError(
+        f"The corpus {name!r} {problem}: give a file of your own with --corpus=FILE, set CHARRNN_DATA_DIR{now} to a "
+        f"folder that has {published.file_name}, or use the built-in --corpus=plays."
+    )
+
+
+def cache_folder() -> str:
+    """Where published corpora, and large ones once they are encoded, are kept."""
+    base = paths.given(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification has relative paths ignored.
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
+
+
+def _cached(published: Published) -> str:
+    return os.path.join(cache_folder(), published.file_name)
+
+
+def _difference(published: Published, path: str) -> str | None:
+    import tensorflow as tf
+
+    with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
+        sha256 = hashlib.sha256()
+        while block := file.read(chunks.BLOCK):
+            sha256.update(block)
+        return published.difference(file.tell(), sha256.hexdigest())
+
+
+def _tell_if_it_may_differ(path: str, log: Callable[[str], None]) -> None:
+    for name, published in PUBLISHED.items():
+        if not f"/{path}".endswith(f"/{published.file_name}"):
+            continue
+        if _difference(published, path):
+            mark = "sha256" if published.sha256 else "size"
+            log(f"{path} differs from the published file of the corpus {name!r} (by its {mark}) and is used as it is.")
+        # What is in the cache came from the publisher, as far as anyone can know.
+        elif published.sha256 is None and path != _cached(published):
+            log(
+                f"{path} cannot be verified and is used as it is: no checksum of the published file of the corpus "
+                f"{name!r} is known."
+            )

@@ -1,0 +1,152 @@
+"""How a CSV is written, found by a look at it: the character between its fields, and whether its first row is a header.
+
+    found = look(["names.tsv"], Settings(csv_column=2))
+    found.settings.csv_delimiter, found.settings.csv_header         # "\\t", True
+"""
+
+import csv
+import dataclasses
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from charrnn.errors import UserError, check
+from charrnn.text import chunks
+from charrnn.text.chunks import Settings
+from charrnn.text.headers import is_header, is_number
+
+T = TypeVar("T")
+
+NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
+"""What a delimiter may be called, for shells and config files."""
+
+_BEFORE = {"csv_delimiter": ",", "csv_header": "false"}
+"""What a config with a column of a CSV meant that was written before there were these settings."""
+
+_OPEN = {"csv_delimiter": "", "csv_header": "auto"}  # what these settings are where a look is to find them
+_CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first: it is the rarest in sentences
+_LOOKED_AT = 1 << 16  # characters of a file
+_SHOWN = 40  # characters of a field
+
+
+class Look(NamedTuple):
+    """What a look at CSV files found."""
+
+    settings: Settings
+    said: list[str]  # lines for the user
+
+
+def as_meant(config: dict) -> dict:
+    """Returns a run's config.json with what it meant when it was written."""
+    data = config.get("data")
+    if isinstance(data, dict) and data.get("csv_column"):
+        return {**config, "data": {**_BEFORE, **data}}
+    return config
+
+
+def as_begun(config: T, begun: dict) -> T:
+    """Returns a `DataConfig` with what it leaves to be found as a run has it, so that the run resumes as it was begun.
+
+    Args:
+        config: what was given.
+        begun: the run's config.json, as `as_meant` returns it.
+    """
+    data = begun.get("data")
+    open_ones = {name: value for name, value in _OPEN.items() if getattr(config, name) == value}
+    known = {name: data.get(name) for name in open_ones} if isinstance(data, dict) else {}
+    return dataclasses.replace(config, **{name: value for name, value in known.items() if isinstance(value, str)})
+
+
+def check_delimiter(name: str, delimiter: str) -> None:
+    """Raises UserError for the setting `name` unless it is a delimiter, or empty."""
+    right = delimiter in ("", *NAMES) or (len(delimiter) == 1 and delimiter not in '"\r\n\0')
+    check(name, ascii(delimiter)[1:-1], right, "one character other than a quote, tab, space, or empty (to be found)")
+
+
+def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: str = "auto") -> Look:
+    """Settles what the user left open, by the first rows of the files.
+
+    Args:
+        paths: the files.
+        settings: how they are read; unchanged unless it has a `csv_column`.
+        delimiter: as in `DataConfig.csv_delimiter`.
+        header: as in `DataConfig.csv_header`.
+
+    Raises:
+        UserError: a file cannot be read or decoded, or some begin with a header and others do not.
+    """
+    if not settings.csv_column:
+        return Look(settings, [])
+    delimiter = NAMES.get(delimiter, delimiter)
+    if delimiter and header != "auto":
+        return Look(settings._replace(csv_delimiter=delimiter, csv_header=header == "true"), [])
+    beginnings = (chunks.beginning(path, settings, _LOOKED_AT) for path in paths)
+    text = next((text for text in beginnings if text[0].strip()), ("", True))
+    delimiter = delimiter or _delimiter_of(text, settings)
+    rows = _rows(*text, delimiter)
+    has_header = is_header(rows) if header == "auto" else header == "true"
+    if header == "auto":
+        _require_alike(paths, rows, has_header, settings, delimiter)
+    settings = settings._replace(csv_delimiter=delimiter, csv_header=has_header)
+    return Look(settings, _said(rows, settings))
+
+
+def named(value: object) -> object:
+    """Returns what a delimiter is called in a setting; anything else as it is."""
+    return {"\t": "tab", " ": "space"}.get(value, value)
+
+
+def _delimiter_of(text: tuple[str, bool], settings: Settings) -> str:
+    """The one that cuts most rows into the same number of fields, the wanted one among them; then, beside quotes."""
+
+    def fit(candidate: str) -> tuple[float, int]:
+        widths = Counter(map(len, _rows(*text, candidate)))
+        width, count = widths.most_common(1)[0] if widths else (0, 0)
+        fits = width >= max(2, settings.csv_column)
+        return count / widths.total() if fits else 0.0, text[0].count(f'{candidate}"') + text[0].count(f'"{candidate}')
+
+    best = max(_CANDIDATES, key=fit)
+    return best if fit(best)[0] else ","
+
+
+def _rows(text: str, whole: bool, delimiter: str) -> list[list[str]]:
+    """The rows that are not empty; without the last one of a text that is only a beginning."""
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            rows.append(row)
+    except csv.Error:  # which is told, with its line, when all of it is read
+        whole = True
+    return [row for row in (rows if whole else rows[:-1]) if row]
+
+
+def _require_alike(paths, rows, has_header: bool, settings: Settings, delimiter: str) -> None:
+    """Raises UserError where the files do not all begin with the first one's header."""
+    for path in paths[1:] if has_header else ():
+        others = _rows(*chunks.beginning(path, settings, _LOOKED_AT), delimiter)
+        if others and others[0] != rows[0]:
+            raise UserError(
+                f"{paths[0]!r} begins with a header and {path!r} does not begin with the same: set csv_header=true "
+                "to leave out the first row of each file, or csv_header=false to read them all."
+            )
+
+
+def _said(rows: list[list[str]], settings: Settings) -> list[str]:
+    if not rows:
+        return []
+    column, first = settings.csv_column, ", ".join(cell.strip()[:_SHOWN] for cell in rows[0])
+    header = "is a header and is left out" if settings.csv_header else "is read as a document, not as a header"
+    said = [
+        f"Read as a CSV with {named(settings.csv_delimiter)!r} between its fields, {len(rows[0])} in the first row, "
+        f"which {header}: {first} (data.csv_delimiter and data.csv_header set it otherwise)"
+    ]
+    next_ones = [row[column] for row in rows if len(row) > column]
+    prose = sum(cell.startswith(" ") and not is_number(cell) for cell in next_ones)
+    if settings.csv_delimiter == "," and 2 * prose > len(rows):
+        said.append(
+            f"In {prose:,} of the first {len(rows):,} rows a space follows the comma after column {column}, as within "
+            "a sentence: a comma in a text without quotes ends the column, and what follows it is not read. Put such "
+            "texts in quotes, or read whole lines with data.csv_column=0"
+        )
+    return said

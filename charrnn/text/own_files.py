@@ -1,0 +1,164 @@
+"""Which files a user means: a file, a glob, or several of these as a JSON list or with commas between.
+
+    find("my texts/*.txt"), find('["a, b.txt", "c.txt"]'), find("a.txt,c.txt")
+
+A file that exists is always meant literally, whatever its name has in it.
+"""
+
+import contextlib
+import glob
+import itertools
+import json
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from charrnn.errors import UserError, nearest
+from charrnn.files import paths
+
+_LOOKED_AT = 10_000  # files of a folder
+
+
+CORPUS, PLAN = "corpus.json", "plan.json"
+"""An encoded corpus has the one when it is finished, the other while it is made."""
+
+
+def is_encoded(path: str) -> bool:
+    """Returns whether a folder holds an encoded corpus, finished or begun."""
+    return any(os.path.isfile(os.path.join(path, name)) for name in (CORPUS, PLAN))
+
+
+def find(spec: str, names: Sequence[str]) -> list[str]:
+    """Returns the files, those of a glob sorted, those of a list one part after another.
+
+    Args:
+        spec: what the user gave.
+        names: of registered corpora, for the message.
+
+    Raises:
+        UserError: there are no such files.
+    """
+    parts = [] if exists(paths.given(spec)) else _listed(spec)
+    return [path for part in parts for path in find(part, names)] if parts else _of_commas(spec, names)
+
+
+def joined(specs: Sequence[str]) -> str:
+    """Returns one text for several corpora, which `find` reads as these."""
+    if len(specs) == 1:
+        return specs[0]
+    plain = all("," not in spec and spec == spec.strip() and spec and spec[0] != "[" for spec in specs)
+    return ",".join(specs) if plain else json.dumps(specs, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def file_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors about a file into the user's."""
+    import tensorflow as tf
+
+    try:
+        if "\0" in path:
+            raise ValueError("a NUL in its name")
+        yield
+    except tf.errors.OpError as error:
+        raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
+    except ValueError as error:  # a name that UTF-8 cannot hold is one
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path!r} is no name of a file ({error}); give one that can be read.") from error
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder of this very name."""
+    if "://" not in path:
+        return os.path.lexists(path)
+    import tensorflow as tf
+
+    with file_errors(path):
+        return tf.io.gfile.exists(path)
+
+
+def _matches(spec: str) -> list[str]:
+    """The file of this name, or the files that it matches as a glob."""
+    path = paths.given(spec)
+    if path and exists(path):
+        if _is_folder(path):
+            raise UserError(_of_folder(spec, path))
+        return [path]
+    return sorted(match for match in _globbed(path) if not _is_folder(match))
+
+
+def _is_folder(path: str) -> bool:
+    if "://" not in path:
+        return os.path.isdir(path)
+    import tensorflow as tf
+
+    return tf.io.gfile.isdir(path)
+
+
+def _globbed(path: str) -> list[str]:
+    if "://" not in path:
+        return glob.glob(_pattern(path), recursive=True)
+    import tensorflow as tf
+
+    with file_errors(path):
+        return tf.io.gfile.glob(path)
+
+
+def _pattern(path: str) -> str:
+    """The glob, in which leading folders that exist under their very names stand for themselves."""
+    folder = os.path.dirname(path)
+    while folder and not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return glob.escape(folder) + path[len(folder) :]
+
+
+def _listed(spec: str) -> list[str]:
+    """The parts of a JSON list of texts; none where it is no such list."""
+    try:
+        parts = json.loads(spec) if spec.startswith("[") else []
+    except (ValueError, RecursionError):
+        return []
+    return parts if isinstance(parts, list) and all(isinstance(part, str) for part in parts) else []
+
+
+def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
+    """The files of a list with commas; of several readings the one with the longest names, which may have commas."""
+    found, parts = [], spec.split(",")
+    while parts:
+        joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
+        tried = ((number, _matches(one) or _matches(one.strip())) for number, one in joined)
+        number, files = next((one for one in tried if one[1]), (0, []))
+        if not number:
+            raise _unknown(parts[0].strip(), names, several="," in spec)
+        found, parts = [*found, *files], parts[number:]
+    return found
+
+
+def _unknown(spec: str, names: Sequence[str], several: bool) -> UserError:
+    more = ' Several are best given as a JSON list, such as ["one.txt", "two.txt"].' if several else ""
+    return UserError(
+        f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
+        f"{nearest(spec.partition(':')[0], names)}.{more}"
+    )
+
+
+def _of_folder(spec: str, path: str) -> str:
+    """The sentence for a folder, with a glob that matches what is in it."""
+    import tensorflow as tf
+
+    if is_encoded(path):
+        return f"The corpus {spec!r} is an encoded folder, and cannot be joined or encoded again; give it alone."
+
+    found = (os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(path) for name in names)
+    files = (file[len(path) :].lstrip("/") for file in found)
+    seen = [file for file in itertools.islice(files, _LOOKED_AT) if not f"/{file}".count("/.")]
+    endings = Counter(("**" if "/" in file else "", os.path.splitext(file)[1]) for file in seen)
+    if not endings:
+        return f"The corpus {spec!r} is a directory without files; give a file or a glob of files."
+    (between, ending), _ = max(endings.items(), key=lambda item: (item[0][0] == "", item[1]))
+    hint = shlex.quote(os.path.join(spec, between, f"*{ending}"))
+    return (
+        f"The corpus {spec!r} is a directory, but not one that charrnn.encode has made; give a file or a glob of "
+        f"files, such as {hint}."
+    )

@@ -1,0 +1,248 @@
+"""Characters to ids and back.
+
+vocabulary = Vocabulary.from_text(text)
+ids = vocabulary.encode("ROMEO:")        # uint8 [6]
+vocabulary.decode(ids)                   # "ROMEO:"
+vocabulary.save("runs/mine/vocabulary.json")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from charrnn.errors import UserError
+from charrnn.files import atomic, paths
+from charrnn.text.reading import Reading
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Text is encoded a block at a time: the code points of a whole corpus would take four times its own memory.
+BLOCK = 1 << 20
+# How many characters a message lists before it says "and 37 more".
+LISTED = 10
+_AS_IT_IS = Reading()
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+@dataclass(frozen=True, repr=False)
+class Vocabulary:
+    """An immutable, ordered set of characters (Unicode code points), or the 256 bytes.
+
+    Characters get the ids 1 … n in the given order; id 0 is the unknown character. With bytes, the id is the byte's
+    value and nothing is unknown, so any file can be encoded.
+
+    Attributes:
+        characters: the known characters in the order of their ids, a tuple of single code points; () for bytes.
+        kind: "characters" or "bytes".
+        reading: how the text was read that has the characters; two vocabularies that differ in nothing else are equal.
+
+    Raises:
+        ValueError: an entry is not one code point, or stands there twice.
+    """
+
+    characters: Sequence[str]
+    kind: str = "characters"
+    reading: Reading = field(default=_AS_IT_IS, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "characters", tuple(self.characters))
+        if self.kind not in ("characters", "bytes"):
+            raise ValueError(f"kind must be 'characters' or 'bytes', not {self.kind!r}")
+        if self.kind == "bytes" and self.characters:
+            raise ValueError("a vocabulary of bytes lists no characters")
+        for character in self.characters:
+            if not isinstance(character, str) or len(character) != 1:
+                raise ValueError(f"{character!r} is not a single character")
+        if len(set(self.characters)) < len(self.characters):
+            raise ValueError(f"{_first_repeated(self.characters)!r} stands there twice")
+
+    @classmethod
+    def from_text(cls, text: str) -> Vocabulary:
+        """The distinct characters of `text`, sorted by code point."""
+        return cls(sorted(set(text)))
+
+    @classmethod
+    def bytes(cls) -> Vocabulary:
+        """The 256 bytes; `str` is encoded as UTF-8."""
+        return cls((), kind="bytes")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, older: Reading = _AS_IT_IS) -> Vocabulary:
+        """Reads what `save` wrote.
+
+        Args:
+            path: of the file.
+            older: the reading, if an older version wrote the file, which did not store it.
+
+        Raises:
+            UserError: the file is missing, damaged or something else.
+        """
+        import tensorflow as tf  # here, for a process that only encodes needs none of it
+
+        place = paths.given(path)
+        try:
+            with tf.io.gfile.GFile(place, "rb") as file:
+                return _from_json(json.loads(file.read()), older)
+        except tf.errors.OpError as error:
+            problem = f"cannot be read ({error.message})"
+        except json.JSONDecodeError as error:
+            problem = f"is not JSON ({error})"
+        except (ValueError, RecursionError) as error:
+            problem = f"is damaged ({error})"
+        raise UserError(f"The vocabulary file {path} {problem}; give a vocabulary.json that a training run wrote.")
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes JSON to `path` at once: the file is never half written."""
+        content = {"kind": self.kind, "characters": list(self.characters), "reading": asdict(self.reading)}
+        try:
+            # ASCII escapes: the only JSON form in which a lone surrogate survives.
+            atomic.replace(paths.given(path), (json.dumps(content, ensure_ascii=True) + "\n").encode())
+        except OSError as error:
+            raise UserError(
+                f"The vocabulary cannot be written to {path} ({error.strerror}); give a file in a folder that exists "
+                "and is writable."
+            ) from error
+
+    @property
+    def size(self) -> int:
+        """The number of ids, the unknown character included."""
+        return 256 if self.kind == "bytes" else len(self.characters) + 1
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of every unknown character: 0, or None for bytes."""
+        return None if self.kind == "bytes" else 0
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the ids: uint8, uint16 or int32, the smallest that holds them all."""
+        return np.dtype(np.uint8 if self.size <= 1 << 8 else np.uint16 if self.size <= 1 << 16 else np.int32)
+
+    def read(self, text: str) -> str:
+        """Returns a text as the model's own text was read. Every text that is given to a model passes here first."""
+        return text.translate(_ASCII_LOWER) if self.lowers_ascii_only else self.reading.apply(text)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the files were read as bytes, without decoding them."""
+        return self.kind == "bytes" and replace(self.reading, lowercase=False) == _AS_IT_IS
+
+    @property
+    def lowers_ascii_only(self) -> bool:
+        """Whether "lower case" means A to Z, as it does for bytes."""
+        return self.is_raw and self.reading.lowercase
+
+    def encode(self, text: str | bytes) -> np.ndarray:
+        """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.
+
+        Runs eagerly on the host. Unknown characters become id 0. Bytes given to a vocabulary of characters are read
+        as UTF-8 (UnicodeDecodeError if they are not).
+        """
+        if self.kind == "bytes":
+            data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            return np.frombuffer(data, np.uint8).copy()
+        text = _as_str(text)
+        if text.isascii() and self.dtype == np.uint8:
+            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii)), np.uint8)
+        ids = np.empty(len(text), self.dtype)
+        for start in range(0, len(text), BLOCK):
+            codes = _code_points(text[start : start + BLOCK])
+            ids[start : start + BLOCK] = self._id_of_code.take(codes, mode="clip")
+        return ids
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> str:
+        """The text of `ids`, integers [N]; the unknown id and broken UTF-8 become U+FFFD.
+
+        Raises ValueError if `ids` has another shape or type, or an id is outside 0 … size - 1.
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise ValueError(f"ids must be integers of shape [N], not {ids.dtype} {list(ids.shape)}")
+        if ids.size and not (0 <= ids.min() and ids.max() < self.size):
+            raise ValueError(f"ids must be from 0 to {self.size - 1}, not {ids.min()} … {ids.max()}")
+        if self.kind == "bytes":
+            return ids.astype(np.uint8).tobytes().decode("utf-8", "replace")
+        return self._code_of_id[ids.astype(np.int64)].tobytes().decode("utf-32-le", "surrogatepass")
+
+    def unknown_characters(self, text: str | bytes) -> list[str]:
+        """The distinct characters of `text` that are not in the vocabulary, in order of first occurrence."""
+        if self.kind == "bytes":
+            return []
+        return [character for character in dict.fromkeys(_as_str(text)) if character not in self._known]
+
+    def differences(self, other: Vocabulary) -> str | None:
+        """A phrase that says how `other` differs from this vocabulary, or None if they are equal."""
+        if self == other:
+            return None
+        if self.kind != other.kind:
+            return f"this one is of {self.kind}, the other of {other.kind}"
+        mine = [character for character in self.characters if character not in other._known]
+        theirs = [character for character in other.characters if character not in self._known]
+        parts = [f"only in this one: {listed(mine)}"] if mine else []
+        parts += [f"only in the other: {listed(theirs)}"] if theirs else []
+        return "; ".join(parts) or "the same characters in another order"
+
+    def __repr__(self):
+        return f"Vocabulary({'256 bytes' if self.kind == 'bytes' else listed(self.characters)})"
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.characters)
+
+    @cached_property
+    def _code_of_id(self) -> np.ndarray:
+        return _code_points(REPLACEMENT + "".join(self.characters))
+
+    @cached_property
+    def _id_of_code(self) -> np.ndarray:
+        """A table over code points; its last entry is 0 and serves all code points beyond it."""
+        codes = self._code_of_id[1:]
+        table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
+        table[codes] = np.arange(1, self.size)
+        return table
+
+    @cached_property
+    def _id_of_ascii(self) -> bytes:
+        return self._id_of_code.take(np.arange(256), mode="clip").tobytes()
+
+
+def _from_json(content: object, older: Reading) -> Vocabulary:
+    if not isinstance(content, dict):
+        raise ValueError("it does not hold a JSON object")
+    for key, kind in (("kind", str), ("characters", list)):
+        if not isinstance(content.get(key), kind):
+            raise ValueError(f"its {key!r} is missing or not a {'string' if kind is str else 'list'}")
+    reading = _reading(content["reading"]) if "reading" in content else older
+    return Vocabulary(content["characters"], content["kind"], reading)
+
+
+def _reading(content: object) -> Reading:
+    names = [each.name for each in fields(Reading)]
+    if not isinstance(content, dict) or set(content) != set(names):
+        raise ValueError(f"its 'reading' is no object of {', '.join(names)}")
+    return Reading(**content)
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _as_str(text: str | bytes) -> str:
+    return text if isinstance(text, str) else bytes(text).decode("utf-8")
+
+
+def _first_repeated(characters: Iterable[str]) -> str:
+    seen: set[str] = set()
+    return next(character for character in characters if character in seen or seen.add(character))
+
+
+def listed(characters: Sequence[str]) -> str:
+    """The characters as a message has them: the first few, and how many more there are."""
+    more = f" and {len(characters) - LISTED} more" if len(characters) > LISTED else ""
+    return ", ".join(map(repr, characters[:LISTED])) + more

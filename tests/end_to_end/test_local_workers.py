@@ -1,0 +1,134 @@
+"""Two processes train one run. Stopped, killed, started again, they end with the bits of one that works in two parts.
+
+Its parts are the two workers' rows, and a sum of two numbers has no order: it is their undisturbed run.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from charrnn import command
+from tests.signals import wait_for_tensorflow
+from trainers import run
+
+TINY = [
+    "--experiment=quickstart",
+    "--corpus=plays:3000",
+    "--trainer=poisoned:Poisoned",
+    "--set=trainer.half_step=3",
+    "--set=model.units=8",
+    "--set=data.seq_length=8",
+    "--set=data.batch_size=4",
+    "--set=loop.log_every=10",
+    "--set=loop.evaluate_every=1000",
+    "--set=loop.save_every=10",
+    "--set=samples.num_chars=20",
+]
+POISONED = """
+import numpy as np
+from trainers.curricula.scheduled_sampling import ScheduledSampling
+
+class Poisoned(ScheduledSampling):
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        batch_at = self.source.batch_at
+        self.source.batch_at = lambda step: poisoned(batch_at(step)) if step == 14 else batch_at(step)
+
+def poisoned(batch):
+    return batch._replace(weights=batch.weights * np.float32("nan"))
+"""
+"""One batch has no finite loss: all go back to step 10, and on without it."""
+
+
+def start(folder, *arguments):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": f"{folder}{os.pathsep}{os.getcwd()}"}
+    command = [sys.executable, "-m", "trainers.local_workers", "--num_workers=2", "--", *TINY, *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def children(process):
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+        return [int(number) for number in file.read().split()]
+
+
+def numbers(run_dir):
+    """All lines, less what time they took."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "sec" not in name} for line in lines]
+
+
+def by_split(lines):
+    return [[line for line in lines if line["split"] == split] for split in ("train", "validation")]
+
+
+def saved_step(run_dir):
+    return int((tf.train.latest_checkpoint(str(run_dir / "checkpoints")) or "-0").split("-")[-1])
+
+
+def weights(run_dir):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run_dir / "checkpoints")))
+    names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE") and "save_counter" not in n]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
+def test_two_workers_are_one_run(tmp_path, monkeypatch):
+    (tmp_path / "poisoned.py").write_text(POISONED)
+    two, one = tmp_path / "two", tmp_path / "one"
+    stopped = {}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        before = saved_step(two)
+        process = start(tmp_path, f"--run_dir={two}", "--steps=1000000")
+        while saved_step(two) <= before + 10 and process.poll() is None:
+            time.sleep(0.1)
+        os.kill(children(process)[1], number)
+        output, errors = process.communicate(timeout=400)
+        assert process.returncode == command.STOPPED, errors
+        stopped[number] = [line for line in errors.splitlines() if line.startswith("Stopped")]
+        assert output.count("roll-back") == (before == 0)
+    assert len(stopped[signal.SIGTERM]) == 2 and all("Stopped and saved" in line for line in stopped[signal.SIGTERM])
+    (line,) = stopped[signal.SIGKILL]
+    assert "another worker is gone" in line and "run the same command on all" in line
+
+    steps = saved_step(two) + 20
+    measured = "--set=loop.evaluate_every=10"
+    early = [measured, "--set=loop.patience=1", "--set=loop.min_delta=100"]  # the second measurement ends it on both
+    watched = [f"--set=loop.histograms_every={steps - 10}", f"--profile={steps - 5},{steps - 4}"]  # by the chief
+    process = start(tmp_path, f"--run_dir={two}", f"--steps={steps + 1000}", *early, *watched)
+    output, errors = process.communicate(timeout=400)
+    assert (process.returncode, errors) == (command.DONE, "")
+    assert f"Stopped early at step {steps:,}: " in output
+    assert f"Going on at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # the chief's alone
+    assert f"Profiled steps {steps - 5:,} to {steps - 4:,}" in output
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ["run", *TINY, measured, f"--run_dir={one}", f"--steps={steps}", "--set=optimizer.accumulate=2"]
+    assert command.run(run.main, run.FLAGS, arguments) == command.DONE
+    (trained, ended), (expected_lines, all_ended) = map(by_split, (numbers(two), numbers(one)))
+    assert trained == expected_lines and trained[-1]["step"] == steps
+    assert ended[-2:] == all_ended[-2:]
+    got, expected = weights(two), weights(one)
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value)
+    assert len(list((two / "train").iterdir())) == 4  # an event file for each start, and one after the roll-back
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_signals_are_passed_on_to_all(tmp_path, number):
+    process = start(tmp_path, f"--run_dir={tmp_path / 'run'}", "--steps=1000000")
+    while len(children(process)) < 2:
+        time.sleep(0.02)
+    for pid in children(process):
+        wait_for_tensorflow(pid)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == command.STOPPED and errors.count("Stopped before the first step") == 2, errors
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,225 @@
+"""Groups, and the statistics against tables of Student's distribution and numerical integration."""
+
+import math
+
+import numpy as np
+import pytest
+
+from charrnn.errors import UserError
+from charrnn.measures.open_loop import Measure, Report
+from trainers.evaluation.comparison import (
+    Run,
+    by_group,
+    compare,
+    curve_gap,
+    group,
+    holm,
+    pooled_variance,
+    sweep_table,
+    t_test,
+    table,
+    with_curve_gaps,
+)
+from trainers.evaluation.evaluation import Evaluation
+
+
+def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(), **settings):
+    """A run with measures named by letters, all 0 for real text; `base` is what it was warm-started from."""
+    measures = {name: Measure(value, 0.0) for name, value in (values or {"a": 1.0}).items()}
+    config = {
+        "experiment": "quickstart",
+        "seed": seed,
+        "init_from": base,
+        "model": {"units": 8, **settings},
+        "trainer": {"class": trainer},
+        "loop": {"steps": 10, "log_every": seed, **dict(loop)},
+        "command": [str(seed)],
+    }
+    evaluation = Evaluation("best/step-10", "plays", Report(measures, {}), {0.7: (1.0 + seed, 2.0)})
+    return Run(f"runs/{trainer}-{settings}-{base}-{seed}", config, evaluation)
+
+
+OTHER = "mine:Ramp"
+
+
+@pytest.mark.parametrize(
+    "t, freedom, p",
+    [(12.706, 1, 0.05), (4.303, 2, 0.05), (3.182, 3, 0.05), (2.776, 4, 0.05), (2.228, 10, 0.05), (3.169, 10, 0.01)],
+)
+def test_p_is_that_of_the_tables(t, freedom, p):
+    unit = np.arange(freedom + 1) - freedom / 2
+    differences = unit + t * unit.std(ddof=1) / math.sqrt(freedom + 1)
+    assert t_test(differences) == pytest.approx(p, rel=2e-3)
+    assert t_test(-differences) == pytest.approx(p, rel=2e-3)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 5, 8])
+def test_p_is_the_area_of_both_tails(freedom):
+    differences = np.random.default_rng(freedom).normal(0.4, 1.0, freedom + 1)
+    t = abs(differences.mean()) / (differences.std(ddof=1) / math.sqrt(freedom + 1))
+    x = np.linspace(-t, t, 200_001)
+    scale = math.gamma((freedom + 1) / 2) / math.sqrt(freedom * math.pi) / math.gamma(freedom / 2)
+    density = scale * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+    assert t_test(differences) == pytest.approx(1 - ((density[1:] + density[:-1]) / 2).sum() * (x[1] - x[0]), abs=1e-8)
+
+
+def test_differences_without_spread():
+    assert t_test(np.zeros(3)) == 1.0
+    assert t_test(np.ones(3)) == 0.0
+
+
+def test_holm_stops_at_the_first_that_fails():
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 0.05) == {"a", "d"}
+    assert holm({"a": 0.02, "b": math.nan}, 0.05) == {"a"}  # what was not tested does not count
+
+
+def test_runs_that_differ_in_their_seed_are_a_group():
+    groups = group([run(0), run(0, OTHER), run(1), run(0, units=16), run(2, OTHER)])
+    assert [sorted(g.runs) for g in groups] == [[0, 1], [0, 2], [0]]
+    assert [g.name for g in groups] == ["units=8, teacher_forcing", "units=8, Ramp", "units=16, teacher_forcing"]
+
+
+def test_one_group_bears_the_experiments_name():
+    assert [g.name for g in group([run(0), run(1)])] == ["quickstart"]
+
+
+def test_settings_that_only_some_have_name_a_group_where_nothing_else_does():
+    assert [g.name for g in group([run(0), run(0, num_layers=2)])] == ["quickstart", "num_layers=2"]
+    assert [g.name for g in group([run(0, num_layers=2), run(0, OTHER)])] == ["teacher_forcing", "Ramp"]
+
+
+def test_the_same_run_twice_is_refused():
+    with pytest.raises(UserError, match=r"have the same settings and seed 1: give one of them"):
+        group([run(1), run(1)])
+
+
+def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_and_told():
+    runs = [run(seed, base=f"runs/base-{seed}") for seed in range(3)]
+    runs += [run(seed, OTHER, {"a": 5.0 + seed}, base=f"runs/base-{seed}") for seed in range(3)]
+    compared = compare(runs)
+    assert [sorted(g.runs) for g in compared.groups] == [[0, 1, 2]] * 2
+    assert not math.isnan(compared.differences["Ramp", "a"].p)
+    for text in (table(compared), by_group(compared)):
+        assert text.count("runs/base-0, runs/base-1, runs/base-2") == 2
+
+
+def test_one_base_for_all_is_nothing_to_tell():
+    runs = [run(seed, name, base="runs/base") for name in ("one:A", OTHER) for seed in range(3)]
+    assert "runs/base" not in table(compare(runs)) + by_group(compare(runs))
+
+
+def test_a_warm_start_is_compared_with_none_and_two_bases_with_each_other():
+    scratch, one, other = ([run(seed, base=base) for seed in range(3)] for base in ("", "runs/x", "runs/y"))
+    assert [g.name for g in group([*scratch, *one])] == ["warm_start=False", "warm_start=True"]
+    assert [g.name for g in group([*one, *other])] == ["init_from=runs/x", "init_from=runs/y"]
+    assert [sorted(g.runs) for g in group([*one, *other, *scratch])] == [[0, 1, 2]] * 3
+    with pytest.raises(UserError, match="same settings and seed 1"):
+        group([*one, run(1, base="runs/x")])
+
+
+def test_what_changes_nothing_that_is_learnt_sets_no_run_apart():
+    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
+    assert len(group([run(0), run(1, loop=loop)])) == 1
+    assert len(group([run(0), run(1, loop={"steps": 11})])) == 2
+
+
+def test_differences_are_paired_by_seed():
+    firsts = [run(seed, values={"a": seed + 0.0, "b": 0.0}) for seed in range(4)]
+    others = [run(seed, OTHER, {"a": seed + 5 + 0.1 * seed, "b": (-1.0) ** seed}) for seed in (3, 1, 2)]
+    comparison = compare([*firsts, *others])
+    a, b = comparison.differences["Ramp", "a"], comparison.differences["Ramp", "b"]
+    assert (a.mean, a.deviation, a.num_seeds) == pytest.approx((5.2, 0.1, 3))
+    assert a.beyond_noise and not b.beyond_noise
+    assert b.p == pytest.approx(t_test(np.array([-1.0, -1.0, 1.0])))
+
+
+def test_the_noise_of_two_groups_is_that_of_their_differences():
+    values = np.random.default_rng(0).normal(size=(2, 5))
+    variance, freedom = pooled_variance(values)
+    assert freedom == 4 and variance == pytest.approx((values[1] - values[0]).var(ddof=1))
+
+
+def test_the_noise_of_many_groups_is_the_residual_of_a_linear_model():
+    values = np.random.default_rng(1).normal(size=(4, 3)) + np.outer([0, 5, 2, 9], [1, 1, 1]) + [1, 7, 3]
+    rows, columns = np.indices(values.shape).reshape(2, -1)
+    design = np.hstack([np.eye(4)[rows], np.eye(3)[columns]])
+    _, _, rank, _ = np.linalg.lstsq(design, values.ravel(), rcond=None)
+    fitted = design @ np.linalg.pinv(design) @ values.ravel()
+    variance, freedom = pooled_variance(values)
+    assert freedom == values.size - rank == 6
+    assert variance == pytest.approx(2 * np.sum((values.ravel() - fitted) ** 2) / freedom)
+
+
+def test_groups_with_the_same_seeds_say_together_what_noise_is():
+    noise = {"Ramp": (0.1, -0.1, 0.0), "Step": (0.0, 0.3, -0.1)}
+    runs = [run(seed, values={"a": float(seed)}) for seed in range(3)]
+    for name, shift in noise.items():
+        runs += [run(seed, f"mine:{name}", {"a": seed + 1 + shift[seed]}) for seed in range(3)]
+    values = np.array([np.zeros(3), 1 + np.array(noise["Ramp"]), 1 + np.array(noise["Step"])])
+    expected = t_test(values[1], *pooled_variance(values))
+    assert compare(runs).differences["Ramp", "a"].p == pytest.approx(expected)
+    assert expected != pytest.approx(t_test(values[1]), rel=0.01)
+    alone = compare(runs[:-1]).differences["Ramp", "a"].p  # a seed is missing elsewhere: each for itself
+    assert alone == pytest.approx(t_test(values[1]))
+
+
+def test_only_the_measures_asked_for_are_tested():
+    runs = [run(seed, name, {"a": 1.0, "b": 2.0}) for name in ("one:A", OTHER) for seed in range(3)]
+    assert compare(runs, ["b", "missing"]).measures == ["b"]
+
+
+def test_a_point_of_the_curve_has_no_gap_and_one_beyond_it_less():
+    curve = {1.0: (2.0, 1.0), 0.5: (1.0, 3.0), 0.7: (1.5, 1.5)}
+    assert curve_gap((1.25, 2.25), curve) == pytest.approx(0.0)  # half way between two temperatures
+    assert curve_gap((1.6, 1.6), curve) == pytest.approx(0.1)
+    assert curve_gap((1.4, 1.4), curve) < 0 and curve_gap((0.5, 4.0), curve) < 0
+    assert curve_gap((3.0, 3.0), curve) == pytest.approx(1.5)
+
+
+def test_gaps_are_from_the_first_groups_curve_of_the_same_seed():
+    runs = [run(0), run(1), run(1, OTHER), run(2, OTHER)]
+    sweeps = [{1.0: (1.0, 1.0)}, {1.0: (2.0, 2.0)}, {1.0: (2.5, 2.25)}, {1.0: (3.0, 3.0)}]
+    runs = [each._replace(evaluation=each.evaluation._replace(sweep=s)) for each, s in zip(runs, sweeps, strict=True)]
+    gaps = [each.measures.get("curve_gap") for each in with_curve_gaps(runs)]
+    assert [gap and gap.value for gap in gaps] == [0.0, 0.0, 0.25, None]
+
+
+def test_the_table_by_group():
+    runs = [run(seed, values={"a": 1.0 + seed, "b": 150.0 + seed}) for seed in range(3)]
+    runs += [run(seed, OTHER, {"a": 6.0 + seed + 0.1 * seed, "b": 149.0}) for seed in range(3)]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in by_group(compare(runs)).splitlines()]
+    assert lines[0] == ["", "a", "b"]
+    assert lines[2:5] == [
+        ["real text", "0.0000", "0.0000"],
+        ["teacher_forcing", "2.0000 ± 1.0000", "151.0 ± 1.0"],
+        ["Ramp", "7.1000 ± 1.1000", "149.0 ± 0.0"],
+    ]
+    assert lines[6] == ["less teacher_forcing", "a", "b"]
+    assert lines[8] == ["Ramp", "+5.1000 ± 0.1000 \\*", "-2.0000 ± 1.0000"]
+
+
+def test_two_seeds_are_no_test():
+    comparison = compare([run(0), run(1), run(0, OTHER, {"a": 9.0}), run(1, OTHER, {"a": 9.1})])
+    assert math.isnan(comparison.differences["Ramp", "a"].p)
+    assert not comparison.differences["Ramp", "a"].beyond_noise
+    assert "Nothing was tested, for no group has 3 seeds in common" in table(comparison)
+
+
+def test_the_table():
+    firsts = [run(seed, values={"a": 1.0 + seed, "b": None}) for seed in range(3)]
+    others = [run(seed, OTHER, {"a": 6.0 + seed + 0.1 * seed, "b": 1.0}) for seed in range(3)]
+    lines = table(compare([*firsts, *others])).splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
+        "measure", "real text", "teacher_forcing", "Ramp", "Ramp − first",
+    ]  # fmt: skip
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "a", "0.0000", "2.0000 ± 1.0000", "7.1000 ± 1.1000", "+5.1000 ± 0.1000 (p 0.00013) \\*",
+    ]  # fmt: skip
+    assert lines[3:6] == ["", "- teacher_forcing: seeds 0, 1, 2", "- Ramp: seeds 0, 1, 2"]
+    assert lines[6].endswith("left out: b")  # not all runs have a value
+    assert "two-sided paired t test" in lines[-1] and "Holm's correction over the 1 tests" in lines[-1]
+
+
+def test_the_table_of_the_sweep_has_means_over_seeds():
+    row = sweep_table(compare([run(0), run(1)])).splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["0.7", "1.5000, 2.0000"]

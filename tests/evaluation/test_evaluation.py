@@ -1,0 +1,154 @@
+"""A run measured: the losses of training, the reference that suits the text, documents, bytes, texts that are gone."""
+
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+import rounding
+
+from charrnn.batches.evaluation_batches import passes_for
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
+from charrnn.errors import UserError
+from charrnn.generation import loading
+from charrnn.generation.loading import Loaded
+from charrnn.measures.open_loop import Protocol
+from charrnn.measures.reference import ExactSource, KneserNey
+from charrnn.model.config import ModelConfig
+from charrnn.text.plays import Plays
+from charrnn.text.vocabulary import Vocabulary
+from trainers.evaluation import evaluation
+from trainers.experiment import Experiment
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
+
+SHORT = Protocol(num_rollouts=4, num_chars=60)
+
+
+def silent(line):
+    """Takes a line for the user."""
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Trains for two steps -> the run directory."""
+
+    def make(corpus="plays:5000", name="run", **data):
+        experiment = Experiment(
+            corpus=corpus,
+            model=ModelConfig(units=8, embedding_size=5),
+            data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
+            loop=LoopConfig(steps=2, evaluate_every=1),
+            samples=SamplesConfig(num_chars=0),
+        )
+        assert train(experiment, "tiny", str(tmp_path / name), console=Console(io.StringIO()))
+        return str(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def own_text(tmp_path):
+    """A file of plays -> its path."""
+    path = tmp_path / "own.txt"
+    path.write_text(Plays().text(6000, seed=4))
+    return path
+
+
+def test_losses_are_those_of_training(make_run):
+    run_dir = make_run()
+    measures = evaluation.evaluate(run_dir, SHORT, silent, weights="newest").report.measures
+    with open(os.path.join(run_dir, "metrics.jsonl")) as file:
+        last = [line for line in map(json.loads, file) if line["split"] == "validation"][-1]
+    for name in ("nats_per_char", "nats_per_char_window_256"):
+        assert measures[name].value == pytest.approx(last[name], rel=rounding.MODEL)
+    assert measures["nats_per_char"].real == Plays().entropy_rate
+
+
+def test_closed_loop_loss_counts_weights(make_model):
+    model, ids = make_model(), np.random.default_rng(0).integers(0, 7, 500)
+    logits, _ = model(ids[None, :-1].astype(np.int32))
+    logits = logits[0].numpy().astype(np.float64)
+    nats = np.log(np.exp(logits).sum(-1)) - logits[np.arange(499), ids[1:]]
+    passes = passes_for(ids, DataConfig())
+    assert evaluation.closed_loop_loss(model, passes["nats_per_char"]()) == pytest.approx(
+        nats.mean(), rel=rounding.MODEL
+    )
+
+
+@pytest.mark.parametrize("own", [1.0, 0.8])
+def test_a_text_suits_the_temperature_at_which_it_was_written(make_model, own):
+    model, letters = make_model(temperature=own), Vocabulary("abcdef")
+    model.readout.bias.assign(model.readout.bias - [30, 0, 0, 0, 0, 0, 0])  # the unknown character is never written
+    text = Loaded(model, letters, "", "").generate("a", 20_000, temperature=0.9)
+    found = evaluation.calibration(model, letters.encode(text))
+    assert abs(found["best_temperature"] - 0.9 * own) < 0.03 * own  # three standard errors
+
+
+@pytest.mark.parametrize(
+    "data, kind", [({}, ExactSource), ({"lowercase": True}, KneserNey), ({"order": "lines"}, KneserNey)]
+)
+def test_the_source_is_the_reference_where_it_is_known(data, kind):
+    config = DataConfig(**data)
+    assert isinstance(evaluation.reference_for(load_texts("plays:3000", config, silent), config), kind)
+
+
+def test_a_file_has_n_grams_for_reference(own_text):
+    texts = load_texts(str(own_text), DataConfig(), silent)
+    assert isinstance(evaluation.reference_for(texts, DataConfig()), KneserNey)
+
+
+@pytest.mark.parametrize("data", [{"order": "lines"}, {"vocabulary": "bytes"}, {"targets": "last"}], ids=str)
+def test_every_kind_of_run_can_be_measured(make_run, own_text, data):
+    found = evaluation.evaluate(make_run(str(own_text), **data), SHORT, silent, temperatures=[0.5])
+    values = [measure.value for name, measure in found.report.measures.items() if name != "valid_words"]
+    assert np.isfinite(values).all() and len(values) > 12
+    assert list(found.sweep) == [0.5]
+
+
+def test_a_text_that_has_no_window_is_told(make_run):
+    with pytest.raises(UserError, match=r"has 301 characters, no more than data.seq_length=400: .*--text"):
+        evaluation.evaluate(make_run("plays:3000", targets="last", seq_length=400), SHORT, silent)
+
+
+def test_a_text_that_is_gone_can_be_given_again(make_run, own_text, tmp_path):
+    run_dir = make_run(str(own_text))
+    before = evaluation.evaluate(run_dir, SHORT, silent)
+    moved = own_text.rename(tmp_path / "moved.txt")
+    with pytest.raises(UserError, match=r"was trained on cannot be read any more \(The corpus .*\): .* --text=FILE"):
+        evaluation.evaluate(run_dir, SHORT, silent)
+    lines = []
+    assert evaluation.evaluate(run_dir, SHORT, lines.append, str(moved)).report == before.report
+    assert not any("is not the text" in line for line in lines)
+
+
+def test_another_text_is_read_with_the_runs_vocabulary(make_run, own_text):
+    run_dir, lines = make_run(), []
+    own_text.write_text("Zebra quiz. " * 800)
+    found = evaluation.evaluate(run_dir, SHORT, lines.append, str(own_text)).report.measures
+    assert any("is not the text that" in line for line in lines)
+    assert any("never saw them: " in line and "'Z'" in line for line in lines)
+    vocabulary = loading.load(run_dir).vocabulary
+    assert vocabulary.unknown_characters("Zebra quiz. ")
+    assert found["repeated_8"].real > 0.5 > found["repeated_8"].value
+
+
+def test_what_was_kept_is_read_until_it_is_asked_for_otherwise(make_run):
+    run_dir = make_run()
+    first = evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.9])
+    path = os.path.join(run_dir, "open_loop", "measures.json")
+    with open(path) as file:
+        kept = json.load(file)
+    assert evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.9]) == first
+    kept["evaluation"]["report"]["measures"]["js_1"][0] = 77.0  # so that reading shows
+    with open(path, "w") as file:
+        json.dump(kept, file)
+    assert evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.9]).report.measures["js_1"].value == 77.0
+    assert evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.8]).sweep.keys() == {0.8}
+    with open(path, "w") as file:
+        file.write("{torn")
+    assert evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.9]) == first

@@ -1,0 +1,129 @@
+"""Every reader can take the JSON that a command writes: no NaN and no Infinity, also of a text of one character."""
+
+import ast
+import io
+import json
+import math
+import pathlib
+import warnings
+
+import pytest
+
+from charrnn import command
+from charrnn.batches.sources import DataConfig
+from charrnn.files import strict_json
+from charrnn.measures.open_loop import Measure
+from charrnn.model.config import ModelConfig
+from trainers import compare, evaluate
+from trainers.evaluation import evaluation
+from trainers.experiment import Experiment
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
+
+HOUSE = pathlib.Path(__file__).parents[1]
+
+
+def read_strictly(text):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_numbers_that_are_not_finite_become_null_wherever_they_are():
+    value = {"a": [math.nan, (math.inf, 1.5)], "b": Measure(-math.inf, None, 2.0), "c": "NaN", "d": {"e": 3, "f": True}}
+    assert read_strictly(strict_json.dumps(value)) == {
+        "a": [None, [None, 1.5]], "b": [None, None, 2.0], "c": "NaN", "d": {"e": 3, "f": True},
+    }  # fmt: skip
+
+
+def test_whoever_writes_what_was_measured_writes_it_so():
+    """`json.dumps` is left where there are no numbers of a measurement, or where a program of this package reads it."""
+    free = {
+        "charrnn/text/own_files.py",  # a list of names
+        "charrnn/encoded/reader.py",
+        "charrnn/generation/state.py",
+        "charrnn/files/strict_json.py",
+        "charrnn/text/vocabulary.py",
+        "trainers/loop/checkpoints.py",  # within a checkpoint: `pending` comes back with its nan
+        "trainers/distribution/cluster.py",
+        "trainers/experiment.py",
+        "trainers/run_directory/event_files.py",
+        "trainers/run_directory/lock.py",
+        "trainers/run.py",  # settings: an Experiment has none that JSON cannot hold
+        "trainers/run_directory/directory.py",
+        "trainers/settings.py",
+        "trainers/launch/start.py",
+        "benchmarks/all_reduce.py",
+        "benchmarks/contest.py",
+        "benchmarks/startup.py",
+    }
+    found = set()
+    for room in ("charrnn", "trainers", "benchmarks", "experiments"):
+        for path in (HOUSE / room).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if {ast.unparse(node) for node in ast.walk(tree)} & {"json.dumps", "json.dump"}:
+                found.add(path.relative_to(HOUSE).as_posix())
+    assert found <= free
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory):
+    """A run on a text of one character, of which it is sure: all that is divided by a loss is 0 / 0."""
+    folder = tmp_path_factory.mktemp("sure")
+    (folder / "text.txt").write_text("a" * 2000)
+    experiment = Experiment(
+        corpus=str(folder / "text.txt"),
+        model=ModelConfig(units=8, embedding_size=0),
+        data=DataConfig(seq_length=8, batch_size=4),
+        optimizer=OptimizerConfig(learning_rate=0.5),
+        loop=LoopConfig(steps=60, evaluate_every=60),
+        samples=SamplesConfig(num_chars=0),
+    )
+    assert train(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    return folder / "run"
+
+
+def call(capsys, module, *arguments):
+    flags = ["--num_rollouts=3", "--num_chars=60"]
+    status = command.run(module.main, module.FLAGS, ["it", *flags, *map(str, arguments)])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    return out, err
+
+
+def test_evaluate_of_one_character_writes_null_and_says_why(capsys, sure):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        out, err = call(capsys, evaluate, f"--run_dir={sure}", "--json", "--dynamic", "--ngram", "--calibrate")
+    content = read_strictly(out)
+    assert content["measures"]["recovery_10"] == {"value": None, "real": None, "error": None}
+    assert content["curves"]["recovery"]["own"] == [None, None]
+    assert content["measures"]["nats_per_char_dynamic"]["value"] is not None
+    (line,) = [line for line in err.splitlines() if "recovery_10" in line]
+    assert "recovery_50" in line and "null" in line
+    read_strictly(f"[{','.join((sure / 'metrics.jsonl').read_text().splitlines())}]")
+
+
+def test_the_table_and_the_pictures_have_no_nan(capsys, sure):
+    out, _ = call(capsys, evaluate, f"--run_dir={sure}")
+    assert "nan" not in out and "\nrecovery_10" in out
+
+
+def test_compare_of_one_character_keeps_what_it_measured(capsys, sure):
+    out, _ = call(capsys, compare, sure, "--temperatures=0.8,1")
+    assert "nan" not in out and "| recovery_10" not in out and "left out: recovery_10, recovery_50" in out
+    path = sure / "open_loop" / "measures.json"
+    read_strictly(path.read_text())
+    before = path.stat().st_mtime_ns
+    assert call(capsys, compare, sure, "--temperatures=0.8,1")[0] == out and path.stat().st_mtime_ns == before
+
+
+def test_what_was_kept_without_a_value_is_read_again():
+    point = {0.8: (math.nan, 1.5)}
+    kept = evaluation.Evaluation("c", "t", evaluation.Report({"a": Measure(None, None)}, {}), point)
+    again = evaluation._from_json(read_strictly(strict_json.dumps(evaluation._to_json(kept))))
+    assert math.isnan(again.sweep[0.8][0]) and again.sweep[0.8][1] == 1.5 and again.report == kept.report

@@ -1,0 +1,253 @@
+"""What is exported, in a process that has TensorFlow and no charrnn, against the model here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rounding
+import tensorflow as tf
+
+from charrnn.errors import COOLEST, HOTTEST, UserError
+from charrnn.generation.exporting import Serving, export, tflite_step
+from charrnn.generation.generator import Generator
+from charrnn.generation.loading import Loaded
+from charrnn.generation.manual import manual
+from charrnn.sampling import Sampler
+from charrnn.text.reading import Reading
+from charrnn.text.vocabulary import Vocabulary
+
+LETTERS = Vocabulary("\nabcdé🎭")
+LOWERCASE = Vocabulary("\nabcdiς", reading=Reading(True, "", True))
+TWO_LSTM = {"vocabulary_size": 256, "cell": "lstm", "num_layers": 2, "embedding_size": 0}
+CASES = {
+    "documents": (LETTERS, {"vocabulary_size": 8, "temperature": 0.5}, "\n", Sampler(top_k=5)),
+    "lowercase": (LOWERCASE, {"vocabulary_size": 8}, "", Sampler(min_p=0.01)),
+    "bytes": (Vocabulary.bytes(), TWO_LSTM, "", None),
+}
+PROMPTS = {
+    "documents": ["", "\nab", "é🎭" * 80],
+    "lowercase": ["DIABΣ", "a\r\nB", "\rI"],
+    "bytes": ["a", "é🎭!", "b" * 130],
+}
+TEXTS = {
+    "documents": ["abé\n🎭d", "a", "dcba" * 50],
+    "lowercase": ["AB\r\nID", "A", "dcba" * 50],
+    "bytes": ["abé\n🎭d", "a", "dcba" * 50],
+}
+STRANGER = """
+import json, sys
+sys.modules["charrnn"] = None  # whoever imports it fails
+import numpy as np
+import tensorflow as tf
+
+def plain(tensor):
+    values = tensor.numpy().tolist()
+    return [value.decode("utf-8", "replace") for value in values] if tensor.dtype == tf.string else values
+
+said = {}
+for name, asked in json.loads(sys.argv[1]).items():
+    signatures = tf.saved_model.load(f"{name}/saved_model").signatures
+    generate = signatures["generate"](
+        prompt=tf.constant(asked["prompts"]), num_chars=tf.constant(200), seed=tf.constant([3, 4, 5]),
+        temperature=tf.constant([1.0, 0.5, 0.0]))
+    score = signatures["score"](text=tf.constant(asked["texts"]))
+    state = tf.zeros((1, signatures["step"].structured_input_signature[1]["state"].shape[1]))
+    steps = []
+    for character in "\\nab":
+        step = signatures["step"](text=tf.constant([character]), state=state)
+        state = step["state"]
+        steps.append(step["log_probs"][0].numpy().tolist())
+    logits = tf.keras.models.load_model(f"{name}/model.keras")(np.array(asked["ids"]))
+    said[name] = {"texts": plain(generate["text"]), "nats": plain(score["nats"]), "mean": plain(score["nats_per_char"]),
+                  "steps": steps, "characters": [c.hex() for c in step["characters"].numpy()], "logits": plain(logits)}
+assert not any(module.split(".")[0] in ("charrnn", "trainers") for module in sys.modules if sys.modules[module])
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Filled by `loaded`, that each model is built once."""
+    return {}
+
+
+@pytest.fixture
+def loaded(models, make_model):
+    for name, (vocabulary, config, end, _) in CASES.items():
+        models.setdefault(name, Loaded(make_model(**config), vocabulary, "", end))
+    return models
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """Exports, once, and asks a process elsewhere -> what it says of each case, and the folder."""
+    answers = {}
+
+    def ask(loaded):
+        if not answers:
+            folder = tmp_path_factory.mktemp("exported")
+            for name, case in CASES.items():
+                export(loaded[name], str(folder / name), sampler=case[-1], formats=("saved_model", "keras"))
+            ids = np.random.default_rng(0).integers(0, 8, (2, 9)).tolist()
+            asked = {name: {"prompts": PROMPTS[name], "texts": TEXTS[name], "ids": ids} for name in CASES}
+            command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked)]
+            turkish = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}  # where "I" in lower case is another letter
+            process = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=turkish)
+            assert process.returncode == 0, process.stderr
+            answers.update(json.loads(process.stdout.splitlines()[-1]), ids=ids, folder=folder)
+        return answers
+
+    return ask
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_seed_gives_the_same_text_without_charrnn(loaded, stranger, case):
+    model, vocabulary, end = loaded[case].model, loaded[case].vocabulary, loaded[case].end_of_text
+    generator = Generator(model, vocabulary, CASES[case][-1], end)
+    texts = generator.generate(PROMPTS[case], 200, [3, 4, 5], [1.0, 0.5, 0.0])
+    assert stranger(loaded)[case]["texts"] == texts
+    assert max(map(len, texts)) > 30
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, stranger, case):
+    model, vocabulary, end = loaded[case].model, loaded[case].vocabulary, loaded[case].end_of_text
+    said = stranger(loaded)[case]
+
+    def log_probs(text):
+        """Of what follows each of its characters."""
+        return tf.nn.log_softmax(model(tf.constant(vocabulary.encode(text)[None], tf.int32))[0][0]).numpy()
+
+    for text, row, mean in zip(map(vocabulary.read, TEXTS[case]), said["nats"], said["mean"], strict=True):
+        documents = text.splitlines(keepends=True) if end else [text]  # each from the zero state
+        expected = [] if end else [[0.0]]
+        for document in documents:
+            ids = vocabulary.encode(end + document)
+            expected.append(-log_probs(end + document)[np.arange(len(ids) - 1), ids[1:]])
+        expected = np.concatenate(expected)
+        np.testing.assert_allclose(row[: len(expected)], expected, atol=rounding.MODEL)
+        assert not any(row[len(expected) :])
+        assert mean == pytest.approx(expected.sum() / max(1, len(expected) - (not end)), abs=1e-5)
+    np.testing.assert_allclose(said["steps"], log_probs("\nab"), atol=rounding.MODEL)
+    characters = [bytes.fromhex(character) for character in said["characters"]]
+    letters = [character.encode() for character in ("\N{REPLACEMENT CHARACTER}", *vocabulary.characters)]
+    assert characters == ([bytes([i]) for i in range(256)] if case == "bytes" else letters)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_keras_model_of_stock_layers_has_equal_logits(loaded, stranger, case):
+    said = stranger(loaded)
+    expected = loaded[case].model(tf.constant(said["ids"]))[0]
+    np.testing.assert_allclose(said[case]["logits"], expected, atol=rounding.MODEL)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of the interpreter's move to another package
+def test_tflite_advances_by_one_character(loaded, case):
+    model = loaded[case].model
+    step = tf.lite.Interpreter(model_content=tflite_step(model)).get_signature_runner()
+    state = np.zeros(step.get_input_details()["state"]["shape"], np.float32)
+    for t, expected in enumerate(tf.nn.log_softmax(model(tf.constant([[3, 1, 2, 2]]))[0][0]).numpy()):
+        said = step(id=np.array([[3, 1, 2, 2][t]], np.int32), state=state)
+        state = said["state"]
+        np.testing.assert_allclose(said["log_probs"][0], expected, atol=rounding.MODEL)
+
+
+def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
+    vocabulary = Vocabulary("abcdef")
+    loaded = Loaded(make_model(), vocabulary, "", "")
+
+    def generate(prompt, unknown):
+        serving = Serving(loaded, Sampler(), unknown)
+        return serving.generate(*map(tf.constant, ([prompt], 3, [1], [1.0])))["text"].numpy()[0].decode()
+
+    for unknown in ("drop", "replace"):
+        expected = Generator(loaded.model, vocabulary, unknown=unknown).generate(["aX☂b"], 3, [1])[0]
+        assert generate("aX☂b", unknown) == expected
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)never saw:.*X"):
+        generate("aX☂b", "refuse")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="empty"):
+        generate("X", "drop")
+    with pytest.raises(UserError, match="unknown=ignore is not possible"):
+        Serving(loaded, Sampler(), "ignore")
+
+
+def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
+    serving = Serving(Loaded(make_model(), Vocabulary("abcdef"), "", ""), Sampler(), "refuse")
+    generate = tf.function(serving.generate, autograph=False)
+    wrong = [(-1, 1.0, r"num_chars is at least 0.*-1"), (3, -0.5, r"least 0.*-0.5")]
+    wrong += [(3, temperature, "A temperature is") for temperature in (np.nan, np.inf, 2 * HOTTEST, COOLEST / 2)]
+    for num_chars, temperature, says in wrong:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=says):
+            generate(*map(tf.constant, (["a"], num_chars, [1], [temperature])))
+    assert generate(*map(tf.constant, (["a"], 0, [1], [1.0])))["text"].numpy().tolist() == [b""]
+
+
+def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match="there is there already, and is not overwritten"):
+        export(loaded["documents"], str(tmp_path / "there"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/new cannot be made"):
+        export(loaded["documents"], str(tmp_path / "file" / "new"))
+    with pytest.raises(UserError, match="formats=onnx is not possible: it must be some of saved_model, keras, tflite"):
+        export(loaded["documents"], str(tmp_path / "new"), ["onnx"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
+
+
+READINGS = [Reading(), Reading(True, "NFC", True), Reading(normalization="NFD"), Reading(lowercase=True)]
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_the_readmes_code_is_that_of_the_vocabulary(make_model, tmp_path, monkeypatch, kind, reading):
+    monkeypatch.chdir(tmp_path)
+    characters = "\nabe\u0301\xe9\u01f0" if kind == "characters" else ""
+    vocabulary = Vocabulary(dict.fromkeys(characters), kind, reading)
+    loaded = Loaded(make_model(vocabulary.size), vocabulary, "", "")
+    (code, *_) = re.findall(r"```python\n(.*?)```", manual(loaded, ["keras"], ""), re.DOTALL)
+    made = {}
+    vocabulary.save("vocabulary.json")
+    exec(code, made)
+    for text in ("ABE\u0301\r\nb\r", "J\u030c\xe9\xc9", "e\u0301x"):
+        ids = vocabulary.encode(vocabulary.read(text)).tolist()
+        assert made["read"](text) == vocabulary.read(text) and made["encode"](text) == ids
+        assert made["decode"](ids) == vocabulary.decode(ids)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case):
+    model, vocabulary, end = loaded[case].model, loaded[case].vocabulary, loaded[case].end_of_text
+    export(loaded[case], str(tmp_path / "exported"), sampler=CASES[case][-1])
+    monkeypatch.chdir(tmp_path / "exported")
+    made, codes = {}, re.findall(r"```python\n(.*?)```", (tmp_path / "exported/README.md").read_text(), re.DOTALL)
+    for code in codes:
+        exec(code, made)
+    generator = Generator(model, vocabulary, CASES[case][-1], end)
+    prompt = "A" if case == "bytes" else generator.beginning or "🎭"
+    expected = generator.generate([prompt], 100, [0], [0.8])[0]
+    assert made["written"]["text"].numpy()[0].decode("utf-8", "replace") == expected
+    begin = vocabulary.encode(end + vocabulary.read(prompt)).tolist()
+    np.testing.assert_allclose(made["logits"], model(tf.constant([begin]))[0][0, -1], atol=1e-5)
+    assert made["ids"][: len(begin)] == begin and len(made["ids"]) == 101
+    assert vocabulary.unknown_id is None or vocabulary.unknown_id not in made["ids"]
+
+
+def test_the_readme_says_what_a_format_cannot_do(make_model):
+    for form, told in (("NFC", True), ("", False)):
+        vocabulary = Vocabulary("abcdef", reading=Reading(normalization=form))
+        text = manual(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")
+        assert ("cannot normalize" in text) == told == ("unicodedata.normalize" in text)
+
+
+def test_a_model_that_stock_layers_cannot_be_is_refused_before_anything_is_written(make_model, tmp_path):
+    for config in ({"num_layers": 2, "skip_connections": True}, {"zoneout": 0.1}):
+        loaded = Loaded(make_model(**config), LETTERS, "", "")
+        with pytest.raises(UserError, match="skip connections: give --formats=saved_model,tflite"):
+            export(loaded, str(tmp_path / "exported"))
+    assert not list(tmp_path.iterdir())

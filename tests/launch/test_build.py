@@ -1,0 +1,62 @@
+"""How a run's parts are put together, on texts made for it."""
+
+import numpy as np
+import pytest
+
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import Texts
+from charrnn.errors import UserError
+from charrnn.model.config import ModelConfig
+from charrnn.text.vocabulary import Vocabulary
+from trainers.experiment import Experiment, override, with_trainer
+from trainers.launch.build import make_trainer, train
+from trainers.step.optimizer import OptimizerConfig
+from trainers.trainer import Trainer
+
+LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """A text that can be learnt by heart only."""
+    return Texts("noise", "", LETTERS, np.random.default_rng(0).integers(1, LETTERS.size, 4000), np.array([], int))
+
+
+def losses(texts, num_steps, **data):
+    """Nats per character of each step."""
+    trainer = make_trainer(
+        Experiment(
+            model=ModelConfig(units=32, embedding_size=16),
+            data=DataConfig(seq_length=10, batch_size=3, **data),
+            optimizer=OptimizerConfig(learning_rate=0.03),
+        ),
+        texts,
+    )
+    steps = (trainer.train_step(trainer.batch_at(i), trainer.source.continues(i)) for i in range(num_steps))
+    return np.array([float(step["nats"]) / float(step["chars"]) for step in steps])
+
+
+@pytest.mark.parametrize(("order", "count"), [("windows", 1), ("streams", 3)])
+def test_few_batches_are_learnt_by_heart(noise, order, count):
+    assert losses(noise, 120, order=order, overfit_batches=count)[-count:].max() < 0.1
+
+
+def test_a_text_of_noise_is_not(noise):
+    assert losses(noise, 120, order="windows")[-10:].min() > np.log(LETTERS.size) - 0.5
+
+
+def test_patience_needs_a_validation_text(tmp_path):
+    settings = ["data.validation_fraction=0", "loop.patience=2", "model.units=8", "data.batch_size=4"]
+    with pytest.raises(UserError, match=r"loop.patience=2 is not possible: it must be 0 where there is no validation"):
+        train(override(Experiment(corpus="plays:3000"), settings), "mine", str(tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_curriculum_that_does_not_call_its_parents_constructor_is_told(tmp_path):
+    class Mine(Trainer):
+        def __init__(self, *arguments, **named):
+            self.prob = 0.5
+
+    with pytest.raises(UserError, match=r"^Mine\.__init__ does not call"):
+        train(with_trainer(Experiment(corpus="plays:9000"), Mine), "mine", str(tmp_path / "run"))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,87 @@
+"""What a run says of where it runs, and which settings cannot be."""
+
+import keras
+import numpy
+import pytest
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from trainers.launch import runtime
+from trainers.launch.runtime import RuntimeConfig, describe
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """Makes TensorFlow list these devices."""
+
+    def set_devices(*kinds):
+        found = [tf.config.LogicalDevice(f"/device:{kind}:{i}", kind) for i, kind in enumerate(kinds)]
+        listed = lambda kind=None: [device for device in found if kind in (None, device.device_type)]  # noqa: E731
+        monkeypatch.setattr(tf.config, "list_logical_devices", listed)
+
+    set_devices("CPU")
+    return set_devices
+
+
+@pytest.mark.parametrize(
+    "field, allowed",
+    [
+        ("precision", "one of float32, mixed_bfloat16, mixed_float16"),
+        ("strategy", "one of auto, one_device"),
+        ("recurrence", "one of auto, fused, keras"),
+    ],
+)
+@pytest.mark.parametrize("value", ["magic", "", "FLOAT32", None])
+def test_what_is_not_known_is_refused_with_what_is(field, allowed, value):
+    with pytest.raises(UserError, match=f"{field}={value}.* must be {allowed}"):
+        RuntimeConfig(**{field: value})
+
+
+def test_every_allowed_value_is_taken():
+    for precision in runtime.PRECISIONS:
+        for strategy in runtime.STRATEGIES:
+            for recurrence in ("auto", "fused", "keras"):
+                RuntimeConfig(precision=precision, strategy=strategy, recurrence=recurrence)
+
+
+@pytest.mark.parametrize(
+    "config, line",
+    [
+        (RuntimeConfig(), "CPU:0, float32; recurrence: fused (the fastest on a CPU)"),
+        (RuntimeConfig(recurrence="keras"), "CPU:0, float32; recurrence: keras (as asked for)"),
+        (RuntimeConfig(recurrence="fused"), "CPU:0, float32; recurrence: fused (as asked for)"),
+        (RuntimeConfig(xla=True), "CPU:0, float32, XLA; recurrence: fused (the fastest on a CPU)"),
+        (RuntimeConfig(precision="mixed_bfloat16"), "CPU:0, mixed_bfloat16; recurrence: fused (the fastest on a CPU)"),
+    ],
+)
+def test_one_line_says_device_precision_path_and_why(devices, config, line):
+    assert list(describe(config)) == [line]
+
+
+def test_what_is_slow_on_a_cpu_is_noted(devices):
+    def notes(**config):
+        return [line for line in describe(RuntimeConfig(**config)) if line.startswith("Note: ")]
+
+    (note,) = notes(precision="mixed_bfloat16", xla=True)
+    assert "mixed_bfloat16 through XLA is slow on a CPU" in note and "without --xla" in note
+    (note,) = notes(precision="mixed_float16")
+    assert "float16 is slow on a CPU" in note and "--precision=mixed_bfloat16" in note
+    assert len(notes(precision="mixed_float16", xla=True)) == 2
+    assert notes(xla=True) == notes(precision="mixed_bfloat16") == notes() == []
+
+
+@pytest.mark.parametrize("precision", runtime.PRECISIONS)
+def test_a_gpu_gets_cudnn_and_no_notes(devices, precision):
+    devices("CPU", "GPU")
+    (line,) = describe(RuntimeConfig(precision=precision))
+    assert line == f"GPU:1, {precision}; recurrence: keras (cuDNN's kernels are the fastest on a GPU)"
+    (line,) = describe(RuntimeConfig(precision=precision, xla=True))
+    assert line == f"GPU:1, {precision}, XLA; recurrence: fused (XLA cannot compile cuDNN's kernels)"
+
+
+def test_versions_are_those_of_the_packages():
+    assert runtime.versions() == {
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+    }

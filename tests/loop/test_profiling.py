@@ -1,0 +1,77 @@
+"""The profiler itself, over steps that are taken one by one and several at a time."""
+
+import pytest
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from trainers.loop.loop import LoopConfig
+from trainers.loop.profiling import Profiler
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What TensorFlow's profiler is told, in the place of recording."""
+    told = []
+    monkeypatch.setattr(tf.profiler.experimental, "start", lambda folder: told.append(("start", folder)))
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: told.append("stop"))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("stride", "steps", "recorded"),
+    [
+        (1, (3, 4), [3, 4]),
+        (1, (1, 1), [1]),
+        (1, (12, 12), [12]),
+        (1, (), []),
+        (4, (3, 3), [1, 2, 3, 4]),  # all that is taken at once
+        (4, (4, 6), [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_the_steps_asked_for_are_recorded(started, stride, steps, recorded):
+    """Each time that the body runs between a start and a stop counts; going back does not record anew."""
+    profiler, within = Profiler("run", steps), []
+    for first in [*range(1, 13, stride), *range(1, 13, stride)]:
+        with profiler.around(first, first + stride - 1):
+            if len(started) % 2:
+                within.extend(range(first, first + stride))
+    profiler.stop()
+    assert within == recorded
+    assert started == ([("start", "run"), "stop"] if steps else [])
+
+
+def test_a_run_that_is_stopped_in_the_midst_keeps_what_was_recorded(started):
+    said = []
+    profiler = Profiler("run", (2, 9), said.append)
+    for step in (1, 2, 3):
+        with profiler.around(step, step):
+            pass
+    profiler.stop()
+    profiler.stop()
+    assert started == [("start", "run"), "stop"]
+    assert said == ["Profiled steps 2 to 3; to see them: pip install tensorboard-plugin-profile"]
+
+
+def test_a_record_lies_where_tensorboard_looks(tmp_path):
+    said = []
+    profiler = Profiler(str(tmp_path), (2, 2), said.append)
+    work = tf.function(lambda x: tf.linalg.matmul(x, x, name="a_name_to_be_found"))
+    for step in (1, 2, 3):
+        with profiler.around(step, step):
+            work(tf.eye(8)).numpy()
+    (record,) = tmp_path.glob("plugins/profile/*/*.xplane.pb")
+    assert b"a_name_to_be_found" in record.read_bytes()
+    assert said == ["Profiled steps 2 to 2; to see them: pip install tensorboard-plugin-profile"]
+
+
+@pytest.mark.parametrize("steps", [(1,), (0, 3), (3, 2), (1, 2, 3)])
+def test_two_steps_in_their_order_are_asked_for(steps):
+    with pytest.raises(UserError, match=r"loop.profile=\S+ is not possible: it must be FIRST,LAST, two steps from 1"):
+        LoopConfig(profile=steps)
+
+
+def test_a_step_beyond_the_run_is_refused():
+    config = LoopConfig(steps=100, profile=(10, 20))
+    assert config.in_steps(7).profile == (10, 20)
+    with pytest.raises(UserError, match=r"loop.profile=10,20 is not possible: it must be within the run's 14 steps"):
+        LoopConfig(epochs=2, profile=(10, 20)).in_steps(7)

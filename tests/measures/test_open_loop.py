@@ -1,0 +1,203 @@
+"""The measures against closed formulas, and what they say of a source, of a good model and of a bad one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from charrnn.errors import UserError
+from charrnn.generation.generator import OWN
+from charrnn.measures import open_loop, text_measures
+from charrnn.measures.open_loop import Protocol
+from charrnn.measures.reference import ExactSource, KneserNey
+from charrnn.measures.rollouts import Reader
+from charrnn.text.plays import Plays
+from charrnn.text.vocabulary import Vocabulary
+
+LETTERS = Vocabulary("abcdef")
+SMALL = Protocol(num_rollouts=8, num_chars=60, seed=3, warm_up=10)
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """Training and validation text of letters that follow each other by chance."""
+    random = np.random.default_rng(0)
+    return np.minimum(random.geometric(0.4, 3000), 6), np.minimum(random.geometric(0.4, 900), 6)
+
+
+def test_pieces_lie_at_equal_distances():
+    pieces = Protocol(num_rollouts=3, num_chars=50, warm_up=10).pieces(np.arange(161))
+    assert pieces[:, 0].tolist() == [0, 50, 101]
+    assert (np.diff(pieces, axis=1) == 1).all() and pieces.shape == (3, 60)
+    with pytest.raises(UserError, match=r"has 59 characters, but a rollout of 50 after 10 needs 60: .*--num_chars"):
+        Protocol(num_rollouts=3, num_chars=50, warm_up=10).pieces(np.arange(59))
+
+
+@pytest.mark.parametrize("wrong", [{"num_rollouts": 1}, {"num_chars": 49}, {"seed": -1}, {"seed": 2**31 - 5}])
+def test_protocols_that_cannot_be(wrong):
+    with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
+        Protocol(**wrong)
+
+
+def test_compare_sums_over_all_characters():
+    random = np.random.default_rng(1)
+    reference = KneserNey(random.integers(0, 5, 300), 5, 3)
+    ids, logits = random.integers(0, 5, (2, 7)), random.normal(size=(2, 7, 5))
+    log_probs = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
+    judged = open_loop.compare(ids, log_probs, reference)
+    probs = reference.distributions(ids)
+    for r in range(2):
+        for t in range(7):
+            kl = sum(p * math.log(p / math.exp(q)) for p, q in zip(probs[r, t], log_probs[r, t], strict=True))
+            assert judged.divergence[r, t] == pytest.approx(kl)
+            assert judged.nats[r, t] == pytest.approx(-log_probs[r, t, ids[r, t]])
+            assert judged.reference_nats[r, t] == pytest.approx(-math.log(probs[r, t, ids[r, t]]))
+
+
+def test_ratios_and_drifts_and_their_errors():
+    own, gold = np.array([[2.0, 4.0], [6.0, 8.0]]), np.array([[1.0, 3.0], [2.0, 2.0]])
+    value, error = open_loop.excess_error(own, gold)
+    assert value == pytest.approx(150)  # 5 / 2
+    residuals = [(3 - 2.5 * 2) / 2, (7 - 2.5 * 2) / 2]
+    assert error == pytest.approx(100 * np.std(residuals, ddof=1) / math.sqrt(2))
+    nats = np.array([[1.0, 9, 9, 9, 9, 9, 9, 9, 9, 4], [2, 1, 9, 9, 9, 9, 9, 9, 5, 4]])
+    value, error = open_loop.drift(nats)
+    differences = [(9 + 4) / 2 - (1 + 9) / 2, (5 + 4) / 2 - (2 + 1) / 2]
+    assert value == pytest.approx(np.mean(differences))
+    assert error == pytest.approx(np.std(differences, ddof=1) / math.sqrt(2))
+
+
+def test_standard_errors_are_those_of_repeated_experiments():
+    random = np.random.default_rng(0)
+    x = random.gamma(2.0, size=(3000, 40))
+    y = x + random.gamma(2.0, size=(3000, 40))
+    found = np.array([open_loop.ratio_of_means(*pair) for pair in zip(x, y, strict=True)])
+    assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.1)
+
+
+def test_recovery_by_single_calls(make_model, letters):
+    model, pieces = make_model(), SMALL.pieces(letters[1])
+    reader = Reader(model, LETTERS.unknown_id)
+
+    def loss(row, between, seed):
+        """The mean loss of the 50 characters after the warm-up, read after `between`."""
+        row = np.concatenate([row[:10], between, row[10:60]])[None]
+        ids, log_probs = reader.read(row, np.array([seed]))
+        return -np.mean([log_probs[0, t, ids[0, t]] for t in range(ids.shape[1] - 50, ids.shape[1])])
+
+    measures = open_loop.recovery_after(reader, pieces, SMALL)
+    assert list(measures) == [10, 50]
+    for k in measures:
+        own, real, unrelated, gold = (
+            np.mean([loss(row, between(i, row), 3 + i) for i, row in enumerate(pieces)])
+            for between in (
+                lambda i, row: np.full(k, OWN),  # noqa: B023
+                lambda i, row: row[10 : 10 + k],  # noqa: B023
+                lambda i, row: pieces[(i + 4) % 8, 10 : 10 + k],  # noqa: B023
+                lambda i, row: row[:0],
+            )
+        )
+        assert measures[k].value == pytest.approx((own - gold) / (unrelated - gold), rel=1e-3)
+        assert measures[k].real == pytest.approx((real - gold) / (unrelated - gold), rel=1e-3)
+
+
+def test_measure_gives_the_measures_of_its_parts(make_model, letters):
+    train, validation = letters
+    reader, reference = Reader(make_model(), 0), KneserNey(train, 7, 3)
+    report = open_loop.measure(reader, reference, LETTERS, train, validation, 1.5, SMALL)
+    rows = SMALL.pieces(validation)
+    gold = open_loop.compare(*reader.read(rows, SMALL.seeds), reference).after(10)
+    rows[:, 10:] = OWN
+    own = open_loop.compare(*reader.read(rows, SMALL.seeds), reference).after(10)
+    measures = report.measures
+    excess = 100 * (own.divergence.mean() / gold.divergence.mean() - 1)
+    assert measures["excess_error_60"].value == pytest.approx(excess)
+    assert measures["reference_loss"].value == pytest.approx(own.reference_nats.mean())
+    assert measures["reference_loss"].real == pytest.approx(gold.reference_nats.mean())
+    assert measures["entropy_drift"].value == pytest.approx(own.nats[:, -12:].mean() - 1.5)
+    assert measures["reference_loss_drift"].real == pytest.approx(open_loop.drift(gold.reference_nats)[0])
+    assert measures["copied_20"].real == text_measures.copied(gold.ids, train)
+    curve = report.curves["nats_per_char"]
+    assert curve.positions == list(range(3, 61, 3))
+    assert curve.own[1] == pytest.approx(own.nats[:, 3:6].mean())
+    assert curve.real[-1] == pytest.approx(gold.nats[:, -3:].mean())
+    assert report.curves["recovery"].own == [measures["recovery_10"].value, measures["recovery_50"].value]
+    assert open_loop.measure(reader, reference, LETTERS, train, validation, 1.5, SMALL) == report
+
+
+def test_rows_may_be_read_in_parts(make_model, letters, monkeypatch):
+    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
+    rows = SMALL.start(SMALL.pieces(letters[1]))
+    whole = open_loop.judge(reader, reference, rows, SMALL.seeds)
+    monkeypatch.setattr(open_loop, "_MOST_FLOATS", 3 * rows.shape[1] * 7)
+    parts = open_loop.judge(reader, reference, rows, SMALL.seeds)
+    np.testing.assert_array_equal(parts.ids, whole.ids)
+    np.testing.assert_allclose(parts.divergence, whole.divergence, atol=1e-5)
+
+
+def test_sweep_measures_the_same_as_measure(make_model, letters):
+    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
+    at_one = open_loop.measure(reader, reference, LETTERS, *letters, 1.5, SMALL).measures
+    points = open_loop.sweep(reader, reference, LETTERS, letters[1], SMALL, [0.3, 1.0])
+    assert points[1.0] == pytest.approx((at_one["reference_loss"].value, at_one["reverse_loss"].value))
+    ids = reader.read(SMALL.start(SMALL.pieces(letters[1])), SMALL.seeds, 0.3).ids
+    expected = -reference.log_probs(ids)[:, 10:].mean(), text_measures.reverse_loss(ids[:, 10:], letters[1], 7)
+    assert points[0.3] == pytest.approx(expected)
+    assert list(points) == [0.3, 1.0] and points[0.3] != pytest.approx(points[1.0])
+
+
+@pytest.fixture(scope="module")
+def plays():
+    source = Plays()
+    return source, Vocabulary(source.characters)
+
+
+def texts_of(plays, seeds, length=600):
+    """Pieces of the source's own text, each of another seed, begun in the middle."""
+    source, vocabulary = plays
+    return np.stack([vocabulary.encode(source.text(length + 300, seed)[300:]) for seed in seeds])
+
+
+def blurred(reference, rows):
+    """A good model: the source's own predictions, a little too uncertain. ln p `[R, T, V]`."""
+    probs = reference.distributions(rows) ** 0.8
+    return np.log(probs / probs.sum(-1, keepdims=True))
+
+
+def written_by(reference, rows, length, seed):
+    """Goes on from rows with samples of n-grams that remember five characters."""
+    random = np.random.default_rng(seed)
+    for _ in range(length):
+        recent = np.pad(rows[:, -5:], ((0, 0), (0, 1)))  # what stands last is not looked at
+        cumulative = reference.distributions(recent)[:, -1].cumsum(-1)
+        chosen = (cumulative < random.random((len(rows), 1))).sum(-1)
+        rows = np.concatenate([rows, np.minimum(chosen, cumulative.shape[1] - 1)[:, None]], axis=1)
+    return rows
+
+
+def test_text_of_the_source_has_no_excess_error_and_no_drift(plays):
+    reference = ExactSource(*plays)
+    own, gold = (
+        open_loop.compare(rows, blurred(reference, rows), reference).after(100)
+        for rows in (texts_of(plays, range(30)), texts_of(plays, range(100, 130)))
+    )
+    excess, error = open_loop.excess_error(own.divergence, gold.divergence)
+    assert abs(excess) < 4 * error < 20
+    drift, error = open_loop.drift(own.reference_nats)
+    assert abs(drift) < 4 * error < 0.15
+    level, error = open_loop.mean(own.reference_nats)
+    assert abs(level - plays[0].entropy_rate) < 4 * error < 0.1
+
+
+def test_a_bad_model_has_both(plays):
+    """N-grams of six characters: near the source while they read its text, and lost in their own."""
+    exact, gold_rows = ExactSource(*plays), texts_of(plays, range(100, 120), 500)
+    grams = KneserNey(plays[1].encode(plays[0].text(100_000, seed=9)), plays[1].size, 6)
+    own, gold = (
+        open_loop.compare(rows, np.log(grams.distributions(rows)), exact)
+        for rows in (written_by(grams, gold_rows[:, :100], 400, seed=0), gold_rows)
+    )
+    excess, error = open_loop.excess_error(own.after(100).divergence, gold.after(100).divergence)
+    assert excess > 4 * error
+    drift, error = open_loop.drift(own.reference_nats)  # the first fifth is still the source's
+    assert drift > 4 * error

@@ -1,0 +1,154 @@
+"""The reference models: Kneser-Ney against its definition, written with dictionaries; the source against itself."""
+
+import math
+import os
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
+from charrnn.measures.reference import ExactSource, KneserNey
+from charrnn.text.finite_state import Choice, FiniteStateSource
+from charrnn.text.plays import Plays
+from charrnn.text.vocabulary import Vocabulary
+
+
+class Defined:
+    """Interpolated modified Kneser-Ney, one probability at a time."""
+
+    def __init__(self, rows, size, order):
+        self.size, self.order = size, order
+        self.counts = {}
+        raw = {n: Counter(row[i : i + n] for row in rows for i in range(len(row) - n + 1)) for n in range(1, order + 1)}
+        for n in range(1, order):
+            before = defaultdict(set)
+            for gram in raw[n + 1]:
+                before[gram[1:]].add(gram[0])
+            self.counts[n] = {gram: len(before[gram]) for gram in raw[n]}
+        self.counts[order] = dict(raw[order])
+        self.discounts = {n: self.estimate(counts) for n, counts in self.counts.items()}
+
+    @staticmethod
+    def estimate(counts):
+        n = Counter(counts.values())
+        if not all(n[k] for k in (1, 2, 3, 4)):
+            return (0, 0.5, 1.0, 1.5)
+        y = n[1] / (n[1] + 2 * n[2])
+        found = (0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
+        return found if min(found[1:]) > 0 else (0, 0.5, 1.0, 1.5)
+
+    def prob(self, context, letter):
+        context = context[len(context) - self.order + 1 :] if len(context) >= self.order else context
+        shorter = self.prob(context[1:], letter) if context else 1 / self.size
+        n = len(context) + 1
+        after = {gram[-1]: count for gram, count in self.counts[n].items() if gram[:-1] == context}
+        total = sum(after.values())
+        if not total:
+            return shorter
+        discounts = {a: self.discounts[n][min(3, count)] for a, count in after.items()}
+        own = (after[letter] - discounts[letter]) / total if letter in after else 0.0
+        return own + sum(discounts.values()) / total * shorter
+
+
+def skewed(shape, size, seed):
+    """Text with letters of very different frequency, so that all counts occur."""
+    random = np.random.default_rng(seed)
+    return np.minimum(random.geometric(0.35, shape), size - 2)  # size - 1 never occurs
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_kneser_ney_is_as_defined(order):
+    rows, size = skewed((2, 150), 9, 0), 9
+    queries = np.concatenate([skewed((2, 12), size, 1), np.random.default_rng(2).integers(0, size, (2, 12))])
+    defined = Defined([tuple(row) for row in rows.tolist()], size, order)
+    expected = [
+        [[defined.prob(tuple(query[:t]), letter) for letter in range(size)] for t in range(len(query))]
+        for query in queries.tolist()
+    ]
+    reference = KneserNey(rows, size, order)
+    np.testing.assert_allclose(reference.distributions(queries), expected, rtol=1e-12)
+    chosen = np.take_along_axis(np.array(expected), queries[..., None], -1)[..., 0]
+    np.testing.assert_allclose(reference.log_probs(queries), np.log(chosen), rtol=1e-12)
+    if order == 3:  # the discounts are estimated, not those that stand in for an estimate
+        assert defined.discounts[3] != (0, 0.5, 1.0, 1.5) != defined.discounts[2]
+
+
+def test_probabilities_sum_to_one_whatever_came_before():
+    reference = KneserNey(skewed(3000, 12, 0), 12)
+    queries = np.concatenate([skewed((3, 200), 12, 1), np.random.default_rng(2).integers(0, 12, (3, 200))])
+    probs = reference.distributions(queries)
+    np.testing.assert_allclose(probs.sum(-1), 1, rtol=1e-12)
+    assert probs.min() > 0
+
+
+def test_a_text_shorter_than_the_order():
+    reference = KneserNey(np.array([1, 2, 1]), 4, order=7)
+    np.testing.assert_allclose(reference.distributions(np.array([[1, 2, 1, 3]])).sum(-1), 1, rtol=1e-12)
+
+
+def test_no_n_gram_reaches_over_the_end_of_a_row():
+    apart, joined = KneserNey(np.array([[1, 2], [1, 3]]), 5, 2), KneserNey(np.array([1, 2, 1, 3]), 5, 2)
+    pair = np.array([[2, 1]])
+    assert apart.log_probs(pair)[0, 1] < joined.log_probs(pair)[0, 1]
+
+
+def test_shakespeare_has_its_known_loss():
+    if not os.path.exists(os.path.join(os.environ.get("CHARRNN_DATA_DIR", ""), "shakespeare.txt")):
+        pytest.skip("needs shakespeare.txt in CHARRNN_DATA_DIR")
+    texts = load_texts("shakespeare", DataConfig(), lambda line: None)
+    log_probs = KneserNey(texts.train, texts.vocabulary.size).log_probs(texts.validation[None])
+    assert -log_probs[0, 1:].mean() == pytest.approx(1.5165, abs=1e-4)
+
+
+SWAP = {
+    "one": [Choice("ab", 0.7, "one"), Choice("c", 0.3, "two")],
+    "two": [Choice("ab", 0.2, "one"), Choice("ca", 0.8, "two")],
+}
+
+
+@pytest.fixture(scope="module")
+def swap():
+    return FiniteStateSource(SWAP, "one")
+
+
+def test_a_source_that_is_joined_anywhere_is_told_by_frequencies(swap):
+    text, vocabulary = swap.text(400_000, seed=3), Vocabulary("abc")
+    reference = ExactSource(swap, vocabulary, slip=0.0)
+    for context in ("a", "ab", "ca", "cab", "abca"):
+        followers = [text[i + len(context)] for i in range(len(text) - len(context)) if text.startswith(context, i)]
+        probs = reference.distributions(vocabulary.encode(f"{context}a")[None])[0, -1]
+        assert probs[0] == 0
+        for letter, p in zip("abc", probs[1:], strict=True):
+            sigma = math.sqrt(p * (1 - p) / len(followers))
+            assert abs(followers.count(letter) / len(followers) - p) <= 5 * sigma + 1e-9
+
+
+def test_once_the_state_is_known_the_reference_is_the_source():
+    plays = Plays()
+    text, vocabulary = plays.text(3000, seed=2), Vocabulary(plays.characters)
+    ids = vocabulary.encode(text)
+    probs = ExactSource(plays, vocabulary, slip=0.01).distributions(ids[None, 1000:])[0]
+    for t in (1700, 1999):
+        expected = 0.99 * plays.next_distribution(text[: 1000 + t]) + 0.01 / vocabulary.size
+        np.testing.assert_allclose(probs[t, 1:], expected, rtol=1e-9)
+    np.testing.assert_allclose(probs.sum(-1), 1, rtol=1e-12)
+
+
+def test_what_the_source_cannot_write_costs_the_slip_and_the_state(swap):
+    vocabulary = Vocabulary("abcd")
+    reference = ExactSource(swap, vocabulary, slip=0.1)
+    row = vocabulary.encode("cabdcab")[None]
+    assert reference.log_probs(row)[0, 3] == pytest.approx(math.log(0.1 / 5))
+    np.testing.assert_allclose(reference.distributions(row)[0, 4:], reference.distributions(row[:, 4:])[0])
+    bb = vocabulary.encode("cabbca")[None]  # a character of the source, but not there: it may begin another b
+    assert reference.log_probs(bb)[0, 3] == pytest.approx(math.log(0.1 / 5))
+    np.testing.assert_allclose(reference.distributions(bb)[0, 4:], reference.distributions(bb[:, 3:])[0, 1:])
+
+
+def test_characters_that_the_vocabulary_lacks_are_the_unknown_one(swap):
+    probs = ExactSource(swap, Vocabulary("ab"), slip=0.0).distributions(np.array([[1, 2, 0, 1]]))
+    np.testing.assert_allclose(probs.sum(-1), 1)
+    full = ExactSource(swap, Vocabulary("abc"), slip=0.0).distributions(np.array([[1, 2, 3, 1]]))
+    np.testing.assert_allclose(probs[0, :3, 0], full[0, :3, 3])

@@ -1,0 +1,179 @@
+"""A run creates, cuts and removes only files whose names it gave out itself: every foreign byte stays as it was."""
+
+import dataclasses
+import math
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from charrnn.batches.sources import DataConfig
+from charrnn.files import atomic
+from charrnn.generation import exporting, loading
+from charrnn.measures.open_loop import Protocol
+from charrnn.model.config import ModelConfig
+from trainers.distribution.strategies import silence
+from trainers.evaluation import comparison, evaluation, pictures
+from trainers.experiment import Experiment
+from trainers.launch.build import train
+from trainers.loop.loop import LoopConfig
+from trainers.reports import summaries
+from trainers.reports.console import Console
+from trainers.reports.samples import SamplesConfig
+from trainers.step.optimizer import OptimizerConfig
+from trainers.trainer import Trainer
+
+NAME = "ru[n]* {a,b}?~'\"%41\n\\"  # of the run directory: as a pattern it would match its siblings
+SIBLINGS = ("run", "run other", "run {a,b}x")
+
+
+class Spoilt(Trainer):
+    """Diverges once, when it is told to."""
+
+    now = False
+
+    def batch_at(self, step):
+        if Spoilt.now:
+            self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * math.nan)
+            Spoilt.now = False
+        return super().batch_at(step)
+
+
+EXPERIMENT = Experiment(
+    corpus="plays:3000",
+    trainer_class=Spoilt,
+    model=ModelConfig(units=8, embedding_size=0),
+    data=DataConfig(seq_length=8, batch_size=4),
+    optimizer=OptimizerConfig(name="sgd", learning_rate=0.5),
+    loop=LoopConfig(steps=5, log_every=1, evaluate_every=2, save_every=2, keep=1),
+    samples=SamplesConfig(num_chars=4),
+)
+OURS = re.compile(  # the names that docs/reliability.md lists
+    r"lock|(config|vocabulary|event_files)\.json|(metrics|samples)\.jsonl|train|validation|checkpoints|best|open_loop"
+    r"|(checkpoints|best)/(checkpoint|(start|(retry-\d+-)?(step|stopped)-\d+)\.(index|data-\d{5}-of-\d{5}))"
+    r"|open_loop/(own|real|evaluation|comparison|measures\.json|(curves|position|quality_diversity)\.png)"
+)
+
+
+class Killed(BaseException):
+    """Ends a run in the middle of a step, as SIGKILL does: nothing is saved."""
+
+
+def go(run_dir, steps, look=lambda: None):
+    loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
+    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=Console(silence()), look=look)
+
+
+def start_and_kill(run_dir):
+    """Starts a run that is killed after step 3, and leaves all that a kill can leave unfinished."""
+
+    def look():
+        if (run_dir / "metrics.jsonl").exists() and '"step": 3' in (run_dir / "metrics.jsonl").read_text():
+            raise Killed
+
+    with pytest.raises(Killed):
+        go(run_dir, 9, look)
+    for path in run_dir.rglob("events.out.tfevents.*"):
+        path.write_bytes(path.read_bytes() + b"\x18\0\0\0torn")
+    with open(run_dir / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "spl')
+    for folder, name in (("", "config.json"), ("checkpoints", "checkpoint"), ("checkpoints", "scratch")):
+        (run_dir / folder / os.path.basename(atomic._unfinished(name))).write_text("half")
+    (run_dir / "checkpoints" / "step-4.index").write_text("half")
+    (run_dir / "lock").touch()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run to lie beside another one."""
+    run_dir = tmp_path_factory.mktemp("runs") / "killed"
+    start_and_kill(run_dir)
+    return run_dir
+
+
+HOSTILE = """
+    samples_temp0.8.txt my_template a.tmp 123.tmp config.json.123.tmp checkpoint.tmp0123 checkpoint_old start.txt * [ ~
+    checkpoint.tmp0123456789abcdef0123456789abcdef step-4_temp step-6_temp step-notes.index step-2.data-a_old-of-mine_
+    step-2.data-00000-of-00001.bak events.out.tfevents.backup events.out.tfevents.1700000000.host.1.0.v2 lock.txt
+    0123456789abcdef .charrnn- .charrnn-0-0 loss.png model_temp
+""".split()
+ODD = st.text(st.sampled_from("[]*?{}~'\"% \n\\.-_0aé"), min_size=1, max_size=12)
+FOLDERS = st.sampled_from(["", "checkpoints", "best", "train", "validation", "open_loop", "open_loop/own", "my", ".."])
+AROUND = [("", ".bak"), ("", "_temp"), ("", ".tmp"), ("", "~"), (".", ""), ("copy of ", ""), ("", " (1)"), ("", "*")]
+
+
+@st.composite
+def foreign_files(draw, own):
+    """Paths relative to the run directory, each with one of the run's files that it is a copy of, or None.
+
+    Hostile names, odd ones, and those of the run with something added.
+    """
+    names = [*HOSTILE, os.fsdecode(b"not UTF-8 \xff.tmp"), *draw(st.lists(ODD, max_size=20))]
+    found = {os.path.join(draw(FOLDERS), name): None for name in names}
+    for path in own:
+        before, after = draw(st.sampled_from(AROUND))
+        found[os.path.join(os.path.dirname(path), f"{before}{os.path.basename(path)}{after}")] = path
+    return {name: source for name, source in found.items() if not OURS.fullmatch(os.path.normpath(name))}
+
+
+def put(run_dir, files):
+    """Writes the files, some of them into a folder of that name; yields each path with its content."""
+    for number, (name, source) in enumerate(files.items()):
+        path = run_dir / name
+        if os.path.lexists(path) or any(parent.is_file() for parent in path.parents):
+            continue
+        path = path if number % 4 else path / "inner"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(name) if source is None else (run_dir / source).read_bytes())
+        yield path, path.read_bytes()
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@settings(
+    max_examples=3,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_no_foreign_byte_is_changed(killed, data):
+    """Over a start, a kill, a resume, a roll-back, an evaluation, a comparison and an export."""
+    with tempfile.TemporaryDirectory() as place:
+        parent = pathlib.Path(place)
+        run_dir = parent / NAME
+        for sibling in SIBLINGS:
+            shutil.copytree(killed, parent / sibling)
+        foreign = snapshot(parent)
+        start_and_kill(run_dir)
+        own = sorted(str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file())
+        foreign.update(put(run_dir, data.draw(foreign_files(own))))
+        beside = sorted(os.listdir(parent))
+
+        def check():
+            changed = [path for path, content in foreign.items() if not path.is_file() or path.read_bytes() != content]
+            assert changed == []
+
+        go(run_dir, 9)
+        check()
+        Spoilt.now = True
+        go(run_dir, 12)
+        assert "retry-1-step-12" in (run_dir / "checkpoints" / "checkpoint").read_text()
+        loaded = loading.load(run_dir)
+        evaluated = evaluation.kept_or_evaluated(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
+        summaries.write_curves(str(run_dir), evaluated.report.curves)
+        runs = [comparison.Run(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
+        pictures.show(str(run_dir), "comparison", lambda folder: pictures.draw(comparison.compare(runs), folder))
+        exporting.export(loaded, str(parent / "out[1]"), ["tflite"])
+        check()
+        assert sorted(os.listdir(parent)) == sorted([*beside, "out[1]"])
+        assert not [path for path in run_dir.rglob("*") if atomic._NAME.fullmatch(path.name)]

@@ -1,0 +1,138 @@
+"""Documents: what is one, what is left out, and the CSVs that are refused."""
+
+import csv
+import io
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.errors import UserError
+from charrnn.text.documents import Column, Documents, read_documents
+
+# Everything that a CSV treats in its own way, and some that `str.splitlines` does.
+TEXTS = st.text(st.sampled_from("ab é🎭,\"';\t\r\n\f\x85\u2028"), max_size=8)
+
+
+def refusal(text, csv_column):
+    with pytest.raises(UserError) as raised:
+        read_documents(text, csv_column)
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def test_each_line_is_a_document():
+    assert read_documents("Ann\nBob\nCid") == read_documents("Ann\nBob\nCid\n") == Documents(["Ann", "Bob", "Cid"], 0)
+    assert read_documents("Ann\r\nBob\n\r\nCid\r\n") == Documents(["Ann", "Bob", "Cid"], 1)
+    assert read_documents("\n \t\nAnn\n\u3000\n\n") == Documents(["Ann"], 4)
+    assert read_documents("x") == Documents(["x"], 0)
+
+
+def test_all_line_ends_end_a_line():
+    assert read_documents("Ann\rBob\rCid") == read_documents("Ann\rBob\r\nCid\n") == Documents(["Ann", "Bob", "Cid"], 0)
+    assert read_documents("Ann\r\r\nBob\n\rCid\r") == Documents(["Ann", "Bob", "Cid"], 2)
+
+
+def test_another_delimiter_and_a_header():
+    assert read_documents("id;name\n1;Ann, B.\n2;Bob\n", 2, ";", csv_header=True).texts == ["Ann, B.", "Bob"]
+    assert read_documents('\n\nname\n"Ann\tB."\tx\n', 1, "\t", csv_header=True).texts == ["Ann\tB."]
+
+
+def test_rows_of_another_width_are_counted_and_the_first_is_known():
+    column = Column(io.StringIO('a,b\n\n"c\n",d\ne,f,g\nh\ni,j\n'), 1)
+    assert list(column) == ["a", "", "c", "e", "h", "i"]
+    assert (column.num_odd, column.first_odd) == (2, 5)
+
+
+def test_a_carriage_return_outside_of_quotes_ends_a_row():
+    assert read_documents('a,"b\rb"\rc,d\r', 2).texts == ["b b", "d"]
+
+
+def test_a_line_stays_as_it_is():
+    lines = ['  indented, with "quotes" and\ttabs ', "form\ffeed", "next\x85line\u2028", '"unclosed']
+    assert read_documents("\n".join(lines)).texts == lines
+
+
+def test_each_row_of_a_csv_is_a_document():
+    text = '"3","Fears for ""T N"" pension","Unions, in talks"\r\n4, Space ,"two\r\n\r\nlines\n"\r\n"1","",x\r\n'
+    assert read_documents(text, 1) == Documents(["3", "4", "1"], 0)
+    assert read_documents(text, 2) == Documents(['Fears for "T N" pension', "Space"], 1)
+    assert read_documents(text, 3) == Documents(["Unions, in talks", "two lines", "x"], 0)
+
+
+def test_rows_may_be_longer_and_empty_lines_are_left_out():
+    assert read_documents("a,b\n\nc,d,e,f\n\n", 2) == Documents(["b", "d"], 2)
+    assert read_documents('a\n   \n""\nb', 1) == Documents(["a", "b"], 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(TEXTS, min_size=3, max_size=3), min_size=1, max_size=6),
+    # With "\n" and fewer quotes, some versions of Python write a "\r" that they read as the end of a row.
+    st.sampled_from([("\r\n", csv.QUOTE_MINIMAL), ("\r\n", csv.QUOTE_ALL), ("\n", csv.QUOTE_ALL)]),
+)
+def test_what_python_writes_is_read_back(rows, form):
+    end, quoting = form
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator=end, quoting=quoting).writerows(rows)
+    for column in range(3):
+        fields = [" ".join(re.split("[\r\n]+", row[column].strip())) for row in rows]
+        expected = [field for field in fields if field]
+        if expected:
+            assert read_documents(file.getvalue(), column + 1) == Documents(expected, len(rows) - len(expected))
+        else:
+            assert "no document" in refusal(file.getvalue(), column + 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_no_line_is_lost_and_no_document_has_a_line_break(text):
+    num_lines = len(re.findall("\r\n|\n|\r", text)) + (text[-1:] not in ("", "\n", "\r"))
+    try:
+        documents = read_documents(text)
+    except UserError:
+        assert not text.strip()
+        return
+    assert len(documents.texts) + documents.num_empty == num_lines
+    assert all(document.strip() and not set("\r\n") & set(document) for document in documents.texts)
+    assert "".join("".join(documents.texts).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "text, column, parts",
+    [
+        ("a,b\nc\n", 2, ("line 2 ", "has 1 column,", "at least 2 are needed")),
+        ('a,"b\nb"\n\nc,d\n', 3, ("line 1 ", "has 2 columns,", "at least 3 are needed")),
+        ('a,b,"c\nc"\n\nd,e\n', 3, ("line 4 ", "has 2 columns,", "at least 3 are needed")),
+    ],
+)
+def test_a_row_with_too_few_columns_is_told_with_its_line(text, column, parts):
+    message = refusal(text, column)
+    assert all(part in message for part in parts)
+
+
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ('a,b\nc,"d\ne,f\ng,h\n', ("begins on line 2 ", "unexpected end of data")),
+        ('a,b\n"c" d,e\n', ("begins on line 2 ", "expected after")),
+        (f'a,"b\nb"\n{"x" * 200_000},c\n', ("begins on line 3 ", "larger than field limit")),
+        ("a,b\nc\0,d\n", ("on line 2 ", "NUL")),
+    ],
+)
+def test_a_malformed_csv_is_told_with_its_line(text, parts):
+    message = refusal(text, 1)
+    assert all(part in message for part in parts)
+
+
+def test_a_corpus_without_documents_is_refused():
+    assert "0 lines" in refusal("", 0)
+    assert "3 lines" in refusal("\n \n\r\n", 0)
+    assert "column 2 of its 2 rows" in refusal('a,\nb," "\n', 2)
+    assert "column 1 of its 0 rows" in refusal("", 1)
+
+
+def test_a_negative_column_is_refused():
+    assert "csv_column=-1" in refusal("a,b", -1)

@@ -1,0 +1,123 @@
+"""Which files are meant: names that have commas, brackets and quotes in them too, and hints that work."""
+
+import json
+import re
+import shlex
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from charrnn import command
+from charrnn import corpora as corpora_command
+from charrnn.errors import UserError
+from charrnn.text import corpora
+
+NAMES = st.text(st.sampled_from("ab ,[]{}*?!'\"\\~-é.&$"), min_size=1, max_size=8).filter(
+    lambda name: name.strip(".") and name not in ("-",) and not name.startswith("~")
+)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def write(here, *names):
+    for name in names:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text(f"<{name}>")
+
+
+def found(spec):
+    return corpora.find(spec, lambda line: None)
+
+
+def refusal(spec):
+    with pytest.raises(UserError) as refused:
+        found(spec)
+    return str(refused.value)
+
+
+def test_names_with_commas_are_meant_as_they_are(here):
+    write(here, "a, b.txt", "b.txt", "c.txt", "vol 1, new/d.txt", "a")
+    assert found("a, b.txt") == ["a, b.txt"]
+    assert found("b.txt,c.txt") == found("b.txt, c.txt") == ["b.txt", "c.txt"]
+    assert found("a, b.txt,c.txt") == ["a, b.txt", "c.txt"]
+    assert found("c.txt,a, b.txt") == ["c.txt", "a, b.txt"]
+    assert found("vol 1, new/*.txt") == ["vol 1, new/d.txt"]
+    assert found('["c.txt", "a, b.txt", "vol*/*"]') == ["c.txt", "a, b.txt", "vol 1, new/d.txt"]
+    assert "'d.txt'" in refusal("c.txt,d.txt") and "JSON list" in refusal("c.txt,d.txt")
+
+
+def test_a_name_that_is_a_list_or_a_glob_is_a_name_where_there_is_such_a_file(here):
+    write(here, '["b.txt"]', "b.txt", "[b].txt", "x*")
+    assert found('["b.txt"]') == ['["b.txt"]']
+    assert found("[b].txt") == ["[b].txt"]
+    assert found("x*") == ["x*"]
+    assert found("[!x].txt") == ["b.txt"]
+
+
+def test_folders_before_a_glob_are_meant_as_they_are(here):
+    write(here, "proj [v2]/b.txt", "proj v/b.txt", "{x}*/deep/c.txt", "{x}more/deep/c.txt")
+    assert found("proj [v2]/*.txt") == ["proj [v2]/b.txt"]
+    assert found(f"{here}/proj [v2]/*.txt") == [f"{here}/proj [v2]/b.txt"]
+    assert found("{x}*/**/*.txt") == ["{x}*/deep/c.txt"]
+    assert found("proj ?/*.txt") == ["proj v/b.txt"]
+
+
+def test_a_tilde_is_the_home_folder(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    write(here, "home/my.txt", "home/data/shakespeare.txt")
+    assert found("~/my.txt") == found("~/*.txt") == [str(here / "home/my.txt")]
+    assert found('["~/my.txt"]') == [str(here / "home/my.txt")]
+    monkeypatch.setenv("CHARRNN_DATA_DIR", "~/data")
+    assert found("shakespeare") == [str(here / "home/data/shakespeare.txt")]
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/kept")
+    assert corpora.cache_folder() == str(here / "home/kept/charrnn")
+
+
+@pytest.mark.parametrize(
+    "folder, name",
+    [("my texts, vol 1", "a.txt"), ("proj [v2]", "b.md"), ("it's", "c"), ("*", "deep/er/d.csv"), ('"', "e.TXT")],
+)
+def test_the_hint_for_a_folder_works(here, folder, name):
+    write(here, f"{folder}/{name}", f"{folder}/.hidden/x.zip")
+    (hint,) = shlex.split(re.search(r"such as (.*)\.$", refusal(folder))[1])
+    assert found(hint) == [f"{folder}/{name}"]
+
+
+def test_an_encoded_folder_among_others_is_told(here):
+    write(here, "a.txt", "made/corpus.json")
+    assert "'made' is an encoded folder" in refusal("a.txt,made")
+
+
+def test_a_folder_without_files_is_told(here):
+    (here / "empty" / "inside").mkdir(parents=True)
+    assert "'empty' is a directory without files" in refusal("empty")
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(NAMES, min_size=1, max_size=3, unique=True))
+def test_whatever_files_are_called_several_are_one_corpus(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("names")
+    places = [str(folder / name) for name in names]
+    for place in places:
+        with open(place, "w") as file:
+            file.write("x")
+    spec = corpora.joined(places)
+    assert found(spec) == places
+    assert found(json.dumps(places)) == places
+
+
+def test_the_last_line_of_a_first_look_names_the_same_files(here, capsys):
+    write(here, "plain.txt")
+    names = ["a, b.txt", "it's [1].txt", '"q".txt']
+    for name in names:
+        (here / name).write_text("never say never\n" * 60)
+    assert command.run(corpora_command.main, corpora_command.FLAGS, ["corpora", *names]) == command.DONE
+    last = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    (given_corpus,) = [part.removeprefix("--corpus=") for part in last if part.startswith("--corpus=")]
+    assert found(given_corpus) == names

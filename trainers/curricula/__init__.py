@@ -1,0 +1,1 @@
+"""The curricula that come with the package, one a file."""

@@ -1,0 +1,51 @@
+"""State matching: the states in open loop shall be those in closed loop.
+
+The direct form of Professor Forcing (Lamb et al. 2016, arXiv 1610.09038), without its discriminator: states are
+compared position by position, where the paper compares distributions. Two texts that differ should have states that
+differ, so a large weight teaches the network to forget what it read. A step takes more than twice as long as one of
+teacher forcing.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from charrnn.errors import check
+from trainers.curricula.rising_probability import RisingProbability
+from trainers.trainer import Rollout, Trainer
+
+
+class StateMatching(Trainer):
+    """Teacher forcing, plus the mean square between the last layer's outputs in open loop and those in closed loop.
+
+    The gradient flows through the open loop's states, not through its choices; the closed loop's are the goal, and are
+    learnt from the text alone.
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Config(RisingProbability):
+        """The open loop's probability of an own character, and the weight."""
+
+        weight: float = 1.0  # of the mean square
+
+        def __post_init__(self):
+            super().__post_init__()
+            check("trainer.weight", self.weight, 0.0 <= self.weight < float("inf"), "at least 0")
+
+    def own_input_prob(self, step):
+        """1 - ε, float32 `[]`. Graph."""
+        return self.config.prob(step)
+
+    def forward(self, batch, state):
+        """Closed loop over the text, and over what open loop has read. Graph."""
+        rollout = super().forward(batch, state)
+        logits, closed, after = self.model.hidden(batch.inputs, state, training=self.mask_key())
+        _, opened, _ = self.model.hidden(rollout.fed, state, training=self.mask_key())
+        gap = tf.reduce_mean(tf.square(tf.cast(opened - tf.stop_gradient(closed), tf.float32)), -1)
+        return Rollout(logits, rollout.fed, rollout.own, after, extra=gap)
+
+    def loss(self, rollout, batch):
+        """Cross-entropy in closed loop and the weighted mean square, which is logged as "state_gap". Graph."""
+        loss, extra = super().loss(rollout, batch)
+        gap = tf.math.divide_no_nan(tf.reduce_sum(rollout.extra * batch.weights), tf.reduce_sum(batch.weights))
+        return loss + self.config.weight * gap, {**extra, "state_gap": gap}

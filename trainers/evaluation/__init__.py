@@ -1,0 +1,1 @@
+"""A trained run under all measures, and runs side by side."""

@@ -1,0 +1,158 @@
+"""The pictures of an evaluation, a comparison and a run, mostly as PNG files. Needs matplotlib, which only this file
+imports."""
+
+import functools
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from charrnn.errors import UserError
+from charrnn.measures.open_loop import Curve
+from trainers.evaluation.comparison import Comparison, Group
+from trainers.reports import summaries
+
+_CURVES = {
+    "divergence": "KL(reference ‖ model), nats",
+    "reference_loss": "reference loss, nats per character",
+    "nats_per_char": "−ln p(character) under the model",
+    "recovery": "recovery after so many characters",
+}
+
+
+def draw(comparison: Comparison, folder: str) -> list[str]:
+    """Draws quality against diversity, and the curves over the position. Returns the paths of the files.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    return _save({"quality_diversity": _quality_diversity(comparison), "position": _position(comparison)}, folder)
+
+
+def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
+    """Draws a run's curves over the position, beside those of real text. Returns the path of the file, in a list.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    figure = _figure(11, 7)
+    for axes, name in _charts(figure):
+        axes.plot(curves[name].positions, curves[name].own, "C0", label="the model's text")
+        axes.plot(curves[name].positions, curves[name].real, "C0--", label="real text")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return _save({"curves": figure}, folder)
+
+
+def _save(pictures: dict, folder: str) -> list[str]:
+    paths = [os.path.join(folder, f"{name}.png") for name in pictures]
+    for path, figure in zip(paths, pictures.values(), strict=True):
+        figure.savefig(path, dpi=120)
+    return paths
+
+
+def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
+    """The loss of each split over the steps: a matplotlib Figure, which a notebook shows.
+
+    Args:
+        history: columns by split, "step" and "nats_per_char" among them.
+        title: what stands above.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    figure = _figure(7, 4)
+    axes = figure.add_subplot()
+    for split, columns in history.items():
+        marker = "" if len(columns["step"]) > 30 else "."
+        axes.plot(columns["step"], columns["nats_per_char"], marker=marker, label=split)
+    axes.set_xlabel("step")
+    axes.set_ylabel("nats per character")
+    axes.set_title(title)
+    if history:
+        axes.legend()
+    return figure
+
+
+def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
+    """Draws into a run directory and for TensorBoard, and says where; or, without matplotlib, why not.
+
+    Args:
+        run_dir: the run directory.
+        which: as in `summaries.write_pictures`.
+        draw: takes the folder, returns the paths of the files.
+    """
+    try:
+        paths = draw(summaries.open_loop_folder(run_dir))
+    except UserError as error:  # what was measured is told: pictures are not needed
+        print(error, file=sys.stderr)
+        return
+    summaries.write_pictures(run_dir, which, paths)
+    print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
+
+
+def _figure(width: float, height: float):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError("No pictures were drawn: they need matplotlib: pip install matplotlib.") from error
+    figure = Figure((width, height), layout="constrained")
+    figure._repr_png_ = functools.partial(_png, figure)  # what a notebook asks for: pyplot, which it knows, has no part
+    return figure
+
+
+def _png(figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
+
+
+def _quality_diversity(comparison: Comparison):
+    figure = _figure(7, 5)
+    axes = figure.add_subplot()
+    for i, group in enumerate(comparison.groups):
+        points = np.array([list(evaluation.sweep.values()) for evaluation in group.evaluations])  # [runs, T, 2]
+        for each in points:
+            axes.plot(*each.T, color=f"C{i}", linewidth=0.5, alpha=0.5)
+        middle = points.mean(0)
+        axes.plot(*middle.T, "o-", color=f"C{i}", label=group.name)
+        for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
+            axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
+    measures = comparison.groups[0].evaluations[0].report.measures
+    real = [measures[name].real for name in ("reference_loss", "reverse_loss")]
+    if None not in real:
+        axes.plot(*real, "k*", markersize=12, label="real text")
+    axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
+    axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
+    axes.set_title("Quality and diversity by temperature")
+    figure.legend(loc="outside lower center")
+    return figure
+
+
+def _position(comparison: Comparison):
+    figure = _figure(11, 7)
+    for axes, name in _charts(figure):
+        for i, group in enumerate(comparison.groups):
+            _band(axes, group, name, f"C{i}")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
+    return figure
+
+
+def _charts(figure) -> Iterator[tuple]:
+    """A chart, labelled, for each curve, and the curve's name."""
+    for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
+        axes.set_xlabel("characters of the rollout")
+        axes.set_ylabel(label)
+        yield axes, name
+
+
+def _band(axes, group: Group, name: str, colour: str) -> None:
+    """The group's mean, one standard deviation over its seeds to either side, and dashed the mean on real text."""
+    curves = [evaluation.report.curves[name] for evaluation in group.evaluations]
+    values = np.array([curve.own for curve in curves])
+    middle, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else 0.0
+    axes.plot(curves[0].positions, middle, color=colour, label=group.name)
+    real = np.mean([curve.real for curve in curves], axis=0)
+    axes.plot(curves[0].positions, real, "--", color=colour, label=f"{group.name}: on real text")
+    axes.fill_between(curves[0].positions, middle - spread, middle + spread, color=colour, alpha=0.2)

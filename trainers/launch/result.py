@@ -1,0 +1,68 @@
+"""What `trainers.train` returns: a run, its measurements and samples, and its model."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from charrnn import run_files
+from charrnn.files import paths
+from charrnn.generation import loading
+from charrnn.generation.loading import Loaded
+from trainers.evaluation import pictures
+from trainers.reports import records
+
+History = dict[str, dict[str, np.ndarray]]
+"""By split, "train" or "validation", a column for each measurement; "step" is one."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A run as it was when `train` returned."""
+
+    run_dir: str
+    finished: bool  # false where it was stopped: the same call goes on
+    history: History  # of the whole run, what earlier calls measured included; nan where something was not measured
+    samples: list[dict]  # the lines of samples.jsonl: step, prompt, temperature, seed, text
+
+    @classmethod
+    def read(cls, run_dir: str, finished: bool) -> "Result":
+        """From what a run directory holds; UserError where that is damaged."""
+        run_dir = paths.given(run_dir)
+        lines = records.read(run_dir, run_files.METRICS)
+        return cls(run_dir, finished, _columns(lines), records.read(run_dir, run_files.SAMPLES))
+
+    @functools.cached_property
+    def model(self) -> Loaded:
+        """What `charrnn.load` gives: the best weights by validation, or the newest. UserError where none are saved."""
+        return loading.load(self.run_dir)
+
+    def plot(self):
+        """The loss of training and validation over the steps, a matplotlib Figure; UserError without matplotlib."""
+        return pictures.losses(self.history, self.run_dir)
+
+    def __repr__(self):
+        said = "finished" if self.finished else "unfinished"
+        if self.history:
+            last = max(columns["step"][-1] for columns in self.history.values())
+            said += f"{'' if self.finished else ', measured'} at step {last:,}"
+        if "validation" in self.history:
+            step, nats = (self.history["validation"][name] for name in ("step", "nats_per_char"))
+            best = np.argmin(np.nan_to_num(nats, nan=np.inf))
+            said += f"; validation {nats[-1]:.4f} nats per character, best {nats[best]:.4f} at step {step[best]:,}"
+        elif self.history:
+            said += f"; training {self.history['train']['nats_per_char'][-1]:.4f} nats per character"
+        return f"<Result {self.run_dir}: {said}>"
+
+
+def _columns(lines: list[dict]) -> History:
+    history: History = {}
+    for split in dict.fromkeys(line["split"] for line in lines):
+        rows = [line for line in lines if line["split"] == split]
+        names = dict.fromkeys(name for row in rows for name in row if name != "split")
+        history[split] = {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+    return history
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -1,0 +1,1 @@
+"""When things happen: log, evaluate, save, stop."""

@@ -1,0 +1,78 @@
+"""When a run ends before its time: at a signal, or when its minutes are used up.
+
+    stop = Stop(max_minutes=60)
+    with stop.listen():
+        stop.look()  # between steps, batches and blocks of sample text: raises Stopped
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+from charrnn.errors import check
+from charrnn.process.interrupts import SIGNALS
+
+_HANGUP = getattr(signal, "SIGHUP", None)
+
+
+class Stopped(BaseException):
+    """The run was asked to stop. No error, as KeyboardInterrupt is none: a hook's `except Exception` lets it pass."""
+
+
+class Stop:
+    """Notices signals and the end of the time.
+
+    A signal that the process was started to ignore, by `nohup` or in a script's background, stays ignored.
+    The first signal asks the run to save and exit. The second falls through to the previous handler and usually kills
+    the process. SIGHUP is never the second: a terminal that closes may send it twice.
+
+    Args:
+        max_minutes: from now; None: no limit.
+        clock: seconds, for tests.
+    """
+
+    def __init__(self, max_minutes: float | None = None, clock=time.monotonic):
+        if max_minutes is not None:
+            check("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
+        self._clock, self._end = clock, math.inf if max_minutes is None else clock() + 60 * max_minutes
+        self._signalled = self._looked = False
+        self._second: dict[int, object] = {}  # what a second signal does, by number
+
+    @contextlib.contextmanager
+    def listen(self, kill: bool = False) -> Iterator[None]:
+        """Notices signals in the body, if it runs in the main thread: in another one Python cannot.
+
+        Args:
+            kill: whether the second signal kills the process even if the previous handler does not, as Ctrl-C's.
+        """
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+            before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+        self._second = {number: signal.SIG_DFL if kill else handler for number, handler in before.items()}
+        for number in before:
+            signal.signal(number, self._notice)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def look(self) -> None:
+        """Raises Stopped if the run was asked to stop. To be called where it can."""
+        self._looked = True
+        if self._signalled or self._clock() >= self._end:
+            raise Stopped
+
+    def _notice(self, number, frame):
+        self._signalled = True
+        if _HANGUP in self._second:
+            signal.signal(_HANGUP, signal.SIG_IGN)
+        if number != _HANGUP:
+            for each in self._second.keys() - {_HANGUP}:
+                signal.signal(each, self._second[each])
+        if not self._looked:  # the run is not under way: reading a text may take minutes, and there is nothing to save
+            raise Stopped

@@ -1,0 +1,1 @@
+"""Where measurements and sample texts go."""

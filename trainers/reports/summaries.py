@@ -1,0 +1,238 @@
+"""All that is written for TensorBoard: one writer a split, so that both lines share a chart."""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
+
+from charrnn.errors import UserError
+from charrnn.files import atomic
+from charrnn.measures.open_loop import Curve
+from trainers.reports import dashboards
+from trainers.reports.samples import Sample
+from trainers.run_directory import disk
+from trainers.run_directory.event_files import EventFiles
+
+OPEN_LOOP = "open_loop"
+
+
+class Summaries:
+    """Scalars, sample text and histograms, under `train/` and `validation/` of a run directory."""
+
+    def __init__(self, run_dir: str):
+        self._run_dir = run_dir
+        self._writers: dict[str, _Writer] = {}
+
+    def start(self, step: int, measured: int) -> None:
+        """Takes out the events that will be written anew, lest curves go back and forth; see `Records.start`."""
+        for split, last in (("train", step), ("validation", measured)):
+            if split in self._writers:
+                self._writers.pop(split).close()
+            own = EventFiles(self._run_dir).own(split)
+            atomic.remove_remains(os.path.join(self._run_dir, split), map(os.path.basename, own))
+            for path in own:
+                _keep_until(path, last)
+
+    def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
+        """A point on each value's curve."""
+        with self._writer(split).writes(step, len(values)):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def samples(self, step: int, samples: list[Sample]) -> None:
+        """The texts, one tag a label and temperature."""
+        with self._writer("validation").writes(step, len(samples)):
+            for sample in samples:
+                label = sample.label or sample.prompt.strip() or "line break"
+                tag = f"samples/{label}/temperature {sample.temperature:g}"
+                tf.summary.text(tag, fenced(sample.prompt + sample.text))
+
+    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
+        """The distribution of each tensor's numbers, less those that are not finite."""
+        with self._writer("train").writes(step, len(values)):
+            for name, value in values.items():
+                value = tf.convert_to_tensor(value)
+                tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
+
+    def flush(self) -> None:
+        """Writes what is buffered. NotWritten where not all of it arrives."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _writer(self, split: str) -> "_Writer":
+        if split not in self._writers:
+            self._writers[split] = _Writer(self._run_dir, split)
+        return self._writers[split]
+
+
+class _Writer:
+    """Writes one event file, and looks whether it arrives: TensorFlow says nothing where the disk is full."""
+
+    def __init__(self, run_dir: str, folder: str = ""):
+        self._files, self._name, self._folder = EventFiles(run_dir), folder, os.path.join(run_dir, folder)
+        self._others = self._files.own(folder)
+        seconds = {os.path.basename(path).split(".")[3] for path in self._others}
+        while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
+            time.sleep(0.05)
+        with disk.writing(self._folder):
+            self._writer = _file_writer(self._files, self._folder)
+        self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
+        self._end = 0  # of those that were
+
+    @contextlib.contextmanager
+    def writes(self, step: int, count: int) -> Iterator[None]:
+        """Where `count` summaries of a step are written."""
+        with disk.writing(self._folder), self._writer.as_default(step):
+            yield
+        self._missing += count
+
+    def flush(self) -> None:
+        """Writes what is buffered, and looks."""
+        with disk.writing(self._folder):
+            self._writer.flush()
+            for path in set(self._files.own(self._name)).difference(self._others):  # one, or none where it cannot be
+                ends = [end for end, _ in _events(path, self._end)]
+                self._missing, self._end = self._missing - len(ends), max([self._end, *ends])
+            if self._missing:
+                raise OSError(f"{self._missing} summaries did not arrive: is the disk full?")
+
+    def close(self) -> None:
+        """To be called before the file is cut."""
+        self._writer.close()
+
+
+def _file_writer(files: EventFiles, folder: str) -> tf.summary.SummaryWriter:
+    return tf.summary.create_file_writer(folder, filename_suffix=files.recorded().suffix)
+
+
+def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The events of a file from the offset `start` on, up to one that is torn: where each ends, and what it says.
+
+    A file is a row of records: length uint64, its checksum uint32, the event, its checksum uint32.
+    """
+    with tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(start)
+        content = file.read()
+    place = 0
+    while (end := place + 16 + int.from_bytes(content[place : place + 8], "little")) <= len(content):
+        yield start + end, content[place + 12 : end - 4]
+        place = end
+
+
+def _keep_until(path: str, step: int) -> None:
+    """Cuts an event file off before the first event of a later step, or the first that is torn."""
+    kept = 0
+    for end, event in _events(path):
+        if Event.FromString(event).step > step:
+            break
+        kept = end
+    if kept < tf.io.gfile.stat(path).length:
+        with disk.writing(path), tf.io.gfile.GFile(path, "rb") as file:
+            atomic.replace(path, file.read(kept))
+
+
+@contextlib.contextmanager
+def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Iterator[Callable[[], None]]:
+    """For TensorBoard, what tells the run in the body from others, and the layout of its charts.
+
+    In the run directory itself, where TensorBoard looks for the metrics in the folders below. A run that goes on writes
+    both anew in the place of what was there. To be called by the body where the run came to its end.
+    """
+    with disk.writing(run_dir):
+        _remove_own(run_dir, "")
+    writer = _Writer(run_dir)
+    with writer.writes(0, 2):
+        tf.summary.experimental.write_raw_pb(custom_scalars.pb(dashboards.layout()).SerializeToString())
+        hparams.hparams(hyperparameters, trial_id=_trial(run_dir))
+    writer.flush()
+
+    def end():
+        with writer.writes(0, 1):
+            status = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+            tf.summary.experimental.write_raw_pb(status.SerializeToString())
+        writer.flush()
+
+    yield end
+
+
+def _trial(run_dir: str) -> str:
+    """What the tab HPARAMS calls a run: the name first, for the column is narrow, and what makes it unique after it."""
+    parent, name = os.path.split(os.path.normpath(run_dir))
+    return f"{name} in {parent}" if parent else name
+
+
+def open_loop_folder(run_dir: str) -> str:
+    """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
+    folder = os.path.join(run_dir, OPEN_LOOP)
+    with writing_to(folder):
+        tf.io.gfile.makedirs(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def writing_to(folder: str) -> Iterator[None]:
+    """Raises UserError where the body cannot write to a run directory's folder."""
+    try:
+        yield
+    except disk.DISK_ERRORS as error:
+        reason = disk.reason(error)
+        raise UserError(f"{folder} cannot be written to ({reason}): copy the run to where you may write.") from error
+
+
+def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
+    """Curves over the position in a rollout, in the place of the step; own and real text share a chart.
+
+    They take the place of those that an earlier evaluation left.
+    """
+    for which in ("own", "real"):
+        with _fresh_writer(run_dir, which):
+            for name, curve in curves.items():
+                for position, value in zip(curve.positions, getattr(curve, which), strict=True):
+                    tf.summary.scalar(f"{dashboards.OPEN_LOOP_TAGS}/{name}", value, position)
+
+
+def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
+    """PNG files as images.
+
+    Args:
+        run_dir: the run directory.
+        which: "evaluation" or "comparison"; they take the place of those that an earlier one left.
+        paths: the files.
+    """
+    with _fresh_writer(run_dir, which):
+        for path in paths:
+            image = tf.io.decode_png(tf.io.read_file(path), channels=3)
+            name = os.path.splitext(os.path.basename(path))[0]
+            tf.summary.image(f"{dashboards.OPEN_LOOP_TAGS}/{name}", image[None], step=0)
+
+
+@contextlib.contextmanager
+def _fresh_writer(run_dir: str, which: str) -> Iterator[None]:
+    """Replaces the run's events in a folder of open_loop/: two writers' curves would be drawn as one that zigzags."""
+    folder = os.path.join(open_loop_folder(run_dir), which)
+    with writing_to(folder):
+        _remove_own(run_dir, os.path.join(OPEN_LOOP, which))
+        writer = _file_writer(EventFiles(run_dir), folder)
+        with writer.as_default():
+            yield
+        writer.close()
+
+
+def _remove_own(run_dir: str, folder: str) -> None:
+    for path in EventFiles(run_dir).own(folder):
+        tf.io.gfile.remove(path)
+
+
+def fenced(text: str) -> str:
+    """The text as a Markdown code block that nothing in it can end."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"

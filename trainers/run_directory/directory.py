@@ -1,0 +1,152 @@
+"""The directory that a run lives in: what it must hold, and whether a run may go on in it."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from charrnn import run_files
+from charrnn.batches.sources import DataConfig
+from charrnn.errors import UserError, check
+from charrnn.files import atomic, paths, strict_json
+from charrnn.text import corpora, dialects
+from charrnn.text.vocabulary import Vocabulary
+from trainers.experiment import Experiment, registered, to_dict
+from trainers.run_directory import disk, event_files, lock
+
+_WRITTEN = (event_files.NAME, run_files.VOCABULARY, run_files.CONFIG, lock.NAME, run_files.METRICS, run_files.SAMPLES)
+"""The files that a run replaces at once."""
+
+_MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
+"""Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
+sha256 and the other's settings stand beside."""
+
+_SETTINGS_MAY_CHANGE = (
+    "runtime.strategy",
+    "runtime.virtual_replicas",
+    "runtime.worker_timeout",
+    "optimizer.accumulate",
+    "model.temperature",
+)
+"""And these settings: on how many replicas a run runs, and in how many parts; and what training does not look at."""
+
+
+class RunDirectory:
+    """`runs/<name>/`. Looking is apart from writing: nothing is written before `prepare`."""
+
+    def __init__(self, path: str):
+        self.path = paths.given(path)
+
+    def file(self, name: str) -> str:
+        """The path of a file or folder in it."""
+        return os.path.join(self.path, name)
+
+    def as_begun(self, data: DataConfig) -> DataConfig:
+        """Returns the settings with what is left to be found in the files as the run has it that is there, if any."""
+        try:
+            return dialects.as_begun(data, run_files.read_config(self.path))
+        except UserError:  # there is none, or one that `check` refuses
+            return data
+
+    def check(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
+        """Whether a run is there to be resumed.
+
+        Args:
+            resume: "auto", "never" or "must".
+            config: what config.json would say of the run that is to be started.
+            vocabulary: the one of that run.
+
+        Raises:
+            UserError: `resume` forbids it, or the run there is another one; the differences are listed.
+        """
+        check("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
+        with corpora.file_errors(self.path):
+            exists = tf.io.gfile.exists(self.file(run_files.CONFIG))
+        if resume == "never" and exists:
+            raise UserError(f"{self.path} holds a run, and --resume=never was given: give another --run_dir.")
+        if resume == "must" and not exists:
+            raise UserError(f"{self.path} holds no run, and --resume=must was given: give the --run_dir of one.")
+        if not exists:
+            if tf.io.gfile.exists(self.path) and not self._is_empty():
+                raise UserError(f"{self.path} exists and is not a run directory: give another --run_dir.")
+            return False
+        for name in (run_files.NEWEST, run_files.BEST, "train", "validation"):
+            if tf.io.gfile.exists(self.file(name)) and not tf.io.gfile.isdir(self.file(name)):
+                raise UserError(f"{self.file(name)} is no folder, as it is in a run directory: give another --run_dir.")
+        differences = _differences(run_files.read_config(self.path), config)
+        other = Vocabulary.load(self.file(run_files.VOCABULARY))
+        if other != vocabulary:
+            differences.append(f"vocabulary ({other.differences(vocabulary)})")
+        if differences:
+            raise UserError(
+                f"{self.path} belongs to another run: {'; '.join(differences)}. Give another --run_dir, "
+                f"or the settings that it was started with."
+            )
+        return True
+
+    def _is_empty(self) -> bool:
+        """Whether nothing is there but what a start leaves that was killed before it wrote config.json.
+
+        It writes the lock first, then event_files.json, which tells the rest from another program's files.
+        """
+        if not tf.io.gfile.isdir(self.path):
+            return False
+        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _WRITTEN))
+        if lock.NAME in names and not lock.is_left(self.file(lock.NAME)):
+            return False
+        begun = event_files.is_record(self.file(event_files.NAME))
+        return names <= {lock.NAME, *(_WRITTEN if begun else ())}
+
+    def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
+        """Makes the directory, and writes config.json and vocabulary.json.
+
+        Raises:
+            UserError: it cannot be written to.
+        """
+        try:
+            tf.io.gfile.makedirs(self.path)
+            atomic.remove_remains(self.path, _WRITTEN)
+            event_files.EventFiles(self.path).recorded()
+            vocabulary.save(self.file(run_files.VOCABULARY))
+            write_json(self.file(run_files.CONFIG), config)  # last: it makes the directory one of a run
+        except disk.DISK_ERRORS as error:
+            sentence = f"{self.path} cannot be written to ({disk.reason(error)}): give another --run_dir."
+            raise UserError(sentence) from error
+
+
+def write_json(path: str, value: object) -> None:
+    """Writes a JSON file at once."""
+    atomic.replace(path, (strict_json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _differences(old: dict, new: dict) -> list[str]:
+    """Each setting that differs, as "model.units was 1024, is 512".
+
+    One that the program did not have when the run was started is as it was then if it has its default.
+    """
+    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
+    old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    for config in (old, new):
+        if "trainer.class" in config:  # an earlier version wrote where the class lay, which may have moved since
+            config["trainer.class"] = registered(str(config["trainer.class"]))
+    names = [name for name in dict.fromkeys([*old, *new]) if name not in _SETTINGS_MAY_CHANGE]
+    return [
+        f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
+        for name in names
+        if old.get(name, defaults.get(name)) != new.get(name)
+        and not (name == "trainer.class" and _moved(old.get(name), new.get(name)))
+    ]
+
+
+def _moved(old: object, new: object) -> bool:
+    """Whether two "module:Class" may be one class, which has moved from a notebook or script to a module, or back."""
+    modules, classes = zip(*(str(name).partition(":")[::2] for name in (old, new)), strict=True)
+    return "__main__" in modules and len(set(classes)) == 1
+
+
+def flat(config: dict, prefix: str = "") -> dict[str, object]:
+    """Nested settings as {"model.units": 1024, …}."""
+    settings = {}
+    for name, value in config.items():
+        settings.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return settings

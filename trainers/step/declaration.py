@@ -1,0 +1,134 @@
+"""What the class of a curriculum declares, checked before the first step: a mistyped name would be ignored in silence.
+
+    class Mine(Trainer):
+        def own_input_probs(self, step): …    # UserError: … nearest: own_input_prob
+"""
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Collection, Iterable, Mapping
+
+from charrnn.batches.sources import SOURCES
+from charrnn.errors import UserError, nearest
+from trainers.step import near_names
+
+HOOKS = ("batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss", "on_step", "on_evaluation")
+"""The methods of `Trainer` that a curriculum overrides."""
+
+FINAL = ("train_step", "train_steps", "evaluate", "gradients")
+"""Those that are the same for all curricula: the loop relies on them."""
+
+_VALUES = {"orders": Collection, "whole_batches": bool | int | str, "Config": type}
+"""What a curriculum declares as attributes, and the type of each value."""
+
+
+def check(cls: type, base: type, attributes: Mapping[str, object] = types.MappingProxyType({})) -> None:
+    """Checks a curriculum's class.
+
+    Args:
+        cls: the class.
+        base: `Trainer`; its own bases are not looked at.
+        attributes: those of an instance, beside the class's.
+
+    Raises:
+        UserError: a name is near one that `base` knows, a hook cannot be called as it will be, or `orders`,
+            `whole_batches` or `Config` cannot be used.
+    """
+    bodies = [vars(each) for each in cls.__mro__ if each not in base.__mro__]
+    for body in bodies:
+        _check_names(cls, body, (*HOOKS, *_VALUES))
+    _check_names(cls, attributes, ("whole_batches",))
+    own = set().union(*bodies)
+    for name in own.intersection((*FINAL, *filter(_is_private, vars(base)))):
+        raise _wrong(cls, name, "is the same for all curricula", f"rename it, or override one of {', '.join(HOOKS)}")
+    for name in own.intersection(HOOKS):
+        _check_hook(cls, name, base)
+    if "__init__" in own:
+        _check_init(cls, base)
+    _check_orders(cls)
+    if not isinstance(cls.whole_batches, bool):
+        raise _wrong(cls, "whole_batches", f"is {cls.whole_batches!r}", "set it to True or False")
+    _check_config(cls)
+
+
+def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) -> None:
+    """Raises UserError for a name that nothing reads, near one that `Trainer` does read.
+
+    Beside the right name in the same body a near one is a helper: a class with `loss` may have `losses` too.
+    """
+    lost_words = not set(body).intersection(HOOKS)  # a class that changes no hook has missed one
+    for name, value in body.items():
+        suits = [other for other in known if isinstance(value, _VALUES.get(other, object))]
+        meant = None if name.startswith("_") or name in known else near_names.meant(name, known, suits, lost_words)
+        if meant and meant not in body:
+            raise _wrong(cls, name, "is no attribute of a trainer and would be ignored", f"rename it; nearest: {meant}")
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _check_hook(cls: type, name: str, base: type) -> None:
+    """Raises UserError where a hook is no method, or cannot be called with the arguments of `base`'s."""
+    hook = getattr(cls, name)
+    if not callable(hook):
+        raise _wrong(cls, name, f"is a {type(hook).__name__}", "make it a method")
+    names = list(inspect.signature(getattr(base, name)).parameters)
+    bound = isinstance(inspect.getattr_static(cls, name), staticmethod | classmethod)
+    _check_call(cls, name, names[1:] if bound else names, {})
+
+
+def _check_init(cls: type, base: type) -> None:
+    names = list(inspect.signature(base.__init__).parameters)
+    config = names.index("config") + 1
+    _check_call(cls, "__init__", names[:config], dict.fromkeys(names[config:]))
+
+
+def _check_call(cls: type, name: str, by_position: list[str], by_name: dict[str, None]) -> None:
+    try:
+        signature = inspect.signature(getattr(cls, name))
+    except (TypeError, ValueError):  # not written in Python
+        return
+    try:
+        signature.bind(*by_position, **by_name)
+    except TypeError as error:
+        arguments = ", ".join([*by_position, *(f"{each}=…" for each in by_name)])
+        raise _wrong(cls, name, f"cannot be called ({error})", f"let it take ({arguments})") from None
+
+
+def _check_orders(cls: type) -> None:
+    orders = cls.orders
+    if isinstance(orders, str) or not isinstance(orders, Collection) or not orders:
+        remedy = f"give a tuple of one or more of {', '.join(SOURCES)}"
+        raise _wrong(cls, "orders", f"is {orders!r}", remedy)
+    for order in orders:
+        if order not in SOURCES:
+            what = f"has {order!r}, no value of data.order{nearest(str(order), SOURCES)}"
+            raise _wrong(cls, "orders", what, "rename or remove it")
+
+
+def _check_config(cls: type) -> None:
+    """Raises UserError unless `Config` is a frozen dataclass whose fields have types and defaults."""
+    config, remedy = cls.Config, "decorate it with @dataclasses.dataclass(frozen=True)"
+    parameters = vars(config).get("__dataclass_params__") if isinstance(config, type) else None
+    if parameters is None:
+        raise _wrong(cls, "Config", "is no dataclass", remedy)
+    if not parameters.frozen:
+        raise _wrong(cls, "Config", "is not frozen", remedy)
+    try:
+        hints = typing.get_type_hints(config)
+    except (NameError, TypeError) as error:
+        raise _wrong(cls, "Config", f"has a type that cannot be read ({error})", "import it in its module") from None
+    for field in dataclasses.fields(config):
+        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise _wrong(cls, f"Config.{field.name}", "has no default", f"write {field.name}: type = value")
+    for name, value in vars(config).items():
+        if not (name.startswith("_") or name in hints or callable(value) or hasattr(value, "__get__")):
+            what = f"write {name}: {type(value).__name__} = {value!r}"
+            raise _wrong(cls, f"Config.{name}", "has no type and cannot be set", what)
+
+
+def _wrong(cls: type, name: str, what: str, remedy: str) -> UserError:
+    return UserError(f"{cls.__name__}.{name} {what}: {remedy}.")

@@ -1,0 +1,92 @@
+"""The update by a batch's gradients: finite? -> clip by global norm -> apply -> move the weights' average."""
+
+import keras
+import tensorflow as tf
+
+from charrnn.model.char_model import CharModel
+
+
+class Update:
+    """Applies gradients that are summed over the batch and the same on all replicas; called on each of them.
+
+    Keras would check and clip on each replica for itself, before the sum.
+
+    Args:
+        model: whose weights are updated.
+        optimizer: a Keras optimizer; a LossScaleOptimizer gets scaled gradients.
+        step: the variable int64 `[]` that counts steps.
+        skipped: the variable int64 `[]` that counts updates whose gradients were not finite: they change nothing else.
+        clip_norm: the largest global gradient norm; 0: no limit.
+        averaging: the decay of the weights' moving average; 0: none.
+        averaged: the model that holds it.
+    """
+
+    def __init__(
+        self,
+        model: CharModel,
+        optimizer: keras.optimizers.Optimizer,
+        step: tf.Variable,
+        skipped: tf.Variable,
+        clip_norm: float,
+        averaging: float,
+        averaged: CharModel,
+    ):
+        self._weights, self._optimizer, self._step, self._skipped = model.trainable_variables, optimizer, step, skipped
+        self._clip_norm, self._averaging, self._averages = clip_norm, averaging, averaged.trainable_variables
+        self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+    def loss_scale(self) -> tf.Tensor | float:
+        """What loss and gradients are multiplied by at this step, against underflow in float16. Graph."""
+        return tf.cast(self._optimizer.dynamic_scale, tf.float32) if self._scales_loss else 1.0
+
+    def __call__(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """One update by scaled gradients -> their norm, neither scaled nor clipped, float32 `[]`. Graph."""
+        norm = tf.linalg.global_norm(gradients) / self.loss_scale()
+        finite = tf.math.is_finite(norm)
+        self._skipped.assign_add(tf.cast(~finite, tf.int64))
+        if self._clip_norm:
+            factor = self._clip_norm / tf.maximum(norm, self._clip_norm)
+            gradients = [gradient * factor for gradient in gradients]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
+            gradients = [gradient / replicas for gradient in gradients]  # for Keras sums over replicas again
+        if self._scales_loss:
+            # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite. By what
+            # is not finite the optimizer lowers its scale, and skips the update.
+            self._apply([tf.where(finite, gradient, float("nan")) for gradient in gradients])
+        elif replicas == 1:
+            tf.cond(finite, lambda: self._apply(gradients), lambda: False)
+        else:
+            tf.distribute.get_replica_context().merge_call(self._apply_everywhere, (finite, gradients))
+        if self._averaging:
+            tf.distribute.get_replica_context().merge_call(self._average, (finite,))
+        return norm
+
+    def _apply(self, gradients):
+        self._optimizer.apply(gradients, self._weights)
+        return True
+
+    def _apply_everywhere(self, strategy, finite, gradients):
+        """Outside of the replicas, for inside of one no branch may wait for the others."""
+        (finite, *_) = strategy.experimental_local_results(finite)
+
+        def apply():
+            strategy.run(self._apply, (gradients,))
+            return True
+
+        tf.cond(finite, apply, lambda: False)
+
+    def _average(self, strategy, finite):
+        """Moves the averages towards the weights, where there was an update. Outside of the replicas.
+
+        Over few steps only at first, so that the start is forgotten soon.
+        """
+        (finite, *_) = strategy.experimental_local_results(finite)
+        step = tf.cast(self._step, tf.float32)
+        decay = tf.minimum(self._averaging, step / (step + 10.0))
+
+        def move(average, weight):
+            average.assign(tf.where(finite, weight + decay * (average - weight), average))
+
+        for average, weight in zip(self._averages, self._weights, strict=True):
+            strategy.extended.update(average.value, move, (weight.value,))
