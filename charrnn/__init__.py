@@ -1,10 +1,26 @@
 """Character-level recurrent language models: characters in, characters out."""
 
+from typing import TYPE_CHECKING
 
-def __getattr__(name: str):
-    """Loads TensorFlow with the first use, so that commands can answer a mistyped flag at once and in silence."""
-    if name in ("load", "Loaded"):
-        from charrnn.generation import loading
+from charrnn import lazy, moved
 
-        return getattr(loading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from charrnn.batches.sources import DataConfig
+    from charrnn.generation.loading import Loaded, load
+    from charrnn.model.char_model import CharModel
+    from charrnn.model.config import ModelConfig
+    from charrnn.sampling import Sampler
+    from charrnn.text.vocabulary import Vocabulary
+
+__all__ = ["CharModel", "DataConfig", "Loaded", "ModelConfig", "Sampler", "Vocabulary", "load"]
+__getattr__ = lazy.attributes(
+    __name__,
+    CharModel="model.char_model",
+    DataConfig="batches.sources",
+    Loaded="generation.loading",
+    ModelConfig="model.config",
+    Sampler="sampling",
+    Vocabulary="text.vocabulary",
+    load="generation.loading",
+)
+moved.install()

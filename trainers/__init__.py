@@ -3,15 +3,13 @@
 `train` is the whole of it, from Python.
 """
 
+from typing import TYPE_CHECKING
 
-def __getattr__(name: str):
-    """Loads TensorFlow with the first use, so that commands can answer a mistyped flag at once and in silence."""
-    if name == "Trainer":
-        from trainers.trainer import Trainer
+from charrnn import lazy
 
-        return Trainer
-    if name == "train":
-        from trainers.launch.start import train
+if TYPE_CHECKING:
+    from trainers.launch.start import train
+    from trainers.trainer import Rollout, Trainer
 
-        return train
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["Rollout", "Trainer", "train"]
+__getattr__ = lazy.attributes(__name__, Rollout="trainer", Trainer="trainer", train="launch.start")

@@ -70,7 +70,7 @@ def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
         worker.stdin.flush()
         result = pickle.load(worker.stdout)
     except (EOFError, BrokenPipeError) as error:
-        raise RuntimeError(f"a process of charrnn.workers ended with status {worker.wait()}") from error
+        raise RuntimeError(f"a process of charrnn.encoded.processes ended with status {worker.wait()}") from error
     if isinstance(result, Exception):
         raise result
     return result

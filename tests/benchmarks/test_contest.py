@@ -27,8 +27,8 @@ def broken():
 
 def test_each_measures_in_a_process_of_its_own_for_about_the_time_of_a_turn():
     entries = {
-        "slow": Entry("tests.test_contest:sleeper", {"seconds": 0.02}),
-        "fast": Entry("tests.test_contest:sleeper", {"seconds": 0.01}),
+        "slow": Entry("tests.benchmarks.test_contest:sleeper", {"seconds": 0.02}),
+        "fast": Entry("tests.benchmarks.test_contest:sleeper", {"seconds": 0.01}),
     }
     medians = contest.run(entries, turns=3, seconds=0.1)
     assert 0.02 <= medians["slow"]["seconds"] < 0.1 and 0.01 <= medians["fast"]["seconds"] < 0.1
@@ -38,11 +38,11 @@ def test_each_measures_in_a_process_of_its_own_for_about_the_time_of_a_turn():
 
 
 def test_a_contestant_whose_package_is_missing_is_left_out():
-    there = Entry("tests.test_contest:sleeper", {"seconds": 0.001})
+    there = Entry("tests.benchmarks.test_contest:sleeper", {"seconds": 0.001})
     entries = {"there": there, "missing": Entry("nothing:at_all", {}, "no_such_package")}
     assert set(contest.run(entries, turns=1, seconds=0.01)) == {"there"}
 
 
 def test_what_broke_a_contestant_is_shown():
     with pytest.raises(RuntimeError, match="ValueError: out of order"):
-        contest.run({"broken": Entry("tests.test_contest:broken", {})}, turns=1, seconds=0.01)
+        contest.run({"broken": Entry("tests.benchmarks.test_contest:broken", {})}, turns=1, seconds=0.01)

@@ -11,12 +11,11 @@ from benchmarks import results
 from charrnn import command, run_files
 from charrnn.batches.sources import DataConfig
 from charrnn.model.config import ModelConfig
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
 from trainers.reports.records import read
-from trainers.reports.samples import SamplesConfig
 
 LOSSES = (2.0, 2.5)
 """Of the two seeds, with the state carried; by windows they are 0.25 higher."""

@@ -34,7 +34,7 @@ TINY = {
     "data.validation_fraction": 0.4,
 }
 ODD = "gru[12] {a,b}*?\\ '\"%41\n~"
-HOUSE = pathlib.Path(__file__).parent.parent
+HOUSE = pathlib.Path(__file__).parents[2]
 ENTRY_POINTS = [
     path.relative_to(HOUSE).as_posix().removesuffix(".py").replace("/", ".")
     for room in ("charrnn", "trainers", "benchmarks")

@@ -28,7 +28,7 @@ from charrnn.text import corpora
 from charrnn.text.plays import Plays
 from trainers import local_workers, run
 
-HOUSE = pathlib.Path(__file__).parents[1]
+HOUSE = pathlib.Path(__file__).parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (HOUSE / "docs").glob("*.md"))]
 
 _HALF_A_MINUTE = "takes half a minute; tests/test_check.py runs it"

@@ -154,7 +154,7 @@ def test_a_file_never_takes_the_place_of_a_closed_stream(tmp_path):
 def test_a_slow_reader_of_a_pipe_that_does_not_block_gets_everything():
     read, write = os.pipe()
     os.set_blocking(write, False)
-    program = "from charrnn import streams\nstreams.repair()\nprint('x' * 1_000_000)"
+    program = "from charrnn.process import streams\nstreams.repair()\nprint('x' * 1_000_000)"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE)
     os.close(write)
     threading.Event().wait(0.2)

@@ -187,7 +187,7 @@ def test_a_folder_of_before_is_read(tmp_path):
     """Its corpus.json has none of the newer settings."""
     (tmp_path / "rows.csv").write_text("a,b\n1,c\n")
     settings = Settings(csv_column=2)
-    texts.encoding.encode("it", [str(tmp_path / "rows.csv")], settings, texts.Parts(True), str(tmp_path / "out"), print)
+    texts.writer.encode("it", [str(tmp_path / "rows.csv")], settings, texts.Parts(True), str(tmp_path / "out"), print)
     newer = ("encoding", "normalization", "csv_delimiter", "csv_header")
     corpus = json.loads((tmp_path / "out" / "corpus.json").read_text())
     del corpus["odd_rows"]
@@ -198,7 +198,7 @@ def test_a_folder_of_before_is_read(tmp_path):
         label.write_text(json.dumps(content))
     assert reader.load(str(tmp_path / "out")).settings == settings
     lines = []
-    texts.encoding.encode(
+    texts.writer.encode(
         "it", [str(tmp_path / "rows.csv")], settings, texts.Parts(True), str(tmp_path / "out"), lines.append
     )
     assert "already" in lines[0]

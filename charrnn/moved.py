@@ -1,0 +1,60 @@
+"""Modules that have moved into a folder: their old names can still be imported.
+
+    from charrnn.open_loop import Protocol       # the module charrnn.measures.open_loop
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+
+_CURRICULA = """
+    scheduled_sampling by_position open_loop_horizon spans two_pass soft_inputs confidence_aware accuracy_driven
+    validation_gated replayed_rollouts sequence_length self_paced unlikelihood state_matching
+""".split()
+
+NAMES = {
+    "charrnn.cells": "charrnn.model.cells",
+    "charrnn.coins": "trainers.step.coins",
+    "charrnn.loading": "charrnn.generation.loading",
+    "charrnn.model_config": "charrnn.model.config",
+    "charrnn.open_loop": "charrnn.measures.open_loop",
+    "charrnn.recurrence": "charrnn.model.loops",
+    "charrnn.schedules": "trainers.curricula.schedules",
+    "charrnn.texts": "charrnn.batches.texts",
+    "charrnn.vocabulary": "charrnn.text.vocabulary",
+    "trainers.optimizer": "trainers.step.optimizer",
+    "trainers.result": "trainers.launch.result",
+    "trainers.runtime": "trainers.launch.runtime",
+    "trainers.samples": "trainers.reports.samples",
+    "trainers.starting": "trainers.launch.start",
+    **{f"trainers.{name}": f"trainers.curricula.{name}" for name in _CURRICULA},
+}
+"""The old names that the documentation once gave, and the new ones."""
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module by its old name: it is the same module object as by the new one."""
+
+    def __init__(self):
+        self._specs: dict[str, importlib.machinery.ModuleSpec | None] = {}
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Returns a spec for an old name, None for any other."""
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname in NAMES else None
+
+    def create_module(self, spec):
+        """Returns the module by its new name."""
+        module = importlib.import_module(NAMES[spec.name])
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        """Gives the module its own spec back, in whose place the import system has put the old name's."""
+        module.__spec__ = self._specs.pop(module.__spec__.name)
+
+
+def install() -> None:
+    """Lets the old names be found; a second time changes nothing."""
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.append(Finder())
