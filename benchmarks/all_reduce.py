@@ -49,8 +49,8 @@ def _worker(turns: int) -> list[float]:
     """Seconds a sum, for each size."""
     import tensorflow as tf
 
+    from trainers.configs import RuntimeConfig
     from trainers.distribution.strategies import make_strategy
-    from trainers.launch.runtime import RuntimeConfig
 
     strategy = make_strategy(RuntimeConfig(strategy="multi_worker"))
 

@@ -69,8 +69,9 @@ def use(run_dir: str, rounds: int) -> dict[str, float]:
     from charrnn.batches.carried_state import StatefulPass
     from charrnn.generation import loading
     from charrnn.text.plays import Plays
+    from trainers.configs import SamplesConfig
     from trainers.evaluation.evaluation import closed_loop_loss
-    from trainers.reports.samples import SamplesConfig, Sampling
+    from trainers.reports.samples import Sampling
 
     loaded = loading.load(run_dir)
     text = Plays().text(2000, seed=1)

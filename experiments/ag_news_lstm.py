@@ -6,12 +6,7 @@ One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, pad
 nothing. After each epoch titles from five beginnings, the likeliest and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="ag_news",

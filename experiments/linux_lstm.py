@@ -6,12 +6,7 @@ Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epo
 two cores. 4,000 characters are sampled after each epoch. Expect a validation loss of 1.61 after the first.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="linux",

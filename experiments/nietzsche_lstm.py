@@ -7,12 +7,7 @@ each epoch 400 characters from a random place of the text, at temperatures 0.2, 
 minutes on two cores; expect a validation loss of 1.54 nats per character then.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="nietzsche",

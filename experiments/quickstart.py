@@ -6,12 +6,7 @@ The source's true entropy is known: 0.6104 nats per character, which no model ca
 within 2 % of it, and samples that are spelt right.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="plays",

@@ -6,12 +6,7 @@ Embedding 256, 1024 units, batch 64, 100 characters, Adam 1e-3, 20 epochs of 156
 Expect a validation loss of 2.23, 1.95 and 1.78 nats per character after three epochs, and of 1.51 after eight.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
 
 EXPERIMENT = Experiment(
     corpus="shakespeare",

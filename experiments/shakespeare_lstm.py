@@ -8,10 +8,8 @@ Expect a validation loss of 1.85, 1.70 and 1.61 nats per character after two, th
 
 import dataclasses
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
 from experiments import shakespeare_gru
-from trainers.loop.loop import LoopConfig
+from trainers.experiment import DataConfig, LoopConfig, ModelConfig
 
 EXPERIMENT = dataclasses.replace(
     shakespeare_gru.EXPERIMENT,

@@ -10,13 +10,15 @@ too, were chosen on the last tenth of the training part:
 `--set data.validation_fraction=0.09 data.test_fraction=0.1`.
 """
 
-from charrnn.batches.sources import DataConfig
-from charrnn.model.config import ModelConfig
-from trainers.experiment import Experiment
-from trainers.launch.runtime import RuntimeConfig
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.experiment import (
+    DataConfig,
+    Experiment,
+    LoopConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RuntimeConfig,
+    SamplesConfig,
+)
 
 EXPERIMENT = Experiment(
     corpus="shakespeare",

@@ -13,11 +13,10 @@ from charrnn import command
 from charrnn.batches.sources import DataConfig
 from charrnn.model.config import ModelConfig
 from trainers import compare
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")

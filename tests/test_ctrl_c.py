@@ -19,12 +19,11 @@ from charrnn.measures import open_loop
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from trainers import check, checks, compare, evaluate
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,13 @@ from charrnn.measures.reference import KneserNey
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from trainers import evaluate
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import pictures
 from trainers.evaluation.evaluation import closed_loop_loss
 from trainers.evaluation.evaluation import evaluate as measured
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
 
 SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5", "--nopictures"]
 

@@ -17,11 +17,10 @@ from charrnn.measures.surprisal import coloured, surprisals
 from charrnn.model.config import ModelConfig
 from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
 
 
 @pytest.fixture(scope="module")

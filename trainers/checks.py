@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.evaluation_batches import passes_for
+from trainers.configs import RuntimeConfig
 from trainers.distribution.strategies import make_strategy
 from trainers.experiment import Experiment, override
 from trainers.launch.build import make_trainer
-from trainers.launch.runtime import RuntimeConfig
 from trainers.loop.checkpoints import Checkpoints
 from trainers.trainer import Trainer
 

@@ -18,10 +18,7 @@ from charrnn.batches.sources import DataConfig
 from charrnn.errors import UserError, check, nearest
 from charrnn.files import paths
 from charrnn.model.config import ModelConfig
-from trainers.launch.runtime import RuntimeConfig
-from trainers.loop.loop import LoopConfig
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
+from trainers.configs import LoopConfig, OptimizerConfig, RuntimeConfig, SamplesConfig
 from trainers.trainer import Trainer
 
 _CURRICULA = """
@@ -31,7 +28,7 @@ _CURRICULA = """
 
 TRAINERS = {
     "teacher_forcing": "trainers.trainer:Trainer",
-    **{name: f"trainers.{name}:{name.title().replace('_', '')}" for name in _CURRICULA},
+    **{name: f"trainers.curricula.{name}:{name.title().replace('_', '')}" for name in _CURRICULA},
 }
 """The curricula that come with the package, by name: module:Class. Class `TwoPass` of `two_pass.py` is "two_pass"."""
 

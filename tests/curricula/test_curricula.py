@@ -64,7 +64,8 @@ def test_every_name_has_its_class_with_defaults():
 def test_no_curriculum_has_a_loop_over_time():
     """Loops that there are go over passes and over the characters of an n-gram."""
     for name in set(TRAINERS) - {"teacher_forcing"}:
-        tree = ast.parse(Path(importlib.import_module(f"trainers.{name}").__file__).read_text(encoding="utf-8"))
+        module = importlib.import_module(f"trainers.curricula.{name}")
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         loops = {ast.unparse(node.iter) for node in ast.walk(tree) if isinstance(node, ast.For)}
         assert loops <= {"range(self.config.passes - 1)", "range(n)"}, name
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.While)]
@@ -142,7 +143,7 @@ def test_carried_states_are_those_of_the_text(make_trainer):
 
 
 def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
-    page = (Path(__file__).parents[1] / "docs/curricula.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
     named = re.findall(r"^\| `(\w+)` \|", page.partition("## One of your own")[0], re.MULTILINE)
     assert named == list(TRAINERS)
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

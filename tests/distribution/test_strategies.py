@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from charrnn.batches.carried_state import StatefulPass
 from charrnn.errors import UserError
+from trainers.configs import RuntimeConfig
 from trainers.curricula.accuracy_driven import AccuracyDriven
 from trainers.curricula.replayed_rollouts import ReplayedRollouts
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.curricula.self_paced import SelfPaced
 from trainers.curricula.unlikelihood import Unlikelihood
 from trainers.distribution.strategies import Workers, describe, make_strategy
-from trainers.launch.runtime import RuntimeConfig
 from trainers.loop.checkpoints import Checkpoints
 from trainers.trainer import Trainer
 

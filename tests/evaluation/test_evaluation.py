@@ -19,12 +19,11 @@ from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
 
 SHORT = Protocol(num_rollouts=4, num_chars=60)
 

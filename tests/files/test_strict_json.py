@@ -15,15 +15,13 @@ from charrnn.files import strict_json
 from charrnn.measures.open_loop import Measure
 from charrnn.model.config import ModelConfig
 from trainers import compare, evaluate
+from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
 
-HOUSE = pathlib.Path(__file__).parents[1]
+HOUSE = pathlib.Path(__file__).parents[2]
 
 
 def read_strictly(text):

@@ -24,13 +24,11 @@ from charrnn.sampling import Sampler
 from charrnn.text import corpora
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
+from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.experiment import Experiment
 from trainers.launch.build import train
 from trainers.loop.checkpoints import Checkpoints
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
 
 LETTERS = Vocabulary("abcdef")
 CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]

@@ -8,9 +8,9 @@ from charrnn.batches.texts import Texts
 from charrnn.errors import UserError
 from charrnn.model.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
+from trainers.configs import OptimizerConfig
 from trainers.experiment import Experiment, override, with_trainer
 from trainers.launch.build import make_trainer, train
-from trainers.step.optimizer import OptimizerConfig
 from trainers.trainer import Trainer
 
 LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])

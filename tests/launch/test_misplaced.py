@@ -45,7 +45,7 @@ def test_a_flag_that_is_a_setting(main, capsys, arguments, give):
 
 def test_the_command_as_it_is_started(tmp_path):
     call = [sys.executable, "-m", "trainers.run", "--experiment=quickstart", "--batch_size=8"]
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
     done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == command.MISTAKE, done.stderr
     assert "--set data.batch_size=8" in done.stderr.splitlines()[-1]

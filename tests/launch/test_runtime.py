@@ -6,8 +6,10 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
+from trainers import configs
+from trainers.configs import RuntimeConfig
 from trainers.launch import runtime
-from trainers.launch.runtime import RuntimeConfig, describe
+from trainers.launch.runtime import describe
 
 
 @pytest.fixture
@@ -38,8 +40,8 @@ def test_what_is_not_known_is_refused_with_what_is(field, allowed, value):
 
 
 def test_every_allowed_value_is_taken():
-    for precision in runtime.PRECISIONS:
-        for strategy in runtime.STRATEGIES:
+    for precision in configs.PRECISIONS:
+        for strategy in configs.STRATEGIES:
             for recurrence in ("auto", "fused", "keras"):
                 RuntimeConfig(precision=precision, strategy=strategy, recurrence=recurrence)
 
@@ -70,7 +72,7 @@ def test_what_is_slow_on_a_cpu_is_noted(devices):
     assert notes(xla=True) == notes(precision="mixed_bfloat16") == notes() == []
 
 
-@pytest.mark.parametrize("precision", runtime.PRECISIONS)
+@pytest.mark.parametrize("precision", configs.PRECISIONS)
 def test_a_gpu_gets_cudnn_and_no_notes(devices, precision):
     devices("CPU", "GPU")
     (line,) = describe(RuntimeConfig(precision=precision))

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from charrnn.batches.sources import Batch
 from charrnn.errors import UserError
+from trainers.configs import LoopConfig
 from trainers.loop.checkpoints import Checkpoints, Memory
 from trainers.loop.divergence import Diverged, Skipping
-from trainers.loop.loop import _SUMMED, Loop, LoopConfig
+from trainers.loop.loop import _SUMMED, Loop
 from trainers.loop.stopping import Stopped
 from trainers.reports.samples import Sample
 from trainers.step.hook_checks import RESERVED
@@ -424,7 +425,7 @@ def test_a_new_best_must_be_below_by_more_than_min_delta(min_delta, stale):
     for loss in (2.0, 1.8, 1.7, 1.69, float("nan"), 1.68):
         memory.count(loss, min_delta)
         counted.append(memory.stale)
-        assert [LoopConfig(patience=p).out_of_patience(memory) for p in (0, 2)] == [False, memory.stale >= 2]
+        assert [memory.out_of_patience(p) for p in (0, 2)] == [False, memory.stale >= 2]
     assert counted == stale
 
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from trainers.loop.loop import LoopConfig
+from trainers.configs import LoopConfig
 from trainers.loop.profiling import Profiler
 
 

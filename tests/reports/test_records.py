@@ -8,12 +8,12 @@ import pytest
 from charrnn.batches.sources import DataConfig
 from charrnn.errors import UserError
 from charrnn.model.config import ModelConfig
+from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports.console import Console
 from trainers.reports.records import Records
-from trainers.reports.samples import Sample, SamplesConfig
+from trainers.reports.samples import Sample
 
 STRANGE = 'a "quote"\\ \n\r\t\x00 é ☂ 🎭 \N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}\x85\x0c` end'
 

@@ -8,7 +8,8 @@ from charrnn.generation.generator import Generator
 from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
-from trainers.reports.samples import Sample, SamplesConfig, Sampling
+from trainers.configs import SamplesConfig
+from trainers.reports.samples import Sample, Sampling
 
 LETTERS = Vocabulary("abcdef")
 

@@ -17,15 +17,13 @@ from charrnn.files import atomic
 from charrnn.generation import exporting, loading
 from charrnn.measures.open_loop import Protocol
 from charrnn.model.config import ModelConfig
+from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.distribution.strategies import silence
 from trainers.evaluation import comparison, evaluation, pictures
 from trainers.experiment import Experiment
 from trainers.launch.build import train
-from trainers.loop.loop import LoopConfig
 from trainers.reports import summaries
 from trainers.reports.console import Console
-from trainers.reports.samples import SamplesConfig
-from trainers.step.optimizer import OptimizerConfig
 from trainers.trainer import Trainer
 
 NAME = "ru[n]* {a,b}?~'\"%41\n\\"  # of the run directory: as a pattern it would match its siblings

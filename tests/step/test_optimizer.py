@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from trainers.step.optimizer import OptimizerConfig, make_optimizer, slow_down
+from trainers.configs import OptimizerConfig
+from trainers.step.optimizer import make_optimizer, slow_down
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from charrnn.errors import UserError
+from trainers.configs import RuntimeConfig
 from trainers.distribution.cluster import Cluster
-from trainers.launch.runtime import RuntimeConfig
 from trainers.loop.checkpoints import Checkpoints
 from trainers.loop.stopping import Stopped
 

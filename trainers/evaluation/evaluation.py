@@ -160,7 +160,8 @@ def _ngram_losses(model: CharModel, texts: Texts, reference: Reference) -> dict[
     """N-grams of the training text alone, and together with the model; the state is carried."""
     counted = reference if isinstance(reference, KneserNey) else _ngrams(texts)
     others = counted.log_probs(np.asarray(texts.validation)[None])[0, 1:]
-    own = -evaluation_batches.losses_in_order(functools.partial(_step, model), model.initial_state, StatefulPass(texts.validation))
+    step, batches = functools.partial(_step, model), StatefulPass(texts.validation)
+    own = -evaluation_batches.losses_in_order(step, model.initial_state, batches)
     return {
         f"nats_per_char_{counted.order}_gram": -float(others.mean()),
         f"nats_per_char_with_{counted.order}_gram": metrics.interpolated_loss(own, others),

@@ -1,11 +1,9 @@
 """The pictures of an evaluation, a comparison and a run, mostly as PNG files. Needs matplotlib, which only this file
 imports."""
 
-import functools
-import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from charrnn.errors import UserError
 from charrnn.measures.open_loop import Curve
 from trainers.evaluation.comparison import Comparison, Group
 from trainers.reports import summaries
+from trainers.reports.plots import new_figure
 
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
@@ -37,7 +36,7 @@ def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
     Raises:
         UserError: matplotlib is not installed.
     """
-    figure = _figure(11, 7)
+    figure = new_figure(11, 7)
     for axes, name in _charts(figure):
         axes.plot(curves[name].positions, curves[name].own, "C0", label="the model's text")
         axes.plot(curves[name].positions, curves[name].real, "C0--", label="real text")
@@ -50,29 +49,6 @@ def _save(pictures: dict, folder: str) -> list[str]:
     for path, figure in zip(paths, pictures.values(), strict=True):
         figure.savefig(path, dpi=120)
     return paths
-
-
-def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
-    """The loss of each split over the steps: a matplotlib Figure, which a notebook shows.
-
-    Args:
-        history: columns by split, "step" and "nats_per_char" among them.
-        title: what stands above.
-
-    Raises:
-        UserError: matplotlib is not installed.
-    """
-    figure = _figure(7, 4)
-    axes = figure.add_subplot()
-    for split, columns in history.items():
-        marker = "" if len(columns["step"]) > 30 else "."
-        axes.plot(columns["step"], columns["nats_per_char"], marker=marker, label=split)
-    axes.set_xlabel("step")
-    axes.set_ylabel("nats per character")
-    axes.set_title(title)
-    if history:
-        axes.legend()
-    return figure
 
 
 def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
@@ -92,24 +68,8 @@ def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
     print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
 
 
-def _figure(width: float, height: float):
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("No pictures were drawn: they need matplotlib: pip install matplotlib.") from error
-    figure = Figure((width, height), layout="constrained")
-    figure._repr_png_ = functools.partial(_png, figure)  # what a notebook asks for: pyplot, which it knows, has no part
-    return figure
-
-
-def _png(figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()
-
-
 def _quality_diversity(comparison: Comparison):
-    figure = _figure(7, 5)
+    figure = new_figure(7, 5)
     axes = figure.add_subplot()
     for i, group in enumerate(comparison.groups):
         points = np.array([list(evaluation.sweep.values()) for evaluation in group.evaluations])  # [runs, T, 2]
@@ -131,7 +91,7 @@ def _quality_diversity(comparison: Comparison):
 
 
 def _position(comparison: Comparison):
-    figure = _figure(11, 7)
+    figure = new_figure(11, 7)
     for axes, name in _charts(figure):
         for i, group in enumerate(comparison.groups):
             _band(axes, group, name, f"C{i}")

@@ -134,7 +134,7 @@ def _make_loop(
     trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
-    passes, early = passes_for(texts.validation, experiment.data), config.out_of_patience(checkpoints.memory)
+    passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
     text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
     check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
     if step < config.steps and not early:

@@ -9,8 +9,7 @@ from charrnn import run_files
 from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
-from trainers.evaluation import pictures
-from trainers.reports import records
+from trainers.reports import plots, records
 
 History = dict[str, dict[str, np.ndarray]]
 """By split, "train" or "validation", a column for each measurement; "step" is one."""
@@ -39,7 +38,7 @@ class Result:
 
     def plot(self):
         """The loss of training and validation over the steps, a matplotlib Figure; UserError without matplotlib."""
-        return pictures.losses(self.history, self.run_dir)
+        return plots.losses(self.history, self.run_dir)
 
     def __repr__(self):
         said = "finished" if self.finished else "unfinished"

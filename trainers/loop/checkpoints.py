@@ -40,6 +40,10 @@ class Memory(tf.train.experimental.PythonState):
         else:
             self.stale += 1
 
+    def out_of_patience(self, patience: int) -> bool:
+        """Returns whether the run has ended early, after `patience` evaluations without a new best loss; 0: never."""
+        return 0 < patience <= self.stale
+
     def serialize(self) -> str:
         """The state as JSON."""
         return json.dumps({name: getattr(self, name) for name in _REMEMBERED})

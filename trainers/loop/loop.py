@@ -11,15 +11,14 @@
     diverged?  back to the last checkpoint, past the data since then, on at half the learning rate
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
 
 from charrnn import metrics
 from charrnn.batches.sources import Batch
-from charrnn.errors import check
-from trainers.loop.checkpoints import Checkpoints, Memory
+from trainers.configs import LoopConfig
+from trainers.loop.checkpoints import Checkpoints
 from trainers.loop.divergence import Diverged, check_loss, check_weights
 from trainers.loop.profiling import Profiler
 from trainers.loop.stopping import Stopped
@@ -27,59 +26,6 @@ from trainers.reports.reports import Reports
 from trainers.reports.samples import Sample
 from trainers.step.optimizer import slow_down
 from trainers.trainer import Trainer
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopConfig:
-    """When things happen, in steps but for `epochs`; and what to do when training goes wrong."""
-
-    steps: int = 1000  # in total; raising it goes on with a finished run
-    epochs: float = 0.0  # in total, in place of `steps`; 0: `steps` says
-    log_every: int = 50  # steps whose means are one line of the log
-    evaluate_every: int = 0  # 0: each epoch
-    save_every: int = 0  # 0: each epoch
-    steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait
-    histograms_every: int = 0  # of weights and gradients, for TensorBoard; 0: none
-    profile: tuple[int, ...] = ()  # the first and the last step that TensorFlow's profiler records; empty: none
-    keep: int = 3  # checkpoints
-    patience: int = 0  # evaluations, one after the other, without a new best loss, at which the run ends; 0: no limit
-    min_delta: float = 0.0  # nats per character by which a loss must be below the best to be a new one, for `patience`
-    explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
-    retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
-
-    def __post_init__(self):
-        check("loop.steps", self.steps, 1 <= self.steps < 2**31, "at least 1 and below 2^31")
-        check("loop.epochs", self.epochs, 0 <= self.epochs < float("inf"), "at least 0 (0: loop.steps says)")
-        check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
-        check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
-        check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
-        check("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
-        check("loop.histograms_every", self.histograms_every, self.histograms_every >= 0, "at least 0 (0: none)")
-        right = not self.profile or (len(self.profile) == 2 and 1 <= self.profile[0] <= self.profile[1])
-        check("loop.profile", ",".join(map(str, self.profile)), right, "FIRST,LAST, two steps from 1 on")
-        check("loop.keep", self.keep, self.keep >= 1, "at least 1")
-        check("loop.patience", self.patience, self.patience >= 0, "at least 0 (0: no limit)")
-        check("loop.min_delta", self.min_delta, 0 <= self.min_delta < float("inf"), "at least 0")
-        check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
-        check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
-
-    def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
-        """The same with all in steps. UserError where the steps to profile are not among them."""
-        steps = max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps
-        within = not self.profile or self.profile[1] <= steps
-        check("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
-        return dataclasses.replace(
-            self,
-            steps=steps,
-            epochs=0.0,
-            evaluate_every=self.evaluate_every or steps_per_epoch,
-            save_every=self.save_every or steps_per_epoch,
-        )
-
-    def out_of_patience(self, memory: Memory) -> bool:
-        """Whether the run has ended early."""
-        return 0 < self.patience <= memory.stale
-
 
 _CALL_SECONDS = 1.0  # of a call, unless loop.steps_per_loop says how many steps it takes
 _SUMMED = ("nats", "chars", "chars_read")  # of a step's measurements; of the others the mean is reported
@@ -174,7 +120,7 @@ class Loop:
 
     def _over(self) -> bool:
         """Whether this is the end."""
-        return self._step >= self._config.steps or self._config.out_of_patience(self._memory)
+        return self._step >= self._config.steps or self._memory.out_of_patience(self._config.patience)
 
     def _due(self, interval: int) -> bool:
         """Whether what happens at each `interval` steps, and at the end, happens now."""
@@ -257,7 +203,7 @@ class Loop:
                 memory.best = values["nats_per_char"]
                 self._checkpoints.save_best(step)
         self._reports.samples(step, samples)
-        if self._config.out_of_patience(memory) and step < self._config.steps:
+        if memory.out_of_patience(self._config.patience) and step < self._config.steps:
             self._reports.warning(
                 f"Stopped early at step {step:,}: no new best validation loss in {memory.stale} "
                 f"evaluation{'s' * (memory.stale > 1)}, after {memory.lowest:.4f} nats per character"

@@ -1,6 +1,5 @@
 """Sample text while training: the same prompts, temperatures and seeds at each evaluation, so that progress shows."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -9,32 +8,10 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.encoded.array import Sharded
-from charrnn.errors import check, check_temperature
 from charrnn.generation.generator import Generator
 from charrnn.model.char_model import CharModel
 from charrnn.text.vocabulary import Vocabulary
-
-_MOST_CHARS = 100_000  # of a sample: training waits for it
-
-
-@dataclasses.dataclass(frozen=True)
-class SamplesConfig:
-    """What is sampled at each evaluation: every prompt at every temperature."""
-
-    prompts: tuple[str, ...] = ("\n",)  # texts that a sample begins with, at least one character each
-    from_text: int = 0  # one prompt more: this many characters of the training text, at each evaluation from elsewhere
-    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # 0: the likeliest character always
-    num_chars: int = 300  # 0: no samples
-    seed: int = 0  # of the first prompt; each next one has the next
-
-    def __post_init__(self):
-        for temperature in self.temperatures:
-            check_temperature("samples.temperatures", temperature, zero="the likeliest character always")
-        check("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
-        check("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
-        few = 0 <= self.num_chars <= _MOST_CHARS
-        check("samples.num_chars", self.num_chars, few, f"from 0 to {_MOST_CHARS} (0: no samples)")
-        check("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
+from trainers.configs import SamplesConfig
 
 
 class Sample(NamedTuple):

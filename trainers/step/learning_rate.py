@@ -5,8 +5,6 @@ import math
 import keras
 import tensorflow as tf
 
-SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
-
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     """The rate of each update; a Keras optimizer asks for it with the number of updates that it has made, n.
@@ -20,7 +18,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: the highest rate.
-        schedule: one of SCHEDULES.
+        schedule: one of `configs.RATE_SCHEDULES`.
         warmup_steps: updates in which the rate rises evenly to the peak; 0: none.
         decay_steps: the update after which cosine and linear stay where they are.
         final: the share of the peak at which they stay.
