@@ -23,7 +23,7 @@ from charrnn.encoded import processes
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
 from charrnn.files import atomic
-from charrnn.text.chunks import BLOCK, Odd, Piece, Settings, contents
+from charrnn.text.chunks import READ_BYTES, Odd, Piece, Settings, contents
 from charrnn.text.own_files import CORPUS, PLAN
 from charrnn.text.vocabulary import Vocabulary
 
@@ -155,7 +155,7 @@ def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> 
         raise UserError(f"{path} has {os.path.getsize(path):,} of {num_bytes:,} bytes: encode the corpus again.")
     checksum = 0
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
+        while block := file.read(READ_BYTES):
             checksum = zlib.crc32(block, checksum)
     if checksum != label.get("crc32"):
         raise UserError(f"{path} is damaged, for its checksum does not fit: encode the corpus again.")

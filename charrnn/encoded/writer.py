@@ -197,7 +197,7 @@ def _ends_of_text(plan: dict, folder: str) -> Iterator[np.ndarray]:
     start = 0
     for number in range(len(plan["shards"])):
         with open(os.path.join(folder, f"{reader.shard_name(number)}.ids"), "rb") as file:
-            while len(ids := np.fromfile(file, plan["dtype"], chunks.BLOCK)):
+            while len(ids := np.fromfile(file, plan["dtype"], chunks.READ_BYTES)):
                 yield start + np.flatnonzero(ids == end)
                 start += len(ids)
 

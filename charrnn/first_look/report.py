@@ -23,7 +23,7 @@ from charrnn.files import paths
 from charrnn.first_look.counts import Tally, tally, tally_piece
 from charrnn.measures.reference import KneserNey
 from charrnn.text import chunks, corpora, own_files
-from charrnn.text.chunks import BLOCK
+from charrnn.text.chunks import READ_BYTES
 
 MOST_COUNTED = 2_000_000  # characters to train on whose 7-grams are counted
 MOST_PREDICTED = 100_000  # characters to validate that these predict
@@ -178,8 +178,8 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
 
 
 def _decoded(corpus: reader.Encoded) -> Iterator[str | bytes]:
-    for start in range(0, len(corpus.ids), BLOCK):
-        ids = np.asarray(corpus.ids[start : start + BLOCK])
+    for start in range(0, len(corpus.ids), READ_BYTES):
+        ids = np.asarray(corpus.ids[start : start + READ_BYTES])
         yield ids.tobytes() if corpus.vocabulary.kind == "bytes" else corpus.vocabulary.decode(ids)
 
 

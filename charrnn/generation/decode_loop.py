@@ -1,7 +1,7 @@
 """A block of characters, read or written in a graph: the loop that generation, rollouts and exported models share.
 
     noise = choice_noise(forced, seeds, start, temperatures, vocabulary_size)
-    ids, _, state, logits = read_and_write(network, lambda logits, t: sample(logits, noise[t]), state, logits, 0, BLOCK)
+    ids, _, state, logits = read_and_write(network, lambda logits, t: sample(logits, noise[t]), state, logits, 0, BLOCK_CHARS)
 
 The characters of a text are numbered from 0 on, its prompt included, and the noise of each is a function of (seed,
 number): it does not depend on how many characters a graph call makes, nor on the other texts of a batch.
@@ -16,7 +16,7 @@ from charrnn import randomness
 from charrnn.model.char_model import States
 from charrnn.model.weights import Network
 
-BLOCK = 128  # characters whose noise is drawn together, and the most that a graph call makes
+BLOCK_CHARS = 128  # characters whose noise is drawn together, and the most that a graph call makes
 OWN = -1  # in a block of ids to read: the network's own choice
 _FORCED = 1e38  # added to a logit, it outweighs all others
 
@@ -24,8 +24,8 @@ _FORCED = 1e38  # added to a logit, it outweighs all others
 class Block(NamedTuple):
     """What a graph call made of a block's places; those outside of begin … end - 1 are 0."""
 
-    ids: tf.Tensor  # int32 [BLOCK, B], what was read
-    predictions: tf.Tensor | None  # float32 [BLOCK, B, V], the logits of each before it was read, if asked for
+    ids: tf.Tensor  # int32 [BLOCK_CHARS, B], what was read
+    predictions: tf.Tensor | None  # float32 [BLOCK_CHARS, B, V], the logits of each before it was read, if asked for
     state: States
     logits: tf.Tensor  # float32 [B, V], the prediction of the character that follows
 
@@ -36,18 +36,18 @@ def choice_noise(
     """What turns arg-max(logits + noise) into the choice of each character, drawn at once for a whole block. Graph.
 
     Args:
-        forced: int32 `[B, BLOCK]`, the ids to read, or OWN.
+        forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
         seeds: int32 `[B]`.
         start: the number of the block's first character, int32 `[]`.
         temperatures: float32 `[B]`; 0: the likeliest always.
         vocabulary_size: V.
 
     Returns:
-        float32 `[BLOCK, B, V]`: temperature times Gumbel noise, for temperature · (logits / temperature + noise) has
+        float32 `[BLOCK_CHARS, B, V]`: temperature times Gumbel noise, for temperature · (logits / temperature + noise) has
         the same arg-max; where an id is forced, so much for this one that it is the choice. So the loop needs neither
         a division nor a case.
     """
-    size = (BLOCK, vocabulary_size)
+    size = (BLOCK_CHARS, vocabulary_size)
     noise = tf.map_fn(
         lambda seed: randomness.gumbel(size, randomness.seed_for(seed, randomness.Purpose.GENERATION, start)),
         seeds,
@@ -90,9 +90,9 @@ def read_and_write(
         arrays = tuple(array.write(t, entry) for array, entry in zip(arrays, (ids, logits), strict=False))
         return t + 1, after, network.predict(after), arrays
 
-    arrays = [tf.TensorArray(tf.int32, size=BLOCK, element_shape=logits.shape[:1])]
+    arrays = [tf.TensorArray(tf.int32, size=BLOCK_CHARS, element_shape=logits.shape[:1])]
     if predictions:
-        arrays.append(tf.TensorArray(tf.float32, size=BLOCK, element_shape=logits.shape))
+        arrays.append(tf.TensorArray(tf.float32, size=BLOCK_CHARS, element_shape=logits.shape))
     start = (tf.convert_to_tensor(begin), state, logits, tuple(arrays))
     # Each character hangs on the one before; the book-keeping for several at once would take a tenth of the time.
     _, state, logits, arrays = tf.while_loop(lambda t, *_: t < end, body, start, parallel_iterations=1)

@@ -15,7 +15,7 @@ from charrnn import run_files
 from charrnn.errors import COOLEST, HOTTEST, UserError, check
 from charrnn.files import atomic, paths
 from charrnn.generation import decode_loop
-from charrnn.generation.decode_loop import BLOCK, OWN
+from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
 from charrnn.generation.loading import Loaded
 from charrnn.generation.lower_case import LowerCase
 from charrnn.generation.manual import manual
@@ -191,18 +191,18 @@ class Serving:
 
     def _in_blocks(self, ids: tf.RaggedTensor, total: tf.Tensor, call: Callable, dtype: tf.DType) -> tf.Tensor:
         """Reads `ids`, and on to `total` characters, block by block -> what `call` says of each, `[B, ≥ total]`."""
-        num_blocks = tf.maximum(1, -(-total // BLOCK))
+        num_blocks = tf.maximum(1, -(-total // BLOCK_CHARS))
         given = ids.to_tensor(OWN)
-        given = tf.pad(given, [[0, 0], [0, num_blocks * BLOCK - tf.shape(given)[1]]], constant_values=OWN)
+        given = tf.pad(given, [[0, 0], [0, num_blocks * BLOCK_CHARS - tf.shape(given)[1]]], constant_values=OWN)
 
         def body(i, state, logits, said):
-            start = i * BLOCK
-            forced = tf.ensure_shape(given[:, start : start + BLOCK], [None, BLOCK])
-            entries, state, logits = call(forced, start, tf.minimum(BLOCK, total - start), state, logits)
+            start = i * BLOCK_CHARS
+            forced = tf.ensure_shape(given[:, start : start + BLOCK_CHARS], [None, BLOCK_CHARS])
+            entries, state, logits = call(forced, start, tf.minimum(BLOCK_CHARS, total - start), state, logits)
             return i + 1, state, logits, said.write(i, tf.transpose(entries))
 
         num_rows = tf.shape(given)[0]
-        said = tf.TensorArray(dtype, size=num_blocks, element_shape=[BLOCK, None])
+        said = tf.TensorArray(dtype, size=num_blocks, element_shape=[BLOCK_CHARS, None])
         logits = tf.zeros((num_rows, self._model.vocabulary_size))
         start = (tf.constant(0), self._model.initial_state(num_rows), logits, said)
         return tf.transpose(tf.while_loop(lambda i, *_: i < num_blocks, body, start)[-1].concat())

@@ -18,7 +18,7 @@ from charrnn import memory
 from charrnn.errors import UserError
 from charrnn.generation import asked
 from charrnn.generation.asked import Stops
-from charrnn.generation.decode_loop import BLOCK, OWN
+from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
 from charrnn.generation.state import GenerationState
 from charrnn.generation.stop_strings import Text
 from charrnn.generation.stream import Decoder, Stream
@@ -133,7 +133,7 @@ class Generator:
         seeds = asked.seeds(seeds, len(prompts))
         heat = self._heat(len(prompts)) if temperatures is None else asked.temperatures(temperatures, len(prompts))
         num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
-        at_once = max(1, _MOST_FLOATS // (BLOCK * self.vocabulary.size + 8 * self._state_size))
+        at_once = max(1, _MOST_FLOATS // (BLOCK_CHARS * self.vocabulary.size + 8 * self._state_size))
         _require_memory(min(at_once, len(prompts)), num_chars)
         ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
         encoded = [ids[prompt] for prompt in prompts]
@@ -240,13 +240,13 @@ class Generator:
         heat = self._heat(len(prompts)) if heat is None else heat
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
-        done, size, total = 0, _FIRST if live else BLOCK, given.shape[1] + num_chars
+        done, size, total = 0, _FIRST if live else BLOCK_CHARS, given.shape[1] + num_chars
         while done < total:
-            part = given[:, done:][:, :BLOCK]
-            begin = state.position % BLOCK
-            count = min((live and part.shape[1]) or size, BLOCK - begin, total - done)
+            part = given[:, done:][:, :BLOCK_CHARS]
+            begin = state.position % BLOCK_CHARS
+            count = min((live and part.shape[1]) or size, BLOCK_CHARS - begin, total - done)
             part = part[:, :count]
-            forced = np.full((len(prompts), BLOCK), OWN, np.int32)
+            forced = np.full((len(prompts), BLOCK_CHARS), OWN, np.int32)
             forced[:, begin : begin + part.shape[1]] = part
             clock = time.perf_counter()
             numbers = tf.constant(state.position), tf.constant(count)

@@ -1,4 +1,4 @@
-"""The graphs that write characters: one call makes up to BLOCK of them, for any number of texts at any temperatures.
+"""The graphs that write characters: one call makes up to BLOCK_CHARS of them, for any number of texts at any temperatures.
 
 writer = Writer(model, vocabulary, Sampler(top_k=5))
 ids, layers, logits = writer.call(writer.network(), forced, seeds, temperatures, position, count, layers, logits)
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from charrnn.generation import decode_loop
 from charrnn.generation.beam import beam_search
-from charrnn.generation.decode_loop import BLOCK
+from charrnn.generation.decode_loop import BLOCK_CHARS
 from charrnn.model.char_model import CharModel, States
 from charrnn.model.weights import Network
 from charrnn.sampling import NEVER, Sampler, sample
@@ -57,7 +57,7 @@ class Writer:
 
         Args:
             network: from `writing_network`.
-            forced: int32 `[B, BLOCK]`, the ids to read, or OWN.
+            forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
             seeds: int32 `[B]`.
             temperatures: float32 `[B]`; 0: the likeliest character always.
             position: int32 `[]`, how many characters were read before.
@@ -67,15 +67,15 @@ class Writer:
             end_from: int32 `[B]`, the position before which no text ends; None: there is none.
 
         Returns:
-            The ids read int32 `[B, BLOCK]`, 0 elsewhere; and state and logits after them.
+            The ids read int32 `[B, BLOCK_CHARS]`, 0 elsewhere; and state and logits after them.
         """
-        begin = position % BLOCK
+        begin = position % BLOCK_CHARS
         start = position - begin
         noise = decode_loop.choice_noise(forced, seeds, start, temperatures, self.vocabulary.size)
         heat = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
         bars = None
         if end_from is not None:
-            early = (start + tf.range(BLOCK))[:, None] < end_from
+            early = (start + tf.range(BLOCK_CHARS))[:, None] < end_from
             bars = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
         ids, _, layers, logits = self._loop(network, noise, heat, bars, layers, logits, begin, begin + count)
         return tf.transpose(ids), layers, logits

@@ -21,7 +21,7 @@ from charrnn.text.text_blocks import END_OF_TEXT, Odd, Settings, as_content, of_
 
 PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
 MANY = 256  # each is a file that stays open
-BLOCK = 1 << 20  # bytes read at a time
+READ_BYTES = 1 << 20  # bytes read at a time
 
 _STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])", re.DOTALL)
@@ -166,7 +166,7 @@ def _bytes(span: Span) -> Iterator[bytes]:
         if span.start:
             file.seek(span.start)
         left = span.stop - span.start if span.stop is not None else None
-        while block := file.read(BLOCK if left is None else min(BLOCK, left)):
+        while block := file.read(READ_BYTES if left is None else min(READ_BYTES, left)):
             yield block
             left = None if left is None else left - len(block)
 

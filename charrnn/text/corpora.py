@@ -258,7 +258,7 @@ def _difference(published: Published, path: str) -> str | None:
 
     with file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
         sha256 = hashlib.sha256()
-        while block := file.read(chunks.BLOCK):
+        while block := file.read(chunks.READ_BYTES):
             sha256.update(block)
         return published.difference(file.tell(), sha256.hexdigest())
 

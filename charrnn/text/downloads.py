@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 ANSWER_SECONDS = 6.0
 # How long a download that has begun may stand still.
 STALL_SECONDS = 20.0
-BLOCK = 1 << 16
+READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _require_room(published: Published, received: int) -> None:
 def _blocks(published: Published) -> Iterator[bytes]:
     try:
         with _open(published.url) as response:
-            while block := response.read(BLOCK):
+            while block := response.read(READ_BYTES):
                 yield block
             # A connection that breaks looks like the end of the file to `read`. Where no published size tells them
             # apart, the server must have announced its own size, or the last of its chunks.

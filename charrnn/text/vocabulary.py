@@ -23,7 +23,7 @@ from charrnn.text.reading import Reading
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Text is encoded a block at a time: the code points of a whole corpus would take four times its own memory.
-BLOCK = 1 << 20
+ENCODE_BLOCK_CHARS = 1 << 20
 # How many characters a message lists before it says "and 37 more".
 LISTED = 10
 _AS_IT_IS = Reading()
@@ -151,9 +151,9 @@ class Vocabulary:
         if text.isascii() and self.dtype == np.uint8:
             return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii)), np.uint8)
         ids = np.empty(len(text), self.dtype)
-        for start in range(0, len(text), BLOCK):
-            codes = _code_points(text[start : start + BLOCK])
-            ids[start : start + BLOCK] = self._id_of_code.take(codes, mode="clip")
+        for start in range(0, len(text), ENCODE_BLOCK_CHARS):
+            codes = _code_points(text[start : start + ENCODE_BLOCK_CHARS])
+            ids[start : start + ENCODE_BLOCK_CHARS] = self._id_of_code.take(codes, mode="clip")
         return ids
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:

@@ -99,7 +99,7 @@ def load_both(tmp_path, monkeypatch):
     """Loads files as a small corpus and as a large one: -> both texts, and the lines for the user of both."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(chunks, "PIECE", 200)
-    monkeypatch.setattr(chunks, "BLOCK", 16)
+    monkeypatch.setattr(chunks, "READ_BYTES", 16)
 
     def call(corpus, **config):
         both, lines = [], []

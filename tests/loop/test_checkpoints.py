@@ -126,7 +126,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used_and_then_the_step_is_saved_
 
 def test_no_damage_of_any_byte_goes_unseen(tmp_path):
     """Wherever a bit is flipped, either it is noticed or all values are as they were."""
-    saved = tf.train.Checkpoint(a=tf.Variable([1.0, 2.0]), b=tf.Variable(3), memory=checkpoints_module.Memory())
+    saved = tf.train.Checkpoint(a=tf.Variable([1.0, 2.0]), b=tf.Variable(3), memory=checkpoints_module.LoopState())
     path = saved.write(str(tmp_path / "x"))
 
     def read():

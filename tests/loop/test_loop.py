@@ -11,7 +11,7 @@ import tensorflow as tf
 from charrnn.batches.sources import Batch
 from charrnn.errors import UserError
 from trainers.configs import LoopConfig
-from trainers.loop.checkpoints import Checkpoints, Memory
+from trainers.loop.checkpoints import Checkpoints, LoopState
 from trainers.loop.divergence import Diverged, Skipping
 from trainers.loop.loop import _SUMMED, Loop
 from trainers.loop.stopping import Stopped
@@ -419,7 +419,7 @@ def test_without_a_new_best_for_so_many_evaluations_it_ends_and_is_saved(make_lo
     ("min_delta", "stale"), [(0.0, [0, 0, 0, 0, 1, 0]), (0.05, [0, 0, 0, 1, 2, 3]), (0.25, [0, 1, 0, 1, 2, 3])]
 )
 def test_a_new_best_must_be_below_by_more_than_min_delta(min_delta, stale):
-    memory, counted = Memory(), []
+    memory, counted = LoopState(), []
     memory.count(float("nan"), min_delta)
     assert (memory.lowest, memory.stale) == (None, 1)
     for loss in (2.0, 1.8, 1.7, 1.69, float("nan"), 1.68):

@@ -14,7 +14,7 @@ from charrnn.text import chunks, corpora
 from charrnn.text.chunks import Settings, Span
 from charrnn.text.documents import Column, Documents, read_documents
 
-SIZES = {"PIECE": 7, "BLOCK": 3}
+SIZES = {"PIECE": 7, "READ_BYTES": 3}
 TEXTS = st.lists(st.text(st.sampled_from("abAB é🎭☃\ufeff\n\n\r,\x85"), max_size=30), min_size=1, max_size=4)
 # What composes with what stands before it, and what is lower case only at the end of a word.
 ACCENTS = st.sampled_from("abAB é🎭☃\ufeff\n\r,Σς'\u0301\u1100\u1161ﬁ吾か\u3099")

@@ -39,7 +39,7 @@ def refusal(data, *blocks, **how):
 @pytest.mark.parametrize("encoding", SAMPLES)
 @pytest.mark.parametrize("order", ["windows", "lines"])
 def test_a_text_is_read_as_if_it_were_utf8(tmp_path, monkeypatch, encoding, order):
-    monkeypatch.setattr(chunks, "BLOCK", 7)
+    monkeypatch.setattr(chunks, "READ_BYTES", 7)
     (tmp_path / "given").write_bytes(SAMPLES[encoding].encode(encoding))
     (tmp_path / "utf8").write_bytes(SAMPLES[encoding].encode())
     read = load_texts(str(tmp_path / "given"), DataConfig(order=order, encoding=encoding), lambda line: None)

@@ -52,7 +52,7 @@ def test_ids_follow_the_given_order():
 
 
 def test_text_longer_than_a_block_is_encoded_whole(monkeypatch):
-    monkeypatch.setattr(vocabulary_module, "BLOCK", 7)
+    monkeypatch.setattr(vocabulary_module, "ENCODE_BLOCK_CHARS", 7)
     text = "to be or not to be ☃ " * 5
     vocabulary = Vocabulary.from_text(text.replace("☃", ""))
     assert vocabulary.decode(vocabulary.encode(text)) == text.replace("☃", "\ufffd")

@@ -20,7 +20,7 @@ _REMEMBERED = ("pending", "interval_seconds", "seconds", "best", "unmeasured", "
 _START = "start"
 
 
-class Memory(tf.train.experimental.PythonState):
+class LoopState(tf.train.experimental.PythonState):
     """What the loop must remember over a resume. Saved as JSON in each checkpoint."""
 
     def __init__(self):
@@ -66,7 +66,7 @@ class Checkpoints:
     """
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
-        self.memory = Memory()
+        self.memory = LoopState()
         self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.memory)
         self._newest = CheckpointFolder(os.path.join(run_dir, run_files.NEWEST), keep)
         self._best = CheckpointFolder(os.path.join(run_dir, run_files.BEST), 1)
