@@ -1,7 +1,8 @@
 """A block of characters, read or written in a graph: the loop that generation, rollouts and exported models share.
 
     noise = choice_noise(forced, seeds, start, temperatures, vocabulary_size)
-    ids, _, state, logits = read_and_write(network, lambda logits, t: sample(logits, noise[t]), state, logits, 0, BLOCK_CHARS)
+    choose = lambda logits, t: sample(logits, noise[t])
+    ids, _, state, logits = read_and_write(network, choose, state, logits, 0, BLOCK_CHARS)
 
 The characters of a text are numbered from 0 on, its prompt included, and the noise of each is a function of (seed,
 number): it does not depend on how many characters a graph call makes, nor on the other texts of a batch.
@@ -43,9 +44,9 @@ def choice_noise(
         vocabulary_size: V.
 
     Returns:
-        float32 `[BLOCK_CHARS, B, V]`: temperature times Gumbel noise, for temperature · (logits / temperature + noise) has
-        the same arg-max; where an id is forced, so much for this one that it is the choice. So the loop needs neither
-        a division nor a case.
+        float32 `[BLOCK_CHARS, B, V]`: temperature times Gumbel noise, because temperature · (logits / temperature +
+        noise) has the same arg-max; for a forced id, so much that it is the choice. So the loop needs neither a
+        division nor a case.
     """
     size = (BLOCK_CHARS, vocabulary_size)
     noise = tf.map_fn(

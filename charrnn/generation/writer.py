@@ -1,4 +1,4 @@
-"""The graphs that write characters: one call makes up to BLOCK_CHARS of them, for any number of texts at any temperatures.
+"""The graphs that write characters: one call makes up to BLOCK_CHARS of them, for any texts at any temperatures.
 
 writer = Writer(model, vocabulary, Sampler(top_k=5))
 ids, layers, logits = writer.call(writer.network(), forced, seeds, temperatures, position, count, layers, logits)
