@@ -114,6 +114,14 @@ def _require_text(arguments: list[str]) -> None:
             raise UserError(f"The argument {argument!a} is not text in UTF-8: give it otherwise, or rename the file.")
 
 
+def _parsed(values: flags.FlagValues, argv: list[str]) -> list[str]:
+    """Sets the flags; returns the arguments beside them. What absl raises for `--noxla=true` is no error of its own."""
+    try:
+        return values(argv)[1:]
+    except ValueError as error:
+        raise UserError(f"{error}: see --help.") from error
+
+
 def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: Callable[[str, str], str]) -> int:
     """Parses the flags and calls `main`. Returns the exit status of what came of it."""
     if "help" not in values:
@@ -124,7 +132,7 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
             stream.reconfigure(errors="replace")
     try:
         _require_text(argv)
-        beside = values(argv)[1:]
+        beside = _parsed(values, argv)
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
         status = DONE if values.help else main(beside)

@@ -37,7 +37,7 @@ def main(beside: list[str]) -> int:
         raise UserError("Which model? Give --run_dir=DIR, a directory that trainers.run has made.")
     if not FLAGS.output:
         raise UserError("Where to? Give --output=DIR, a folder to make.")
-    outputs.require_folder(FLAGS.output, "give another --output")
+    outputs.require_new_folder(FLAGS.output)
     command.start_tensorflow()
     from charrnn import sampling
     from charrnn.generation import exporting, loading

@@ -176,6 +176,12 @@ def test_a_file_on_a_full_disk_is_one_line_and_its_own_status(values, capsys):
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and "No space left on device" in err
 
 
+def test_a_value_for_the_negative_of_a_flag_is_a_mistake_in_one_line(values, capsys):
+    assert command.run(lambda beside: 0, values, ["it", "--nohelp=true"]) == command.MISTAKE
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: --nohelp=true ") and err.count("\n") == 1
+
+
 def test_an_interrupt_is_one_line_and_its_own_status(values, capsys):
     def main(beside):
         print("begun")

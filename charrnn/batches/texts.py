@@ -36,18 +36,20 @@ class Texts(NamedTuple):
     data: DataConfig | None = None  # as it was given, with what was found by a look at the files
 
 
-def load_texts(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def load_texts(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool = False) -> Texts:
     """Finds a corpus, splits it by position, and makes the vocabulary from the training part.
 
     Args:
         spec: a registered corpus, a file, a glob of files, several of them, or an encoded folder.
         config: how the text is split and read.
         log: is given each line for the user.
+        every_character: the vocabulary has the characters of all parts, for a text that is encoded again with that of a
+            model; not if the corpus is encoded in files.
 
     Raises:
         UserError: there is no such corpus, or it is not as `config` says.
     """
-    texts = _find(spec, config, log)
+    texts = _find(spec, config, log, every_character)
     whole = len(texts.validation)
     texts = texts._replace(validation=_beginning(texts.validation, config))
     kept, vocabulary = len(texts.validation), texts.vocabulary
@@ -78,18 +80,19 @@ def settings_of(config: DataConfig) -> Settings:
     )
 
 
-def _find(spec: str, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _find(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool) -> Texts:
     if corpora.is_plays(spec):
         corpus, settings = corpora.plays(spec), settings_of(config)
         content, odd = chunks.read_text(corpus.content, settings)
-        return _in_memory(dataclasses.replace(corpus, content=content, odd=odd), settings, config, log)
+        corpus = dataclasses.replace(corpus, content=content, odd=odd)
+        return _in_memory(corpus, settings, config, log, every_character)
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return _from_folder(spec, reader.load(folder), config, log)
-    return _from_files(spec, corpora.find(spec, log), config, log)
+    return _from_files(spec, corpora.find(spec, log), config, log, every_character)
 
 
-def _from_files(spec: str, files: list[str], config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _from_files(spec, files: list[str], config: DataConfig, log, every_character: bool) -> Texts:
     settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     config = _settled(config, settings)
     if config.within_documents or chunks.is_longer(files, IN_MEMORY):
@@ -101,7 +104,7 @@ def _from_files(spec: str, files: list[str], config: DataConfig, log: Callable[[
         log(line)
     if isinstance(corpus, reader.Encoded):
         return _from_folder(spec, corpus, config, log)
-    return _in_memory(corpus, settings, config, log)
+    return _in_memory(corpus, settings, config, log, every_character)
 
 
 def _settled(config: DataConfig, settings: Settings) -> DataConfig:
@@ -112,11 +115,13 @@ def _settled(config: DataConfig, settings: Settings) -> DataConfig:
     return dataclasses.replace(config, csv_delimiter=dialects.named(settings.csv_delimiter), csv_header=header)
 
 
-def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log, every_character: bool) -> Texts:
     check("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
     cut = _lines if config.order == "lines" else _running_text
     train, validation = cut(corpus.content, corpus.odd, settings, config, log)
-    vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(train)
+    vocabulary = Vocabulary.bytes()
+    if config.vocabulary == "characters":
+        vocabulary = Vocabulary.from_text(train + validation if every_character else train)
     vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
     ids = vocabulary.encode(train), vocabulary.encode(validation)
     return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config)

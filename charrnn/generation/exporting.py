@@ -23,6 +23,7 @@ from charrnn.generation.unknown import UNKNOWN
 from charrnn.generation.writer import writing_network
 from charrnn.model.char_model import CharModel
 from charrnn.model.weights import Network
+from charrnn.process import outputs
 from charrnn.sampling import Sampler
 from charrnn.text.vocabulary import REPLACEMENT
 
@@ -59,8 +60,7 @@ def export(
     output = paths.given(output)
     if "://" in output:
         raise UserError(f"{output} is not on this machine: give a local --output.")
-    if os.path.lexists(output):
-        raise UserError(f"{output} is there already, and is not overwritten: give another folder, or remove it first.")
+    outputs.require_new_folder(output)
     try:
         with atomic.scratch(*os.path.split(os.path.abspath(output))) as scratch:
             folder = os.path.join(scratch, "exported")

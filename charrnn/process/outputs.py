@@ -25,6 +25,17 @@ def require_file(flag: str, path: str) -> None:
             _try_file(os.path.realpath(path))
 
 
+def require_new_folder(path: str) -> None:
+    """Raises UserError if a folder of that name cannot be made, or if anything of that name is there already.
+
+    Args:
+        path: of a local folder.
+    """
+    if os.path.lexists(path):
+        raise UserError(f"{path} is there already, and is not overwritten: give another folder, or remove it first.")
+    require_folder(path, "give another --output")
+
+
 def require_folder(path: str, remedy: str) -> None:
     """Raises UserError if files cannot be written to a folder, which may have to be made. Makes nothing.
 

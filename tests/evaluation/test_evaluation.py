@@ -151,3 +151,15 @@ def test_what_was_kept_is_read_until_it_is_asked_for_otherwise(make_run):
     with open(path, "w") as file:
         file.write("{torn")
     assert evaluation.kept_or_evaluated(run_dir, SHORT, None, "best", [0.9]) == first
+
+
+def test_a_character_that_only_the_end_of_another_text_has_is_the_models_own(make_run, own_text, tmp_path):
+    run_dir = make_run(str(own_text))
+    loaded, other = loading.load(run_dir), tmp_path / "other.txt"
+    last, *others = loaded.vocabulary.characters
+    content = "".join(others * 100)[:1800] + last * 200
+    other.write_text(content)
+    found = evaluation.evaluate(run_dir, SHORT, silent, str(other)).report.measures["nats_per_char"].value
+    ids = loaded.vocabulary.encode(content[1799:])
+    right = evaluation.closed_loop_loss(loaded.model, passes_for(ids, DataConfig())["nats_per_char"]())
+    assert found == pytest.approx(right, rel=rounding.MODEL)

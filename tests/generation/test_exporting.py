@@ -192,7 +192,7 @@ def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
     with pytest.raises(UserError, match="there is there already, and is not overwritten"):
         export(loaded["documents"], str(tmp_path / "there"))
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file/new cannot be made"):
+    with pytest.raises(UserError, match="file/new cannot be written"):
         export(loaded["documents"], str(tmp_path / "file" / "new"))
     with pytest.raises(UserError, match="formats=onnx is not possible: it must be some of saved_model, keras, tflite"):
         export(loaded["documents"], str(tmp_path / "new"), ["onnx"])

@@ -211,7 +211,7 @@ def _texts(run_dir, config, data, text: str | None, loaded: Loaded, log) -> Text
     if text:  # which may be another CSV
         data = dataclasses.replace(data, csv_delimiter="", csv_header="auto")
     try:
-        texts = load_texts(text or config["corpus"], data, log)
+        texts = load_texts(text or config["corpus"], data, log, every_character=text is not None)
     except UserError as error:
         if text:
             raise
