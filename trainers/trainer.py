@@ -74,8 +74,9 @@ class Trainer(tf.Module):
     """The values of data.order that the curriculum can work with."""
 
     whole_batches: bool = False
-    """Whether `loss` sees the whole batch, also where that is worked on in parts, for what one row costs depends on
-    others. Then parts in turn are read twice, and replicas send each other what they predict."""
+    """Set this to True if the loss of one row depends on other rows. `loss` then always receives the whole batch, even
+    with several replicas or gradient accumulation. Cost: the forward pass runs twice with accumulation; replicas
+    exchange their logits."""
 
     def __init_subclass__(cls, **named):
         super().__init_subclass__(**named)
@@ -186,8 +187,8 @@ class Trainer(tf.Module):
     def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """What is minimised, nats per character, float32 `[]`; and scalars `[]` to log, by name. Graph.
 
-        Where the batch is worked on in parts, each is minimised, and logged, by its share of the batch's weights: a
-        mean over the characters of the parts is then the mean over all. What is not sets `whole_batches`.
+        With gradient accumulation or several replicas, each part's loss is weighted by its share of the target weights,
+        so a per-character mean stays correct. If your loss is not such a mean, set `whole_batches` to True.
         """
         nats = metrics.nats(rollout.logits, batch.targets, batch.weights, self.label_smoothing)
         return tf.math.divide_no_nan(nats, tf.reduce_sum(batch.weights)), {}

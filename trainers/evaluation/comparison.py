@@ -191,7 +191,7 @@ def pooled_variance(values: np.ndarray) -> tuple[float, int]:
 
 
 def holm(ps: dict, level: float) -> set:
-    """The tests that hold together: the chance that any of them errs is `level` at most (Holm 1979)."""
+    """Holm's step-down correction: the tests accepted at family-wise error rate `level` (Holm 1979)."""
     tested = sorted((p, key) for key, p in ps.items() if not math.isnan(p))
     accepted = set()
     for i, (p, key) in enumerate(tested):

@@ -82,7 +82,7 @@ class Loop:
                 self._roll_back(error)
 
     def _start(self) -> None:
-        """From what was restored: what is beyond it is taken out of the reports, and will be written anew."""
+        """Drops log entries later than the restored step; they will be written again."""
         self._step = int(self._trainer.step.numpy())
         self._reports.start(self._step, self._step - self._memory.unmeasured)
 
