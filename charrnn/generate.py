@@ -53,7 +53,7 @@ _format = "jsonl: one JSON object a text; lines: one text a line, with \\n for a
 _choice("format", "plain", ["plain", "jsonl", "lines"], _format)
 _boolean("interactive", False, "Ask for prompts.")
 _path("save_state", None, "A file to write where the text stands at its end.")
-_path("state", None, "Go on with the text whose state is in this file, as if it had never stopped.")
+_path("state", None, "Continue the text whose state is in this file, as if it had never stopped.")
 _path("surprisal", None, "A text file, or - for standard input, to be read.")
 _choice("color", "auto", ["auto", "always", "never"], "Whether --surprisal colours; auto: at a terminal.")
 _string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")

@@ -17,19 +17,19 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 class LoopConfig:
     """When things happen, in steps but for `epochs`; and what to do when training goes wrong."""
 
-    steps: int = 1000  # in total; raising it goes on with a finished run
-    epochs: float = 0.0  # in total, in place of `steps`; 0: `steps` says
+    steps: int = 1000  # total optimizer steps; a higher number resumes a finished run
+    epochs: float = 0.0  # total epochs, instead of `steps`; 0: `steps` decides
     log_every: int = 50  # steps whose means are one line of the log
     evaluate_every: int = 0  # 0: each epoch
     save_every: int = 0  # 0: each epoch
-    steps_per_loop: int = 0  # in one call, at most; 0: as many as take a second, so that a signal need not wait
-    histograms_every: int = 0  # of weights and gradients, for TensorBoard; 0: none
+    steps_per_loop: int = 0  # largest number of steps in one call; 0: about one second's, so that signals are heard
+    histograms_every: int = 0  # steps between TensorBoard histograms of weights and gradients; 0: none
     profile: tuple[int, ...] = ()  # the first and the last step that TensorFlow's profiler records; empty: none
-    keep: int = 3  # checkpoints
-    patience: int = 0  # evaluations, one after the other, without a new best loss, at which the run ends; 0: no limit
+    keep: int = 3  # checkpoints kept, the newest ones
+    patience: int = 0  # the run ends after this many evaluations in a row without a new best loss; 0: never
     min_delta: float = 0.0  # nats per character by which a loss must be below the best to be a new one, for `patience`
-    explosion: float = 10.0  # a mean loss above so many times log V, that of guessing, has diverged
-    retries: int = 3  # times that a run which has diverged goes back to its last checkpoint, at half the learning rate
+    explosion: float = 10.0  # the run has diverged if its mean loss exceeds this many times log V (guessing)
+    retries: int = 3  # roll-backs to the last checkpoint after divergence, each halving the learning rate
 
     def __post_init__(self):
         check("loop.steps", self.steps, 1 <= self.steps < 2**31, "at least 1 and below 2^31")
@@ -69,10 +69,10 @@ class OptimizerConfig:
     learning_rate: float = 1e-3  # the highest; the schedule multiplies it
     clip_norm: float = 0.0  # the largest global gradient norm; 0: no limit
     accumulate: int = 1  # parts that a batch is worked on in, one after the other, to save memory
-    schedule: str = "constant"  # of the learning rate after the warm-up: "cosine", "linear", "inverse_square_root"
-    warmup_steps: int = 0  # in which the learning rate rises evenly; 0: none
-    decay_steps: int = 0  # from step 0 to where cosine and linear end; also of a run that is made longer
-    final_share: float = 0.0  # of learning_rate, where they end
+    schedule: str = "constant"  # learning rate after the warm-up: "cosine", "linear", "inverse_square_root"
+    warmup_steps: int = 0  # steps of linear learning-rate warm-up; 0: none
+    decay_steps: int = 0  # step at which cosine and linear end, independent of loop.steps
+    final_share: float = 0.0  # final learning rate of cosine and linear, as a share of learning_rate
     weight_decay: float = 0.0  # decoupled (Loshchilov & Hutter 2017, arXiv 1711.05101); 0: the optimizer's own, if any
     beta_2: float = 0.0  # decay of the mean square of gradients; 0: the optimizer's own
     averaging: float = 0.0  # decay of the weights' moving average, the model in all but training; 0: none
@@ -105,7 +105,7 @@ class SamplesConfig:
 
     prompts: tuple[str, ...] = ("\n",)  # texts that a sample begins with, at least one character each
     from_text: int = 0  # one prompt more: this many characters of the training text, at each evaluation from elsewhere
-    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # 0: the likeliest character always
+    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # sampling temperatures; 0: greedy
     num_chars: int = 300  # 0: no samples
     seed: int = 0  # of the first prompt; each next one has the next
 

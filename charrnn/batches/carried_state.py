@@ -21,7 +21,7 @@ from charrnn.encoded.array import Sharded
 _EPSILONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 _ROUNDING = 8 * _EPSILONS["float32"]  # relative, of losses, which are float32 in all precisions
 _READINGS = 8  # by all rows, about as long as one row takes on its own, which reads after that …
-_BY_ONE_ROW = 1 << 20  # … a text of so many characters at most: a longer one would take it hours
+_BY_ONE_ROW = 1 << 20  # … and only a text of at most this many characters: a longer one would take hours
 
 
 class StatefulPass:

@@ -47,9 +47,9 @@ class DataConfig:
     vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
     validation_fraction: float = 0.1  # the text's last part …
     test_fraction: float = 0.0  # … less this much after it
-    validation_chars: int = 1_000_000  # read at an evaluation: the first so many of the validation part; 0: all
+    validation_chars: int = 1_000_000  # length of the validation text that an evaluation reads, from its start; 0: all
     within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
-    overfit_batches: int = 0  # train on the first so many batches over and over, to see a model learn by heart; 0: all
+    overfit_batches: int = 0  # train on only this many batches, to check that the model can overfit; 0: all
 
     def __post_init__(self):
         check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")

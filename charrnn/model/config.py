@@ -22,15 +22,15 @@ class ModelConfig:
     num_layers: int = 1  # recurrent layers
     embedding_size: int = 256  # 0: one-hot input
     recurrent_initializer: str = "orthogonal"  # any Keras initialiser's name
-    longest_memory: int = 0  # characters; gates start open for 1 to so many (see `remember`); 0: as Keras has them
+    longest_memory: int = 0  # characters; initial gates remember 1 to this many (see `remember`); 0: Keras's gates
     skip_connections: bool = False  # a layer above the first hands up its input too (Wu et al. 2016, arXiv 1609.08144)
     temperature: float = 1.0  # by which logits are divided outside of training (Guo et al. 2017, arXiv 1706.04599)
 
     # Probabilities, in training only; 0: none.
     weight_drop: float = 0.0  # of a recurrent weight, the same for a whole step (Merity et al. 2017, arXiv 1708.02182)
-    embedding_dropout: float = 0.0  # of a character's whole embedding, likewise (Gal & Ghahramani 2015, 1512.05287)
+    embedding_dropout: float = 0.0  # of a whole embedding, for a whole step (Gal & Ghahramani 2015, 1512.05287)
     layer_dropout: float = 0.0  # of a unit on its way to the layer above, the same at all positions (same source)
-    output_dropout: float = 0.0  # of a unit of the last layer on its way to the readout, likewise
+    output_dropout: float = 0.0  # of a unit of the last layer before the readout, the same at all positions
     zoneout: float = 0.0  # that a unit keeps its state at a position (Krueger et al. 2016, arXiv 1606.01305)
     zoneout_cell: float = 0.0  # the same for an LSTM's cell state
 

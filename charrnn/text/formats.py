@@ -73,7 +73,7 @@ _OTHERS = {
     rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
 }
 _KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
-_NOISE, _ENOUGH = 7.5, 1 << 12  # bits a byte, in so many bytes; text of any encoding has less
+_NOISE, _ENOUGH = 7.5, 1 << 12  # bits per byte, over this many bytes; text in any encoding has less
 
 
 MARKUP = (b"%PDF-", b"{\\rtf1")

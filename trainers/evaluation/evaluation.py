@@ -32,7 +32,7 @@ from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
 from trainers.run_directory.directory import write_json
 
 _KEPT = "measures.json"
-_VERSION = 2  # of the measures: what an earlier one has kept is measured anew
+_VERSION = 2  # of the measures: results that an earlier version kept are measured again
 _MOST_COUNTED = 10_000_000  # characters of a text that n-grams are counted in
 _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
