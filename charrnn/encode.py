@@ -13,7 +13,7 @@ import time
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.process import outputs
 from charrnn.text import decoding, dialects, formats
 from charrnn.text.chunks import Settings
@@ -43,10 +43,10 @@ def main(specs: list[str]) -> int:
         raise UserError("Which texts? Give files or globs, such as 'texts/**/*.txt'.")
     if not FLAGS.output:
         raise UserError("Where to? Give --output=DIR, a folder to make.")
-    check("--documents", FLAGS.documents, FLAGS.documents in ("files", "lines"), "files or lines")
-    check("--vocabulary", FLAGS.vocabulary, FLAGS.vocabulary in ("characters", "bytes"), "characters or bytes")
-    check("--csv_column", FLAGS.csv_column, FLAGS.csv_column >= 0, "at least 0 (0: a plain text file)")
-    check("--csv_header", FLAGS.csv_header, FLAGS.csv_header in ("auto", "true", "false"), "auto, true or false")
+    require("--documents", FLAGS.documents, FLAGS.documents in ("files", "lines"), "files or lines")
+    require("--vocabulary", FLAGS.vocabulary, FLAGS.vocabulary in ("characters", "bytes"), "characters or bytes")
+    require("--csv_column", FLAGS.csv_column, FLAGS.csv_column >= 0, "at least 0 (0: a plain text file)")
+    require("--csv_header", FLAGS.csv_header, FLAGS.csv_header in ("auto", "true", "false"), "auto, true or false")
     dialects.check_delimiter("--csv_delimiter", FLAGS.csv_delimiter)
     decoding.check_encoding("--encoding", FLAGS.encoding)
     Reading(normalization=FLAGS.normalization)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.files import strict_json
 from charrnn.process import outputs, streams
 
@@ -65,12 +65,12 @@ def main(beside: list[str]) -> int:
         raise UserError(f"{beside[0]!r} belongs to no flag; quote a prompt that has spaces: --prompt='{beside[0]}'.")
     if not FLAGS.run_dir:
         raise UserError("Whose model? Give --run_dir=DIR, a directory that trainers.run has made.")
-    check("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
-    check("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
+    require("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
+    require("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
     possible = 1 <= FLAGS.num_samples <= _MOST_SAMPLES
-    check("--num_samples", FLAGS.num_samples, possible, f"at least 1 and at most {_MOST_SAMPLES}")
-    check("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
-    check("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
+    require("--num_samples", FLAGS.num_samples, possible, f"at least 1 and at most {_MOST_SAMPLES}")
+    require("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
+    require("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     _check_together()
     if FLAGS.save_state:
         outputs.require_file("--save_state", FLAGS.save_state)

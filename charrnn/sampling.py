@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from charrnn.errors import check, check_temperature
+from charrnn.errors import check_temperature, require
 
 NEVER = -1e30
 """The logit of what must not be chosen: finite, so that a larger number added to it still counts."""
@@ -25,11 +25,11 @@ class Sampler:
 
     def __post_init__(self):
         allowed = "above 0; for the likeliest character always, use greedy"
-        check("temperature", self.temperature, self.temperature != 0, allowed)
+        require("temperature", self.temperature, self.temperature != 0, allowed)
         check_temperature("temperature", self.temperature)
-        check("top_k", self.top_k, self.top_k >= 0, "at least 0 (0: all characters)")
-        check("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
-        check("min_p", self.min_p, 0.0 <= self.min_p <= 1.0, "at least 0 (0: all characters) and at most 1")
+        require("top_k", self.top_k, self.top_k >= 0, "at least 0 (0: all characters)")
+        require("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
+        require("min_p", self.min_p, 0.0 <= self.min_p <= 1.0, "at least 0 (0: all characters) and at most 1")
 
     def choose(self, logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """One character a row: logits `[B, V]`, Gumbel noise `[B, V]` -> ids int32 `[B]`."""

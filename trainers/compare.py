@@ -13,7 +13,7 @@ import sys
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check, check_temperature
+from charrnn.errors import UserError, check_temperature, require
 from charrnn.files import paths
 from charrnn.process import outputs
 
@@ -76,7 +76,7 @@ def _temperatures() -> list[float]:
         temperatures = [float(text) for text in FLAGS.temperatures]
     except ValueError as error:
         raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
-    check("--temperatures", "", bool(temperatures), "at least one number above 0")
+    require("--temperatures", "", bool(temperatures), "at least one number above 0")
     for temperature in temperatures:
         check_temperature("--temperatures", temperature)
     return temperatures

@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from charrnn.errors import check, check_float32, check_temperature
+from charrnn.errors import check_float32, check_temperature, require
 from charrnn.model.char_model import PATHS, PRECISIONS
 
 RATE_SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
@@ -32,26 +32,26 @@ class LoopConfig:
     retries: int = 3  # roll-backs to the last checkpoint after divergence, each halving the learning rate
 
     def __post_init__(self):
-        check("loop.steps", self.steps, 1 <= self.steps < 2**31, "at least 1 and below 2^31")
-        check("loop.epochs", self.epochs, 0 <= self.epochs < float("inf"), "at least 0 (0: loop.steps says)")
-        check("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
-        check("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
-        check("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
-        check("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
-        check("loop.histograms_every", self.histograms_every, self.histograms_every >= 0, "at least 0 (0: none)")
+        require("loop.steps", self.steps, 1 <= self.steps < 2**31, "at least 1 and below 2^31")
+        require("loop.epochs", self.epochs, 0 <= self.epochs < float("inf"), "at least 0 (0: loop.steps says)")
+        require("loop.log_every", self.log_every, self.log_every >= 1, "at least 1")
+        require("loop.evaluate_every", self.evaluate_every, self.evaluate_every >= 0, "at least 0 (0: each epoch)")
+        require("loop.save_every", self.save_every, self.save_every >= 0, "at least 0 (0: each epoch)")
+        require("loop.steps_per_loop", self.steps_per_loop, self.steps_per_loop >= 0, "at least 0 (0: a second's)")
+        require("loop.histograms_every", self.histograms_every, self.histograms_every >= 0, "at least 0 (0: none)")
         right = not self.profile or (len(self.profile) == 2 and 1 <= self.profile[0] <= self.profile[1])
-        check("loop.profile", ",".join(map(str, self.profile)), right, "FIRST,LAST, two steps from 1 on")
-        check("loop.keep", self.keep, self.keep >= 1, "at least 1")
-        check("loop.patience", self.patience, self.patience >= 0, "at least 0 (0: no limit)")
-        check("loop.min_delta", self.min_delta, 0 <= self.min_delta < float("inf"), "at least 0")
-        check("loop.explosion", self.explosion, self.explosion > 1, "above 1")
-        check("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
+        require("loop.profile", ",".join(map(str, self.profile)), right, "FIRST,LAST, two steps from 1 on")
+        require("loop.keep", self.keep, self.keep >= 1, "at least 1")
+        require("loop.patience", self.patience, self.patience >= 0, "at least 0 (0: no limit)")
+        require("loop.min_delta", self.min_delta, 0 <= self.min_delta < float("inf"), "at least 0")
+        require("loop.explosion", self.explosion, self.explosion > 1, "above 1")
+        require("loop.retries", self.retries, self.retries >= 0, "at least 0 (0: a run that diverges ends)")
 
     def in_steps(self, steps_per_epoch: int) -> "LoopConfig":
         """The same with all in steps. UserError where the steps to profile are not among them."""
         steps = max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps
         within = not self.profile or self.profile[1] <= steps
-        check("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
+        require("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
         return dataclasses.replace(
             self,
             steps=steps,
@@ -81,22 +81,22 @@ class OptimizerConfig:
     def __post_init__(self):
         check_float32("optimizer.learning_rate", self.learning_rate)
         check_float32("optimizer.clip_norm", self.clip_norm, zero="no limit")
-        check("optimizer.accumulate", self.accumulate, self.accumulate >= 1, "at least 1")
+        require("optimizer.accumulate", self.accumulate, self.accumulate >= 1, "at least 1")
         known = self.schedule in RATE_SCHEDULES
-        check("optimizer.schedule", self.schedule, known, f"one of {', '.join(RATE_SCHEDULES)}")
-        check("optimizer.warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0 (0: no warm-up)")
+        require("optimizer.schedule", self.schedule, known, f"one of {', '.join(RATE_SCHEDULES)}")
+        require("optimizer.warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0 (0: no warm-up)")
         if self.schedule in ("cosine", "linear"):
             longer = f"above optimizer.warmup_steps={self.warmup_steps} where optimizer.schedule={self.schedule}"
-            check("optimizer.decay_steps", self.decay_steps, self.decay_steps > self.warmup_steps, longer)
+            require("optimizer.decay_steps", self.decay_steps, self.decay_steps > self.warmup_steps, longer)
         for name in ("final_share", "weight_decay", "beta_2", "averaging", "label_smoothing"):
             value = getattr(self, name)
-            check(f"optimizer.{name}", value, 0 <= value < 1, "at least 0 and below 1")
+            require(f"optimizer.{name}", value, 0 <= value < 1, "at least 0 and below 1")
         known = self.name.lower() in optimizers()
-        check("optimizer.name", self.name, known, f"one of {', '.join(sorted(optimizers()))}")
+        require("optimizer.name", self.name, known, f"one of {', '.join(sorted(optimizers()))}")
         if self.beta_2:
             having = sorted(name for name, made in optimizers().items() if "beta_2" in optimizer_arguments(made))
             usable = self.name.lower() in having
-            check("optimizer.beta_2", self.beta_2, usable, f"0 unless optimizer.name is one of {', '.join(having)}")
+            require("optimizer.beta_2", self.beta_2, usable, f"0 unless optimizer.name is one of {', '.join(having)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +112,11 @@ class SamplesConfig:
     def __post_init__(self):
         for temperature in self.temperatures:
             check_temperature("samples.temperatures", temperature, zero="the likeliest character always")
-        check("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
-        check("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
+        require("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
+        require("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
         few = 0 <= self.num_chars <= _MOST_CHARS
-        check("samples.num_chars", self.num_chars, few, f"from 0 to {_MOST_CHARS} (0: no samples)")
-        check("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
+        require("samples.num_chars", self.num_chars, few, f"from 0 to {_MOST_CHARS} (0: no samples)")
+        require("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,11 +132,11 @@ class RuntimeConfig:
     recurrence: str = "auto"  # "fused", "keras", or whichever suits the device
 
     def __post_init__(self):
-        check("--precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
-        check("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
-        check("runtime.virtual_replicas", self.virtual_replicas, self.virtual_replicas >= 0, "at least 0 (0: none)")
-        check("runtime.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "above 0")
-        check("runtime.recurrence", self.recurrence, self.recurrence in PATHS, f"one of {', '.join(PATHS)}")
+        require("--precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        require("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
+        require("runtime.virtual_replicas", self.virtual_replicas, self.virtual_replicas >= 0, "at least 0 (0: none)")
+        require("runtime.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "above 0")
+        require("runtime.recurrence", self.recurrence, self.recurrence in PATHS, f"one of {', '.join(PATHS)}")
 
 
 def optimizers() -> dict[str, type[keras.optimizers.Optimizer]]:

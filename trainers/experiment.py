@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from charrnn.batches.sources import DataConfig
-from charrnn.errors import UserError, check, nearest
+from charrnn.errors import UserError, nearest, require
 from charrnn.files import paths
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, RuntimeConfig, SamplesConfig
@@ -51,10 +51,10 @@ class Experiment:
 
     def __post_init__(self):
         object.__setattr__(self, "init_from", paths.given(self.init_from))
-        check("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
+        require("seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
         for group, fields in to_dict(self).items():
             for field, value in fields.items() if isinstance(fields, dict) else ():
-                check(f"{group}.{field}", value, _fits_json(value), "text, a finite number, or a list of these")
+                require(f"{group}.{field}", value, _fits_json(value), "text, a finite number, or a list of these")
 
 
 def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
@@ -169,7 +169,7 @@ def parse(name: str, text: str, kind: type):
         return tuple(parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
         encodable = text == text.encode("utf-8", "replace").decode()
-        check(name, ascii(text), encodable, "text that UTF-8 can hold, without surrogates")
+        require(name, ascii(text), encodable, "text that UTF-8 can hold, without surrogates")
         return text
     wanted = {int: "a whole number of 64 bits", float: "a number", bool: "true or false"}.get(kind)
     if wanted is None:

@@ -66,7 +66,7 @@ def main(settings: list[str]) -> int:
         return command.DONE
     if FLAGS.experiment is None:
         raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(start.known())}.")
-    start.require(FLAGS.experiment)
+    start.require_experiment(FLAGS.experiment)
     stop = Stop(FLAGS.max_minutes)
     try:
         with stop.listen(kill=True):

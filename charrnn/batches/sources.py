@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.encoded.array import Sharded
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.text import decoding, dialects
 from charrnn.text.reading import Reading
 
@@ -52,26 +52,26 @@ class DataConfig:
     overfit_batches: int = 0  # train on only this many batches, to check that the model can overfit; 0: all
 
     def __post_init__(self):
-        check("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
-        check("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
-        check("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
+        require("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
+        require("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
+        require("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
         reset, streams = self.reset_probability, self.order == "streams"
-        check("data.reset_probability", reset, 0 <= reset < 1, "at least 0 and below 1")
-        check("data.reset_probability", reset, streams or not reset, "0 unless data.order=streams")
-        check("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
-        check("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
-        check("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
+        require("data.reset_probability", reset, 0 <= reset < 1, "at least 0 and below 1")
+        require("data.reset_probability", reset, streams or not reset, "0 unless data.order=streams")
+        require("data.stride", self.stride, self.stride >= 0, "at least 0 (0: data.seq_length)")
+        require("data.targets", self.targets, self.targets in ("all", "last"), "all or last")
+        require("data.csv_column", self.csv_column, self.csv_column >= 0, "at least 0 (0: a plain text file)")
         all_counted = self.targets == "all" or self.order == "windows"
-        check("data.targets", self.targets, all_counted, "all unless data.order=windows")
-        check("data.validation_chars", self.validation_chars, self.validation_chars >= 0, "at least 0 (0: all)")
+        require("data.targets", self.targets, all_counted, "all unless data.order=windows")
+        require("data.validation_chars", self.validation_chars, self.validation_chars >= 0, "at least 0 (0: all)")
         possible = not self.within_documents or (self.order == "windows" and not self.csv_column)
-        check("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
-        check("data.overfit_batches", self.overfit_batches, self.overfit_batches >= 0, "at least 0 (0: all batches)")
+        require("data.within_documents", self.within_documents, possible, "false unless data.order=windows reads files")
+        require("data.overfit_batches", self.overfit_batches, self.overfit_batches >= 0, "at least 0 (0: all batches)")
         dialects.check_delimiter("data.csv_delimiter", self.csv_delimiter)
-        check("data.csv_header", self.csv_header, self.csv_header in ("auto", "true", "false"), "auto, true or false")
+        require("data.csv_header", self.csv_header, self.csv_header in ("auto", "true", "false"), "auto, true or false")
         decoding.check_encoding("data.encoding", self.encoding)
         Reading(normalization=self.normalization)
-        check("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
+        require("data.vocabulary", self.vocabulary, self.vocabulary in ("characters", "bytes"), "characters or bytes")
 
 
 class Source(Protocol):
@@ -208,7 +208,7 @@ class FirstBatches:
         self.batch_size, self.carries_state = source.batch_size, source.carries_state
         self.steps_per_epoch = source.steps_per_epoch
         allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
-        check("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
+        require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
 
     def batch_at(self, step: int) -> Batch:
         """The batch of a step. Eager, pure."""

@@ -14,7 +14,7 @@ from charrnn.batches.sources import DataConfig, borders
 from charrnn.encoded import reader, writer
 from charrnn.encoded.array import Sharded
 from charrnn.encoded.writer import Parts
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
 from charrnn.text.chunks import END_OF_TEXT, Odd, Settings
@@ -116,7 +116,7 @@ def _settled(config: DataConfig, settings: Settings) -> DataConfig:
 
 
 def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log, every_character: bool) -> Texts:
-    check("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
+    require("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
     cut = _lines if config.order == "lines" else _running_text
     train, validation = cut(corpus.content, corpus.odd, settings, config, log)
     vocabulary = Vocabulary.bytes()

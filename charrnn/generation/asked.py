@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from charrnn.errors import UserError, check, check_temperature
+from charrnn.errors import UserError, check_temperature, require
 
 Stops = str | Sequence[str]
 """One string, or several, before which a text ends; none, or empty: it does not."""
@@ -17,14 +17,14 @@ _MOST = 2**31 - 1
 def prompts(given: Sequence[str]) -> list[str]:
     """Returns the prompts as a list of strings; UserError for one string, whose characters would be the prompts."""
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-    check("prompts", f"{given!r:.{_SHOWN}}", several, "a list of strings, such as ['ROMEO:']")
+    require("prompts", f"{given!r:.{_SHOWN}}", several, "a list of strings, such as ['ROMEO:']")
     return [prompt(each) for each in given]
 
 
 def prompt(given: str) -> str:
     """Returns a prompt; UserError where it is no string."""
     if not isinstance(given, str):
-        check("prompt", f"{given!r:.{_SHOWN}}", False, "a string")
+        require("prompt", f"{given!r:.{_SHOWN}}", False, "a string")
     return given
 
 
@@ -37,14 +37,14 @@ def seeds(given: Sequence[int], count: int) -> np.ndarray:
     """Returns seeds from a list, range, array or tensor, int32 `[count]`."""
     array = _array("seeds", given, count)
     whole = array.dtype.kind in "iu" and (-_MOST <= array).all() and (array <= _MOST).all()
-    check("seeds", given, whole or not count, "whole numbers of 32 bits")
+    require("seeds", given, whole or not count, "whole numbers of 32 bits")
     return array.astype(np.int32)
 
 
 def temperatures(given: Sequence[float], count: int) -> np.ndarray:
     """Returns temperatures from a list, array or tensor, float32 `[count]`."""
     array = _array("temperatures", given, count)
-    check("temperatures", given, array.dtype.kind in "iuf" or not count, "numbers")
+    require("temperatures", given, array.dtype.kind in "iuf" or not count, "numbers")
     for temperature in array.tolist():
         check_temperature("temperatures", temperature, zero="the likeliest character always")
     return array.astype(np.float32)
@@ -56,14 +56,14 @@ def count(name: str, given: int, least: int = 0) -> int:
         number = operator.index(given)
     except TypeError:
         number = -1
-    check(name, given, least <= number <= _MOST, f"a whole number, at least {least} and below 2^31")
+    require(name, given, least <= number <= _MOST, f"a whole number, at least {least} and below 2^31")
     return number
 
 
 def stops(given: Stops) -> list[str]:
     """Returns the stop strings as a list, without empty ones."""
     each = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
-    check("stop", ascii(given), all(isinstance(stop, str) for stop in each), "a string, or a list of strings")
+    require("stop", ascii(given), all(isinstance(stop, str) for stop in each), "a string, or a list of strings")
     return [stop for stop in each if stop]
 
 

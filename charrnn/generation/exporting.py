@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import run_files
-from charrnn.errors import COOLEST, HOTTEST, UserError, check
+from charrnn.errors import COOLEST, HOTTEST, UserError, require
 from charrnn.files import atomic, paths
 from charrnn.generation import decode_loop
 from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
@@ -53,7 +53,7 @@ def export(
         UserError: the folder is there already, or cannot be written.
     """
     for name in formats:
-        check("formats", name, name in FORMATS, f"some of {', '.join(FORMATS)}")
+        require("formats", name, name in FORMATS, f"some of {', '.join(FORMATS)}")
     config = loaded.model.config
     if "keras" in formats and (config.skip_connections or config.state_rates):
         raise UserError("Keras has no layers with zoneout or skip connections: give --formats=saved_model,tflite.")
@@ -104,7 +104,7 @@ class Serving:
     """
 
     def __init__(self, loaded: Loaded, sampler: Sampler, unknown: str = "refuse"):
-        check("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
+        require("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
         self._model, self._vocabulary, self._unknown = loaded.model, loaded.vocabulary, unknown
         self._writer = loaded.generator(sampler).writer
         self._network = tf.nest.map_structure(

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from charrnn import memory
-from charrnn.errors import UserError
+from charrnn.errors import UserError, require_memory
 from charrnn.generation import asked
 from charrnn.generation.asked import Stops
 from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
@@ -174,7 +173,7 @@ class Generator:
         num_chars, min_chars = asked.count("num_chars", num_chars, least=1), asked.count("min_chars", min_chars)
         width = asked.count("width", width, least=1)
         at_least = 8 * width * (self.vocabulary.size + self._state_size + num_chars)
-        memory.require(at_least, f"A beam of width {width} over {num_chars} characters", "set one of the two lower")
+        require_memory(at_least, f"A beam of width {width} over {num_chars} characters", "set one of the two lower")
         self._warn(stop, num_chars, min_chars)
         state = self.after(GenerationState.start(self._model, [0]), self._encode(prompt))
         numbers = (tf.constant(number, tf.int32) for number in (width, num_chars, min_chars))
@@ -289,7 +288,7 @@ class Generator:
 
 def _require_memory(num_texts: int, num_chars: int) -> None:
     what = f"Writing num_chars={num_chars:,} after each of {num_texts:,} prompts"
-    memory.require(num_texts * num_chars, what, "set num_chars lower, or give fewer prompts")
+    require_memory(num_texts * num_chars, what, "set num_chars lower, or give fewer prompts")
 
 
 def _require_numbers(logits: tf.Tensor) -> None:

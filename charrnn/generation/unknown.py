@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.text.reading import NORMALIZATIONS, Reading
 from charrnn.text.vocabulary import Vocabulary, listed
 
@@ -31,7 +31,7 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
     Raises:
         UserError: it has unknown characters, and they are refused.
     """
-    check("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
+    require("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
     text = vocabulary.read(text)
     found = vocabulary.unknown_characters(text)
     if found and unknown == "refuse":

@@ -17,7 +17,7 @@ from charrnn import metrics
 from charrnn.batches import evaluation_batches
 from charrnn.batches.carried_state import StatefulPass
 from charrnn.encoded.array import Sharded
-from charrnn.errors import check
+from charrnn.errors import require
 from charrnn.model.char_model import CharModel
 
 
@@ -31,8 +31,8 @@ class Dynamic:
     batches: int = 100  # of training text, that the mean squares of gradients are taken over
 
     def __post_init__(self):
-        check("--dynamic_rate", self.rate, 0 < self.rate < float("inf"), "above 0")
-        check("--dynamic_decay", self.decay, 0 <= self.decay <= 1, "between 0 and 1")
+        require("--dynamic_rate", self.rate, 0 < self.rate < float("inf"), "above 0")
+        require("--dynamic_decay", self.decay, 0 <= self.decay <= 1, "between 0 and 1")
 
 
 def dynamic_loss(

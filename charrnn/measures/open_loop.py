@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn import memory
-from charrnn.errors import UserError, check, check_temperature
+from charrnn.errors import UserError, check_temperature, require, require_memory
 from charrnn.generation.decode_loop import OWN
 from charrnn.measures import text_measures
 from charrnn.measures.reference import Reference
@@ -41,11 +40,11 @@ class Protocol:
     warm_up: int = 100  # gold characters before each rollout, W
 
     def __post_init__(self):
-        check("--num_rollouts", self.num_rollouts, self.num_rollouts >= 2, "at least 2")
-        check("--num_chars", self.num_chars, self.num_chars >= GOLD_AFTER, f"at least {GOLD_AFTER}")
+        require("--num_rollouts", self.num_rollouts, self.num_rollouts >= 2, "at least 2")
+        require("--num_chars", self.num_chars, self.num_chars >= GOLD_AFTER, f"at least {GOLD_AFTER}")
         num_chars = self.num_rollouts * (self.warm_up + self.num_chars)
-        memory.require(16 * num_chars, "--num_rollouts times --num_chars", "set one of the two lower")
-        check("--seed", self.seed, 0 <= self.seed < 2**31 - self.num_rollouts, "at least 0 and below 2^31")
+        require_memory(16 * num_chars, "--num_rollouts times --num_chars", "set one of the two lower")
+        require("--seed", self.seed, 0 <= self.seed < 2**31 - self.num_rollouts, "at least 0 and below 2^31")
 
     @property
     def seeds(self) -> np.ndarray:

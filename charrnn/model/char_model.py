@@ -14,8 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from charrnn import memory
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require, require_memory
 from charrnn.model import dropout, loops
 from charrnn.model.cells import CELLS, State
 from charrnn.model.config import ModelConfig
@@ -71,9 +70,9 @@ class CharModel(keras.Model):
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int, precision="float32", seed=0, path="fused"):
-        check("runtime.precision", precision, precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        require("runtime.precision", precision, precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         sizes = "model.units, model.num_layers or model.embedding_size"
-        memory.require(4 * config.num_weights(vocabulary_size), "The model", f"set {sizes} lower")
+        require_memory(4 * config.num_weights(vocabulary_size), "The model", f"set {sizes} lower")
         super().__init__(dtype=precision, name="char_model")
         self.config = config
         self.vocabulary_size = vocabulary_size

@@ -6,7 +6,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from charrnn.errors import check, check_temperature
+from charrnn.errors import check_temperature, require
 from charrnn.model.cells import CELLS
 
 _RATES = ("weight_drop", "embedding_dropout", "layer_dropout", "output_dropout", "zoneout", "zoneout_cell")
@@ -35,24 +35,24 @@ class ModelConfig:
     zoneout_cell: float = 0.0  # the same for an LSTM's cell state
 
     def __post_init__(self):
-        check("model.cell", self.cell, self.cell in CELLS, f"one of {', '.join(CELLS)}")
-        check("model.units", self.units, self.units >= 1, "at least 1")
-        check("model.num_layers", self.num_layers, 1 <= self.num_layers <= _MOST_LAYERS, f"from 1 to {_MOST_LAYERS}")
-        check("model.embedding_size", self.embedding_size, self.embedding_size >= 0, "at least 0 (0: one-hot input)")
+        require("model.cell", self.cell, self.cell in CELLS, f"one of {', '.join(CELLS)}")
+        require("model.units", self.units, self.units >= 1, "at least 1")
+        require("model.num_layers", self.num_layers, 1 <= self.num_layers <= _MOST_LAYERS, f"from 1 to {_MOST_LAYERS}")
+        require("model.embedding_size", self.embedding_size, self.embedding_size >= 0, "at least 0 (0: one-hot input)")
         # From anything but a name Keras would make any object at all.
         known = isinstance(self.recurrent_initializer, str) and _initialises(self.recurrent_initializer)
         allowed = "the name of a Keras initialiser that needs no arguments, such as orthogonal or glorot_uniform"
-        check("model.recurrent_initializer", self.recurrent_initializer, known, allowed)
+        require("model.recurrent_initializer", self.recurrent_initializer, known, allowed)
         if self.longest_memory:
             possible, gated = self.longest_memory >= 3, "at least 3, or 0: as Keras has the gates"
             allowed = gated if self.cell != "rnn" else "0 where model.cell=rnn, which has no gates"
-            check("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
+            require("model.longest_memory", self.longest_memory, possible and self.cell != "rnn", allowed)
         check_temperature("model.temperature", self.temperature)
         for name in _RATES:
             rate = getattr(self, name)
-            check(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")
+            require(f"model.{name}", rate, 0 <= rate < 1, "at least 0 and below 1")
         if self.zoneout_cell and self.cell != "lstm":
-            check("model.zoneout_cell", self.zoneout_cell, False, f"0 where model.cell={self.cell}, which has no cell")
+            require("model.zoneout_cell", self.zoneout_cell, False, f"0 because model.cell={self.cell} has none")
 
     @property
     def has_dropout(self) -> bool:

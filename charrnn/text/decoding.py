@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.text import formats
 
 _WESTERN = ("cp1252", "latin-1")
@@ -26,7 +26,7 @@ def check_encoding(name: str, encoding: str) -> None:
         known = not encoding or bool(b"\n\0\0\0".decode(encoding, "replace") and codecs.getincrementaldecoder(encoding))
     except (LookupError, ValueError):  # the latter for names that no module can have
         known = False
-    check(name, ascii(encoding)[1:-1], known, allowed)
+    require(name, ascii(encoding)[1:-1], known, allowed)
 
 
 def is_utf8(encoding: str, data: bytes) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.text import chunks
 from charrnn.text.chunks import Settings
 from charrnn.text.headers import is_header, is_number
@@ -61,7 +61,7 @@ def as_begun(config: T, begun: dict) -> T:
 def check_delimiter(name: str, delimiter: str) -> None:
     """Raises UserError for the setting `name` unless it is a delimiter, or empty."""
     right = delimiter in ("", *NAMES) or (len(delimiter) == 1 and delimiter not in '"\r\n\0')
-    check(name, ascii(delimiter)[1:-1], right, "one character other than a quote, tab, space, or empty (to be found)")
+    require(name, ascii(delimiter)[1:-1], right, "one character other than a quote, tab, space, or empty (to be found)")
 
 
 def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: str = "auto") -> Look:

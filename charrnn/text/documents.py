@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 
 
 class Documents(NamedTuple):
@@ -39,7 +39,7 @@ def read_documents(text: str, csv_column: int = 0, csv_delimiter: str = ",", csv
     Raises:
         UserError: the column is negative or missing in a row, the CSV is malformed, or there is no document.
     """
-    check("csv_column", csv_column, csv_column >= 0, "0 for a document a line, or the number of a column from 1 on")
+    require("csv_column", csv_column, csv_column >= 0, "0 for a document a line, or the number of a column from 1 on")
     rows = io.StringIO(text, newline="")
     candidates = list(Column(rows, csv_column, csv_delimiter, csv_header)) if csv_column else lines(text)
     texts = [candidate for candidate in candidates if candidate.strip()]

@@ -8,7 +8,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Mapping
 
-from charrnn.errors import check
+from charrnn.errors import require
 
 NORMALIZATIONS = ("", "NFC", "NFD", "NFKC", "NFKD")
 """The Unicode normalization forms; "" leaves a text as it is."""
@@ -25,11 +25,11 @@ class Reading:
 
     def __post_init__(self):
         allowed = f"one of {', '.join(NORMALIZATIONS[1:])}, or empty"
-        check("data.normalization", self.normalization, self.normalization in NORMALIZATIONS, allowed)
-        check("data.encoding", self.encoding, _is_encoding(self.encoding), "the name of a text encoding, or empty")
+        require("data.normalization", self.normalization, self.normalization in NORMALIZATIONS, allowed)
+        require("data.encoding", self.encoding, _is_encoding(self.encoding), "the name of a text encoding, or empty")
         for name in ("universal_newlines", "lowercase"):
             value = getattr(self, name)
-            check(f"data.{name}", value, isinstance(value, bool), "true or false")
+            require(f"data.{name}", value, isinstance(value, bool), "true or false")
 
     @classmethod
     def of_run(cls, data: Mapping[str, object]) -> "Reading":

@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Trainer
 
 
@@ -27,8 +27,8 @@ class AccuracyDriven(Trainer):
         decay: float = 0.99  # of the moving average, a step
 
         def __post_init__(self):
-            check("trainer.beta", self.beta, 0.0 <= self.beta <= 1.0, "between 0 and 1")
-            check("trainer.decay", self.decay, 0.0 <= self.decay < 1.0, "at least 0 and below 1")
+            require("trainer.beta", self.beta, 0.0 <= self.beta <= 1.0, "between 0 and 1")
+            require("trainer.decay", self.decay, 0.0 <= self.decay < 1.0, "at least 0 and below 1")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)

@@ -10,7 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula import schedules
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.step import coins
@@ -31,7 +31,7 @@ class ByPosition(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.half_position", self.half_position, self.half_position >= 1, "at least 1")
+            require("trainer.half_position", self.half_position, self.half_position >= 1, "at least 1")
 
     def own_inputs(self, step, batch):
         """Coins, bool `[B, T]`. Graph."""

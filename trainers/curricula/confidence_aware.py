@@ -11,7 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Rollout, Trainer
 
 
@@ -30,9 +30,9 @@ class ConfidenceAware(Trainer):
         noise_above: float = 0.99  # probability of the text's character above which a random one is read
 
         def __post_init__(self):
-            check("trainer.own_above", self.own_above, 0.0 <= self.own_above <= 1.0, "between 0 and 1")
+            require("trainer.own_above", self.own_above, 0.0 <= self.own_above <= 1.0, "between 0 and 1")
             right = self.own_above <= self.noise_above <= 1.0
-            check("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")
+            require("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")
 
     def forward(self, batch, state):
         """Two passes in closed loop. Graph."""

@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Trainer
 
 
@@ -28,9 +28,9 @@ class OpenLoopHorizon(Trainer):
         max_horizon: int = 16  # the largest H
 
         def __post_init__(self):
-            check("trainer.gold", self.gold, self.gold >= 1, "at least 1")
-            check("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
-            check("trainer.max_horizon", self.max_horizon, self.max_horizon >= 0, "at least 0")
+            require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
+            require("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
+            require("trainer.max_horizon", self.max_horizon, self.max_horizon >= 0, "at least 0")
 
     def horizon(self, step: tf.Tensor) -> tf.Tensor:
         """H, int32 `[]`. Eager or graph."""

@@ -10,7 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Rollout, Trainer
 
 
@@ -31,9 +31,9 @@ class ReplayedRollouts(Trainer):
         visits: int = 4  # times that each is trained on before the next come
 
         def __post_init__(self):
-            check("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
-            check("trainer.batches", self.batches, self.batches >= 1, "at least 1")
-            check("trainer.visits", self.visits, self.visits >= 1, "at least 1")
+            require("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
+            require("trainer.batches", self.batches, self.batches >= 1, "at least 1")
+            require("trainer.visits", self.visits, self.visits >= 1, "at least 1")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)

@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula import schedules
 
 SCHEDULES = ("constant", "linear", "exponential", "inverse_sigmoid")
@@ -20,9 +20,9 @@ class RisingProbability:
     max_prob: float = 0.5  # the limit, 1 - ε_min
 
     def __post_init__(self):
-        check("trainer.schedule", self.schedule, self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
-        check("trainer.half_step", self.half_step, self.half_step >= 1, "at least 1")
-        check("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
+        require("trainer.schedule", self.schedule, self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
+        require("trainer.half_step", self.half_step, self.half_step >= 1, "at least 1")
+        require("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
 
     def prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Eager or graph."""

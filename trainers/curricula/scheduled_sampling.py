@@ -11,7 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check, check_temperature
+from charrnn.errors import check_temperature, require
 from charrnn.sampling import Sampler
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.step import coins
@@ -37,7 +37,7 @@ class ScheduledSampling(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.coin", self.coin, self.coin in COINS, f"one of {', '.join(COINS)}")
+            require("trainer.coin", self.coin, self.coin in COINS, f"one of {', '.join(COINS)}")
             check_temperature("trainer.temperature", self.temperature)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Trainer
 
 
@@ -26,8 +26,8 @@ class SelfPaced(Trainer):
         grow_steps: int = 2000  # until it is 1
 
         def __post_init__(self):
-            check("trainer.start_share", self.start_share, 0.0 < self.start_share <= 1.0, "above 0 and at most 1")
-            check("trainer.grow_steps", self.grow_steps, self.grow_steps >= 1, "at least 1")
+            require("trainer.start_share", self.start_share, 0.0 < self.start_share <= 1.0, "above 0 and at most 1")
+            require("trainer.grow_steps", self.grow_steps, self.grow_steps >= 1, "at least 1")
 
     def share(self, step: tf.Tensor) -> tf.Tensor:
         """Which part of a batch's rows is learnt from, float32 `[]`. Eager or graph."""

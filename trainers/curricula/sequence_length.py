@@ -8,7 +8,7 @@ import dataclasses
 
 from charrnn import randomness
 from charrnn.batches.sources import Batch
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Trainer
 
 MODES = ("easy_first", "mixed", "combined")
@@ -32,16 +32,16 @@ class SequenceLength(Trainer):
         grow_every: int = 500  # steps
 
         def __post_init__(self):
-            check("trainer.mode", self.mode, self.mode in MODES, f"one of {', '.join(MODES)}")
+            require("trainer.mode", self.mode, self.mode in MODES, f"one of {', '.join(MODES)}")
             right = len(self.pieces) > 0 and min(self.pieces) >= 1
-            check("trainer.pieces", self.pieces, right, "a list of whole numbers, each at least 1")
-            check("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
+            require("trainer.pieces", self.pieces, right, "a list of whole numbers, each at least 1")
+            require("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         length = self.source.batch_at(0).inputs.shape[1]
         right = not any(length % pieces for pieces in self.config.pieces)
-        check("trainer.pieces", self.config.pieces, right, f"a list of divisors of data.seq_length={length}")
+        require("trainer.pieces", self.config.pieces, right, f"a list of divisors of data.seq_length={length}")
 
     def num_pieces(self, step: int) -> int:
         """Into how many pieces the rows of a step are cut. Eager."""

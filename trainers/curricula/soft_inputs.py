@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -31,7 +31,7 @@ class SoftInputs(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.alpha", self.alpha, 0.0 < self.alpha < float("inf"), "above 0")
+            require("trainer.alpha", self.alpha, 0.0 < self.alpha < float("inf"), "above 0")
 
     def own_input_prob(self, step):
         """1 - ε, float32 `[]`. Graph."""

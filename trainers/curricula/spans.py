@@ -10,7 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.step import coins
 from trainers.trainer import Trainer
@@ -30,7 +30,7 @@ class Spans(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.length", self.length, self.length >= 1, "at least 1")
+            require("trainer.length", self.length, self.length >= 1, "at least 1")
 
     def own_input_prob(self, step):
         """1 - ε, float32 `[]`. Graph."""

@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -30,7 +30,7 @@ class StateMatching(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.weight", self.weight, 0.0 <= self.weight < float("inf"), "at least 0")
+            require("trainer.weight", self.weight, 0.0 <= self.weight < float("inf"), "at least 0")
 
     def own_input_prob(self, step):
         """1 - ε, float32 `[]`. Graph."""

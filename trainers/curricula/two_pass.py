@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.curricula.rising_probability import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -29,7 +29,7 @@ class TwoPass(Trainer):
 
         def __post_init__(self):
             super().__post_init__()
-            check("trainer.passes", self.passes, self.passes >= 2, "at least 2")
+            require("trainer.passes", self.passes, self.passes >= 2, "at least 2")
 
     def own_input_prob(self, step):
         """1 - ε, float32 `[]`. Graph."""

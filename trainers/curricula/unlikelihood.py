@@ -10,7 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.step import coins
 from trainers.trainer import Trainer
 
@@ -43,10 +43,10 @@ class Unlikelihood(Trainer):
         gold: int = 16  # characters of the text that a rollout begins with
 
         def __post_init__(self):
-            check("trainer.alpha", self.alpha, 0.0 <= self.alpha < float("inf"), "at least 0")
-            check("trainer.n", self.n, self.n >= 1, "at least 1")
-            check("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
-            check("trainer.gold", self.gold, self.gold >= 1, "at least 1")
+            require("trainer.alpha", self.alpha, 0.0 <= self.alpha < float("inf"), "at least 0")
+            require("trainer.n", self.n, self.n >= 1, "at least 1")
+            require("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
+            require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
 
     def own_inputs(self, step, batch):
         """Whole rows but for their beginnings: bool `[B, T]`. Graph."""

@@ -8,7 +8,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.errors import check
+from charrnn.errors import require
 from trainers.trainer import Trainer
 
 
@@ -27,9 +27,9 @@ class ValidationGated(Trainer):
         tolerance: float = 0.01  # δ, nats per character
 
         def __post_init__(self):
-            check("trainer.increment", self.increment, 0.0 < self.increment <= 1.0, "above 0 and at most 1")
-            check("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
-            check("trainer.tolerance", self.tolerance, self.tolerance >= 0.0, "at least 0")
+            require("trainer.increment", self.increment, 0.0 < self.increment <= 1.0, "above 0 and at most 1")
+            require("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
+            require("trainer.tolerance", self.tolerance, self.tolerance >= 0.0, "at least 0")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)

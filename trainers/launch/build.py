@@ -6,12 +6,11 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from charrnn import memory
 from charrnn.batches.evaluation_batches import passes_for
 from charrnn.batches.sources import FirstBatches, make_source
 from charrnn.batches.texts import END_OF_TEXT, Texts, load_texts
 from charrnn.encoded.reader import fingerprint
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
 from charrnn.model.char_model import CharModel, choose_path
 from trainers import experiment as experiments
@@ -44,7 +43,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """The model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
     rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
-    memory.require(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
+    require_memory(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
@@ -136,7 +135,7 @@ def _make_loop(
     step = int(trainer.step.numpy())
     passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
     text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
-    check("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
+    require("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
     if step < config.steps and not early:
         trainer.check(config.steps)
     sampling = make_sampling(experiment, trainer.averaged, texts) if workers.is_chief else None

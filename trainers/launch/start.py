@@ -169,7 +169,7 @@ def summary(path: str) -> str:
         return ast.get_docstring(ast.parse(file.read())).splitlines()[0]
 
 
-def require(name: str) -> None:
+def require_experiment(name: str) -> None:
     """Raises UserError where there is no experiment of that name."""
     if name not in known():
         raise UserError(f"There is no experiment {name!r}{nearest(name, known())}.")
@@ -192,7 +192,7 @@ def resolve(
     from trainers.experiment import Experiment, override, parse, with_trainer
 
     if isinstance(experiment, str):
-        require(experiment)
+        require_experiment(experiment)
         experiment = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
     if not isinstance(experiment, Experiment):
         raise UserError(f"{experiment!r} is no experiment: give the name of one, or a trainers.experiment.Experiment.")

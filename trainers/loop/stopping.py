@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from charrnn.errors import check
+from charrnn.errors import require
 from charrnn.process.interrupts import SIGNALS
 
 _HANGUP = getattr(signal, "SIGHUP", None)
@@ -36,7 +36,7 @@ class Stop:
 
     def __init__(self, max_minutes: float | None = None, clock=time.monotonic):
         if max_minutes is not None:
-            check("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
+            require("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
         self._clock, self._end = clock, math.inf if max_minutes is None else clock() + 60 * max_minutes
         self._signalled = self._looked = False
         self._second: dict[int, object] = {}  # what a second signal does, by number

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import TextIO
 
-from charrnn.errors import check
+from charrnn.errors import require
 from charrnn.process.streams import guard
 from trainers.reports.samples import Sample
 
@@ -51,7 +51,7 @@ class Console:
     def named(cls, verbosity: str) -> "Console":
         """As talkative as one of VERBOSITIES says, or its place among them; UserError if it is neither."""
         right = verbosity in (*VERBOSITIES, *map(str, range(len(VERBOSITIES))))
-        check("--verbosity", verbosity, right, "quiet, normal or all; or 0, 1 or 2")
+        require("--verbosity", verbosity, right, "quiet, normal or all; or 0, 1 or 2")
         return cls(verbosity=VERBOSITIES.index(verbosity) if verbosity in VERBOSITIES else int(verbosity))
 
     def line(self, text: str) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from charrnn import run_files
 from charrnn.batches.sources import DataConfig
-from charrnn.errors import UserError, check
+from charrnn.errors import UserError, require
 from charrnn.files import atomic, paths, strict_json
 from charrnn.text import corpora, dialects
 from charrnn.text.vocabulary import Vocabulary
@@ -59,7 +59,7 @@ class RunDirectory:
         Raises:
             UserError: `resume` forbids it, or the run there is another one; the differences are listed.
         """
-        check("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
+        require("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
         with corpora.file_errors(self.path):
             exists = tf.io.gfile.exists(self.file(run_files.CONFIG))
         if resume == "never" and exists:
