@@ -1,7 +1,11 @@
 """Small builders that several test files use."""
 
 import collections
+import fcntl
+import hashlib
+import io
 import os
+import shutil
 import signal
 
 # A shell starts what it runs in the background deaf to Ctrl-C, which some tests press, also in processes of their own.
@@ -23,6 +27,8 @@ from charrnn.batches.sources import DataConfig, make_source
 from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from tests.reuse import Built
+from trainers.launch.build import train
+from trainers.reports.console import Console
 from trainers.trainer import Trainer
 
 # The same examples in each run of CI: a random new failure must not block an unrelated change.
@@ -74,6 +80,24 @@ def make_trainer(make_model):
         if len(_BUILT[key]) < taken[key]:
             _BUILT[key].append(Built(build()))
         return _BUILT[key][taken[key] - 1].as_it_was()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Makes a run directory of an experiment that is trained to its end: once a session, and copied from then on."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared  # that of all workers
+
+    def make(experiment, run_dir):
+        first = shared / f"finished-{hashlib.sha256(repr(experiment).encode()).hexdigest()[:16]}"
+        with open(f"{first}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not first.exists():
+                assert train(experiment, "tiny", f"{first}.begun", console=Console(io.StringIO()))
+                os.rename(f"{first}.begun", first)
+        return shutil.copytree(first, run_dir)
 
     return make
 
