@@ -12,6 +12,8 @@ from trainers import check, checks
 from trainers.checks import Run, same_on_replicas, same_with_xla
 from trainers.experiment import Experiment, override, with_trainer
 
+pytestmark = pytest.mark.slow
+
 MINE = """
 import tensorflow as tf
 from trainers import Trainer

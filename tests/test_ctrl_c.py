@@ -23,6 +23,8 @@ from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(finished, tmp_path_factory):

@@ -20,6 +20,8 @@ from charrnn.text.reading import Reading
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(finished, tmp_path_factory):

@@ -48,6 +48,7 @@ def assert_equal(got, expected):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -208,6 +209,7 @@ def test_an_update_is_skipped_too_when_only_the_norm_overflows(make_trainer, sca
     assert int(adam.iterations) == 0
 
 
+@pytest.mark.slow
 def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
     """Of `012321012321…` only a row's first prediction is uncertain; ids alone, without a state, leave 0.46 nats."""
     text = np.tile([0, 1, 2, 3, 2, 1], 100)
@@ -407,6 +409,7 @@ def test_randomness_is_a_function_of_seed_and_step(make_trainer):
     assert any((a != b).any() for a, b in zip(weights_of(first), weights_of(other), strict=True))
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_update(make_trainer, relative_error):
     """In closed loop: stateless random numbers are others with XLA."""
     plain, compiled = make_trainer(), make_trainer(xla=True)
@@ -467,6 +470,7 @@ def test_a_skipped_update_moves_no_average(make_trainer, scaled):
     assert_equal(trainer.averaged.get_weights(), before)
 
 
+@pytest.mark.slow
 def test_each_step_drops_anew_and_the_same_step_the_same(make_model, make_trainer):
     def made(seed=1):
         return make_trainer(model=make_model(weight_drop=0.5, output_dropout=0.5), seed=seed)

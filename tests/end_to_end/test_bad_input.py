@@ -31,6 +31,8 @@ from trainers import check, compare, evaluate, run
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment, override
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "run": run,
     "evaluate": evaluate,

@@ -28,6 +28,8 @@ from charrnn.text import corpora
 from charrnn.text.plays import Plays
 from trainers import local_workers, run
 
+pytestmark = pytest.mark.slow
+
 HOUSE = pathlib.Path(__file__).parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (HOUSE / "docs").glob("*.md"))]
 

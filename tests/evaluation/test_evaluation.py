@@ -22,6 +22,8 @@ from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
 
+pytestmark = pytest.mark.slow
+
 SHORT = Protocol(num_rollouts=4, num_chars=60)
 
 

@@ -47,6 +47,7 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
     return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
 
 
+@pytest.mark.slow
 def test_xla_changes_the_speed_and_not_the_text(make_model):
     plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
     for prompts in (["a", LONG], ["fab"]):
@@ -357,6 +358,7 @@ def live_states():
     return sum(type(each) is GenerationState for each in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
     generator, calls = Generator(make_model(), LETTERS), []
     before = live_states()

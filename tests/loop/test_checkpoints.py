@@ -226,6 +226,7 @@ def test_a_run_that_was_killed_in_its_first_save_begins_anew(make_trainer, tmp_p
     assert checkpoints.restore() is True and steps(tmp_path / "checkpoints") == ["step-1"]
 
 
+@pytest.mark.slow
 def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_model, tmp_path):
     rate = LearningRate(0.05, "cosine", warmup_steps=2, decay_steps=6, final=0.1)
 

@@ -25,6 +25,8 @@ from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 NAME = "ru[n]* {a,b}?~'\"%41\n\\"  # of the run directory: as a pattern it would match its siblings
 SIBLINGS = ("run", "run other", "run {a,b}x")
 

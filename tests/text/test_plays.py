@@ -74,6 +74,7 @@ def test_entropy_rate_equals_that_of_the_chain_by_characters(plays):
     assert plays.entropy_rate == pytest.approx(entropy_rate_by_characters(plays, rounds=2500), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_entropy_rate_is_of_a_text_worth_learning(plays):
     assert 0.55 < plays.entropy_rate < 0.9
     assert plays.entropy_rate < 0.2 * math.log(len(plays.characters))
