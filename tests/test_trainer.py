@@ -7,10 +7,12 @@ import rounding
 import tensorflow as tf
 
 import trainers
+from charrnn import randomness
 from charrnn.batches.carried_state import StatefulPass
 from charrnn.batches.sources import Batch
 from trainers.curricula.accuracy_driven import AccuracyDriven
 from trainers.curricula.scheduled_sampling import ScheduledSampling
+from trainers.step import coins
 from trainers.trainer import Trainer
 
 LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured
@@ -257,6 +259,14 @@ def test_positions_of_weight_zero_do_not_matter(make_trainer):
     assert float(measured["chars"]) == 9.5
 
 
+def test_the_loss_is_a_mean_over_the_weights(make_trainer):
+    first, second = make_trainer(), make_trainer()
+    whole = train(first, 0, 1)[0]["gradient_norm"]
+    batch_at = second.batch_at
+    second.batch_at = lambda step: batch_at(step)._replace(weights=batch_at(step).weights / 2)
+    assert train(second, 0, 1)[0]["gradient_norm"] == pytest.approx(whole, rel=rounding.MODEL)
+
+
 def test_a_step_is_traced_once(make_trainer):
     traces = []
 
@@ -302,6 +312,10 @@ def test_own_input_prob_alone_makes_a_curriculum(make_trainer, as_tensor):
         assert numbers["own_input_prob"] == pytest.approx(0.3)
         assert_share(numbers["own_input_share"] * 25 / 24, 0.3, draws)
     assert measured[0]["own_input_share"] != measured[1]["own_input_share"]  # other coins each step
+    trainer = make_trainer(Third, data=LARGE)
+    seed = randomness.seed_for(0, randomness.Purpose.OWN_INPUTS, 0)  # no other numbers decide: see `choose`
+    expected = coins.per_character([32, 25], 0.3, seed)
+    np.testing.assert_array_equal(trainer.own_inputs(trainer.step, trainer.batch_at(0)), expected)
 
 
 def test_own_input_prob_may_rise_with_the_step_in_one_trace(make_trainer):
