@@ -44,7 +44,7 @@ class Run:
 
     def traced_once(self) -> Finding:
         """Whether the step was compiled once for each shape of a batch."""
-        traces = self.trainer._train_step.experimental_get_tracing_count()
+        traces = self.trainer._compiled.one.experimental_get_tracing_count()
         return traces == len(self._shapes), f"{traces} for {len(self._shapes)} shapes of batches"
 
     def loss_falls(self) -> Finding:
@@ -86,7 +86,7 @@ class Run:
         for step in range(first, end):
             batch = trainer.batch_at(step)
             self._shapes.add(batch.inputs.shape)
-            numbers = trainer.train_step(batch, trainer.source.continues(step))
+            numbers = trainer.train_step(batch)
             measured.append({name: float(value) for name, value in numbers.items()})
             if step % 10 == 4:  # not where the run is saved
                 trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})
@@ -121,7 +121,7 @@ def same_with_xla(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
 def _last_of(trainer: Trainer, num_steps: int) -> dict[str, float]:
     """What the last of some steps measures."""
     for step in range(num_steps):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        numbers = trainer.train_step(trainer.batch_at(step))
     return {name: float(value) for name, value in numbers.items()}
 
 

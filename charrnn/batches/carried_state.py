@@ -27,7 +27,7 @@ _BY_ONE_ROW = 1 << 20  # … and only a text of at most this many characters: a 
 class StatefulPass:
     """Batches that read a text once, every prediction counted once; each batch continues the one before.
 
-    Row r reads the r-th piece of the text. Iterating yields (batch, whether it continues the one before).
+    Row r reads the r-th piece of the text.
 
     Args:
         ids: `[N]`, N at least 2; it has N - 1 predictions.
@@ -46,10 +46,11 @@ class StatefulPass:
     def __len__(self) -> int:
         return self._num_blocks
 
-    def __iter__(self) -> Iterator[tuple[Batch, bool]]:
+    def __iter__(self) -> Iterator[Batch]:
         starts = self.length * len(self) * np.arange(self.rows)
         for block in range(len(self)):
-            yield padded(self.ids, starts + block * self.length, self.rows, self.length), block > 0
+            batch = padded(self.ids, starts + block * self.length, self.rows, self.length)
+            yield batch._replace(continues=block > 0)
 
     def by_one_row(self) -> "StatefulPass":
         """The same pass by one single row."""
@@ -89,7 +90,7 @@ def _read_from(state, step, batches, found: list[np.ndarray]):
         The state at the end; None where it stopped: the end is as it was.
     """
     tolerance = max(_ROUNDING, _epsilon(state) / 16)  # of the changes without their signs: tighter than `_noise`
-    for block, (batch, _) in enumerate(batches):
+    for block, batch in enumerate(batches):
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
         nats = np.asarray(nats)
         if block == len(found):

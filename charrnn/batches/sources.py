@@ -1,11 +1,11 @@
 """Where batches come from. A batch is a function of (seed, step): no shuffle buffer, no iterator state to save.
 
     source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
-    inputs, targets, weights = source.batch_at(step)
+    batch = source.batch_at(step)      # inputs, targets, weights, continues
 """
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +20,12 @@ _LONGEST = 1_000_000  # characters of a row
 
 
 class Batch(NamedTuple):
-    """Inputs and targets int32 `[B, T]`, and float32 `[B, T]` weights of the targets in the loss."""
+    """B rows of T characters."""
 
-    inputs: np.ndarray | tf.Tensor
-    targets: np.ndarray | tf.Tensor
-    weights: np.ndarray | tf.Tensor
+    inputs: np.ndarray | tf.Tensor  # ids to read, int32 [B, T]
+    targets: np.ndarray | tf.Tensor  # ids to predict, int32 [B, T]
+    weights: np.ndarray | tf.Tensor  # weights of the targets in the loss, float32 [B, T]
+    continues: Any = False  # bool [] or [B]: which rows carry the state over from the batch before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +80,11 @@ class Source(Protocol):
 
     batch_size: int  # rows, B
     steps_per_epoch: int
-    carries_state: bool  # whether `continues` is ever true
+    carries_state: bool  # whether a batch ever continues the one before
+    order: str  # the value of data.order
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether this step's rows go on from the state after the step before, or which: bool `[B]`. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
 
 
 class Windows:
@@ -94,7 +93,7 @@ class Windows:
     What does not fill a batch is left out, other windows each epoch.
     """
 
-    carries_state = False
+    carries_state, order = False, "windows"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -116,10 +115,6 @@ class Windows:
         batch = cut(self._ids, starts, self._config.seq_length)
         return last_only(batch) if self._config.targets == "last" else batch
 
-    def continues(self, step: int) -> bool:
-        """Never: each window starts from the zero state."""
-        return False
-
 
 class Streams:
     """Each row reads a contiguous part of the text, batch after batch, and carries the recurrent state over.
@@ -128,7 +123,7 @@ class Streams:
     state starts from zero with each epoch, and in a row now and then if `reset_probability` says so.
     """
 
-    carries_state = True
+    carries_state, order = True, "streams"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -145,10 +140,11 @@ class Streams:
         seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
         shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
         rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
-        return cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        batch = cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        return batch._replace(continues=self._continues(step))
 
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: in none at an epoch's first step. Eager, pure."""
+    def _continues(self, step: int) -> bool | np.ndarray:
+        """Returns which rows carry the state over: none at an epoch's first step."""
         within = step % self.steps_per_epoch != 0
         if not self._config.reset_probability:
             return within
@@ -170,7 +166,7 @@ class Lines:
         seed: of the order.
     """
 
-    carries_state = False
+    carries_state, order = False, "lines"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -188,35 +184,6 @@ class Lines:
         epoch, index = divmod(step, self.steps_per_epoch)
         rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
         return documents_at(self._ids, self._borders, rows, self._config.seq_length)
-
-    def continues(self, step: int) -> bool:
-        """Never: no state leaks from one document into another."""
-        return False
-
-
-class FirstBatches:
-    """The first batches of a source, over and over. The carried state starts from zero with each round.
-
-    An epoch stays as long as the source's, so that all that happens once an epoch happens as often as without.
-
-    Raises:
-        UserError: an epoch has fewer batches.
-    """
-
-    def __init__(self, source: Source, count: int):
-        self._source, self._count = source, count
-        self.batch_size, self.carries_state = source.batch_size, source.carries_state
-        self.steps_per_epoch = source.steps_per_epoch
-        allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
-        require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
-
-    def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
-        return self._source.batch_at(step % self._count)
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: not from the last of the batches to the first."""
-        return self._source.continues(step % self._count)
 
 
 SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}

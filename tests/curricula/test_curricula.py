@@ -50,7 +50,7 @@ def class_of(name):
 def train(trainer, first, end):
     measured = []
     for step in range(first, end):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        numbers = trainer.train_step(trainer.batch_at(step))
         measured.append({name: float(value) for name, value in numbers.items()})
     return measured
 

@@ -123,7 +123,7 @@ def refused(run_dir, weights="best"):
 @pytest.mark.parametrize("config", CELLS)
 def test_weights_and_text_are_those_that_were_saved(make_model, make_trainer, tmp_path, config):
     trainer = make_trainer(model=make_model(**config))
-    trainer.train_step(trainer.batch_at(0), False)  # the optimizer's variables too are in the file
+    trainer.train_step(trainer.batch_at(0))  # the optimizer's variables too are in the file
     weights = trainer.model.get_weights()
     texts = Generator(trainer.model, LETTERS).generate(["fab", "c"], 60, [1, 2])
     save_by_hand(tmp_path / "run", trainer)

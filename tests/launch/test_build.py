@@ -32,7 +32,7 @@ def losses(texts, num_steps, **data):
         ),
         texts,
     )
-    steps = (trainer.train_step(trainer.batch_at(i), trainer.source.continues(i)) for i in range(num_steps))
+    steps = (trainer.train_step(trainer.batch_at(i)) for i in range(num_steps))
     return np.array([float(step["nats"]) / float(step["chars"]) for step in steps])
 
 

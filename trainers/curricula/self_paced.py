@@ -16,7 +16,7 @@ from trainers.trainer import Trainer
 class SelfPaced(Trainer):
     """The loss of the easiest rows of a batch: a share that rises to all of them. Teacher forcing, full gradient."""
 
-    whole_batches = True  # the limit is the batch's
+    needs_whole_batch = True  # the limit is the batch's
 
     @dataclasses.dataclass(frozen=True)
     class Config:

@@ -31,7 +31,7 @@ class Unlikelihood(Trainer):
     The other rows, and the beginnings, are learnt as ever. The gradient flows through the state.
     """
 
-    whole_batches = True  # penalties are divided by the batch's own characters
+    needs_whole_batch = True  # penalties are divided by the batch's own characters
 
     @dataclasses.dataclass(frozen=True)
     class Config:

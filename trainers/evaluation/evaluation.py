@@ -144,8 +144,8 @@ def read_config(run_dir: str) -> dict:
     return config
 
 
-def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
-    """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+def closed_loop_loss(model: CharModel, batches: Iterable[Batch]) -> float:
+    """Returns the nats per character over batches of one shape. Eager."""
     return float(evaluation_batches.closed_loop_loss(functools.partial(_step, model), model.initial_state, batches))
 
 

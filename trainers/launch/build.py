@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from charrnn.batches.evaluation_batches import passes_for
-from charrnn.batches.sources import FirstBatches, make_source
+from charrnn.batches.sources import make_source
 from charrnn.batches.texts import END_OF_TEXT, Texts, load_texts
+from charrnn.batches.wrapped import FirstBatches
 from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
@@ -20,7 +21,6 @@ from trainers.experiment import Experiment
 from trainers.launch import runtime
 from trainers.launch.warm_start import warm_start
 from trainers.loop.checkpoints import Checkpoints
-from trainers.loop.divergence import Skipping
 from trainers.loop.loop import Loop
 from trainers.loop.profiling import Profiler
 from trainers.reports import summaries
@@ -45,6 +45,8 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
     require_memory(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
+    if experiment.data.overfit_batches:
+        source = FirstBatches(source, experiment.data.overfit_batches)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
     trainer = experiment.trainer_class(
@@ -61,8 +63,6 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     )
     if not hasattr(trainer, "optimizer"):
         raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
-    if experiment.data.overfit_batches:
-        trainer.source = FirstBatches(source, experiment.data.overfit_batches)
     return trainer
 
 
@@ -130,7 +130,6 @@ def _make_loop(
     if workers.several:
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
     checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
-    trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
     passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
