@@ -134,11 +134,6 @@ def is_longer(paths: Iterable[str], most: int) -> bool:
     return any(total > most for total in itertools.accumulate(lengths))
 
 
-def decode(path: str, data: bytes, encoding: str = "") -> tuple[str, int]:
-    """Decodes all of a file; returns its text, and of how many bytes that is. Raises as `decoding.texts`."""
-    return "".join(decoding.texts(path, [data], encoding)), len(data)
-
-
 def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
     _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
     return contents[0].join(contents), sum(odd, Odd())

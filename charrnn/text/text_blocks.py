@@ -118,18 +118,23 @@ def _may_part(pair: str) -> bool:
 
 def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
     """The documents, with END_OF_TEXT after each, and what was noticed in their rows."""
-    if settings.csv_column:
-        rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
-        column = documents.Column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
-        fields = map(settings.reading.apply, column)  # not before: a form may make a delimiter of a character
-        blocks = iter(lambda: list(itertools.islice(fields, ROWS)), [])
-    else:
-        column, blocks = None, map(documents.lines, map(settings.reading.apply, texts))
-    for candidates in blocks:
-        kept = [candidate for candidate in candidates if candidate.strip()]
-        yield "".join([f"{document}{END_OF_TEXT}" for document in kept]), Odd(len(candidates) - len(kept))
-    if column and column.num_odd:
-        yield "", Odd(0, column.num_odd, f"line {column.first_odd} of {name}")
+    for block in _columns(texts, settings) if settings.csv_column else _lines(texts, settings):
+        kept = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
+        odd = [line for _, line in block if line]
+        yield "".join(kept), Odd(len(block) - len(kept), len(odd), f"line {odd[0]} of {name}" if odd else "")
+
+
+def _lines(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
+    # `str.splitlines` would also cut at form feeds and other characters that may stand within a line.
+    return ([(line, 0) for line in settings.reading.apply(text).split("\n")[:-1]] for text in texts)
+
+
+def _columns(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
+    rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
+    column = documents.column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
+    # Read here and not before: a normalization may make a delimiter of a character.
+    fields = ((settings.reading.apply(field), line) for field, line in column)
+    return iter(lambda: list(itertools.islice(fields, ROWS)), [])
 
 
 def as_content(content: str, settings: Settings) -> str | bytes:
