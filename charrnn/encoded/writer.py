@@ -18,7 +18,7 @@ import numpy as np
 
 from charrnn.encoded import processes, reader
 from charrnn.errors import UserError
-from charrnn.files import atomic
+from charrnn.files import atomic, systems
 from charrnn.files.paths import given
 from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
@@ -93,7 +93,7 @@ def cached(
     Raises:
         UserError: as `encode`.
     """
-    places = [path if "://" in path else os.path.abspath(path) for path in paths]
+    places = [path if systems.is_address(path) else os.path.abspath(path) for path in paths]
     key = reader.fingerprint([places, settings, parts])[:16]
     folder = os.path.join(corpora.cache_folder(), "encoded", key)
     encode(name, places, settings, parts, folder, log, replace=True)
@@ -226,7 +226,7 @@ def _locked(folder: str) -> Iterator[None]:
     """Makes the folder, where it is not there, for this process alone; others wait."""
     import fcntl  # not on every system, and not for small corpora
 
-    if "://" in folder:
+    if systems.is_address(folder):
         raise UserError(f"{folder} is not on this machine: give a local --output.")
     made = not os.path.exists(folder)
     if not made and not _is_ours(folder):

@@ -12,11 +12,10 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from charrnn.files import paths
+from charrnn.files import paths, systems
 
 PREFIX = ".charrnn-"
 _NAME = re.compile(re.escape(PREFIX) + "([0-9a-f]{16})-[0-9a-f]{16}")
@@ -39,14 +38,14 @@ def writing(path: str) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be written. The old file is kept, and nothing is left over.
     """
-    if "://" not in path and os.path.exists(path) and not os.path.isfile(path):
+    if not systems.is_address(path) and os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             yield file
         return
     unfinished = _unfinished(path)
-    with _os_errors(path):
+    with systems.os_errors(path):
         try:
-            with _create(unfinished) as file:
+            with systems.functions(path).GFile(unfinished, "wb") as file:
                 yield file
             move(unfinished, path)
         except BaseException:
@@ -68,8 +67,8 @@ def scratch(folder: str, purpose: str) -> Iterator[str]:
         Its path.
     """
     place = _unfinished(os.path.join(folder, purpose))
-    with _os_errors(place):
-        _make_folder(place)
+    with systems.os_errors(place):
+        systems.functions(place).makedirs(place)
         try:
             yield place
         finally:
@@ -79,10 +78,8 @@ def scratch(folder: str, purpose: str) -> Iterator[str]:
 
 def move(source: str, target: str) -> None:
     """Syncs a file to the disk and gives it another name in the same file system; replaces a file of that name."""
-    if "://" in target:
-        import tensorflow as tf
-
-        tf.io.gfile.rename(source, target, overwrite=True)
+    if systems.is_address(target):
+        systems.functions(target).rename(source, target, overwrite=True)
     else:
         sync(source)
         os.replace(source, target)
@@ -90,7 +87,7 @@ def move(source: str, target: str) -> None:
 
 def sync(path: str) -> None:
     """Returns when a file, or the names in a folder, are on the disk. Does nothing if the file system cannot tell."""
-    if "://" in path:
+    if systems.is_address(path):
         return
     with contextlib.suppress(PermissionError):  # a folder without permission to read it
         descriptor = os.open(path or ".", os.O_RDONLY)
@@ -111,7 +108,7 @@ def remove_remains(folder: str, names: Iterable[str]) -> None:
         names: the final names. The caller must be the only process that writes them.
     """
     for name in unfinished(folder, names):
-        with _os_errors(folder):
+        with systems.os_errors(folder):
             _remove(os.path.join(folder, name))
 
 
@@ -131,43 +128,7 @@ def _unfinished(path: str) -> str:
     return os.path.join(folder, f"{PREFIX}{_digits(name)}-{secrets.token_hex(8)}")
 
 
-def _create(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "xb")
-    import tensorflow as tf
-
-    return tf.io.gfile.GFile(path, "wb")
-
-
-def _make_folder(path: str) -> None:
-    if "://" not in path:
-        return os.makedirs(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.makedirs(path)
-
-
 def _remove(path: str) -> None:
     """Removes a file, or a folder with all that is in it."""
-    if "://" in path:
-        import tensorflow as tf
-
-        tf.io.gfile.rmtree(path) if tf.io.gfile.isdir(path) else tf.io.gfile.remove(path)
-    elif os.path.isdir(path):
-        shutil.rmtree(path)
-    else:
-        os.remove(path)
-
-
-@contextlib.contextmanager
-def _os_errors(path: str) -> Iterator[None]:
-    """Raises TensorFlow's errors about a file in a bucket as OSError."""
-    if "://" not in path:
-        yield
-        return
-    import tensorflow as tf
-
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(errno.EIO, error.message, path) from error
+    files = systems.functions(path)
+    files.rmtree(path) if files.isdir(path) else files.remove(path)

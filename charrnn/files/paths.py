@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
 _PATTERN = "*?[\\"  # characters that make TensorFlow read a path as a pattern
 _DESCRIPTORS = "/proc/self/fd"
@@ -41,7 +42,7 @@ def plain(folder: str) -> Iterator[str]:
     Raises:
         OSError: the folder does not exist or cannot be read.
     """
-    if "://" in folder or not any(character in folder for character in _PATTERN):
+    if systems.is_address(folder) or not any(character in folder for character in _PATTERN):
         yield folder
     elif os.path.isdir(_DESCRIPTORS):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -57,9 +58,6 @@ def plain(folder: str) -> Iterator[str]:
 
 def names_in(folder: str) -> list[str]:
     """Returns the sorted names in a folder; none if it does not exist or is not a folder."""
-    if "://" not in folder:
-        return sorted(os.listdir(folder or ".")) if os.path.isdir(folder or ".") else []
-    import tensorflow as tf
-
-    names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
-    return sorted(name.rstrip("/") for name in names)
+    folder = folder or "."
+    files = systems.functions(folder)
+    return sorted(name.rstrip("/") for name in files.listdir(folder)) if files.isdir(folder) else []

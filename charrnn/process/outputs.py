@@ -8,6 +8,7 @@ import errno
 import os
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
 
 def require_file(flag: str, path: str) -> None:
@@ -21,7 +22,7 @@ def require_file(flag: str, path: str) -> None:
     with _refused(f"{flag}={path}", "give a file in a folder that exists and can be written to"):
         if not path or path.endswith(os.sep) or (os.path.exists(path) and not os.path.isfile(path)):
             raise OSError(errno.EINVAL, "it is no file")
-        if "://" not in path:
+        if not systems.is_address(path):
             _try_file(os.path.realpath(path))
 
 
@@ -43,7 +44,7 @@ def require_folder(path: str, remedy: str) -> None:
         path: of a local folder. An address such as "gs://bucket/folder" is not tried.
         remedy: what to do, as the end of a sentence.
     """
-    if "://" in path:
+    if systems.is_address(path):
         return
     there = os.path.abspath(path)
     while not os.path.lexists(there):

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import floor
 
 from charrnn.errors import UserError
-from charrnn.files import paths
+from charrnn.files import paths, systems
 from charrnn.text import chunks, downloads, own_files, standard_input
 from charrnn.text.downloads import DownloadError, Published
 from charrnn.text.own_files import file_errors, joined
@@ -126,7 +126,7 @@ def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str
     else:
         found = own_files.find(settled(spec, log), registered_names())
     for path in found:
-        if "://" not in path and not os.path.isfile(path):
+        if not systems.is_address(path) and not os.path.isfile(path):
             raise UserError(
                 f"{path!r} is no regular file, and a corpus is read more than once; give one that is, or pipe the text "
                 "into --corpus=-."

@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
 HEAD = 1 << 10  # bytes that are enough to know a format
 
@@ -95,10 +96,10 @@ def opened(path: str) -> Iterator[BinaryIO]:
         UserError: it cannot be opened; or, while it is open, cannot be read or decompressed.
     """
     try:
-        with _plain(path) as file:
+        with systems.os_errors(path), systems.functions(path).GFile(path, "rb") as file:
             found = _compression(path, file)
             yield found.open(file) if found else file
-    except _read_errors(path) as error:
+    except _ERRORS as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
 
@@ -149,22 +150,6 @@ def _compression(path: str, file: BinaryIO) -> Compression | None:
     by_bytes = (one for one in _COMPRESSIONS if one.first_bytes.match(first))
     by_name = (one for one in _COMPRESSIONS if path.lower().endswith(one.ending))
     return next(by_bytes, None) or next(by_name, None)
-
-
-def _read_errors(path: str) -> tuple[type[Exception], ...]:
-    if "://" not in path:
-        return _ERRORS
-    import tensorflow as tf
-
-    return *_ERRORS, tf.errors.OpError
-
-
-def _plain(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "rb")
-    import tensorflow as tf  # takes seconds, which a local file need not wait for
-
-    return tf.io.gfile.GFile(path, "rb")
 
 
 def _entropy(data: bytes) -> float:

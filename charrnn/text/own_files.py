@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from charrnn.errors import UserError, nearest
-from charrnn.files import paths
+from charrnn.files import paths, systems
 
 _LOOKED_AT = 10_000  # files of a folder
 
@@ -70,39 +70,20 @@ def file_errors(path: str) -> Iterator[None]:
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder of this very name."""
-    if "://" not in path:
-        return os.path.lexists(path)
-    import tensorflow as tf
-
     with file_errors(path):
-        return tf.io.gfile.exists(path)
+        return systems.functions(path).exists(path)
 
 
 def _matches(spec: str) -> list[str]:
     """The file of this name, or the files that it matches as a glob."""
     path = paths.given(spec)
     if path and exists(path):
-        if _is_folder(path):
+        if systems.functions(path).isdir(path):
             raise UserError(_of_folder(spec, path))
         return [path]
-    return sorted(match for match in _globbed(path) if not _is_folder(match))
-
-
-def _is_folder(path: str) -> bool:
-    if "://" not in path:
-        return os.path.isdir(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.isdir(path)
-
-
-def _globbed(path: str) -> list[str]:
-    if "://" not in path:
-        return glob.glob(_pattern(path), recursive=True)
-    import tensorflow as tf
-
+    files = systems.functions(path)
     with file_errors(path):
-        return tf.io.gfile.glob(path)
+        return sorted(match for match in files.glob(_pattern(path)) if not files.isdir(match))
 
 
 def _pattern(path: str) -> str:

@@ -1,0 +1,58 @@
+"""The functions of the file system that a path lies in: Python's for a local path, TensorFlow's for an address.
+
+    functions("gs://bucket/notes.txt").exists("gs://bucket/notes.txt")
+
+A local path does not wait for TensorFlow's import, which takes seconds.
+"""
+
+import contextlib
+import errno
+import glob
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+
+def is_address(path: str) -> bool:
+    """Returns whether a path is an address such as "gs://bucket/file", rather than local."""
+    return "://" in path
+
+
+class _Local:
+    """Python's functions under the names that they have in `tf.io.gfile`."""
+
+    GFile = staticmethod(open)
+    exists = staticmethod(os.path.lexists)
+    isdir = staticmethod(os.path.isdir)
+    listdir = staticmethod(os.listdir)
+    makedirs = staticmethod(os.makedirs)
+    remove = staticmethod(os.remove)
+    rmtree = staticmethod(shutil.rmtree)
+
+    @staticmethod
+    def glob(pattern: str) -> list[str]:
+        return glob.glob(pattern, recursive=True)
+
+
+def functions(path: str) -> Any:
+    """Returns the functions for a path: a namespace with the names of `tf.io.gfile`."""
+    if not is_address(path):
+        return _Local
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+@contextlib.contextmanager
+def os_errors(path: str) -> Iterator[None]:
+    """Raises TensorFlow's errors about an address in the body as OSError."""
+    if not is_address(path):
+        yield
+        return
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, error.message, path) from error
