@@ -6,7 +6,6 @@ import os
 import queue
 import ssl
 import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
+
+from charrnn.files import atomic
 
 # Without a network some systems let each address of a host wait for its own time-out: this bounds them together.
 ANSWER_SECONDS = 6.0
@@ -63,14 +64,8 @@ def fetch(published: Published, folder: str) -> str:
     """
     path = os.path.join(folder, published.file_name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".download-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _receive(published, file)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic.writing(path) as file:
+        _receive(published, file)
     return path
 
 

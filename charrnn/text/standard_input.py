@@ -6,13 +6,13 @@
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 
 from charrnn.errors import UserError
+from charrnn.files import atomic
 
 NAME = "-"
-_BLOCK = 1 << 20  # bytes
+_READ_BYTES = 1 << 20
 
 
 def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
@@ -33,9 +33,10 @@ def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
     if sys.stdin.isatty():
         log("Reading the text from the terminal; Ctrl-D ends it")
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            path = _moved(file, folder)
+        with atomic.scratch(folder, NAME) as scratch:
+            copy = os.path.join(scratch, NAME)
+            path = os.path.join(folder, f"{_copied(copy)[:16]}.txt")
+            atomic.move(copy, path)
     except OSError as error:
         raise UserError(
             f"Standard input cannot be kept in {folder} ({error.strerror or error}); make room, or set XDG_CACHE_HOME "
@@ -45,20 +46,13 @@ def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
     return path
 
 
-def _moved(file, folder: str) -> str:
-    """Copies standard input into the file, which gets the name of its content."""
+def _copied(path: str) -> str:
+    """Copies standard input to a file; returns its sha256, hexadecimal."""
     sha256 = hashlib.sha256()
-    try:
-        while block := sys.stdin.buffer.read(_BLOCK):
+    with open(path, "wb") as file:
+        while block := sys.stdin.buffer.read(_READ_BYTES):
             sha256.update(block)
             file.write(block)
         if not file.tell():
             raise UserError("The corpus '-' is standard input, which is empty; pipe a text in, or give a file.")
-        file.flush()
-        os.fsync(file.fileno())
-        path = os.path.join(folder, f"{sha256.hexdigest()[:16]}.txt")
-        os.replace(file.name, path)
-        return path
-    except BaseException:
-        os.remove(file.name)
-        raise
+    return sha256.hexdigest()
