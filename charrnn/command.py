@@ -2,10 +2,12 @@
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -91,6 +93,30 @@ def path_flag(name: str, default: str | None, text: str, values: flags.FlagValue
 def paths_flag(name: str, text: str, values: flags.FlagValues) -> None:
     """Defines a flag for a file or folder that may be given several times."""
     flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, [], text, flag_values=values)
+
+
+def reading_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
+    """Defines the flags for the settings `data.*` that say how a text is read.
+
+    Args:
+        values: the command's flags.
+
+    Returns:
+        A function that returns the values of those that were given, by the names of the settings.
+    """
+    string, before = functools.partial(flags.DEFINE_string, default=None, flag_values=values), set(values)
+    number = functools.partial(flags.DEFINE_float, default=None, flag_values=values)
+    string("vocabulary", help="As data.vocabulary: characters or bytes.")
+    flags.DEFINE_boolean("lowercase", None, "As data.lowercase: turn the text into lower case first.", values)
+    flags.DEFINE_integer("csv_column", None, "As data.csv_column: the column of a CSV, from 1 on.", flag_values=values)
+    string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab or space; default: found.")
+    string("csv_header", help="As data.csv_header: true, false or auto.")
+    string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: UTF-8, or as the file's mark says.")
+    string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD.")
+    number("validation_fraction", help="As data.validation_fraction: how much of the text is kept to validate.")
+    number("test_fraction", help="As data.test_fraction.")
+    names = set(values) - before
+    return lambda: {name: values[name].value for name in names if values[name].value is not None}
 
 
 def start_tensorflow() -> None:

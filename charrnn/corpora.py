@@ -6,8 +6,8 @@ is encoded into the cache first, as a run would do. Exit status: 0 done, 2 a mis
 behind the output is full, 130 Ctrl-C.
 """
 
-import dataclasses
-import functools
+from __future__ import annotations
+
 import math
 import os
 import re
@@ -16,28 +16,20 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from charrnn import command
 from charrnn.text import corpora
 
+if TYPE_CHECKING:
+    from charrnn.first_look.report import FirstLook
+
 FLAGS = flags.FlagValues()
-_string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
-_float = functools.partial(flags.DEFINE_float, default=None, flag_values=FLAGS)
+_given = command.reading_flags(FLAGS)
+flags.DEFINE_string("order", "windows", "As data.order: windows, streams or lines.", flag_values=FLAGS)
 
-_string("order", help="As data.order: windows, streams or lines.")
-_string("vocabulary", help="As data.vocabulary: characters or bytes.")
-flags.DEFINE_boolean("lowercase", None, "As data.lowercase: turn the text into lower case first.", flag_values=FLAGS)
-flags.DEFINE_integer("csv_column", None, "As data.csv_column: the column of CSV files, from 1 on.", flag_values=FLAGS)
-_string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab or space; default: found.")
-_string("csv_header", help="As data.csv_header: true, false or auto.")
-_string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: UTF-8, or what the file's mark says.")
-_string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD.")
-_float("validation_fraction", help="As data.validation_fraction: how much of the text is kept to validate.")
-_float("test_fraction", help="As data.test_fraction.")
-
-_READING = tuple(FLAGS)
 _EXPERIMENT = "shakespeare_gru"  # which the suggestion begins with
 _RARE = 10  # occurrences; what is seen less often is hardly learnt
 _SHOWN = 120  # characters of a list
@@ -47,14 +39,13 @@ _SPACE, _WIDTH = "\N{NO-BREAK SPACE}", 110
 
 def main(specs: list[str]) -> int:
     """Looks at what was given beside the flags. Returns the exit status."""
-    given = {name: FLAGS[name].value for name in _READING if FLAGS[name].value is not None}
     command.start_tensorflow()
     if specs:
         from charrnn.batches.sources import DataConfig
         from charrnn.first_look.report import first_look
 
         spec = corpora.joined([corpora.settled(spec, _tell) for spec in specs])
-        look = first_look(spec, DataConfig(**given))
+        look = first_look(spec, DataConfig(order=FLAGS.order, **_given()))
         lines = [*_about_text(look), "", *_about_reading(look), "", *_about_beginning(look)]
     else:
         lines = [_about_registered(name) for name in corpora.registered_names()]
@@ -72,7 +63,7 @@ def _about_registered(name: str) -> str:
     return f"{name:14}{corpora.kept(name) or f'to be downloaded from {corpora.PUBLISHED[name].url}'}"
 
 
-def _about_text(look) -> Iterator[str]:
+def _about_text(look: FirstLook) -> Iterator[str]:
     counts, lengths, num_blank, _ = look.tally
     files = f"{_number(look.num_files, 'file')}, " if look.num_files else ""
     kind = "byte" if look.data.vocabulary == "bytes" else "character"
@@ -98,7 +89,7 @@ def _about_text(look) -> Iterator[str]:
         )
 
 
-def _about_reading(look) -> Iterator[str]:
+def _about_reading(look: FirstLook) -> Iterator[str]:
     from charrnn.encoded.array import Sharded
     from charrnn.first_look import report
 
@@ -124,7 +115,7 @@ def _about_reading(look) -> Iterator[str]:
         )
 
 
-def _about_beginning(look) -> Iterator[str]:
+def _about_beginning(look: FirstLook) -> Iterator[str]:
     units, data, steps, epochs, _ = look.suggestion
     yield (
         f"To begin with: {units} units, {data.batch_size} rows of {data.seq_length} characters, {steps:,} steps, which "
@@ -133,21 +124,15 @@ def _about_beginning(look) -> Iterator[str]:
     yield _command(look)
 
 
-def _command(look) -> str:
+def _command(look: FirstLook) -> str:
+    from charrnn.batches.texts import as_settings
+
     units, data, steps, _, optimizer = look.suggestion
     name = re.sub(r"\W+", "-", os.path.basename(look.spec).partition(".")[0]).strip("-") or "mine"
-    reading = [
-        f"data.{field.name}={_as_setting(getattr(data, field.name))}"
-        for field in dataclasses.fields(data)
-        if field.name in ("seq_length", "batch_size") or getattr(data, field.name) != field.default
-    ]
+    reading = as_settings(data, always=("seq_length", "batch_size"))
     given = [f"--experiment={_EXPERIMENT}", f"--run_dir=runs/{name}", f"--corpus={look.spec}", f"--steps={steps}"]
     settings = [f"model.units={units}", *reading, *optimizer, f"loop.evaluate_every={-(-steps // 10)}"]
     return shlex.join(["python", "-m", "trainers.run", *given, "--set", *settings])
-
-
-def _as_setting(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(count: int, noun: str) -> str:

@@ -5,7 +5,7 @@ is a folder that `charrnn.encode` has made.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +78,20 @@ def settings_of(config: DataConfig) -> Settings:
         dialects.NAMES.get(config.csv_delimiter, config.csv_delimiter) or ",",
         config.csv_header == "true",
     )
+
+
+def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
+    """Returns the settings of a config that differ from their defaults, as `--set` takes them.
+
+    Args:
+        config: the config.
+        always: names of settings that are given even if they are the default.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changed = {name: value for name, value in values.items() if name in always or value != getattr(DataConfig(), name)}
+    return [
+        f"data.{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in changed.items()
+    ]
 
 
 def _find(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool) -> Texts:
