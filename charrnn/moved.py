@@ -5,8 +5,10 @@
 
 import importlib
 import importlib.abc
-import importlib.machinery
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _CURRICULA = """
     scheduled_sampling by_position open_loop_horizon spans two_pass soft_inputs confidence_aware accuracy_driven
@@ -36,22 +38,22 @@ NAMES = {
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds a module by its old name: it is the same module object as by the new one."""
 
-    def __init__(self):
-        self._specs: dict[str, importlib.machinery.ModuleSpec | None] = {}
-
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Returns a spec for an old name, None for any other."""
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname in NAMES else None
+        return ModuleSpec(fullname, self) if fullname in NAMES else None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Returns the module by its new name."""
         module = importlib.import_module(NAMES[spec.name])
-        self._specs[spec.name] = module.__spec__
+        spec.loader_state = module.__spec__
         return module
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         """Gives the module its own spec back, in whose place the import system has put the old name's."""
-        module.__spec__ = self._specs.pop(module.__spec__.name)
+        assert module.__spec__
+        module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:

@@ -41,11 +41,6 @@ class Encoded(NamedTuple):
     num_documents: int
     odd: Odd  # what was noticed in lines or rows
 
-    @property
-    def num_empty(self) -> int:
-        """How many lines or rows were left out."""
-        return self.odd.num_empty
-
 
 def shard_name(number: int) -> str:
     """The name of a shard's files, less their ends."""

@@ -24,10 +24,6 @@ class Tally(NamedTuple):
     num_blank: int  # those
     num_crlf: int  # how often "\r" stands before "\n"
 
-    def __add__(self, other: "Tally") -> "Tally":
-        """What stands in two texts."""
-        return Tally(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
     @property
     def line_ends(self) -> dict[str, int]:
         """How often each line end stands in it, those that do."""
@@ -45,9 +41,17 @@ class Tally(NamedTuple):
         return 0
 
 
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Returns the tally of several texts, one at least, from theirs."""
+    counts, lengths, num_blank, num_crlf = zip(*tallies, strict=True)
+    return Tally(sum(counts, Counter()), sum(lengths, Counter()), sum(num_blank), sum(num_crlf))
+
+
 def tally(blocks: Iterable[str | bytes]) -> Tally:
     r"""Counts what stands in a text, or in bytes. Lines end with "\n", "\r\n" or "\r"; the last may lack its end."""
-    counts, lengths, num_blank, num_crlf, before = Counter(), Counter(), 0, 0, ""
+    counts: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    num_blank, num_crlf, before = 0, 0, ""
     length, blank = 0, True  # of the line that the blocks so far end in: one of a gigabyte is never held in memory
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     for block in blocks:
@@ -63,11 +67,7 @@ def tally(blocks: Iterable[str | bytes]) -> Tally:
             lengths.update([*map(len, written), *([] if blank else [length])])
             num_blank += len(whole) - len(written) + blank
             length, blank = len(last), not last.strip()
-    if newlines.decode("", final=True):  # the text ends with "\r"
-        lengths.update([] if blank else [length])
-        num_blank += blank
-        length = 0
-    if length:
+    if newlines.decode("", final=True) or length:  # the text ends with "\r", or without a line end
         lengths.update([] if blank else [length])
         num_blank += blank
     return Tally(counts, lengths, num_blank, num_crlf)

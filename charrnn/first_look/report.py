@@ -4,8 +4,6 @@ look = first_look("my.txt", DataConfig())
 look.tally.counts.most_common(10), look.ngram_loss, look.suggestion
 """
 
-import functools
-import operator
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from charrnn.encoded import processes, reader
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
 from charrnn.files import paths
-from charrnn.first_look.counts import Tally, tally, tally_piece
+from charrnn.first_look.counts import Tally, tally, tally_piece, total
 from charrnn.measures.reference import KneserNey
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import READ_BYTES
@@ -174,7 +172,7 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     files = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
     parts = chunks.cut([(path, corpora.stat(path)[0]) for path in files], settings)
     found = processes.call_all([(tally_piece, (piece, settings)) for piece in parts], processes.available())
-    return len(files), functools.reduce(operator.add, found)
+    return len(files), total(found)
 
 
 def _decoded(corpus: reader.Encoded) -> Iterator[str | bytes]:

@@ -7,6 +7,7 @@
 import csv
 import dataclasses
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
@@ -14,7 +15,6 @@ from typing import NamedTuple, TypeVar
 from charrnn.errors import UserError, require
 from charrnn.text import chunks
 from charrnn.text.chunks import Settings
-from charrnn.text.headers import is_header, is_number
 
 T = TypeVar("T")
 
@@ -28,6 +28,17 @@ _OPEN = {"csv_delimiter": "", "csv_header": "auto"}  # what these settings are w
 _CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first: it is the rarest in sentences
 _LOOKED_AT = 1 << 16  # characters of a file
 _SHOWN = 40  # characters of a field
+_HEADINGS = set(
+    """
+    abstract answer article artist author body category class comment content created date description document
+    end event headline id index input instruction joke key label language line lyrics message name note number
+    output poem post prompt question quote rating response review score sentence sentiment source start subject
+    summary surname tag target text time title topic translation tweet type url user username value verse word
+    year
+    """.split()
+)
+_MISSING = ("", "na", "n/a", "-", "--", "?", "null", "none", "unknown")  # written for a number that is not known
+_LONGEST_HEADING = 40  # characters
 
 
 class Look(NamedTuple):
@@ -85,7 +96,7 @@ def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: 
     text = next((text for text in beginnings if text[0].strip()), ("", True))
     delimiter = delimiter or _delimiter_of(text, settings)
     rows = _rows(*text, delimiter)
-    has_header = is_header(rows) if header == "auto" else header == "true"
+    has_header = _is_header(rows) if header == "auto" else header == "true"
     if header == "auto":
         _require_alike(paths, rows, has_header, settings, delimiter)
     settings = settings._replace(csv_delimiter=delimiter, csv_header=has_header)
@@ -142,7 +153,7 @@ def _said(rows: list[list[str]], settings: Settings) -> list[str]:
         f"which {header}: {first} (data.csv_delimiter and data.csv_header set it otherwise)"
     ]
     next_ones = [row[column] for row in rows if len(row) > column]
-    prose = sum(cell.startswith(" ") and not is_number(cell) for cell in next_ones)
+    prose = sum(cell.startswith(" ") and not _is_number(cell) for cell in next_ones)
     if settings.csv_delimiter == "," and 2 * prose > len(rows):
         said.append(
             f"In {prose:,} of the first {len(rows):,} rows a space follows the comma after column {column}, as within "
@@ -150,3 +161,45 @@ def _said(rows: list[list[str]], settings: Settings) -> list[str]:
             "texts in quotes, or read whole lines with data.csv_column=0"
         )
     return said
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: numbers stand below a word, or its words often name columns."""
+    if len(rows) < 2:
+        return False
+    first, others = [cell.strip() for cell in rows[0]], rows[1:]
+    width = Counter(map(len, others)).most_common(1)[0][0]
+    if len(first) != width or len(set(first)) < width or not all(map(_may_be_heading, first)):
+        return False
+    columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
+    if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):
+        return False
+    below = zip(first, ([cell for cell in column if cell] for column in columns), strict=True)
+    if any(cells and all(map(_is_number, cells)) and _heads(cell, cells) for cell, cells in below):
+        return True
+    written = [cell for cell in first if cell]
+    return 2 * sum(_last_word(cell) in _HEADINGS for cell in written) > len(written)
+
+
+def _heads(cell: str, numbers: list[str]) -> bool:
+    """Whether a cell above numbers is their heading, rather than a number that is missing: of an index it is empty."""
+    return cell.lower() not in _MISSING or (not cell and numbers[:2] in (["0", "1"], ["1", "2"]))
+
+
+def _last_word(cell: str) -> str:
+    """Of a heading such as "user_name"; a cell of more than two words has none."""
+    words = re.split(r"[\s_-]+", cell.lower())
+    return words[-1] if len(words) < 3 else ""
+
+
+def _may_be_heading(cell: str) -> bool:
+    return len(cell) <= _LONGEST_HEADING and not _is_number(cell) and not cell.endswith((".", "!", "?"))
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a field is a number, with a point or a comma."""
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True

@@ -15,7 +15,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -41,16 +41,16 @@ class Compression(NamedTuple):
 
     first_bytes: re.Pattern[bytes]
     ending: str  # of a file's name, in lower case
-    open: Callable[[BinaryIO], BinaryIO]
+    open: Callable[[Any], Any]  # a file -> a file of what was compressed
 
 
 _COMPRESSIONS = (
-    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", lambda file: gzip.GzipFile(fileobj=file)),
-    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.BZ2File),
-    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.LZMAFile),
-    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.LZMAFile),
+    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", gzip.open),
+    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.open),
+    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.open),
+    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.open),
 )
-_NAMES = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
+_NAMES: dict[type, str] = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
 _PLAIN = "save its text as plain text (.txt), and give that file"
 _UNPACK = "unpack it, and give the text files in it"
 _OTHERS = {
@@ -134,7 +134,7 @@ def kind_of(data: bytes) -> Kind | None:
 
 def said_of(paths: Iterable[str]) -> list[str]:
     """Returns a line on the files that are not plain UTF-8, or none: what was found by their first bytes."""
-    found = Counter()
+    found: Counter[str] = Counter()
     for path in paths:
         name, first = look(path)
         mark = mark_of(first)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import string
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
@@ -59,8 +60,9 @@ class Vocabulary:
         for character in self.characters:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(f"{character!r} is not a single character")
-        if len(set(self.characters)) < len(self.characters):
-            raise ValueError(f"{_first_repeated(self.characters)!r} stands there twice")
+        repeated = [character for character, count in Counter(self.characters).items() if count > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]!r} stands there twice")
 
     @classmethod
     def from_text(cls, text: str) -> Vocabulary:
@@ -235,11 +237,6 @@ def _code_points(text: str) -> np.ndarray:
 
 def _as_str(text: str | bytes) -> str:
     return text if isinstance(text, str) else bytes(text).decode("utf-8")
-
-
-def _first_repeated(characters: Iterable[str]) -> str:
-    seen: set[str] = set()
-    return next(character for character in characters if character in seen or seen.add(character))
 
 
 def listed(characters: Sequence[str]) -> str:

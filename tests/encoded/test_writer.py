@@ -92,7 +92,7 @@ def test_documents_are_files_or_lines(encode, tmp_path):
     edges = np.cumsum([0, 700, length, 0, length]).tolist()
     assert np.fromfile(tmp_path / "out" / "documents.bin", "<i8").tolist() == edges
     lines, _ = encode(Settings(lines=True), replace=True)
-    assert (lines.num_documents, lines.num_empty) == (80, 40)
+    assert (lines.num_documents, lines.odd.num_empty) == (80, 40)
     ends = np.fromfile(tmp_path / "out" / "documents.bin", "<i8")
     assert ends.tolist() == np.flatnonzero(np.asarray(lines.ids) == lines.vocabulary.encode("\n")).tolist()
 

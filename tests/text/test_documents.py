@@ -86,10 +86,10 @@ def test_what_python_writes_is_read_back(rows, form):
     end, quoting = form
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator=end, quoting=quoting).writerows(rows)
-    for column in range(3):
-        fields = [" ".join(re.split("[\r\n]+", row[column].strip())) for row in rows]
+    for i in range(3):
+        fields = [" ".join(re.split("[\r\n]+", row[i].strip())) for row in rows]
         expected = [field for field in fields if field]
-        assert documents(file.getvalue(), column + 1) == (expected, len(rows) - len(expected))
+        assert documents(file.getvalue(), i + 1) == (expected, len(rows) - len(expected))
 
 
 @settings(max_examples=60, deadline=None)
