@@ -17,11 +17,14 @@ from charrnn.encoded.writer import Parts
 from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
-from charrnn.text.chunks import END_OF_TEXT, Odd, Settings
+from charrnn.text.chunks import Odd, Settings
 from charrnn.text.documents import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 IN_MEMORY = 1 << 24  # bytes of a corpus that is read into memory, at most
+
+Ids = np.ndarray | Sharded
+Log = Callable[[str], None]
 
 
 class Texts(NamedTuple):
@@ -30,13 +33,13 @@ class Texts(NamedTuple):
     name: str
     sha256: str  # of the files' bytes
     vocabulary: Vocabulary
-    train: np.ndarray | Sharded  # ids [N]
-    validation: np.ndarray | Sharded  # ids; begun one character early, so that the first can be predicted too
+    train: Ids  # ids [N]
+    validation: Ids  # ids; begun one character early, so that the first can be predicted too
     entropy_rate: float | None = None  # as in `Corpus`
     data: DataConfig | None = None  # as it was given, with what was found by a look at the files
 
 
-def load_texts(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool = False) -> Texts:
+def load_texts(spec: str, config: DataConfig, log: Log, every_character: bool = False) -> Texts:
     """Finds a corpus, splits it by position, and makes the vocabulary from the training part.
 
     Args:
@@ -94,7 +97,7 @@ def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
     ]
 
 
-def _find(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool) -> Texts:
+def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Texts:
     if corpora.is_plays(spec):
         corpus, settings = corpora.plays(spec), settings_of(config)
         content, odd = chunks.read_text(corpus.content, settings)
@@ -106,7 +109,7 @@ def _find(spec: str, config: DataConfig, log: Callable[[str], None], every_chara
     return _from_files(spec, corpora.find(spec, log), config, log, every_character)
 
 
-def _from_files(spec, files: list[str], config: DataConfig, log, every_character: bool) -> Texts:
+def _from_files(spec, files: list[str], config: DataConfig, log: Log, every_character: bool) -> Texts:
     settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     config = _settled(config, settings)
     if config.within_documents or chunks.is_longer(files, IN_MEMORY):
@@ -129,57 +132,43 @@ def _settled(config: DataConfig, settings: Settings) -> DataConfig:
     return dataclasses.replace(config, csv_delimiter=dialects.named(settings.csv_delimiter), csv_header=header)
 
 
-def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log, every_character: bool) -> Texts:
+def _in_memory(
+    corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Log, every_character: bool
+) -> Texts:
     require("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
-    cut = _lines if config.order == "lines" else _running_text
-    train, validation = cut(corpus.content, corpus.odd, settings, config, log)
-    vocabulary = Vocabulary.bytes()
-    if config.vocabulary == "characters":
-        vocabulary = Vocabulary.from_text(train + validation if every_character else train)
+    vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(corpus.content)
+    ids = vocabulary.encode(corpus.content)
+    if settings.of_documents and len(ids) < 2:
+        raise no_document(settings.csv_column, corpus.odd.num_empty)
+    parts = _split(ids, settings.of_documents, corpus.odd, config, log)
+    if not every_character and config.vocabulary == "characters":
+        train, validation = map(vocabulary.decode, parts)
+        vocabulary = Vocabulary.from_text(train)
+        parts = vocabulary.encode(train), vocabulary.encode(validation)
     vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
-    ids = vocabulary.encode(train), vocabulary.encode(validation)
-    return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config)
+    return Texts(corpus.name, corpus.sha256, vocabulary, *parts, corpus.entropy_rate, config)
 
 
-def _running_text(content, odd, settings, config, log):
-    if settings.of_documents:
-        content = content[1:-1]
-        if not content:
-            raise no_document(settings.csv_column, odd.num_empty)
-        _tell_of_rows(odd, log)
-    split = corpora.split(len(content), config.validation_fraction, config.test_fraction)
-    return content[split.train], content[max(0, split.validation.start - 1) : split.validation.stop]
-
-
-def _lines(content, odd, settings, config, log):
-    """The documents, joined; those of the validation part are whole documents too."""
-    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
-    documents = content.split(end)[1:-1]
-    if not documents:
-        raise no_document(settings.csv_column, odd.num_empty)
-    split = corpora.split(len(documents), config.validation_fraction, config.test_fraction)
-    num_long = sum(len(document) >= config.seq_length for document in documents)
-    _tell_of_documents(len(documents), odd, num_long, log)
-    return tuple(end.join([end[:0], *documents[part], end[:0]]) for part in (split.train, split.validation))
-
-
-def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log) -> Texts:
     _require_fit(spec, corpus.settings, config)
-    ids, fractions = corpus.ids, (config.validation_fraction, config.test_fraction)
-    if config.order == "lines":
-        split = corpora.split(corpus.num_documents, *fractions)
-        train, validation = (
-            ids[ids.borders[part.start] : ids.borders[part.stop] + 1] for part in (split.train, split.validation)
-        )
-        _tell_of_documents(corpus.num_documents, corpus.odd, _num_longer(ids.borders, config.seq_length), log)
-    else:
-        if corpus.settings.of_documents:
-            ids = ids[1:-1]
-            _tell_of_rows(corpus.odd, log)
-        split = corpora.split(len(ids), *fractions)
-        train, validation = ids[split.train], ids[max(0, split.validation.start - 1) : split.validation.stop]
+    train, validation = _split(corpus.ids, corpus.settings.of_documents, corpus.odd, config, log)
     config = _settled(config, corpus.settings)
     return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
+
+
+def _split(ids: Ids, of_documents: bool, odd: Odd, config: DataConfig, log: Log) -> tuple[Ids, Ids]:
+    """The parts for training and for validation; of documents whole ones, of running text with a character before."""
+    _tell_of_rows(odd, log)
+    fractions = config.validation_fraction, config.test_fraction
+    if config.order != "lines":
+        text = ids[1:-1] if of_documents else ids
+        split = corpora.split(len(text), *fractions)
+        return text[split.train], text[max(0, split.validation.start - 1) : split.validation.stop]
+    places = borders(ids)
+    _tell_of_documents(len(places) - 1, odd, _num_longer(places, config.seq_length), log)
+    split = corpora.split(len(places) - 1, *fractions)
+    train, validation = (ids[int(places[p.start]) : int(places[p.stop]) + 1] for p in (split.train, split.validation))
+    return train, validation
 
 
 def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
@@ -203,15 +192,14 @@ def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
         raise UserError(f"{spec} has a line as a document: set data.order=lines, not data.within_documents=true.")
 
 
-def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Callable[[str], None]) -> None:
-    _tell_of_rows(odd, log)
+def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Log) -> None:
     if odd.num_empty:
         log(f"{odd.num_empty:,} empty documents are left out")
     if num_long:
         log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are cut off")
 
 
-def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
+def _tell_of_rows(odd: Odd, log: Log) -> None:
     if odd.num_rows:
         log(
             f"{odd.num_rows:,} rows have more or fewer fields than the first, from {odd.first_row} on: a text with the "
@@ -233,13 +221,13 @@ def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
         return
 
 
-def _num_longer(borders: Sharded, length: int, block: int = 1 << 20) -> int:
+def _num_longer(borders: Ids, length: int, block: int = 1 << 20) -> int:
     """How many documents do not fit into `length` with the end-of-text."""
     starts = range(0, len(borders), block)
     return sum(int((np.diff(np.asarray(borders[i : i + block + 1])) > length).sum()) for i in starts)
 
 
-def _beginning(validation: np.ndarray | Sharded, config: DataConfig) -> np.ndarray | Sharded:
+def _beginning(validation: Ids, config: DataConfig) -> Ids:
     """So much of the validation text as is measured; whole documents where it has them, at least one."""
     most = config.validation_chars
     if not most or len(validation) - 1 <= most:

@@ -15,6 +15,7 @@ import bisect
 import os
 import weakref
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
@@ -54,6 +55,12 @@ class Sharded:
 
     def __len__(self) -> int:
         return self._length
+
+    @overload
+    def __getitem__(self, index: slice) -> Sharded: ...
+
+    @overload
+    def __getitem__(self, index: int | np.ndarray) -> np.ndarray: ...
 
     def __getitem__(self, index: slice | int | np.ndarray) -> Sharded | np.ndarray:
         """A part, for a slice without a step; else the numbers at positions of 0 … N - 1, in the shape of `index`.

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 from charrnn.batches.evaluation_batches import passes_for
 from charrnn.batches.sources import FirstBatches, make_source
-from charrnn.batches.texts import END_OF_TEXT, Texts, load_texts
+from charrnn.batches.texts import Texts, load_texts
 from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
+from charrnn.text.chunks import END_OF_TEXT
 from charrnn.model.char_model import CharModel, choose_path
 from trainers import experiment as experiments
 from trainers.distribution import strategies
