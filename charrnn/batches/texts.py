@@ -99,10 +99,8 @@ def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
 
 def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Texts:
     if corpora.is_plays(spec):
-        corpus, settings = corpora.plays(spec), settings_of(config)
-        content, odd = chunks.read_text(corpus.content, settings)
-        corpus = dataclasses.replace(corpus, content=content, odd=odd)
-        return _in_memory(corpus, settings, config, log, every_character)
+        settings = settings_of(config)
+        return _in_memory(corpora.plays(spec, settings), settings, config, log, every_character)
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return _from_folder(spec, reader.load(folder), config, log)

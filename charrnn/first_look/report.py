@@ -111,7 +111,7 @@ def first_look(spec: str, data: DataConfig) -> FirstLook:
     Raises:
         UserError: as `load_texts`; or there is too little of it to train on.
     """
-    said = []
+    said: list[str] = []
     texts = load_texts(spec, data, said.append)
     data = texts.data or data
     num_files, found = _tally_of(spec, data)
@@ -165,7 +165,7 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     """The number of files, and what stands in them; the text as it is, also where lines are documents."""
     settings = settings_of(data)._replace(lines=False)
     if corpora.is_plays(spec):
-        return 0, tally([settings.reading.apply(corpora.plays(spec).content)])
+        return 0, tally([corpora.plays(spec, settings).content])
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return 0, tally(_decoded(reader.load(folder)))

@@ -106,7 +106,7 @@ def load(
         UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
     """
     settings = chunks.Settings("bytes" if as_bytes else "characters", encoding=encoding)
-    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), settings)
+    return plays(spec, settings) if is_plays(spec) else read(spec, find(spec, log), settings)
 
 
 def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
@@ -199,7 +199,7 @@ def is_plays(spec: str) -> bool:
     return spec.partition(":")[0] == "plays"
 
 
-def plays(spec: str, as_bytes: bool = False) -> Corpus:
+def plays(spec: str, settings: chunks.Settings) -> Corpus:
     """The built-in corpus, "plays" or "plays:NUM_CHARS"; UserError for a number that cannot be."""
     _, colon, number = spec.partition(":")
     num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
@@ -210,8 +210,8 @@ def plays(spec: str, as_bytes: bool = False) -> Corpus:
         )
     source = Plays()
     text = source.text(num_chars, PLAYS_SEED)
-    data = text.encode("ascii")
-    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), source.entropy_rate)
+    content, odd = chunks.read_text(text, settings)
+    return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, odd)
 
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:

@@ -12,8 +12,8 @@ from charrnn.batches.texts import Texts, load_texts
 from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
-from charrnn.text.chunks import END_OF_TEXT
 from charrnn.model.char_model import CharModel, choose_path
+from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers
