@@ -155,7 +155,7 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
     values.unparse_flags()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream without an encoding, or a closed one
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         _require_text(argv)
         beside = _parsed(values, argv)

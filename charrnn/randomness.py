@@ -9,9 +9,12 @@ And of the row of the batch, where a batch is worked on in parts, by several rep
 import contextlib
 import contextvars
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
+
+Shape: TypeAlias = "Sequence[int | tf.Tensor] | tf.Tensor"
 
 _part: contextvars.ContextVar = contextvars.ContextVar("part", default=(0, 1))
 
@@ -47,7 +50,7 @@ def part_of_batch(index: int | tf.Tensor, count: int) -> Iterator[None]:
         _part.reset(token)
 
 
-def uniform(shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
+def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Uniform numbers in [0, 1), float32. Eager or graph; other numbers where XLA compiles it.
 
     Args:
@@ -58,12 +61,12 @@ def uniform(shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     return of_whole_batch(lambda whole: draw(whole, seed), shape, rows)
 
 
-def draw(shape, seed: tf.Tensor) -> tf.Tensor:
+def draw(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
     """Like `uniform`, and knows nothing of parts: other numbers for another number of rows."""
     return tf.random.stateless_uniform(shape, seed)
 
 
-def of_whole_batch(make: Callable, shape, rows: int = 0) -> tf.Tensor:
+def of_whole_batch(make: Callable[[Shape], tf.Tensor], shape: Shape, rows: int = 0) -> tf.Tensor:
     """What `make(shape)` gives for the whole batch's shape, less other parts' rows: of the given shape.
 
     All of it is drawn, so that no number depends on how the batch is cut.
@@ -77,7 +80,7 @@ def of_whole_batch(make: Callable, shape, rows: int = 0) -> tf.Tensor:
     return tf.gather(whole, index * mine + tf.range(mine), axis=rows)
 
 
-def gumbel(shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
+def gumbel(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Standard Gumbel noise, float32: arg-max(logits + noise) is a sample of softmax(logits). Eager or graph."""
     smallest = 1e-20  # keeps both logarithms finite; uniform numbers of float32 are multiples of 2^-23
     return -tf.math.log(smallest - tf.math.log(uniform(shape, seed, rows) + smallest))

@@ -10,12 +10,15 @@ import json
 import os
 import re
 import typing
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from charrnn.errors import UserError
 from charrnn.files import paths
 from charrnn.text import dialects
+
+T = TypeVar("T")
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
@@ -53,9 +56,9 @@ def read_config(run_dir: str) -> dict:
     return dialects.as_meant(config)
 
 
-def read_setting(run_dir: str, config: dict, kind: type, *names: str):
+def read_setting(run_dir: str, config: dict, kind: type[T], *names: str) -> T:
     """The value at `names` of a run directory's config.json, such as ("data", "order"); UserError if no `kind`."""
-    value = config
+    value: Any = config
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     if not _is(value, kind):
@@ -63,7 +66,7 @@ def read_setting(run_dir: str, config: dict, kind: type, *names: str):
     return value
 
 
-def read_group(run_dir: str, config: dict, group: str, kind: type):
+def read_group(run_dir: str, config: dict, group: str, kind: type[T]) -> T:
     """A group of a run directory's config.json as the dataclass that it was written from.
 
     Raises:
@@ -116,7 +119,7 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
 
 def _named(run_dir: str, name: str) -> str:
     """The path of a checkpoint that the run has kept, without the ends of its files' names."""
-    kept = {}
+    kept: dict[str, str] = {}
     for folder in (os.path.join(paths.given(run_dir), part) for part in (BEST, NEWEST)):
         found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
         kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))

@@ -107,9 +107,10 @@ def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Tex
     return _from_files(spec, corpora.find(spec, log), config, log, every_character)
 
 
-def _from_files(spec, files: list[str], config: DataConfig, log: Log, every_character: bool) -> Texts:
+def _from_files(spec: str, files: list[str], config: DataConfig, log: Log, every_character: bool) -> Texts:
     settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     config = _settled(config, settings)
+    corpus: corpora.Corpus | reader.Encoded
     if config.within_documents or chunks.is_longer(files, IN_MEMORY):
         parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
         corpus = writer.cached(spec, files, settings, parts, log)
@@ -134,13 +135,14 @@ def _in_memory(
     corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Log, every_character: bool
 ) -> Texts:
     require("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
-    vocabulary = Vocabulary.bytes() if config.vocabulary == "bytes" else Vocabulary.from_text(corpus.content)
-    ids = vocabulary.encode(corpus.content)
+    content = corpus.content
+    vocabulary = Vocabulary.bytes() if isinstance(content, bytes) else Vocabulary.from_text(content)
+    ids = vocabulary.encode(content)
     if settings.of_documents and len(ids) < 2:
         raise no_document(settings.csv_column, corpus.odd.num_empty)
     parts = _split(ids, settings.of_documents, corpus.odd, config, log)
-    if not every_character and config.vocabulary == "characters":
-        train, validation = map(vocabulary.decode, parts)
+    if not every_character and vocabulary.kind == "characters":
+        train, validation = (vocabulary.decode(np.asarray(part)) for part in parts)
         vocabulary = Vocabulary.from_text(train)
         parts = vocabulary.encode(train), vocabulary.encode(validation)
     vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)

@@ -50,6 +50,7 @@ class Sharded:
     @property
     def borders(self) -> Sharded:
         """The borders of documents that lie in this part, counted from its beginning."""
+        assert self._borders is not None
         first, end = (bisect.bisect_left(self._borders, self._first + length) for length in (0, self._length))
         return Sharded(self._borders._shards, first, end - first, shift=-self._first)
 
@@ -83,7 +84,7 @@ class Sharded:
                 taken[i] = self._read(first, last + 1)[rows[i] - first]
         return taken.reshape(positions.shape)[()]
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self._read(0, self._length).astype(dtype or self.dtype, copy=False)
 
     def _read(self, start: int, stop: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 def available() -> int:
@@ -37,11 +38,11 @@ def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterato
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(processes))
         workers = [stack.enter_context(_worker()) for _ in range(processes)]  # ended before the threads are waited for
-        idle = queue.SimpleQueue()
+        idle: queue.SimpleQueue[subprocess.Popen] = queue.SimpleQueue()
         for worker in workers:
             idle.put(worker)
 
-        def call(one):
+        def call(one: tuple[Callable, tuple]) -> Any:
             worker = idle.get()
             try:
                 return _ask(worker, one)
@@ -56,15 +57,21 @@ def _worker() -> Iterator[subprocess.Popen]:
     code = "from charrnn.encoded import processes; processes._serve()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     # A session of its own: a Ctrl-C at the terminal is for the process that asks, and would be told by each of these.
-    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, **how) as worker:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    ) as worker:
         try:
             yield worker
         finally:
             worker.kill()
 
 
-def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
+def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]) -> Any:
+    assert worker.stdin and worker.stdout
     try:
         pickle.dump(call, worker.stdin)
         worker.stdin.flush()

@@ -91,8 +91,8 @@ def write(base: str, end: str, label: dict, blocks: Iterable[np.ndarray]) -> int
     checksum = 0
     with atomic.writing(base + end) as file:
         for block in blocks:
-            checksum = zlib.crc32(block, checksum)
-            file.write(block)
+            checksum = zlib.crc32(block.data, checksum)
+            file.write(block.data)
         num_bytes = file.tell()
     write_json(f"{base}.json", {**label, "crc32": checksum})
     return num_bytes

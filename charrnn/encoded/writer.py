@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def encode(
         UserError: a file cannot be read, or the folder is in use for something else or cannot be written.
     """
     folder = given(folder)
-    asked = {
+    asked: dict[str, Any] = {
         "format": reader.FORMAT,
         "files": [[path, *corpora.stat(path)] for path in paths],
         "settings": settings._asdict(),
@@ -116,10 +116,10 @@ def _make_plan(
     name: str, asked: dict, all_pieces: list[Piece], settings: Settings, parts: Parts, folder: str
 ) -> dict:
     """Reads all once; writes plan.json and the vocabulary."""
-    calls = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
+    calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
     calls += [(chunks.survey, (piece, settings)) for piece in all_pieces]
     sha256, *surveys = processes.call_all(calls, processes.available())
-    num_documents, odd = sum(survey.num_documents for survey in surveys), sum((s.odd for s in surveys), Odd())
+    num_documents, odd = sum(survey.num_documents for survey in surveys), Odd.total(survey.odd for survey in surveys)
     if settings.of_documents and not num_documents:
         raise no_document(settings.csv_column, odd.num_empty)
     if not any(sum(survey.lengths) for survey in surveys):
@@ -152,7 +152,7 @@ def _training_characters(all_pieces: list[Piece], surveys: list[Survey], setting
         counts, limit, ends = [sum(survey.lengths) for survey in surveys], "most_ids", int(settings.of_documents)
     # Running text of documents does not count the end-of-text before the first and after the last.
     left = corpora.split(sum(counts) - 2 * ends, *parts[1:]).train.stop + ends
-    characters = set()
+    characters: set[str] = set()
     for piece, survey, count in zip(all_pieces, surveys, counts, strict=True):
         part = survey if count <= left else chunks.survey(piece, settings, **{limit: left})
         characters.update(part.characters)
@@ -251,7 +251,7 @@ def _is_ours(folder: str) -> bool:
     if os.path.exists(os.path.join(folder, _LOCK)) or set(os.listdir(folder)) <= {".lock"}:  # an earlier version's lock
         return True
     plans = (reader.read_json(os.path.join(folder, name)) for name in (own_files.CORPUS, own_files.PLAN))
-    return any(plan is not None and None not in _asked_of(plan).values() for plan in plans)  # an earlier version's
+    return any(asked and None not in asked.values() for asked in map(_asked_of, plans))  # an earlier version's
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 import json
 import math
+from typing import Any
 
 
-def dumps(value: object, **how) -> str:
+def dumps(value: object, **how: Any) -> str:
     """Returns `value` as JSON, with null for each number that is not finite.
 
     Args:

@@ -22,7 +22,6 @@ from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from charrnn.sampling import Sampler
 from charrnn.text.chunks import END_OF_TEXT
-from charrnn.text.chunks import END_OF_TEXT
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 

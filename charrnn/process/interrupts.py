@@ -8,7 +8,8 @@ import contextlib
 import functools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 """Signals that ask a process to end."""
@@ -26,7 +27,7 @@ def insisted() -> Iterator[None]:
     Some packages try to import others and catch everything; a half-imported package then fails later.
     """
     raised: list[BaseException] = []
-    before = {}
+    before: dict[signal.Signals, Callable] = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: handler for number in SIGNALS if callable(handler := signal.getsignal(number))}
     for number, handler in before.items():
@@ -43,7 +44,9 @@ def insisted() -> Iterator[None]:
         raise raised[0]
 
 
-def _call(handler, raised: list[BaseException], number: int, frame) -> None:
+def _call(
+    handler: Callable, raised: list[BaseException], number: int, frame: FrameType | None
+) -> None:
     try:
         handler(number, frame)
     except BaseException as error:

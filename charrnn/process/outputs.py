@@ -6,6 +6,7 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from charrnn.errors import UserError
 from charrnn.files import systems
@@ -69,7 +70,7 @@ def _try_file(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _refused(what: str, remedy: str):
+def _refused(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -12,7 +12,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,8 @@ def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
     """
     files = list(files)
     most = max(PIECE, sum(num_bytes for _, num_bytes in files) // MANY)
-    pieces, room = [], 0
+    pieces: list[Piece] = []
+    room = 0
     for path, num_bytes in files:
         for span in _spans(path, num_bytes, most, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
@@ -81,20 +82,24 @@ def survey(
     piece: Piece, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
 ) -> Survey:
     """Reads a piece, or so many of its first ids or documents, and tells what is in it."""
-    characters, lengths, all_odd = _Characters(), [0] * len(piece.spans), Odd()
+    characters, lengths, all_odd = _Characters(), [0] * len(piece.spans), []
     num_documents = -1 if settings.of_documents and piece.first else 0  # one end-of-text stands before the first
     for number, content, odd in _blocks(piece, settings):
         if most_documents is not None:
-            content = _first_lines(content, most_documents - num_documents)
+            count = most_documents - num_documents
+            if isinstance(content, str):
+                content = _first_lines(content, END_OF_TEXT, count)
+            else:
+                content = _first_lines(content, END_OF_TEXT.encode(), count)
         if most_ids is not None:
             content = content[: most_ids - sum(lengths)]
         if isinstance(content, str):
             characters.add(content)
         lengths[number] += len(content)
         if settings.of_documents:
-            num_documents += content.count(END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode())
-        all_odd += odd
-    return Survey(lengths, characters.found(), num_documents, all_odd)
+            num_documents += _num_ends(content)
+        all_odd.append(odd)
+    return Survey(lengths, characters.found(), num_documents, Odd.total(all_odd))
 
 
 def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Odd]:
@@ -136,7 +141,7 @@ def is_longer(paths: Iterable[str], most: int) -> bool:
 
 def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
     _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
-    return contents[0].join(contents), sum(odd, Odd())
+    return contents[0].join(contents), Odd.total(odd)
 
 
 def _blocks(piece: Piece, settings: Settings) -> Iterator[tuple[int, str | bytes, Odd]]:
@@ -204,8 +209,11 @@ def _apart_bytes(settings: Settings) -> re.Pattern[bytes]:
     return _STEADY_BYTES if settings.lowercase or settings.normalization else _CHARACTER
 
 
-def _first_lines(content: str | bytes, count: int) -> str | bytes:
-    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
+def _num_ends(content: str | bytes) -> int:
+    return content.count(END_OF_TEXT) if isinstance(content, str) else content.count(END_OF_TEXT.encode())
+
+
+def _first_lines(content: AnyStr, end: AnyStr, count: int) -> AnyStr:
     if count <= 0:
         return content[:0]
     parts = content.split(end, count)

@@ -63,7 +63,9 @@ def texts(
         first += block
     decoder = _Decoder(path, b"" if start else first, encoding, any_bytes, start)
     begun = start > 0
-    for text in (decoder.decode(data) for data in itertools.chain([first], blocks, [None])):
+    parts = ((data, False) for data in itertools.chain([first], blocks))
+    for data, final in itertools.chain(parts, [(b"", True)]):
+        text = decoder.decode(data, final)
         if text and not begun:
             text, begun = text.removeprefix("\ufeff"), True
         if text:
@@ -93,19 +95,19 @@ class _Decoder:
         if first.startswith(formats.MARKUP) and not any_bytes:
             raise self._refusal("is not text", first)
 
-    def decode(self, data: bytes | None) -> str:
-        """Returns the text of a block, or, for None, what is left at the end."""
+    def decode(self, data: bytes, final: bool) -> str:
+        """Returns the text of a block; at the end, of what is left over from the blocks before."""
         before = self._position - len(self._incremental.getstate()[0])
         try:
-            text = self._incremental.decode(data or b"", data is None)
+            text = self._incremental.decode(data, final)
             if not text.isascii():
                 text.encode("utf-8", self._errors)  # not every codec gives what Unicode allows
         except UnicodeError as error:
-            raise self._refusal(f"is not {_named(self._codec)}{_place(error, before)}", data or b"") from error
+            raise self._refusal(f"is not {_named(self._codec)}{_place(error, before)}", data) from error
         if "\0" in text and not self._any_bytes:
             at = f" at offset {self._position + data.index(0)}" if _named(self._codec) == "UTF-8" else ""
             raise self._refusal(f"is not text but binary (a NUL{at})", data)
-        self._position += len(data or b"")
+        self._position += len(data)
         return text
 
     def _refusal(self, reason: str, data: bytes) -> UserError:

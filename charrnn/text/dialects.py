@@ -10,13 +10,16 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from charrnn.errors import UserError, require
 from charrnn.text import chunks
 from charrnn.text.chunks import Settings
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
 """What a delimiter may be called, for shells and config files."""
@@ -103,9 +106,9 @@ def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: 
     return Look(settings, _said(rows, settings))
 
 
-def named(value: object) -> object:
-    """Returns what a delimiter is called in a setting; anything else as it is."""
-    return {"\t": "tab", " ": "space"}.get(value, value)
+def named(delimiter: str) -> str:
+    """Returns what a delimiter is called in a setting."""
+    return {"\t": "tab", " ": "space"}.get(delimiter, delimiter)
 
 
 def _delimiter_of(text: tuple[str, bool], settings: Settings) -> str:
@@ -132,7 +135,9 @@ def _rows(text: str, whole: bool, delimiter: str) -> list[list[str]]:
     return [row for row in (rows if whole else rows[:-1]) if row]
 
 
-def _require_alike(paths, rows, has_header: bool, settings: Settings, delimiter: str) -> None:
+def _require_alike(
+    paths: Sequence[str], rows: list[list[str]], has_header: bool, settings: Settings, delimiter: str
+) -> None:
     """Raises UserError where the files do not all begin with the first one's header."""
     for path in paths[1:] if has_header else ():
         others = _rows(*chunks.beginning(path, settings, _LOOKED_AT), delimiter)

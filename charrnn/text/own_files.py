@@ -105,7 +105,8 @@ def _listed(spec: str) -> list[str]:
 
 def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
     """The files of a list with commas; of several readings the one with the longest names, which may have commas."""
-    found, parts = [], spec.split(",")
+    found: list[str] = []
+    parts = spec.split(",")
     while parts:
         joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
         tried = ((number, _matches(one) or _matches(one.strip())) for number, one in joined)

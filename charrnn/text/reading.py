@@ -7,6 +7,7 @@
 import dataclasses
 import unicodedata
 from collections.abc import Mapping
+from typing import Any
 
 from charrnn.errors import require
 
@@ -32,7 +33,7 @@ class Reading:
             require(f"data.{name}", value, isinstance(value, bool), "true or false")
 
     @classmethod
-    def of_run(cls, data: Mapping[str, object]) -> "Reading":
+    def of_run(cls, data: Mapping[str, Any]) -> "Reading":
         """Returns how a run's text was read.
 
         Args:
@@ -56,10 +57,10 @@ class Reading:
         return self._normalized(text.lower()) if self.lowercase else text
 
     def _normalized(self, text: str) -> str:
-        return unicodedata.normalize(self.normalization, text) if self.normalization else text
+        return unicodedata.normalize(self.normalization, text) if self.normalization else text  # type: ignore[arg-type]
 
 
-def _is_encoding(name: object) -> bool:
+def _is_encoding(name: str) -> bool:
     """Whether Python can decode text by that name; "" counts."""
     try:
         return name == "" or isinstance("a".encode(name), bytes)

@@ -7,7 +7,7 @@
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from charrnn.text import documents
@@ -56,10 +56,12 @@ class Odd(NamedTuple):
     num_rows: int = 0  # of another width than the first row of their file
     first_row: str = ""  # where the first of these is
 
-    def __add__(self, other: "Odd") -> "Odd":
-        """Returns what was noticed in the one, and then in the other."""
-        num_empty, num_rows = self.num_empty + other.num_empty, self.num_rows + other.num_rows
-        return Odd(num_empty, num_rows, self.first_row or other.first_row)
+    @classmethod
+    def total(cls, parts: Iterable["Odd"]) -> "Odd":
+        """Returns what was noticed in all parts of a corpus, given in their order."""
+        parts = list(parts)
+        first_row = next((part.first_row for part in parts if part.first_row), "")
+        return cls(sum(part.num_empty for part in parts), sum(part.num_rows for part in parts), first_row)
 
 
 def of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
@@ -82,7 +84,8 @@ def of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tu
 
 def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
     r"""The text with "\n" for each line end, cut after line ends; the last line gets one too."""
-    newlines, begun = io.IncrementalNewlineDecoder(None, translate=True), []
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    begun: list[str] = []
     for text in texts:
         whole, end, rest = newlines.decode(text).rpartition("\n")
         if end:

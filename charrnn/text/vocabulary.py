@@ -31,6 +31,9 @@ _AS_IT_IS = Reading()
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
+Content = str | bytes  # named here, because the class below has a method `bytes`
+
+
 @dataclass(frozen=True, repr=False)
 class Vocabulary:
     """An immutable, ordered set of characters (Unicode code points), or the 256 bytes.
@@ -140,7 +143,7 @@ class Vocabulary:
         """Whether "lower case" means A to Z, as it does for bytes."""
         return self.is_raw and self.reading.lowercase
 
-    def encode(self, text: str | bytes) -> np.ndarray:
+    def encode(self, text: Content) -> np.ndarray:
         """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.
 
         Runs eagerly on the host. Unknown characters become id 0. Bytes given to a vocabulary of characters are read
@@ -151,7 +154,7 @@ class Vocabulary:
             return np.frombuffer(data, np.uint8).copy()
         text = _as_str(text)
         if text.isascii() and self.dtype == np.uint8:
-            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii)), np.uint8)
+            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii.data)), np.uint8)
         ids = np.empty(len(text), self.dtype)
         for start in range(0, len(text), ENCODE_BLOCK_CHARS):
             codes = _code_points(text[start : start + ENCODE_BLOCK_CHARS])
@@ -172,7 +175,7 @@ class Vocabulary:
             return ids.astype(np.uint8).tobytes().decode("utf-8", "replace")
         return self._code_of_id[ids.astype(np.int64)].tobytes().decode("utf-32-le", "surrogatepass")
 
-    def unknown_characters(self, text: str | bytes) -> list[str]:
+    def unknown_characters(self, text: Content) -> list[str]:
         """The distinct characters of `text` that are not in the vocabulary, in order of first occurrence."""
         if self.kind == "bytes":
             return []
@@ -210,8 +213,8 @@ class Vocabulary:
         return table
 
     @cached_property
-    def _id_of_ascii(self) -> bytes:
-        return self._id_of_code.take(np.arange(256), mode="clip").tobytes()
+    def _id_of_ascii(self) -> np.ndarray:
+        return self._id_of_code.take(np.arange(256), mode="clip")
 
 
 def _from_json(content: object, older: Reading) -> Vocabulary:
@@ -235,7 +238,7 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _as_str(text: str | bytes) -> str:
+def _as_str(text: Content) -> str:
     return text if isinstance(text, str) else bytes(text).decode("utf-8")
 
 
