@@ -22,7 +22,7 @@ NOT_WRITTEN = 74  # the disk is full, or gone
 STOPPED = 75  # by a signal, at --max_minutes, or because the reader has left; all saved
 INTERRUPTED = 130  # by Ctrl-C
 
-_LONGEST = 1000  # characters of a sentence; what was given may be longer
+_MOST_CHARS = 1000  # characters of a sentence; what was given may be longer
 
 
 def run(
@@ -62,8 +62,8 @@ def ended(sentence: str, status: int) -> int:
         status: the exit status.
     """
     sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(sentence.split()))
-    if len(sentence) > _LONGEST:
-        sentence = f"{sentence[: _LONGEST - 300]} […] {sentence[-300:]}"
+    if len(sentence) > _MOST_CHARS:
+        sentence = f"{sentence[: _MOST_CHARS - 300]} […] {sentence[-300:]}"
     print(f"error: {sentence}", file=sys.stderr)
     return status
 

@@ -44,7 +44,7 @@ def main(specs: list[str]) -> int:
         from charrnn.batches.sources import DataConfig
         from charrnn.first_look.report import first_look
 
-        spec = corpora.joined([corpora.settled(spec, _tell) for spec in specs])
+        spec = corpora.joined([corpora.resolve(spec, _tell) for spec in specs])
         look = first_look(spec, DataConfig(order=FLAGS.order, **_given()))
         lines = [*_about_text(look), "", *_about_reading(look), "", *_about_beginning(look)]
     else:
@@ -60,7 +60,7 @@ def _tell(line: str) -> None:
 def _about_registered(name: str) -> str:
     if name == "plays":
         return f"{name:14}built in: {corpora.PLAYS_CHARS:,} characters, or as many as {name}:N says"
-    return f"{name:14}{corpora.kept(name) or f'to be downloaded from {corpora.PUBLISHED[name].url}'}"
+    return f"{name:14}{corpora.local_file(name) or f'to be downloaded from {corpora.PUBLISHED[name].url}'}"
 
 
 def _about_text(look: FirstLook) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _about_text(look: FirstLook) -> Iterator[str]:
     yield from _listed("not printable", [(_name(c), n) for c, n in sorted(counts.items()) if not c.isprintable()])
     yield from _listed("unknown, for none is there to train on", [(repr(c), n) for c, n in look.unknown.most_common()])
     if lengths:
-        longest = [f"{100 * share:g} % at most {look.tally.longest(share):,}" for share in (0.5, 0.95, 0.99)]
+        longest = [f"{100 * share:g} % at most {look.tally.length_quantile(share):,}" for share in (0.5, 0.95, 0.99)]
         yield (
             f"{_number(lengths.total() + num_blank, 'line')}, {num_blank:,} of them blank; the others have from "
             f"{min(lengths):,} to {max(lengths):,} characters, {', '.join(longest)}"
@@ -94,21 +94,21 @@ def _about_reading(look: FirstLook) -> Iterator[str]:
     from charrnn.first_look import report
 
     texts, data, repeats = look.texts, look.data, look.repeats
-    yield from look.said
+    yield from look.notes
     place = "in files, by index" if isinstance(texts.train, Sharded) else "in memory"
     batch = f"{data.batch_size} {'documents' if data.order == 'lines' else data.order} of {data.seq_length} characters"
     epoch = f"an epoch is {_number(look.steps_per_epoch, 'step')}" if look.steps_per_epoch else "too few for one batch"
     yield f"It is read {place}; in batches of {batch}, as is the default, {epoch}"
     if repeats.num_train and repeats.num_validation:
-        part = _beginning(len(texts.train), report.MOST_COMPARED)
-        again, known = repeats.again / repeats.num_train, repeats.known / repeats.num_validation
+        part = _beginning(len(texts.train), report.MOST_COMPARED_CHARS)
+        again, known = repeats.num_again / repeats.num_train, repeats.num_known / repeats.num_validation
         yield (
-            f"Of its lines of {report.LONG} characters and more, {again:.1%} of those to train on{part} stand "
-            f"there before; {known:.1%} of those to validate are also among these"
+            f"Lines of {report.LONG_LINE_CHARS} characters or more: {again:.1%} of the training text's{part} repeat an "
+            f"earlier one; {known:.1%} of the validation text's are also in the training text"
         )
     if look.ngram_loss is not None:
-        part = _beginning(len(texts.train), report.MOST_COUNTED)
-        predicted = _beginning(len(texts.validation) - 1, report.MOST_PREDICTED)
+        part = _beginning(len(texts.train), report.MOST_COUNTED_CHARS)
+        predicted = _beginning(len(texts.validation) - 1, report.MOST_PREDICTED_CHARS)
         yield (
             f"7-grams of the text to train on{part} give the text to validate{predicted} {look.ngram_loss:.4f} nats "
             f"per character, {look.ngram_loss / math.log(2):.4f} bits"

@@ -42,11 +42,11 @@ def main(specs: list[str]) -> int:
     if any(map(corpora.is_plays, specs)):
         raise UserError("The corpus 'plays' is made anew for each run and is not encoded: give files.")
     files = [file for spec in specs for file in corpora.find(spec, print)]
-    settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
+    settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     parts = writer.Parts(settings.of_documents, config.validation_fraction, config.test_fraction)
     start = time.perf_counter()
     writer.encode(" ".join(specs), files, settings, parts, FLAGS.output, print)
-    for line in (*formats.said_of(files), *said):
+    for line in (*formats.notes_on(files), *notes):
         print(line)
     changed = as_settings(dataclasses.replace(config, order="lines" if settings.of_documents else "windows"))
     way_on = shlex.join([f"--corpus={FLAGS.output}", *(["--set", *changed] if changed else [])])

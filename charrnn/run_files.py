@@ -53,7 +53,7 @@ def read_config(run_dir: str) -> dict:
         raise UserError(f"{path} is damaged: it holds no JSON object.")
     if _depth(config, most=_DEEPEST) == _DEEPEST:
         raise UserError(f"{path} is damaged: it is nested too deeply.")
-    return dialects.as_meant(config)
+    return dialects.with_csv_settings(config)
 
 
 def read_setting(run_dir: str, config: dict, kind: type[T], *names: str) -> T:

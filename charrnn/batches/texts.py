@@ -17,11 +17,11 @@ from charrnn.encoded.writer import Parts
 from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
-from charrnn.text.chunks import Odd, Settings
+from charrnn.text.chunks import Findings, Settings
 from charrnn.text.documents import no_document
 from charrnn.text.vocabulary import Vocabulary
 
-IN_MEMORY = 1 << 24  # bytes of a corpus that is read into memory, at most
+IN_MEMORY_BYTES = 1 << 24  # bytes of a corpus that is read into memory, at most
 
 Ids = np.ndarray | Sharded
 Log = Callable[[str], None]
@@ -108,15 +108,15 @@ def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Tex
 
 
 def _from_files(spec: str, files: list[str], config: DataConfig, log: Log, every_character: bool) -> Texts:
-    settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
+    settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     config = _settled(config, settings)
     corpus: corpora.Corpus | reader.Encoded
-    if config.within_documents or chunks.is_longer(files, IN_MEMORY):
+    if config.within_documents or chunks.is_longer(files, IN_MEMORY_BYTES):
         parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
         corpus = writer.cached(spec, files, settings, parts, log)
     else:
         corpus = corpora.read(spec, files, settings)
-    for line in (*formats.said_of(files), *_doubts(files, settings), *said):
+    for line in (*formats.notes_on(files), *_doubts(files, settings), *notes):
         log(line)
     if isinstance(corpus, reader.Encoded):
         return _from_folder(spec, corpus, config, log)
@@ -139,8 +139,8 @@ def _in_memory(
     vocabulary = Vocabulary.bytes() if isinstance(content, bytes) else Vocabulary.from_text(content)
     ids = vocabulary.encode(content)
     if settings.of_documents and len(ids) < 2:
-        raise no_document(settings.csv_column, corpus.odd.num_empty)
-    parts = _split(ids, settings.of_documents, corpus.odd, config, log)
+        raise no_document(settings.csv_column, corpus.findings.num_empty)
+    parts = _split(ids, settings.of_documents, corpus.findings, config, log)
     if not every_character and vocabulary.kind == "characters":
         train, validation = (vocabulary.decode(np.asarray(part)) for part in parts)
         vocabulary = Vocabulary.from_text(train)
@@ -151,21 +151,21 @@ def _in_memory(
 
 def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log) -> Texts:
     _require_fit(spec, corpus.settings, config)
-    train, validation = _split(corpus.ids, corpus.settings.of_documents, corpus.odd, config, log)
+    train, validation = _split(corpus.ids, corpus.settings.of_documents, corpus.findings, config, log)
     config = _settled(config, corpus.settings)
     return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
 
 
-def _split(ids: Ids, of_documents: bool, odd: Odd, config: DataConfig, log: Log) -> tuple[Ids, Ids]:
+def _split(ids: Ids, of_documents: bool, findings: Findings, config: DataConfig, log: Log) -> tuple[Ids, Ids]:
     """The parts for training and for validation; of documents whole ones, of running text with a character before."""
-    _tell_of_rows(odd, log)
+    _tell_of_rows(findings, log)
     fractions = config.validation_fraction, config.test_fraction
     if config.order != "lines":
         text = ids[1:-1] if of_documents else ids
         split = corpora.split(len(text), *fractions)
         return text[split.train], text[max(0, split.validation.start - 1) : split.validation.stop]
     places = borders(ids)
-    _tell_of_documents(len(places) - 1, odd, _num_longer(places, config.seq_length), log)
+    _tell_of_documents(len(places) - 1, findings, _num_longer(places, config.seq_length), log)
     split = corpora.split(len(places) - 1, *fractions)
     train, validation = (ids[int(places[p.start]) : int(places[p.stop]) + 1] for p in (split.train, split.validation))
     return train, validation
@@ -192,17 +192,17 @@ def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
         raise UserError(f"{spec} has a line as a document: set data.order=lines, not data.within_documents=true.")
 
 
-def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Log) -> None:
-    if odd.num_empty:
-        log(f"{odd.num_empty:,} empty documents are left out")
+def _tell_of_documents(num_documents: int, findings: Findings, num_long: int, log: Log) -> None:
+    if findings.num_empty:
+        log(f"{findings.num_empty:,} empty documents are left out")
     if num_long:
         log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are cut off")
 
 
-def _tell_of_rows(odd: Odd, log: Log) -> None:
-    if odd.num_rows:
+def _tell_of_rows(findings: Findings, log: Log) -> None:
+    if findings.num_ragged:
         log(
-            f"{odd.num_rows:,} rows have more or fewer fields than the first, from {odd.first_row} on: a text with the "
+            f"{findings.num_ragged:,} rows have more or fewer fields than the first, from {findings.first_ragged} on: a text with the "
             "delimiter in it and without quotes is cut there. Put it in quotes, or read whole lines: data.csv_column=0"
         )
 
@@ -210,9 +210,9 @@ def _tell_of_rows(odd: Odd, log: Log) -> None:
 def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
     """A line on the first file that is read as asked, though it looks like something else."""
     for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
-        _, first = formats.look(file)
-        kind = formats.kind_of(first)
-        if settings.encoding and decoding.doubtful(settings.encoding, first):
+        _, first = formats.head(file)
+        kind = formats.non_text_format(first)
+        if settings.encoding and decoding.looks_like_utf8(settings.encoding, first):
             yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
         elif kind and settings.vocabulary == "bytes":
             yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"

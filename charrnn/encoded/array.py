@@ -74,14 +74,14 @@ class Sharded:
                 raise IndexError("a part has no step")
             return Sharded(self._shards, self._first + start, max(0, stop - start), self._shift, self._borders)
         positions = np.asarray(index, np.int64)
-        rows = positions.reshape(-1, positions.shape[-1] if positions.ndim > 1 else 1)
-        taken = np.empty(rows.shape, self.dtype)
-        if rows.size:
-            firsts, lasts = rows.min(1), rows.max(1)
+        sequences = positions.reshape(-1, positions.shape[-1] if positions.ndim > 1 else 1)
+        taken = np.empty(sequences.shape, self.dtype)
+        if sequences.size:
+            firsts, lasts = sequences.min(1), sequences.max(1)
             if firsts.min() < 0 or lasts.max() >= self._length:
                 raise IndexError(f"positions must be from 0 to {self._length - 1}")
             for i, (first, last) in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
-                taken[i] = self._read(first, last + 1)[rows[i] - first]
+                taken[i] = self._read(first, last + 1)[sequences[i] - first]
         return taken.reshape(positions.shape)[()]
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:

@@ -23,7 +23,7 @@ from charrnn.encoded import processes
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
 from charrnn.files import atomic
-from charrnn.text.chunks import READ_BYTES, Odd, Piece, Settings, contents
+from charrnn.text.chunks import READ_BYTES, Chunk, Findings, Settings, contents
 from charrnn.text.own_files import CORPUS, PLAN
 from charrnn.text.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ class Encoded(NamedTuple):
     vocabulary: Vocabulary
     ids: Sharded  # with END_OF_TEXT before, between and after documents, where the settings say so
     num_documents: int
-    odd: Odd  # what was noticed in lines or rows
+    findings: Findings  # what was noticed in lines or rows
 
 
 def shard_name(number: int) -> str:
@@ -52,7 +52,7 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def of_vocabulary(vocabulary: Vocabulary) -> str:
+def vocabulary_fingerprint(vocabulary: Vocabulary) -> str:
     """A vocabulary's fingerprint."""
     return fingerprint([vocabulary.kind, list(vocabulary.characters)])
 
@@ -77,13 +77,13 @@ def label_of(corpus: dict) -> dict:
     return {"corpus": fingerprint(corpus), "vocabulary": corpus["vocabulary"]}
 
 
-def make_shard(piece: Piece, settings: Settings, vocabulary: Vocabulary, base: str, label: dict, num_ids: int) -> None:
-    """Encodes a piece of the corpus, which must have as many ids as it had before."""
+def make_shard(chunk: Chunk, settings: Settings, vocabulary: Vocabulary, base: str, label: dict, num_ids: int) -> None:
+    """Encodes a chunk of the corpus, which must have as many ids as it had before."""
     dtype = vocabulary.dtype.newbyteorder("<")
-    blocks = (vocabulary.encode(content).astype(dtype, copy=False) for content in contents(piece, settings))
+    blocks = (vocabulary.encode(content).astype(dtype, copy=False) for content in contents(chunk, settings))
     if write(base, ".ids", label, blocks) != num_ids * dtype.itemsize:
         os.remove(f"{base}.json")
-        raise UserError(f"{piece.spans[0].path} or a file after it has changed while it was read: encode it again.")
+        raise UserError(f"{chunk.spans[0].path} or a file after it has changed while it was read: encode it again.")
 
 
 def write(base: str, end: str, label: dict, blocks: Iterable[np.ndarray]) -> int:
@@ -98,7 +98,7 @@ def write(base: str, end: str, label: dict, blocks: Iterable[np.ndarray]) -> int
     return num_bytes
 
 
-def is_made(base: str, label: dict, num_bytes: int) -> bool:
+def is_written(base: str, label: dict, num_bytes: int) -> bool:
     """Whether a shard was written, with this label."""
     found = read_json(f"{base}.json")
     return found is not None and label.items() <= found.items() and os.path.getsize(f"{base}.ids") == num_bytes
@@ -108,7 +108,7 @@ def load(folder: str) -> Encoded:
     """Opens an encoded corpus, and checks all of it.
 
     Raises:
-        UserError: it is not finished, not whole, or not of one piece.
+        UserError: it is not finished, not whole, or not of one chunk.
     """
     corpus = read_json(os.path.join(folder, CORPUS))
     if corpus is None and read_json(os.path.join(folder, PLAN)):
@@ -116,7 +116,7 @@ def load(folder: str) -> Encoded:
     if corpus is None or corpus.get("format") != FORMAT:
         raise UserError(f"{folder} holds no encoded corpus of this version, or {CORPUS} is damaged: encode it again.")
     vocabulary = Vocabulary.load(os.path.join(folder, VOCABULARY))
-    if of_vocabulary(vocabulary) != corpus["vocabulary"]:
+    if vocabulary_fingerprint(vocabulary) != corpus["vocabulary"]:
         raise UserError(f"{folder} has the {VOCABULARY} of another corpus: encode this one again.")
     dtype, lengths = np.dtype(corpus["dtype"]), corpus["shards"]
     names = [(shard_name(number), ".ids", length * dtype.itemsize) for number, length in enumerate(lengths)]
@@ -132,7 +132,7 @@ def load(folder: str) -> Encoded:
         dataclasses.replace(vocabulary, reading=settings.reading),
         ids,
         corpus["num_documents"],
-        Odd(corpus["num_empty"], *corpus.get("odd_rows", ())),
+        Findings(corpus["num_empty"], *corpus.get("odd_rows", ())),
     )
 
 

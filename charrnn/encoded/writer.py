@@ -1,8 +1,8 @@
 """Encodes a corpus of any size into a folder, once, on all cores, in little memory.
 
-    first pass     each piece: how many ids, which characters; beside it the sha256 of all
+    first pass     each chunk: how many ids, which characters; beside it the sha256 of all
     plan.json      what there will be
-    second pass    each piece: a shard, under its name only when it is whole
+    second pass    each chunk: a shard, under its name only when it is whole
     corpus.json    the plan, now that all of it is there
 
 A process that is killed leaves a folder that the same call goes on with.
@@ -22,7 +22,7 @@ from charrnn.files import atomic, systems
 from charrnn.files.paths import given
 from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
-from charrnn.text.chunks import END_OF_TEXT, Odd, Piece, Settings, Survey
+from charrnn.text.chunks import END_OF_TEXT, Chunk, Findings, Settings, Survey
 from charrnn.text.documents import no_document
 from charrnn.text.vocabulary import Vocabulary
 
@@ -77,9 +77,9 @@ def encode(
             plan = None
         num_bytes = sum(num_bytes for _, num_bytes, _ in asked["files"])
         log(f"Encoding {name}, {num_bytes:,} bytes, into {folder}{'' if plan is None else ', where it was begun'}")
-        all_pieces = chunks.cut([(path, num_bytes) for path, num_bytes, _ in asked["files"]], settings)
-        plan = plan or _make_plan(name, asked, all_pieces, settings, parts, folder)
-        _make_shards(all_pieces, settings, plan, folder)
+        all_chunks = chunks.cut([(path, num_bytes) for path, num_bytes, _ in asked["files"]], settings)
+        plan = plan or _make_plan(name, asked, all_chunks, settings, parts, folder)
+        _make_shards(all_chunks, settings, plan, folder)
         _write_documents(plan, settings, folder)
         reader.write_json(os.path.join(folder, own_files.CORPUS), plan)
         os.remove(os.path.join(folder, own_files.PLAN))
@@ -113,39 +113,39 @@ def _asked_of(plan: dict | None) -> dict | None:
 
 
 def _make_plan(
-    name: str, asked: dict, all_pieces: list[Piece], settings: Settings, parts: Parts, folder: str
+    name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str
 ) -> dict:
     """Reads all once; writes plan.json and the vocabulary."""
     calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
-    calls += [(chunks.survey, (piece, settings)) for piece in all_pieces]
+    calls += [(chunks.survey, (chunk, settings)) for chunk in all_chunks]
     sha256, *surveys = processes.call_all(calls, processes.available())
-    num_documents, odd = sum(survey.num_documents for survey in surveys), Odd.total(survey.odd for survey in surveys)
+    num_documents, findings = sum(survey.num_documents for survey in surveys), Findings.total(survey.findings for survey in surveys)
     if settings.of_documents and not num_documents:
-        raise no_document(settings.csv_column, odd.num_empty)
+        raise no_document(settings.csv_column, findings.num_empty)
     if not any(sum(survey.lengths) for survey in surveys):
         raise UserError(f"The corpus {name!r} is empty; give a file with text in it.")
     vocabulary = Vocabulary.bytes()
     if settings.vocabulary == "characters":
-        vocabulary = Vocabulary.from_text(_training_characters(all_pieces, surveys, settings, parts))
-    lengths = _lengths_of_files(all_pieces, surveys)
+        vocabulary = Vocabulary.from_text(_training_characters(all_chunks, surveys, settings, parts))
+    lengths = _lengths_of_files(all_chunks, surveys)
     plan = {
         **asked,
         "sha256": sha256,
-        "vocabulary": reader.of_vocabulary(vocabulary),
+        "vocabulary": reader.vocabulary_fingerprint(vocabulary),
         "dtype": vocabulary.dtype.newbyteorder("<").str,
         "shards": [sum(survey.lengths) for survey in surveys],
         "lengths": lengths,
         "num_documents": num_documents if settings.of_documents else len(lengths),
-        "num_empty": odd.num_empty,
-        "odd_rows": odd[1:],
+        "num_empty": findings.num_empty,
+        "odd_rows": findings[1:],
     }
     vocabulary.save(os.path.join(folder, reader.VOCABULARY))
     reader.write_json(os.path.join(folder, own_files.PLAN), plan)
     return plan
 
 
-def _training_characters(all_pieces: list[Piece], surveys: list[Survey], settings: Settings, parts: Parts) -> str:
-    """The distinct characters of the training part; of the piece that it ends in, read once more."""
+def _training_characters(all_chunks: list[Chunk], surveys: list[Survey], settings: Settings, parts: Parts) -> str:
+    """The distinct characters of the training part; of the chunk that it ends in, read once more."""
     if parts.by_documents:
         counts, limit, ends = [survey.num_documents for survey in surveys], "most_documents", 0
     else:
@@ -153,8 +153,8 @@ def _training_characters(all_pieces: list[Piece], surveys: list[Survey], setting
     # Running text of documents does not count the end-of-text before the first and after the last.
     left = corpora.split(sum(counts) - 2 * ends, *parts[1:]).train.stop + ends
     characters: set[str] = set()
-    for piece, survey, count in zip(all_pieces, surveys, counts, strict=True):
-        part = survey if count <= left else chunks.survey(piece, settings, **{limit: left})
+    for chunk, survey, count in zip(all_chunks, surveys, counts, strict=True):
+        part = survey if count <= left else chunks.survey(chunk, settings, **{limit: left})
         characters.update(part.characters)
         left -= count
         if left <= 0:
@@ -162,25 +162,25 @@ def _training_characters(all_pieces: list[Piece], surveys: list[Survey], setting
     return "".join(characters)
 
 
-def _lengths_of_files(all_pieces: list[Piece], surveys: list[Survey]) -> list[int]:
+def _lengths_of_files(all_chunks: list[Chunk], surveys: list[Survey]) -> list[int]:
     """How many ids each file has."""
     lengths = []
-    for piece, survey in zip(all_pieces, surveys, strict=True):
-        for span, length in zip(piece.spans, survey.lengths, strict=True):
+    for chunk, survey in zip(all_chunks, surveys, strict=True):
+        for span, length in zip(chunk.spans, survey.lengths, strict=True):
             if span.start == 0:
                 lengths.append(0)
             lengths[-1] += length
     return lengths
 
 
-def _make_shards(all_pieces: list[Piece], settings: Settings, plan: dict, folder: str) -> None:
+def _make_shards(all_chunks: list[Chunk], settings: Settings, plan: dict, folder: str) -> None:
     vocabulary = Vocabulary.load(os.path.join(folder, reader.VOCABULARY))
     label = reader.label_of(plan)
     calls = []
-    for number, (piece, num_ids) in enumerate(zip(all_pieces, plan["shards"], strict=True)):
+    for number, (chunk, num_ids) in enumerate(zip(all_chunks, plan["shards"], strict=True)):
         base = os.path.join(folder, reader.shard_name(number))
-        if not reader.is_made(base, label, num_ids * vocabulary.dtype.itemsize):
-            calls.append((reader.make_shard, (piece, settings, vocabulary, base, label, num_ids)))
+        if not reader.is_written(base, label, num_ids * vocabulary.dtype.itemsize):
+            calls.append((reader.make_shard, (chunk, settings, vocabulary, base, label, num_ids)))
     for _ in processes.call_all(calls, processes.available()):
         pass
 
@@ -237,7 +237,7 @@ def _locked(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
-            atomic.remove_remains(folder, _names(4 * chunks.MANY))  # also of the processes that an interrupt ended
+            atomic.remove_remains(folder, _names(4 * chunks.MOST_CHUNKS))  # also those of interrupted processes
             if os.listdir(folder) == [_LOCK]:  # refused: nothing was written
                 os.remove(lock.name)
                 if made:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.text import chunks
-from charrnn.text.chunks import Piece, Settings
+from charrnn.text.chunks import Chunk, Settings
 
 
 class Tally(NamedTuple):
@@ -31,7 +31,7 @@ class Tally(NamedTuple):
         found = {"CR LF": crlf, "CR": self.counts["\r"] - crlf, "LF": self.counts["\n"] - crlf}
         return {end: count for end, count in found.items() if count}
 
-    def longest(self, share: float) -> int:
+    def length_quantile(self, share: float) -> int:
         """The least length that this share of the lines do not exceed; 0 where there are none."""
         left = share * self.lengths.total()
         for length in sorted(self.lengths):
@@ -73,10 +73,10 @@ def tally(blocks: Iterable[str | bytes]) -> Tally:
     return Tally(counts, lengths, num_blank, num_crlf)
 
 
-def tally_piece(piece: Piece, settings: Settings) -> Tally:
-    """What stands in a piece of a corpus; each document in a line, where it is of documents."""
-    blocks = chunks.contents(piece, settings)
-    if settings.of_documents and piece.first:
+def tally_chunk(chunk: Chunk, settings: Settings) -> Tally:
+    """What stands in a chunk of a corpus; each document in a line, where it is of documents."""
+    blocks = chunks.contents(chunk, settings)
+    if settings.of_documents and chunk.first:
         next(blocks)  # the end-of-text before the first document
     return tally(blocks)
 

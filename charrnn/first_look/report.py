@@ -18,20 +18,20 @@ from charrnn.encoded import processes, reader
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
 from charrnn.files import paths
-from charrnn.first_look.counts import Tally, tally, tally_piece, total
+from charrnn.first_look.counts import Tally, tally, tally_chunk, total
 from charrnn.measures.reference import KneserNey
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import READ_BYTES
 
-MOST_COUNTED = 2_000_000  # characters to train on whose 7-grams are counted
-MOST_PREDICTED = 100_000  # characters to validate that these predict
-MOST_COMPARED = 4_000_000  # characters to train on whose lines are looked for elsewhere
-LONG = 40  # characters; a shorter line may well stand in a text twice
+MOST_COUNTED_CHARS = 2_000_000  # characters to train on whose 7-grams are counted
+MOST_PREDICTED_CHARS = 100_000  # characters to validate that these predict
+MOST_COMPARED_CHARS = 4_000_000  # characters to train on whose lines are looked for elsewhere
+LONG_LINE_CHARS = 40  # characters; a shorter line may well stand in a text twice
 
 _UNITS = ((100_000, 128), (400_000, 256), (800_000, 512))  # for so many characters to train on, at most
 _MOST_UNITS = 1024
-_ROWS_AND_LENGTHS = ((64, 100), (32, 100), (16, 100), (8, 50), (4, 25))
-_FEWEST_IN_EPOCH = 20  # steps: the first rows and lengths that have so many
+_SIZES = ((64, 100), (32, 100), (16, 100), (8, 50), (4, 25))
+_FEWEST_IN_EPOCH = 20  # steps: the first of these sizes with so many is taken
 _EPOCHS, _MOST_STEPS = 20, 3000
 _LONGEST_DOCUMENT = 400
 _SMALL = ("optimizer.learning_rate=0.004", "optimizer.clip_norm=1.0")  # of a network of 256 units and less
@@ -41,9 +41,9 @@ class Repeats(NamedTuple):
     """How many long lines stand there more than once."""
 
     num_train: int  # long lines to train on, as far as they were looked at
-    again: int  # of them, those that stand there before
+    num_again: int  # of them, those that stand there before
     num_validation: int
-    known: int  # of them, those that are also there to train on
+    num_known: int  # of them, those that are also there to train on
 
 
 class Suggestion(NamedTuple):
@@ -66,7 +66,7 @@ class FirstLook:
         data: how it was read, with what was found by a look at it.
         tally: what stands in it; of documents in a CSV, in these.
         texts: what a run reads.
-        said: what a run says of it.
+        notes: what a run says of it.
         steps_per_epoch: with the sizes of `data`; 0 where there is too little for one batch.
         repeats: of long lines.
         ngram_loss: nats per character to validate, by 7-grams of the text to train on; None where nothing is there.
@@ -78,7 +78,7 @@ class FirstLook:
     data: DataConfig
     tally: Tally
     texts: Texts
-    said: list[str]
+    notes: list[str]
     steps_per_epoch: int
     repeats: Repeats
     ngram_loss: float | None
@@ -96,7 +96,7 @@ class FirstLook:
     @property
     def decomposed(self) -> bool:
         """Whether letters and their accents are two characters somewhere, at the beginning of each part."""
-        ids = self.texts.train[:MOST_COMPARED], self.texts.validation[:MOST_COMPARED]
+        ids = self.texts.train[:MOST_COMPARED_CHARS], self.texts.validation[:MOST_COMPARED_CHARS]
         texts = (self.texts.vocabulary.decode(np.asarray(part)) for part in ids)
         return not all(unicodedata.is_normalized("NFC", text) for text in texts)
 
@@ -111,8 +111,8 @@ def first_look(spec: str, data: DataConfig) -> FirstLook:
     Raises:
         UserError: as `load_texts`; or there is too little of it to train on.
     """
-    said: list[str] = []
-    texts = load_texts(spec, data, said.append)
+    notes: list[str] = []
+    texts = load_texts(spec, data, notes.append)
     data = texts.data or data
     num_files, found = _tally_of(spec, data)
     return FirstLook(
@@ -121,7 +121,7 @@ def first_look(spec: str, data: DataConfig) -> FirstLook:
         data,
         found,
         texts,
-        said,
+        notes,
         steps_per_epoch=_steps_per_epoch(texts, data),
         repeats=count_repeats(texts),
         ngram_loss=ngram_loss(texts),
@@ -131,7 +131,7 @@ def first_look(spec: str, data: DataConfig) -> FirstLook:
 
 def count_repeats(texts: Texts) -> Repeats:
     """Looks for the long lines of the text to train on, or of its beginning, there and in the text to validate."""
-    train, validation = (_long_lines(texts, ids) for ids in (texts.train[:MOST_COMPARED], texts.validation[1:]))
+    train, validation = (_long_lines(texts, ids) for ids in (texts.train[:MOST_COMPARED_CHARS], texts.validation[1:]))
     seen = set(train)
     return Repeats(len(train), len(train) - len(seen), len(validation), sum(line in seen for line in validation))
 
@@ -141,19 +141,19 @@ def ngram_loss(texts: Texts) -> float | None:
 
     Seven, for longer ones gain nothing on prose, and shorter ones nothing on little text: docs/own_data.md.
     """
-    validation = np.asarray(texts.validation[: MOST_PREDICTED + 1])
+    validation = np.asarray(texts.validation[: MOST_PREDICTED_CHARS + 1])
     if len(validation) < 2:
         return None
-    ngrams = KneserNey(np.asarray(texts.train[:MOST_COUNTED]), texts.vocabulary.size)
+    ngrams = KneserNey(np.asarray(texts.train[:MOST_COUNTED_CHARS]), texts.vocabulary.size)
     return -float(ngrams.log_probs(validation[None])[0, 1:].mean())
 
 
 def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
     """Sizes by the rule of docs/own_data.md; UserError where there is too little text for the smallest."""
     units = next((units for most, units in _UNITS if len(texts.train) <= most), _MOST_UNITS)
-    longest = min(found.longest(0.99) + 1, _LONGEST_DOCUMENT)
-    for rows, length in _ROWS_AND_LENGTHS:
-        sizes = replace(data, batch_size=rows, seq_length=longest if data.order == "lines" else length)
+    longest = min(found.length_quantile(0.99) + 1, _LONGEST_DOCUMENT)
+    for batch_size, length in _SIZES:
+        sizes = replace(data, batch_size=batch_size, seq_length=longest if data.order == "lines" else length)
         if _steps_per_epoch(texts, sizes) >= _FEWEST_IN_EPOCH:
             break
     in_epoch = make_source(texts.train, sizes, seed=0).steps_per_epoch
@@ -171,7 +171,7 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
         return 0, tally(_decoded(reader.load(folder)))
     files = corpora.find(spec, log=lambda line: None)  # `load_texts` has told it
     parts = chunks.cut([(path, corpora.stat(path)[0]) for path in files], settings)
-    found = processes.call_all([(tally_piece, (piece, settings)) for piece in parts], processes.available())
+    found = processes.call_all([(tally_chunk, (chunk, settings)) for chunk in parts], processes.available())
     return len(files), total(found)
 
 
@@ -183,7 +183,7 @@ def _decoded(corpus: reader.Encoded) -> Iterator[str | bytes]:
 
 def _long_lines(texts: Texts, ids: np.ndarray | Sharded) -> list[str]:
     lines = map(str.strip, texts.vocabulary.decode(np.asarray(ids)).split("\n"))
-    return [line for line in lines if len(line) >= LONG]
+    return [line for line in lines if len(line) >= LONG_LINE_CHARS]
 
 
 def _steps_per_epoch(texts: Texts, data: DataConfig) -> int:

@@ -1,7 +1,7 @@
-"""A corpus in pieces that are read apart from each other, each a block at a time: in any size, in little memory.
+"""A corpus in found that are read apart from each other, each a block at a time: in any size, in little memory.
 
-    for piece in cut(files, settings):
-        for content in contents(piece, settings):
+    for chunk in cut(files, settings):
+        for content in contents(chunk, settings):
             ...                              # together what `corpora.load` would read at once
 
 Imports no TensorFlow: what runs here runs in processes of its own.
@@ -17,10 +17,10 @@ from typing import AnyStr, NamedTuple
 import numpy as np
 
 from charrnn.text import decoding, formats
-from charrnn.text.text_blocks import END_OF_TEXT, Odd, Settings, as_content, of_texts
+from charrnn.text.text_blocks import END_OF_TEXT, Findings, Settings, as_content, read_blocks
 
-PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
-MANY = 256  # each is a file that stays open
+CHUNK_BYTES = 1 << 26  # a chunk's size, up to the next place to cut; larger if there would be over MOST_CHUNKS
+MOST_CHUNKS = 256  # each becomes a file that stays open
 READ_BYTES = 1 << 20  # bytes read at a time
 
 _STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
@@ -37,7 +37,7 @@ class Span(NamedTuple):
     stop: int | None = None
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Parts of files that are read one after another."""
 
     spans: list[Span]
@@ -45,46 +45,46 @@ class Piece(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What is known of a piece once it was read."""
+    """What is known of a chunk once it was read."""
 
     lengths: list[int]  # of each span, in ids
     characters: str  # the distinct ones
     num_documents: int  # lines or rows, the empty ones not counted
-    odd: Odd  # what was noticed in them
+    findings: Findings  # what was noticed in them
 
 
-def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
-    """Cuts files, given with their sizes in bytes, into pieces of about PIECE bytes, at line breaks if possible.
+def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Chunk]:
+    """Cuts files, given with their sizes in bytes, into found of about CHUNK_BYTES bytes, at line breaks if possible.
 
     A compressed file, a CSV and a text in another encoding than UTF-8 are not cut.
     """
     files = list(files)
-    most = max(PIECE, sum(num_bytes for _, num_bytes in files) // MANY)
-    pieces: list[Piece] = []
+    most = max(CHUNK_BYTES, sum(num_bytes for _, num_bytes in files) // MOST_CHUNKS)
+    found: list[Chunk] = []
     room = 0
     for path, num_bytes in files:
         for span in _spans(path, num_bytes, most, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
-            if not pieces or size > room:
-                pieces.append(Piece([], first=not pieces))
+            if not found or size > room:
+                found.append(Chunk([], first=not found))
                 room = most
-            pieces[-1].spans.append(span)
+            found[-1].spans.append(span)
             room -= size
-    return pieces
+    return found
 
 
-def contents(piece: Piece, settings: Settings) -> Iterator[str | bytes]:
-    """The text of a piece, a block at a time; bytes where the vocabulary is of bytes."""
-    return (content for _, content, _ in _blocks(piece, settings))
+def contents(chunk: Chunk, settings: Settings) -> Iterator[str | bytes]:
+    """The text of a chunk, a block at a time; bytes where the vocabulary is of bytes."""
+    return (content for _, content, _ in _blocks(chunk, settings))
 
 
 def survey(
-    piece: Piece, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
+    chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
 ) -> Survey:
-    """Reads a piece, or so many of its first ids or documents, and tells what is in it."""
-    characters, lengths, all_odd = _Characters(), [0] * len(piece.spans), []
-    num_documents = -1 if settings.of_documents and piece.first else 0  # one end-of-text stands before the first
-    for number, content, odd in _blocks(piece, settings):
+    """Reads a chunk, or so many of its first ids or documents, and tells what is in it."""
+    characters, lengths, all_odd = _Characters(), [0] * len(chunk.spans), []
+    num_documents = -1 if settings.of_documents and chunk.first else 0  # one end-of-text stands before the first
+    for number, content, findings in _blocks(chunk, settings):
         if most_documents is not None:
             count = most_documents - num_documents
             if isinstance(content, str):
@@ -98,20 +98,20 @@ def survey(
         lengths[number] += len(content)
         if settings.of_documents:
             num_documents += _num_ends(content)
-        all_odd.append(odd)
-    return Survey(lengths, characters.found(), num_documents, Odd.total(all_odd))
+        all_odd.append(findings)
+    return Survey(lengths, characters.found(), num_documents, Findings.total(all_odd))
 
 
-def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Odd]:
-    """Reads a small corpus at once: together what `contents` yields of its pieces, and what was noticed."""
-    return _joined(_blocks(Piece([Span(path) for path in paths], first=True), settings), settings)
+def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Findings]:
+    """Reads a small corpus at once: together what `contents` yields of its found, and what was noticed."""
+    return _joined(_blocks(Chunk([Span(path) for path in paths], first=True), settings), settings)
 
 
-def read_text(text: str, settings: Settings) -> tuple[str | bytes, Odd]:
+def read_text(text: str, settings: Settings) -> tuple[str | bytes, Findings]:
     """Reads a text that is in memory as `read` would read a file of it."""
-    frame = [(END_OF_TEXT, Odd())] if settings.of_documents else []
-    blocks = itertools.chain(frame, of_texts(iter([text]), settings, "the text"))
-    return _joined(((0, as_content(content, settings), odd) for content, odd in blocks), settings)
+    frame = [(END_OF_TEXT, Findings())] if settings.of_documents else []
+    blocks = itertools.chain(frame, read_blocks(iter([text]), settings, "the text"))
+    return _joined(((0, as_content(content, settings), findings) for content, findings in blocks), settings)
 
 
 def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
@@ -139,22 +139,22 @@ def is_longer(paths: Iterable[str], most: int) -> bool:
     return any(total > most for total in itertools.accumulate(lengths))
 
 
-def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
-    _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
-    return contents[0].join(contents), Odd.total(odd)
+def _joined(blocks: Iterator[tuple[int, str | bytes, Findings]], settings: Settings) -> tuple[str | bytes, Findings]:
+    _, contents, findings = zip((0, as_content("", settings), Findings()), *blocks, strict=True)
+    return contents[0].join(contents), Findings.total(findings)
 
 
-def _blocks(piece: Piece, settings: Settings) -> Iterator[tuple[int, str | bytes, Odd]]:
+def _blocks(chunk: Chunk, settings: Settings) -> Iterator[tuple[int, str | bytes, Findings]]:
     """(the span's number, content, what was noticed in it)."""
-    if settings.of_documents and piece.first:
-        yield 0, as_content(END_OF_TEXT, settings), Odd()
-    for number, span in enumerate(piece.spans):
+    if settings.of_documents and chunk.first:
+        yield 0, as_content(END_OF_TEXT, settings), Findings()
+    for number, span in enumerate(chunk.spans):
         if settings.raw:
             for data in _bytes(span):
-                yield number, data.lower() if settings.lowercase else data, Odd()
+                yield number, data.lower() if settings.lowercase else data, Findings()
             continue
-        for content, odd in of_texts(_decoded(span, settings), settings, repr(span.path)):
-            yield number, as_content(content, settings), odd
+        for content, findings in read_blocks(_decoded(span, settings), settings, repr(span.path)):
+            yield number, as_content(content, settings), findings
 
 
 def _decoded(span: Span, settings: Settings) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _spans(path: str, num_bytes: int, most: int, settings: Settings) -> Iterator
 
 
 def _can_be_cut(path: str, settings: Settings) -> bool:
-    compression, first = formats.look(path)
+    compression, first = formats.head(path)
     if settings.csv_column or compression:
         return False
     return settings.raw or decoding.is_utf8(settings.encoding, first)

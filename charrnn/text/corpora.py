@@ -20,7 +20,7 @@ from charrnn.text.downloads import DownloadError, Published
 from charrnn.text.own_files import file_errors, joined
 from charrnn.text.plays import Plays
 
-__all__ = ["file_errors", "find", "joined", "kept", "load", "plays", "read", "settled", "split", "stat"]
+__all__ = ["file_errors", "find", "joined", "load", "local_file", "plays", "read", "resolve", "split", "stat"]
 
 PUBLISHED = {
     "shakespeare": Published(
@@ -63,14 +63,14 @@ class Corpus:
         content: the text, without byte-order mark and with its line ends as they were; or the raw bytes.
         sha256: of the raw bytes, hexadecimal.
         entropy_rate: the true one in nats per character, or None where nobody knows it.
-        odd: what was noticed in lines or rows.
+        findings: what was noticed in lines or rows.
     """
 
     name: str
     content: str | bytes
     sha256: str
     entropy_rate: float | None = None
-    odd: chunks.Odd = chunks.Odd()
+    findings: chunks.Findings = chunks.Findings()
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str
     if spec in PUBLISHED:
         found = [_published_file(spec, log)]
     else:
-        found = own_files.find(settled(spec, log), registered_names())
+        found = own_files.find(resolve(spec, log), registered_names())
     for path in found:
         if not systems.is_address(path) and not os.path.isfile(path):
             raise UserError(
@@ -135,9 +135,9 @@ def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str
     return found
 
 
-def settled(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
+def resolve(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
     """Returns a corpus that can be read again: for "-", the file that standard input is kept in; others as they are."""
-    return standard_input.kept(spec, os.path.join(cache_folder(), "standard_input"), log)
+    return standard_input.saved(spec, os.path.join(cache_folder(), "standard_input"), log)
 
 
 def read(spec: str, paths: Sequence[str], settings: chunks.Settings | None = None) -> Corpus:
@@ -151,10 +151,10 @@ def read(spec: str, paths: Sequence[str], settings: chunks.Settings | None = Non
     Raises:
         UserError: one cannot be read or decoded, or all are empty.
     """
-    content, odd = chunks.read(paths, settings or chunks.Settings())
+    content, findings = chunks.read(paths, settings or chunks.Settings())
     if not content:
         raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
-    return Corpus(spec, content, chunks.digest(paths), odd=odd)
+    return Corpus(spec, content, chunks.digest(paths), findings=findings)
 
 
 def split(length: int, validation_fraction: float, test_fraction: float) -> Split:
@@ -177,7 +177,7 @@ def split(length: int, validation_fraction: float, test_fraction: float) -> Spli
     return Split(slice(0, first), slice(first, second), slice(second, length))
 
 
-def kept(name: str) -> str | None:
+def local_file(name: str) -> str | None:
     """Where a published corpus is: in the data folder, else in the cache; None where it is in neither."""
     published, folder = PUBLISHED[name], paths.given(os.environ.get("CHARRNN_DATA_DIR", ""))
     if folder and own_files.exists(path := os.path.join(folder, published.file_name)):
@@ -210,13 +210,13 @@ def plays(spec: str, settings: chunks.Settings) -> Corpus:
         )
     source = Plays()
     text = source.text(num_chars, PLAYS_SEED)
-    content, odd = chunks.read_text(text, settings)
-    return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, odd)
+    content, findings = chunks.read_text(text, settings)
+    return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, findings)
 
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:
     """The path of a registered corpus: in the data folder, or in the cache, where it is put if need be."""
-    path, cached = kept(name), _cached(PUBLISHED[name])
+    path, cached = local_file(name), _cached(PUBLISHED[name])
     if path and (path != cached or not _difference(PUBLISHED[name], path)):
         return path
     if path:

@@ -16,7 +16,7 @@ from charrnn.text import formats
 
 _WESTERN = ("cp1252", "latin-1")
 _OTHERS = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8-r")  # the strict ones first
-_LOOKED_AT = 1 << 16  # bytes, to guess an encoding by
+_GUESS_BYTES = 1 << 16  # bytes, to guess an encoding by
 
 
 def check_encoding(name: str, encoding: str) -> None:
@@ -36,7 +36,7 @@ def is_utf8(encoding: str, data: bytes) -> bool:
         encoding: as in `texts`.
         data: how the file begins.
     """
-    return _named(encoding or formats.mark_of(data)) == "UTF-8"
+    return _named(encoding or formats.codec_of_mark(data)) == "UTF-8"
 
 
 def texts(
@@ -72,7 +72,7 @@ def texts(
             yield text
 
 
-def doubtful(encoding: str, data: bytes) -> bool:
+def looks_like_utf8(encoding: str, data: bytes) -> bool:
     """Whether data that are to be read in another encoding look as if they were UTF-8.
 
     Args:
@@ -81,7 +81,7 @@ def doubtful(encoding: str, data: bytes) -> bool:
     """
     if is_utf8(encoding, b"") or data.isascii():
         return False
-    return formats.mark_of(data) == "utf-8" or _decodes(data, "utf-8")
+    return formats.codec_of_mark(data) == "utf-8" or _decodes(data, "utf-8")
 
 
 class _Decoder:
@@ -89,7 +89,7 @@ class _Decoder:
 
     def __init__(self, path: str, first: bytes, encoding: str, any_bytes: bool, position: int):
         self._path, self._first, self._encoding, self._any_bytes = path, first, encoding, any_bytes
-        self._codec, self._position = encoding or formats.mark_of(first) or "utf-8", position
+        self._codec, self._position = encoding or formats.codec_of_mark(first) or "utf-8", position
         self._errors = "surrogateescape" if any_bytes else "strict"
         self._incremental = codecs.getincrementaldecoder(self._codec)(self._errors)
         if first.startswith(formats.MARKUP) and not any_bytes:
@@ -111,22 +111,22 @@ class _Decoder:
         return text
 
     def _refusal(self, reason: str, data: bytes) -> UserError:
-        kind = formats.kind_of(self._first)
+        kind = formats.non_text_format(self._first)
         if kind:
             return UserError(f"{self._path!r} {reason}: it is {kind.name}; {kind.remedy}.")
-        found = likely(data) if not self._encoding else []
+        found = likely_encodings(data) if not self._encoding else []
         guess = f"it may be {' or '.join(found)}: {_settings('encoding', found[0])}; or " if found else ""
         as_bytes = f"or read it as bytes: {_settings('vocabulary', 'bytes')}"
         return UserError(f"{self._path!r} {reason}; {guess}convert it to UTF-8, {as_bytes}.")
 
 
-def likely(data: bytes) -> list[str]:
+def likely_encodings(data: bytes) -> list[str]:
     """Returns at most three encodings that the data may be in, the likeliest first.
 
     Args:
         data: of a file that is not UTF-8 and has no byte-order mark; UTF-16 and UTF-32 are known by their zeros.
     """
-    data = data[:_LOOKED_AT]
+    data = data[:_GUESS_BYTES]
     wide = [codec for codec, step, places in _WIDE if _has_zeros(data, step, *places) and _decodes(data, codec)]
     if wide or b"\0" in data:
         return wide[:1]

@@ -29,8 +29,8 @@ _BEFORE = {"csv_delimiter": ",", "csv_header": "false"}
 
 _OPEN = {"csv_delimiter": "", "csv_header": "auto"}  # what these settings are where a look is to find them
 _CANDIDATES = ("\t", "|", ";", ",")  # of those that fit equally well, the first: it is the rarest in sentences
-_LOOKED_AT = 1 << 16  # characters of a file
-_SHOWN = 40  # characters of a field
+_LOOK_CHARS = 1 << 16  # characters of a file
+_SHOWN_CHARS = 40  # characters of a field
 _HEADINGS = set(
     """
     abstract answer article artist author body category class comment content created date description document
@@ -41,17 +41,17 @@ _HEADINGS = set(
     """.split()
 )
 _MISSING = ("", "na", "n/a", "-", "--", "?", "null", "none", "unknown")  # written for a number that is not known
-_LONGEST_HEADING = 40  # characters
+_HEADING_CHARS = 40  # characters
 
 
 class Look(NamedTuple):
     """What a look at CSV files found."""
 
     settings: Settings
-    said: list[str]  # lines for the user
+    notes: list[str]  # lines for the user
 
 
-def as_meant(config: dict) -> dict:
+def with_csv_settings(config: dict) -> dict:
     """Returns a run's config.json with what it meant when it was written."""
     data = config.get("data")
     if isinstance(data, dict) and data.get("csv_column"):
@@ -64,7 +64,7 @@ def as_begun(config: T, begun: dict) -> T:
 
     Args:
         config: what was given.
-        begun: the run's config.json, as `as_meant` returns it.
+        begun: the run's config.json, as `with_csv_settings` returns it.
     """
     data = begun.get("data")
     open_ones = {name: value for name, value in _OPEN.items() if getattr(config, name) == value}
@@ -95,15 +95,15 @@ def look(paths: Sequence[str], settings: Settings, delimiter: str = "", header: 
     delimiter = NAMES.get(delimiter, delimiter)
     if delimiter and header != "auto":
         return Look(settings._replace(csv_delimiter=delimiter, csv_header=header == "true"), [])
-    beginnings = (chunks.beginning(path, settings, _LOOKED_AT) for path in paths)
+    beginnings = (chunks.beginning(path, settings, _LOOK_CHARS) for path in paths)
     text = next((text for text in beginnings if text[0].strip()), ("", True))
     delimiter = delimiter or _delimiter_of(text, settings)
-    rows = _rows(*text, delimiter)
-    has_header = _is_header(rows) if header == "auto" else header == "true"
+    records = _records(*text, delimiter)
+    has_header = _is_header(records) if header == "auto" else header == "true"
     if header == "auto":
-        _require_alike(paths, rows, has_header, settings, delimiter)
+        _require_alike(paths, records, has_header, settings, delimiter)
     settings = settings._replace(csv_delimiter=delimiter, csv_header=has_header)
-    return Look(settings, _said(rows, settings))
+    return Look(settings, _notes(records, settings))
 
 
 def named(delimiter: str) -> str:
@@ -115,7 +115,7 @@ def _delimiter_of(text: tuple[str, bool], settings: Settings) -> str:
     """The one that cuts most rows into the same number of fields, the wanted one among them; then, beside quotes."""
 
     def fit(candidate: str) -> tuple[float, int]:
-        widths = Counter(map(len, _rows(*text, candidate)))
+        widths = Counter(map(len, _records(*text, candidate)))
         width, count = widths.most_common(1)[0] if widths else (0, 0)
         fits = width >= max(2, settings.csv_column)
         return count / widths.total() if fits else 0.0, text[0].count(f'{candidate}"') + text[0].count(f'"{candidate}')
@@ -124,59 +124,59 @@ def _delimiter_of(text: tuple[str, bool], settings: Settings) -> str:
     return best if fit(best)[0] else ","
 
 
-def _rows(text: str, whole: bool, delimiter: str) -> list[list[str]]:
+def _records(text: str, whole: bool, delimiter: str) -> list[list[str]]:
     """The rows that are not empty; without the last one of a text that is only a beginning."""
-    rows = []
+    records = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            rows.append(row)
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            records.append(record)
     except csv.Error:  # which is told, with its line, when all of it is read
         whole = True
-    return [row for row in (rows if whole else rows[:-1]) if row]
+    return [record for record in (records if whole else records[:-1]) if record]
 
 
 def _require_alike(
-    paths: Sequence[str], rows: list[list[str]], has_header: bool, settings: Settings, delimiter: str
+    paths: Sequence[str], records: list[list[str]], has_header: bool, settings: Settings, delimiter: str
 ) -> None:
     """Raises UserError where the files do not all begin with the first one's header."""
     for path in paths[1:] if has_header else ():
-        others = _rows(*chunks.beginning(path, settings, _LOOKED_AT), delimiter)
-        if others and others[0] != rows[0]:
+        others = _records(*chunks.beginning(path, settings, _LOOK_CHARS), delimiter)
+        if others and others[0] != records[0]:
             raise UserError(
                 f"{paths[0]!r} begins with a header and {path!r} does not begin with the same: set csv_header=true "
                 "to leave out the first row of each file, or csv_header=false to read them all."
             )
 
 
-def _said(rows: list[list[str]], settings: Settings) -> list[str]:
-    if not rows:
+def _notes(records: list[list[str]], settings: Settings) -> list[str]:
+    if not records:
         return []
-    column, first = settings.csv_column, ", ".join(cell.strip()[:_SHOWN] for cell in rows[0])
+    column, first = settings.csv_column, ", ".join(cell.strip()[:_SHOWN_CHARS] for cell in records[0])
     header = "is a header and is left out" if settings.csv_header else "is read as a document, not as a header"
-    said = [
-        f"Read as a CSV with {named(settings.csv_delimiter)!r} between its fields, {len(rows[0])} in the first row, "
+    notes = [
+        f"Read as a CSV with {named(settings.csv_delimiter)!r} between its fields, {len(records[0])} in the first row, "
         f"which {header}: {first} (data.csv_delimiter and data.csv_header set it otherwise)"
     ]
-    next_ones = [row[column] for row in rows if len(row) > column]
+    next_ones = [record[column] for record in records if len(record) > column]
     prose = sum(cell.startswith(" ") and not _is_number(cell) for cell in next_ones)
-    if settings.csv_delimiter == "," and 2 * prose > len(rows):
-        said.append(
-            f"In {prose:,} of the first {len(rows):,} rows a space follows the comma after column {column}, as within "
+    if settings.csv_delimiter == "," and 2 * prose > len(records):
+        notes.append(
+            f"In {prose:,} of the first {len(records):,} rows a space follows the comma after column {column}, as in "
             "a sentence: a comma in a text without quotes ends the column, and what follows it is not read. Put such "
             "texts in quotes, or read whole lines with data.csv_column=0"
         )
-    return said
+    return notes
 
 
-def _is_header(rows: list[list[str]]) -> bool:
+def _is_header(records: list[list[str]]) -> bool:
     """Whether the first row names the columns: numbers stand below a word, or its words often name columns."""
-    if len(rows) < 2:
+    if len(records) < 2:
         return False
-    first, others = [cell.strip() for cell in rows[0]], rows[1:]
+    first, others = [cell.strip() for cell in records[0]], records[1:]
     width = Counter(map(len, others)).most_common(1)[0][0]
     if len(first) != width or len(set(first)) < width or not all(map(_may_be_heading, first)):
         return False
-    columns = [[row[i].strip() for row in others if len(row) > i] for i in range(len(first))]
+    columns = [[record[i].strip() for record in others if len(record) > i] for i in range(len(first))]
     if any(heading in column for heading, column in zip(first, columns, strict=True) if heading):
         return False
     below = zip(first, ([cell for cell in column if cell] for column in columns), strict=True)
@@ -198,7 +198,7 @@ def _last_word(cell: str) -> str:
 
 
 def _may_be_heading(cell: str) -> bool:
-    return len(cell) <= _LONGEST_HEADING and not _is_number(cell) and not cell.endswith((".", "!", "?"))
+    return len(cell) <= _HEADING_CHARS and not _is_number(cell) and not cell.endswith((".", "!", "?"))
 
 
 def _is_number(cell: str) -> bool:

@@ -17,12 +17,12 @@ def no_document(csv_column: int, num_candidates: int) -> UserError:
 
 
 def column(
-    rows: Iterable[str], number: int, delimiter: str = ",", header: bool = False
+    lines: Iterable[str], number: int, delimiter: str = ",", header: bool = False
 ) -> Iterator[tuple[str, int]]:
     """Reads the documents in a column of a CSV, as RFC 4180 has it; an empty line has an empty one.
 
     Args:
-        rows: the lines of the CSV, with their ends.
+        lines: the lines of the CSV, with their ends.
         number: of the column, from 1 on. Each run of line breaks in a quoted field becomes one space, and the white
             space around a field is dropped.
         delimiter: the character between the fields.
@@ -36,16 +36,16 @@ def column(
         UserError: the CSV is malformed, or a row has no such column.
     """
     # Without `strict` a quote that is never closed swallows the rest of the file and says nothing.
-    reader = csv.reader(_without_nul(rows), strict=True, delimiter=delimiter)
+    reader = csv.reader(_without_nul(lines), strict=True, delimiter=delimiter)
     line, width = 1, 0
     try:
-        for row in reader:
-            if row and len(row) < number:
-                raise UserError(_too_short(line, len(row), number, delimiter))
+        for record in reader:
+            if record and len(record) < number:
+                raise UserError(_too_short(line, len(record), number, delimiter))
             if not header:
-                field = row[number - 1].strip() if row else ""
-                yield re.sub(r"[\r\n]+", " ", field), line if row and len(row) != (width or len(row)) else 0
-            width, header, line = width or len(row), header and not row, reader.line_num + 1
+                field = record[number - 1].strip() if record else ""
+                yield re.sub(r"[\r\n]+", " ", field), line if record and len(record) != (width or len(record)) else 0
+            width, header, line = width or len(record), header and not record, reader.line_num + 1
     except csv.Error as error:
         raise UserError(
             f"The CSV is malformed in the row that begins on line {line} ({error}): mend it there (a field in "
@@ -54,11 +54,11 @@ def column(
         ) from error
 
 
-def _without_nul(rows: Iterable[str]) -> Iterator[str]:
-    for number, row in enumerate(rows, start=1):
-        if "\0" in row:
+def _without_nul(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
             raise UserError(f"The CSV is malformed on line {number} (a NUL): mend it, or give a file of text.")
-        yield row
+        yield line
 
 
 def _too_short(line: int, num_columns: int, column: int, delimiter: str) -> str:

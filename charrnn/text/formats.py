@@ -22,9 +22,9 @@ import numpy as np
 from charrnn.errors import UserError
 from charrnn.files import systems
 
-HEAD = 1 << 10  # bytes that are enough to know a format
+HEAD_BYTES = 1 << 10  # bytes that are enough to know a format
 
-MARKS = {
+BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which it begins with
     codecs.BOM_UTF32_BE: "utf-32",
@@ -74,14 +74,14 @@ _OTHERS = {
     rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
 }
 _KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
-_NOISE, _ENOUGH = 7.5, 1 << 12  # bits per byte, over this many bytes; text in any encoding has less
+_NOISE_BITS, _NOISE_BYTES = 7.5, 1 << 12  # bits per byte, over this many bytes; text in any encoding has less
 
 
 MARKUP = (b"%PDF-", b"{\\rtf1")
 """How formats begin that may be all ASCII, and yet are no text to learn."""
 
 
-class Kind(NamedTuple):
+class NonText(NamedTuple):
     """A format that is not text."""
 
     name: str  # to follow "is"
@@ -104,40 +104,40 @@ def opened(path: str) -> Iterator[BinaryIO]:
         raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
 
 
-def look(path: str) -> tuple[str, bytes]:
+def head(path: str) -> tuple[str, bytes]:
     """Returns the name of a file's compression, or "", and its first bytes, decompressed.
 
     The first bytes decide on the compression, and then the name.
     """
     with opened(path) as file:
-        return _NAMES.get(type(file), ""), file.read(HEAD)
+        return _NAMES.get(type(file), ""), file.read(HEAD_BYTES)
 
 
-def mark_of(data: bytes) -> str:
+def codec_of_mark(data: bytes) -> str:
     """Returns the codec that the byte-order mark stands for which the data begin with, or ""."""
-    return next((codec for mark, codec in MARKS.items() if data.startswith(mark)), "")
+    return next((codec for mark, codec in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "")
 
 
-def kind_of(data: bytes) -> Kind | None:
+def non_text_format(data: bytes) -> NonText | None:
     """Returns the format of a file that is not text, or None.
 
     Args:
         data: how the file begins, decompressed; more bytes tell more.
     """
     for signature, told in _KINDS.items():
-        if signature.match(data[:HEAD]):
-            return Kind(*told)
-    if len(data) >= _ENOUGH and _entropy(data) > _NOISE:
-        return Kind("compressed or encrypted, by the look of it", "give the text that it was made from")
+        if signature.match(data[:HEAD_BYTES]):
+            return NonText(*told)
+    if len(data) >= _NOISE_BYTES and _entropy(data) > _NOISE_BITS:
+        return NonText("compressed or encrypted, by the look of it", "give the text that it was made from")
     return None
 
 
-def said_of(paths: Iterable[str]) -> list[str]:
+def notes_on(paths: Iterable[str]) -> list[str]:
     """Returns a line on the files that are not plain UTF-8, or none: what was found by their first bytes."""
     found: Counter[str] = Counter()
     for path in paths:
-        name, first = look(path)
-        mark = mark_of(first)
+        name, first = head(path)
+        mark = codec_of_mark(first)
         found.update([f"{name}, decompressed"] if name else [])
         found.update([f"{mark.upper()}, by a byte-order mark"] if mark not in ("", "utf-8") else [])
     counted = "; ".join(f"{count:,} of {what}" for what, count in found.items())
@@ -145,7 +145,7 @@ def said_of(paths: Iterable[str]) -> list[str]:
 
 
 def _compression(path: str, file: BinaryIO) -> Compression | None:
-    first = file.read(HEAD)
+    first = file.read(HEAD_BYTES)
     file.seek(0)
     by_bytes = (one for one in _COMPRESSIONS if one.first_bytes.match(first))
     by_name = (one for one in _COMPRESSIONS if path.lower().endswith(one.ending))

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from charrnn.errors import UserError, nearest
 from charrnn.files import paths, systems
 
-_LOOKED_AT = 10_000  # files of a folder
+_MOST_FILES = 10_000  # files of a folder
 
 
 CORPUS, PLAN = "corpus.json", "plan.json"
@@ -134,7 +134,7 @@ def _of_folder(spec: str, path: str) -> str:
 
     found = (os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(path) for name in names)
     files = (file[len(path) :].lstrip("/") for file in found)
-    seen = [file for file in itertools.islice(files, _LOOKED_AT) if not f"/{file}".count("/.")]
+    seen = [file for file in itertools.islice(files, _MOST_FILES) if not f"/{file}".count("/.")]
     endings = Counter(("**" if "/" in file else "", os.path.splitext(file)[1]) for file in seen)
     if not endings:
         return f"The corpus {spec!r} is a directory without files; give a file or a glob of files."

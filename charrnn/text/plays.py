@@ -46,7 +46,7 @@ SPEAKERS = {
     "MAREN": Speaker(("heart", "rose", "hand", "hands", "soft"), 0.2, ("WREN", "FOOL")),
     "WREN": Speaker(("song", "songs", "star", "stars", "pale"), 0.4, ("FOOL", "MAREN")),
 }
-# How likely the two are who mostly answer a speaker; the others share the rest, and nobody answers himself.
+# How likely_encodings the two are who mostly answer a speaker; the others share the rest, and nobody answers himself.
 ANSWERS = (0.35, 0.2)
 
 
@@ -71,11 +71,11 @@ class Plays(FiniteStateSource):
 
 def _between(speaker: str) -> tuple[Place, list[Choice]]:
     """After a speech: the name of the one who answers."""
-    likely = dict(zip(SPEAKERS[speaker].answers, ANSWERS, strict=True))
+    likely_encodings = dict(zip(SPEAKERS[speaker].answers, ANSWERS, strict=True))
     rest = (1 - sum(ANSWERS)) / (len(SPEAKERS) - 1 - len(ANSWERS))
     others = [name for name in SPEAKERS if name != speaker]
     return Place("answer", speaker, 0), [
-        Choice(f"{name}:\n", likely.get(name, rest), Place("opening", name, 1)) for name in others
+        Choice(f"{name}:\n", likely_encodings.get(name, rest), Place("opening", name, 1)) for name in others
     ]
 
 

@@ -1,6 +1,6 @@
 """A corpus from standard input: kept in the cache by its content, so that a run can read it again and resume.
 
-    kept("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
+    saved("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
 """
 
 import hashlib
@@ -15,7 +15,7 @@ NAME = "-"
 _READ_BYTES = 1 << 20
 
 
-def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
+def saved(spec: str, folder: str, log: Callable[[str], None]) -> str:
     """Returns the file that holds what standard input gave; any other corpus as it is.
 
     Args:

@@ -1,6 +1,6 @@
 """Decoded text becomes what a model reads, a block at a time: the same as of the text as a whole.
 
-    for content, odd in of_texts(iter(["Ann\\r", "\\nBob"]), Settings(lines=True), "names.txt"):
+    for content, findings in read_blocks(iter(["Ann\\r", "\\nBob"]), Settings(lines=True), "names.txt"):
         ...                                         # "Ann\\nBob\\n" in all
 """
 
@@ -16,7 +16,7 @@ from charrnn.text.reading import Reading
 END_OF_TEXT = "\n"
 """What stands before, between and after documents; no document has it in itself."""
 
-ROWS = 1 << 12  # of a CSV
+RECORDS_PER_BLOCK = 1 << 12  # of a CSV
 
 _STEADY = re.compile("[0-9A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]{2}")
 
@@ -49,22 +49,22 @@ class Settings(NamedTuple):
         return Reading(self.of_documents, self.normalization, self.lowercase, self.encoding)
 
 
-class Odd(NamedTuple):
+class Findings(NamedTuple):
     """What was noticed in lines or rows."""
 
     num_empty: int = 0  # left out
-    num_rows: int = 0  # of another width than the first row of their file
-    first_row: str = ""  # where the first of these is
+    num_ragged: int = 0  # of another width than the first row of their file
+    first_ragged: str = ""  # where the first of these is
 
     @classmethod
-    def total(cls, parts: Iterable["Odd"]) -> "Odd":
+    def total(cls, parts: Iterable["Findings"]) -> "Findings":
         """Returns what was noticed in all parts of a corpus, given in their order."""
         parts = list(parts)
-        first_row = next((part.first_row for part in parts if part.first_row), "")
-        return cls(sum(part.num_empty for part in parts), sum(part.num_rows for part in parts), first_row)
+        first_ragged = next((part.first_ragged for part in parts if part.first_ragged), "")
+        return cls(sum(part.num_empty for part in parts), sum(part.num_ragged for part in parts), first_ragged)
 
 
-def of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
+def read_blocks(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
     """Returns what is read of decoded text, a block at a time, and what was noticed in it.
 
     Args:
@@ -79,7 +79,7 @@ def of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tu
         return _documents(_whole_lines(texts), settings, name)
     if settings.lowercase or settings.normalization:
         texts = _apart(texts)
-    return ((settings.reading.apply(text), Odd()) for text in texts)
+    return ((settings.reading.apply(text), Findings()) for text in texts)
 
 
 def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
@@ -119,12 +119,12 @@ def _may_part(pair: str) -> bool:
     return pair[0] in " \t\n\r" or (len(pair) == 2 and _STEADY.fullmatch(pair) is not None)
 
 
-def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
+def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
     """The documents, with END_OF_TEXT after each, and what was noticed in their rows."""
     for block in _columns(texts, settings) if settings.csv_column else _lines(texts, settings):
         kept = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
-        odd = [line for _, line in block if line]
-        yield "".join(kept), Odd(len(block) - len(kept), len(odd), f"line {odd[0]} of {name}" if odd else "")
+        ragged = [f"line {line} of {name}" for _, line in block if line]
+        yield "".join(kept), Findings(len(block) - len(kept), len(ragged), ragged[0] if ragged else "")
 
 
 def _lines(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
@@ -137,7 +137,7 @@ def _columns(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[st
     column = documents.column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
     # Read here and not before: a normalization may make a delimiter of a character.
     fields = ((settings.reading.apply(field), line) for field, line in column)
-    return iter(lambda: list(itertools.islice(fields, ROWS)), [])
+    return iter(lambda: list(itertools.islice(fields, RECORDS_PER_BLOCK)), [])
 
 
 def as_content(content: str, settings: Settings) -> str | bytes:

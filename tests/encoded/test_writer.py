@@ -23,7 +23,7 @@ SLOW = """
 import sys, time
 from charrnn.encoded import reader as encoded, writer as encoding, processes as workers
 from charrnn.text import chunks as pieces
-pieces.PIECE = 300
+pieces.CHUNK_BYTES = 300
 make = encoded.make_shard
 encoded.make_shard = lambda *arguments: (time.sleep(0.2), make(*arguments))
 workers.available = lambda: 1
@@ -33,7 +33,7 @@ encoding.encode("it", [sys.argv[1]], pieces.Settings(), encoding.Parts(), sys.ar
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(chunks, "PIECE", 300)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 300)
     monkeypatch.setattr(processes, "available", lambda: 1)
 
 
@@ -92,7 +92,7 @@ def test_documents_are_files_or_lines(encode, tmp_path):
     edges = np.cumsum([0, 700, length, 0, length]).tolist()
     assert np.fromfile(tmp_path / "out" / "documents.bin", "<i8").tolist() == edges
     lines, _ = encode(Settings(lines=True), replace=True)
-    assert (lines.num_documents, lines.odd.num_empty) == (80, 40)
+    assert (lines.num_documents, lines.findings.num_empty) == (80, 40)
     ends = np.fromfile(tmp_path / "out" / "documents.bin", "<i8")
     assert ends.tolist() == np.flatnonzero(np.asarray(lines.ids) == lines.vocabulary.encode("\n")).tolist()
 

@@ -101,7 +101,7 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("length", "units", "rows", "chars", "steps"),
+    ("length", "units", "batch_size", "chars", "steps"),
     [
         (3_000, 128, 4, 25, 20 * 29),
         (10_000, 128, 8, 50, 20 * 24),
@@ -111,11 +111,11 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
         (1_000_000, 1024, 64, 100, 3000),
     ],
 )
-def test_the_rule(length, units, rows, chars, steps):
+def test_the_rule(length, units, batch_size, chars, steps):
     ids = np.zeros(length, np.uint8)
     texts = Texts("it", "", None, ids, ids[:0])
     found = report.suggest(texts, DataConfig(), tally([]))
-    assert (found.units, found.data.batch_size, found.data.seq_length, found.steps) == (units, rows, chars, steps)
+    assert (found.units, found.data.batch_size, found.data.seq_length, found.steps) == (units, batch_size, chars, steps)
     assert bool(found.optimizer) == (units <= 256)
 
 
@@ -128,7 +128,7 @@ def test_long_lines_are_looked_for_everywhere():
 
 
 def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "PIECE", 4000)  # so that it is counted in several processes
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4000)  # so that it is counted in several processes
     for i in range(2):
         (tmp_path / f"{i}.txt").write_text(TEXT[6000 * i : 6000 * (i + 1)])
     counts = Counter(TEXT[:12_000])
@@ -142,8 +142,8 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     _, lines, _ = look("made")
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
     assert any("in files, by index" in line for line in lines)
-    (tmp_path / "rows.csv").write_text("".join(f'{i},"row, {i:03}"\n' for i in range(400)))
-    _, lines, _ = look("rows.csv", "--csv_column=2", "--order=lines")
+    (tmp_path / "batch_size.csv").write_text("".join(f'{i},"row, {i:03}"\n' for i in range(400)))
+    _, lines, _ = look("batch_size.csv", "--csv_column=2", "--order=lines")
     counts = Counter("".join(f"row, {i:03}\n" for i in range(400)))
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
 
@@ -156,8 +156,8 @@ def test_what_was_found_is_said_and_the_command_keeps_it(look, tmp_path):
     assert not any("U+000D" in line for line in lines if "unknown" in line) and "unknown" not in said
     _, lines, _ = look("names", "--order=lines", "--normalization=NFC")
     assert "--normalization=NFC" not in "\n".join(lines) and "data.normalization=NFC" in lines[-1]
-    (tmp_path / "rows.tsv").write_bytes(("id\tname\n" + "1\tAnn Boleyn\n" * 60).encode("utf-16"))
-    _, lines, _ = look("rows.tsv", "--csv_column=2", "--order=lines")
+    (tmp_path / "batch_size.tsv").write_bytes(("id\tname\n" + "1\tAnn Boleyn\n" * 60).encode("utf-16"))
+    _, lines, _ = look("batch_size.tsv", "--csv_column=2", "--order=lines")
     said = "\n".join(lines)
     assert "UTF-16" in said and "'tab'" in said and "header" in said
     assert {"data.csv_delimiter=tab", "data.csv_header=true"} <= set(shlex.split(lines[-1]))

@@ -21,8 +21,8 @@ TEXTS = st.text(st.sampled_from("ab é🎭,\"';\t\r\n\f\x85\u2028"), max_size=8)
 def documents(text, csv_column=0, delimiter=",", header=False):
     """The documents of a text, and how many lines or rows were left out."""
     how = chunks.Settings(lines=True, csv_column=csv_column, csv_delimiter=delimiter, csv_header=header)
-    content, odd = chunks.read_text(text, how)
-    return content.split("\n")[1:-1], odd.num_empty
+    content, findings = chunks.read_text(text, how)
+    return content.split("\n")[1:-1], findings.num_empty
 
 
 def refusal(text, csv_column):
