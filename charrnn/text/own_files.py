@@ -83,7 +83,8 @@ def _matches(spec: str) -> list[str]:
         return [path]
     files = systems.functions(path)
     with file_errors(path):
-        return sorted(match for match in files.glob(_pattern(path)) if not files.isdir(match))
+        # Python's glob returns the folder before "**" even if it does not exist.
+        return sorted(match for match in files.glob(_pattern(path)) if files.exists(match) and not files.isdir(match))
 
 
 def _pattern(path: str) -> str:
