@@ -97,7 +97,7 @@ def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_pat
         (["texts/a.txt"], "--output=DIR"),
         (["texts/*.tex", "--output=out"], "'texts/*.tex'"),
         (["latin", "--output=out"], "byte 0xe9 at offset 3"),
-        (["texts/a.txt", "--output=texts"], "in use for something else"),
+        (["texts/a.txt", "--output=texts"], "contains something else"),
         (["texts/a.txt", "--output=out", "--documents=pages"], "files or lines"),
         (["texts/a.txt", "--output=out", "--vocabulary=words"], "characters or bytes"),
         (["texts/a.txt", "--output=out", "--csv_column=-1"], "at least 0"),
@@ -140,7 +140,7 @@ def test_a_changed_bit_is_refused(folder, name):
         (byte,) = file.read(1)
         file.seek(8)
         file.write(bytes([byte ^ 1]))
-    assert f"out/{name} is damaged, for its checksum does not fit" in refusal(folder)
+    assert f"out/{name} is damaged" in refusal(folder)
 
 
 def test_shards_of_several_folders_are_refused(start, folder):
@@ -154,7 +154,7 @@ def test_shards_of_several_folders_are_refused(start, folder):
     for name in ("documents.bin", "documents.json"):
         shutil.copy(f"twice/{name}", f"other/{name}")
     rewrite("other/documents.json", vocabulary=json.loads(open("other/corpus.json").read())["vocabulary"])
-    assert "is of another corpus than its folder" in refusal("other")
+    assert "another corpus than its folder" in refusal("other")
 
 
 @pytest.mark.parametrize("name", ["shard-00000.ids", "shard-00000.json", "documents.bin", "vocabulary.json"])
@@ -165,7 +165,7 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_damaged_description_is_refused(folder):
     rewrite("out/corpus.json", format=99)
-    assert "no encoded corpus of this version" in refusal(folder)
+    assert "corpus.json is damaged" in refusal(folder)
     with open("out/corpus.json", "w") as file:
         file.write("{")
     assert "corpus.json is damaged" in refusal(folder)

@@ -1,10 +1,10 @@
-"""A corpus in found that are read apart from each other, each a block at a time: in any size, in little memory.
+"""Cuts a corpus of any size into chunks and reads each independently, a block at a time, in little memory.
 
     for chunk in cut(files, settings):
         for content in contents(chunk, settings):
-            ...                              # together what `corpora.load` would read at once
+            ...                              # joined, the content that `corpora.load` returns
 
-Imports no TensorFlow: what runs here runs in processes of its own.
+Imports no TensorFlow, because worker processes run this code.
 """
 
 import hashlib
@@ -25,65 +25,72 @@ READ_BYTES = 1 << 20  # bytes read at a time
 
 _STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])", re.DOTALL)
-_CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before the first byte of one
+_CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before a character's first byte
 _ASCII, _BEYOND_ASCII = bytes(range(128)), bytes(range(128, 256))
 
 
 class Span(NamedTuple):
-    """A part of a file, or all of one that cannot be cut."""
+    """A part of a file, or a whole file that cannot be cut."""
 
     path: str
-    start: int = 0
-    stop: int | None = None
+    start: int = 0  # bytes
+    stop: int | None = None  # bytes; None: the end of the file
 
 
 class Chunk(NamedTuple):
     """Parts of files that are read one after another."""
 
     spans: list[Span]
-    first: bool  # of the corpus
+    first: bool  # whether this is the corpus's first chunk
 
 
 class Survey(NamedTuple):
-    """What is known of a chunk once it was read."""
+    """The statistics of a chunk."""
 
-    lengths: list[int]  # of each span, in ids
-    characters: str  # the distinct ones
-    num_documents: int  # lines or rows, the empty ones not counted
-    findings: Findings  # what was noticed in them
+    lengths: list[int]  # each span's length, in ids
+    characters: str  # the distinct characters, sorted
+    num_documents: int  # lines or rows that are not empty
+    findings: Findings  # empty lines and ragged rows
 
 
 def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Chunk]:
-    """Cuts files, given with their sizes in bytes, into found of about CHUNK_BYTES bytes, at line breaks if possible.
+    """Cuts files into chunks of about CHUNK_BYTES, at line breaks if possible.
 
-    A compressed file, a CSV and a text in another encoding than UTF-8 are not cut.
+    A compressed file, a CSV and text in another encoding than UTF-8 stay whole.
+
+    Args:
+        files: the paths and sizes in bytes.
+        settings: how to read the files.
+
+    Returns:
+        The chunks, in the order of the text.
     """
     files = list(files)
     most = max(CHUNK_BYTES, sum(num_bytes for _, num_bytes in files) // MOST_CHUNKS)
-    found: list[Chunk] = []
+    chunks: list[Chunk] = []
     room = 0
     for path, num_bytes in files:
         for span in _spans(path, num_bytes, most, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
-            if not found or size > room:
-                found.append(Chunk([], first=not found))
+            if not chunks or size > room:
+                chunks.append(Chunk([], first=not chunks))
                 room = most
-            found[-1].spans.append(span)
+            chunks[-1].spans.append(span)
             room -= size
-    return found
+    return chunks
 
 
 def contents(chunk: Chunk, settings: Settings) -> Iterator[str | bytes]:
-    """The text of a chunk, a block at a time; bytes where the vocabulary is of bytes."""
+    """Returns the content of a chunk, a block at a time: text, or bytes if the vocabulary consists of bytes."""
     return (content for _, content, _ in _blocks(chunk, settings))
 
 
 def survey(
     chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
 ) -> Survey:
-    """Reads a chunk, or so many of its first ids or documents, and tells what is in it."""
-    characters, lengths, all_odd = _Characters(), [0] * len(chunk.spans), []
-    num_documents = -1 if settings.of_documents and chunk.first else 0  # one end-of-text stands before the first
+    """Returns the statistics of a chunk, or of its first `most_ids` ids or `most_documents` documents."""
+    characters, lengths, all_findings = _Characters(), [0] * len(chunk.spans), []
+    num_documents = -1 if settings.of_documents and chunk.first else 0  # an END_OF_TEXT precedes the first
     for number, content, findings in _blocks(chunk, settings):
         if most_documents is not None:
             count = most_documents - num_documents
@@ -98,24 +105,24 @@ def survey(
         lengths[number] += len(content)
         if settings.of_documents:
             num_documents += _num_ends(content)
-        all_odd.append(findings)
-    return Survey(lengths, characters.found(), num_documents, Findings.total(all_odd))
+        all_findings.append(findings)
+    return Survey(lengths, characters.found(), num_documents, Findings.total(all_findings))
 
 
 def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Findings]:
-    """Reads a small corpus at once: together what `contents` yields of its found, and what was noticed."""
+    """Reads a small corpus into memory. Returns its content and the findings in it."""
     return _joined(_blocks(Chunk([Span(path) for path in paths], first=True), settings), settings)
 
 
 def read_text(text: str, settings: Settings) -> tuple[str | bytes, Findings]:
-    """Reads a text that is in memory as `read` would read a file of it."""
+    """Reads a text in memory as `read` reads a file. Returns its content and the findings in it."""
     frame = [(END_OF_TEXT, Findings())] if settings.of_documents else []
     blocks = itertools.chain(frame, read_blocks(iter([text]), settings, "the text"))
     return _joined(((0, as_content(content, settings), findings) for content, findings in blocks), settings)
 
 
 def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
-    """Reads a file's first characters, `most` or a few more, and tells whether that is all of it."""
+    """Returns a file's first characters, `most` or a few more, and whether that is the whole file."""
     blocks, text = _decoded(Span(path), settings), ""
     for block in blocks:
         text += block
@@ -125,7 +132,7 @@ def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
 
 
 def digest(paths: Iterable[str]) -> str:
-    """The sha256 of the files one after another, those that are compressed as they were before, hexadecimal."""
+    """Returns the sha256 of the concatenated files after decompression, hexadecimal."""
     sha256 = hashlib.sha256()
     for path in paths:
         for block in _bytes(Span(path)):
@@ -134,7 +141,7 @@ def digest(paths: Iterable[str]) -> str:
 
 
 def is_longer(paths: Iterable[str], most: int) -> bool:
-    """Whether the files have together more than `most` bytes; what is compressed counts as it was before."""
+    """Returns whether the files have more than `most` bytes together, after decompression."""
     lengths = (len(block) for path in paths for block in _bytes(Span(path)))
     return any(total > most for total in itertools.accumulate(lengths))
 
@@ -145,7 +152,7 @@ def _joined(blocks: Iterator[tuple[int, str | bytes, Findings]], settings: Setti
 
 
 def _blocks(chunk: Chunk, settings: Settings) -> Iterator[tuple[int, str | bytes, Findings]]:
-    """(the span's number, content, what was noticed in it)."""
+    """Yields (the span's number, a block of content, the findings in it)."""
     if settings.of_documents and chunk.first:
         yield 0, as_content(END_OF_TEXT, settings), Findings()
     for number, span in enumerate(chunk.spans):
@@ -191,7 +198,7 @@ def _can_be_cut(path: str, settings: Settings) -> bool:
 
 
 def _break_at(path: str, position: int, settings: Settings) -> int:
-    """Where a file may be cut: after the next line end; if that is far and need not be, as `_apart` does."""
+    """Returns the next position for a cut: after a line end, or as in `text_blocks` if that is nearer and possible."""
     if settings.raw:
         return position
     after, data = position, b""
@@ -221,7 +228,7 @@ def _first_lines(content: AnyStr, end: AnyStr, count: int) -> AnyStr:
 
 
 class _Characters:
-    """Gathers the distinct characters of texts."""
+    """Collects the distinct characters of texts."""
 
     def __init__(self):
         self._ascii = b""
@@ -235,5 +242,5 @@ class _Characters:
             self._others[np.frombuffer(others.encode("utf-32-le"), "<u4")] = True
 
     def found(self) -> str:
-        """All of them, sorted."""
+        """Returns the characters, sorted."""
         return "".join(sorted({*self._ascii.decode("ascii"), *map(chr, np.flatnonzero(self._others))}))

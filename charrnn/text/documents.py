@@ -1,4 +1,4 @@
-"""The documents in a column of a CSV, such as names or headlines.
+"""Reads the documents in a column of a CSV, such as names or headlines.
 
     column(open("ag_news.csv", newline=""), 2)       # the titles, of class, title and description
 """
@@ -11,31 +11,33 @@ from charrnn.errors import UserError
 
 
 def no_document(csv_column: int, num_candidates: int) -> UserError:
-    """Returns the error of a corpus whose lines or rows, of this number, are all empty."""
-    where = f"column {csv_column} of its {num_candidates:,} rows" if csv_column else f"{num_candidates:,} lines"
-    return UserError(f"There is no document in the corpus: nothing stands in {where}; give another file or column.")
+    """Returns the error for a corpus whose lines or rows are all empty."""
+    where = f"column {csv_column} of its {num_candidates:,} rows" if csv_column else f"its {num_candidates:,} lines"
+    return UserError(f"There is no document in the corpus; {where} contain only white space: give another one.")
 
 
 def column(
     lines: Iterable[str], number: int, delimiter: str = ",", header: bool = False
 ) -> Iterator[tuple[str, int]]:
-    """Reads the documents in a column of a CSV, as RFC 4180 has it; an empty line has an empty one.
+    """Reads the documents in a column of a CSV (RFC 4180).
+
+    In a quoted field, each run of line breaks becomes one space. White space around a field is dropped. An empty line
+    yields an empty document.
 
     Args:
         lines: the lines of the CSV, with their ends.
-        number: of the column, from 1 on. Each run of line breaks in a quoted field becomes one space, and the white
-            space around a field is dropped.
+        number: the column's number, from 1 on.
         delimiter: the character between the fields.
-        header: whether the first row has the columns' names, and is no document.
+        header: whether the first row contains the columns' names and is not a document.
 
     Yields:
-        A document; and the line of its row if that has more or fewer fields than the first one, else 0: often a
-        delimiter within a text that is not quoted, which cuts the text.
+        A document; and its row's line if the row is ragged, else 0. A ragged row has more or fewer fields than the
+        first one, often because of a delimiter in an unquoted text.
 
     Raises:
-        UserError: the CSV is malformed, or a row has no such column.
+        UserError: the CSV is malformed, or a row lacks the column.
     """
-    # Without `strict` a quote that is never closed swallows the rest of the file and says nothing.
+    # Without `strict`, an unclosed quote silently swallows the rest of the file.
     reader = csv.reader(_without_nul(lines), strict=True, delimiter=delimiter)
     line, width = 1, 0
     try:
@@ -48,8 +50,8 @@ def column(
             width, header, line = width or len(record), header and not record, reader.line_num + 1
     except csv.Error as error:
         raise UserError(
-            f"The CSV is malformed in the row that begins on line {line} ({error}): mend it there (a field in "
-            'quotes ends with one, and a quote within it is written ""), or read each line as a document with '
+            f"The CSV is malformed in the row that begins on line {line} ({error}): correct it there (a quoted field "
+            'ends with a quote, and a quote within it is written ""), or read each line as a document with '
             "csv_column=0."
         ) from error
 
@@ -57,7 +59,7 @@ def column(
 def _without_nul(lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
-            raise UserError(f"The CSV is malformed on line {number} (a NUL): mend it, or give a file of text.")
+            raise UserError(f"The CSV is malformed on line {number} (a NUL): remove it, or give a text file.")
         yield line
 
 
@@ -65,6 +67,6 @@ def _too_short(line: int, num_columns: int, column: int, delimiter: str) -> str:
     columns = "1 column" if num_columns == 1 else f"{num_columns} columns"
     return (
         f"The row on line {line} of the CSV has {columns}, with {delimiter!r} between them, but at least {column} are "
-        f"needed to read column {column}: mend the row, choose another column, set another csv_delimiter, or read each "
-        "line as a document with csv_column=0."
+        f"needed to read column {column}: correct the row, choose another column, set another csv_delimiter, or read "
+        "each line as a document with csv_column=0."
     )

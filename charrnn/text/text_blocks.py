@@ -1,4 +1,4 @@
-"""Decoded text becomes what a model reads, a block at a time: the same as of the text as a whole.
+"""Turns decoded text into the content that a model reads. The size of the blocks does not change the result.
 
     for content, findings in read_blocks(iter(["Ann\\r", "\\nBob"]), Settings(lines=True), "names.txt"):
         ...                                         # "Ann\\nBob\\n" in all
@@ -14,19 +14,19 @@ from charrnn.text import documents
 from charrnn.text.reading import Reading
 
 END_OF_TEXT = "\n"
-"""What stands before, between and after documents; no document has it in itself."""
+"""The separator before, between and after documents; no document contains it."""
 
-RECORDS_PER_BLOCK = 1 << 12  # of a CSV
+RECORDS_PER_BLOCK = 1 << 12  # rows of a CSV
 
 _STEADY = re.compile("[0-9A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]{2}")
 
 
 class Settings(NamedTuple):
-    """How the files of a corpus are read; each as in `DataConfig`, with what was found by a look at the files."""
+    """The settings for reading a corpus, as in `DataConfig`, but with the detected delimiter and header."""
 
     vocabulary: str = "characters"
     lowercase: bool = False
-    lines: bool = False  # a document is a line; where `csv_column` is not 0, a row
+    lines: bool = False  # each line is a document, or each row if `csv_column` is not 0
     csv_column: int = 0
     encoding: str = ""
     normalization: str = ""
@@ -35,45 +35,52 @@ class Settings(NamedTuple):
 
     @property
     def of_documents(self) -> bool:
-        """Whether documents stand between END_OF_TEXT, rather than the text as it is."""
+        """Whether the content consists of documents separated by END_OF_TEXT, rather than running text."""
         return self.lines or self.csv_column > 0
 
     @property
     def raw(self) -> bool:
-        """Whether the bytes are read as they are."""
+        """Whether the bytes are read without decoding them."""
         return self.vocabulary == "bytes" and not (self.of_documents or self.encoding or self.normalization)
 
     @property
     def reading(self) -> Reading:
-        """What is done to the decoded text."""
+        """The normalization of the decoded text."""
         return Reading(self.of_documents, self.normalization, self.lowercase, self.encoding)
 
 
 class Findings(NamedTuple):
-    """What was noticed in lines or rows."""
+    """Counts of unusual lines and rows in a corpus."""
 
-    num_empty: int = 0  # left out
-    num_ragged: int = 0  # of another width than the first row of their file
-    first_ragged: str = ""  # where the first of these is
+    num_empty: int = 0  # empty lines or fields, which are skipped
+    num_ragged: int = 0  # rows with more or fewer fields than the first row of their file
+    first_ragged: str = ""  # line and file of the first ragged row; "" if there is none
 
     @classmethod
     def total(cls, parts: Iterable["Findings"]) -> "Findings":
-        """Returns what was noticed in all parts of a corpus, given in their order."""
+        """Returns the findings in a whole corpus.
+
+        Args:
+            parts: the findings in its parts, in their order.
+        """
         parts = list(parts)
         first_ragged = next((part.first_ragged for part in parts if part.first_ragged), "")
         return cls(sum(part.num_empty for part in parts), sum(part.num_ragged for part in parts), first_ragged)
 
 
 def read_blocks(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
-    """Returns what is read of decoded text, a block at a time, and what was noticed in it.
+    """Reads decoded text.
 
     Args:
-        texts: the text of a file, a block at a time.
-        settings: how it is read.
-        name: of the file, for messages.
+        texts: the text of a file, in blocks of any size.
+        settings: how to read it.
+        name: the file's name, for error messages.
+
+    Yields:
+        A block of content, and the findings in it.
 
     Raises:
-        UserError: it is not a CSV with the column.
+        UserError: the text is not a CSV with the column `csv_column`.
     """
     if settings.of_documents:
         return _documents(_whole_lines(texts), settings, name)
@@ -83,7 +90,7 @@ def read_blocks(texts: Iterator[str], settings: Settings, name: str) -> Iterator
 
 
 def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
-    r"""The text with "\n" for each line end, cut after line ends; the last line gets one too."""
+    r"""Yields the text in blocks of whole lines, with "\n" for each line end. Adds a missing last line end."""
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     begun: list[str] = []
     for text in texts:
@@ -98,10 +105,10 @@ def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
 
 
 def _apart(texts: Iterator[str]) -> Iterator[str]:
-    """The text, cut where neither the normalization nor the lower case of one side depends on the other.
+    """Yields the text in blocks between which neither normalization nor lower-casing has an effect.
 
-    That may be after white space, which no accent joins, and between two characters which none of the forms changes and
-    which tell whether a word ends: what a capital sigma becomes depends on that.
+    Such a cut is possible after white space, with which no accent combines, and between two characters that no form
+    changes and that show whether a word ends, because the lower case of a capital sigma depends on that.
     """
     rest = ""
     for text in texts:
@@ -120,7 +127,7 @@ def _may_part(pair: str) -> bool:
 
 
 def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
-    """The documents, with END_OF_TEXT after each, and what was noticed in their rows."""
+    """Yields the documents, with END_OF_TEXT after each, and the findings in their rows."""
     for block in _columns(texts, settings) if settings.csv_column else _lines(texts, settings):
         kept = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
         ragged = [f"line {line} of {name}" for _, line in block if line]
@@ -128,18 +135,18 @@ def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[
 
 
 def _lines(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
-    # `str.splitlines` would also cut at form feeds and other characters that may stand within a line.
+    # `str.splitlines` would also split at form feeds and other characters that a line may contain.
     return ([(line, 0) for line in settings.reading.apply(text).split("\n")[:-1]] for text in texts)
 
 
 def _columns(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
     rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
     column = documents.column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
-    # Read here and not before: a normalization may make a delimiter of a character.
+    # Normalized after parsing, because normalization may turn a character into a delimiter.
     fields = ((settings.reading.apply(field), line) for field, line in column)
     return iter(lambda: list(itertools.islice(fields, RECORDS_PER_BLOCK)), [])
 
 
 def as_content(content: str, settings: Settings) -> str | bytes:
-    """The content, or its bytes where the vocabulary is of bytes."""
+    """Returns the content, as UTF-8 if the vocabulary consists of bytes."""
     return content.encode("utf-8", "surrogateescape") if settings.vocabulary == "bytes" else content
