@@ -1,8 +1,8 @@
-"""The functions of the file system that a path lies in: Python's for a local path, TensorFlow's for an address.
+"""Selects the functions for a path: Python's for a local path, TensorFlow's for an address such as "gs://bucket/file".
 
     functions("gs://bucket/notes.txt").exists("gs://bucket/notes.txt")
 
-A local path does not wait for TensorFlow's import, which takes seconds.
+A local path does not import TensorFlow, because the import takes seconds.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ def is_address(path: str) -> bool:
 
 
 class _Local:
-    """Python's functions under the names that they have in `tf.io.gfile`."""
+    """Python's functions under the names in `tf.io.gfile`."""
 
     GFile = staticmethod(open)
     exists = staticmethod(os.path.lexists)
@@ -36,7 +36,7 @@ class _Local:
 
 
 def functions(path: str) -> Any:
-    """Returns the functions for a path: a namespace with the names of `tf.io.gfile`."""
+    """Returns a namespace of file functions with the names in `tf.io.gfile`."""
     if not is_address(path):
         return _Local
     import tensorflow as tf
