@@ -1,9 +1,9 @@
-"""A first look at a text before a model is trained on it: python -m charrnn.corpora my.txt [--order=lines …]
+"""Reports on a text before you train on it: python -m charrnn.corpora my.txt [--order=lines …]
 
-Takes whatever --corpus takes, and tells which characters and lines are in it, how a run would read it, and how well
-n-grams predict it; the last line is a command to begin with. Without a text: the registered corpora. A text above 16 MB
-is encoded into the cache first, as a run would do. Exit status: 0 done, 2 a mistake in what was given, 74 the disk
-behind the output is full, 130 Ctrl-C.
+Accepts the same corpora as --corpus. Reports the characters and lines, how a run reads the text, and how well n-grams
+predict it. The last line is a command for a first run. Without a text, lists the registered corpora. Encodes a text
+above 16 MB into the cache first, like a run.
+Exit status: 0 done, 2 invalid arguments, 74 the output's disk is full, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ FLAGS = flags.FlagValues()
 _given = command.reading_flags(FLAGS)
 flags.DEFINE_string("order", "windows", "As data.order: windows, streams or lines.", flag_values=FLAGS)
 
-_EXPERIMENT = "shakespeare_gru"  # which the suggestion begins with
-_RARE = 10  # occurrences; what is seen less often is hardly learnt
-_SHOWN = 120  # characters of a list
+_EXPERIMENT = "shakespeare_gru"  # of the suggested command
+_RARE = 10  # occurrences; a model hardly learns rarer characters
+_SHOWN = 120  # entries of a list
 _CONTROLS = {"\t": "tab", "\n": "line feed", "\f": "form feed", "\r": "carriage return"}
 _SPACE, _WIDTH = "\N{NO-BREAK SPACE}", 110
 
 
 def main(specs: list[str]) -> int:
-    """Looks at what was given beside the flags. Returns the exit status."""
+    """Reports on the given corpora. Returns the exit status."""
     command.start_tensorflow()
     if specs:
         from charrnn.batches.sources import DataConfig
@@ -72,20 +72,21 @@ def _about_text(look: FirstLook) -> Iterator[str]:
     yield from _listed("by count", [(repr(c), n) for c, n in ranked])
     yield from _listed(f"fewer than {_RARE} times", [(repr(c), n) for c, n in ranked if n < _RARE])
     yield from _listed("not printable", [(_name(c), n) for c, n in sorted(counts.items()) if not c.isprintable()])
-    yield from _listed("unknown, for none is there to train on", [(repr(c), n) for c, n in look.unknown.most_common()])
+    unknown = [(repr(c), n) for c, n in look.unknown.most_common()]
+    yield from _listed("unknown, because they do not occur in the training text", unknown)
     if lengths:
         longest = [f"{100 * share:g} % at most {look.tally.length_quantile(share):,}" for share in (0.5, 0.95, 0.99)]
         yield (
-            f"{_number(lengths.total() + num_blank, 'line')}, {num_blank:,} of them blank; the others have from "
+            f"{_number(lengths.total() + num_blank, 'line')}, {num_blank:,} of them blank; the others have "
             f"{min(lengths):,} to {max(lengths):,} characters, {', '.join(longest)}"
         )
     if set(look.tally.line_ends) - {"LF"}:
         ends = ", ".join(f"{count:,} with {end}" for end, count in look.tally.line_ends.items())
-        yield f"Lines end {ends}: with --order=lines each of them ends a document, else they are characters to learn"
+        yield f"Lines end {ends}: with --order=lines each of them ends a document; otherwise the model learns them"
     if look.decomposed and not look.data.normalization:
         yield (
-            "Letters with accents are written as two characters (NFD), everywhere or here and there, and differ from "
-            "the same letters in one character: --normalization=NFC writes all in one"
+            "Some or all letters with accents consist of two characters (NFD), and differ from the same letters in "
+            "one character: --normalization=NFC writes each as one"
         )
 
 
@@ -97,8 +98,8 @@ def _about_reading(look: FirstLook) -> Iterator[str]:
     yield from look.notes
     place = "in files, by index" if isinstance(texts.train, Sharded) else "in memory"
     batch = f"{data.batch_size} {'documents' if data.order == 'lines' else data.order} of {data.seq_length} characters"
-    epoch = f"an epoch is {_number(look.steps_per_epoch, 'step')}" if look.steps_per_epoch else "too few for one batch"
-    yield f"It is read {place}; in batches of {batch}, as is the default, {epoch}"
+    epoch = f"an epoch has {_number(look.steps_per_epoch, 'step')}" if look.steps_per_epoch else "too few for one batch"
+    yield f"A run reads it {place}; with the default batches of {batch}, {epoch}"
     if repeats.num_train and repeats.num_validation:
         part = _beginning(len(texts.train), report.MOST_COMPARED_CHARS)
         again, known = repeats.num_again / repeats.num_train, repeats.num_known / repeats.num_validation
@@ -110,16 +111,16 @@ def _about_reading(look: FirstLook) -> Iterator[str]:
         part = _beginning(len(texts.train), report.MOST_COUNTED_CHARS)
         predicted = _beginning(len(texts.validation) - 1, report.MOST_PREDICTED_CHARS)
         yield (
-            f"7-grams of the text to train on{part} give the text to validate{predicted} {look.ngram_loss:.4f} nats "
-            f"per character, {look.ngram_loss / math.log(2):.4f} bits"
+            f"7-grams of the training text{part} reach {look.ngram_loss:.4f} nats per character, "
+            f"{look.ngram_loss / math.log(2):.4f} bits, on the validation text{predicted}"
         )
 
 
 def _about_beginning(look: FirstLook) -> Iterator[str]:
     units, data, steps, epochs, _ = look.suggestion
     yield (
-        f"To begin with: {units} units, {data.batch_size} rows of {data.seq_length} characters, {steps:,} steps, which "
-        f"are {epochs:,.2g} epochs; docs/own_data.md has the rule"
+        f"Suggestion: {units} units, {data.batch_size} rows of {data.seq_length} characters, {steps:,} steps "
+        f"({epochs:,.2g} epochs); docs/own_data.md explains the rule"
     )
     yield _command(look)
 

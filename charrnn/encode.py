@@ -1,8 +1,9 @@
-"""Encodes texts once, so that any number of runs can read them: python -m charrnn.encode 'texts/**/*.txt' --output=DIR
+"""Encodes texts once for any number of runs: python -m charrnn.encode 'texts/**/*.txt' --output=DIR
 
-Train on them with --corpus=DIR, in the same memory however large they are. Files, globs and registered names can be
-given; compressed files (gzip, bzip2, xz) are decompressed. A command that was stopped resumes when it is run again.
-Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
+Train on the result with --corpus=DIR; the size of the texts does not change the memory that this takes. Accepts files,
+globs and registered names. Decompresses compressed files (gzip, bzip2, xz). If the command is interrupted, run it again
+to resume.
+Exit status: 0 done, 2 invalid arguments, 74 the output's disk is full, 130 Ctrl-C.
 """
 
 import dataclasses
@@ -18,18 +19,18 @@ from charrnn.process import outputs
 from charrnn.text import corpora, dialects, formats
 
 FLAGS = flags.FlagValues()
-command.path_flag("output", None, "The folder to make.", FLAGS)
+command.path_flag("output", None, "The folder to create.", FLAGS)
 _documents = "files: each file is a document; lines: each line, or each row with --csv_column."
 flags.DEFINE_string("documents", "files", _documents, flag_values=FLAGS)
 _given = command.reading_flags(FLAGS)
 
 
 def main(specs: list[str]) -> int:
-    """Encodes what was given beside the flags. Returns the exit status."""
+    """Encodes the given corpora. Returns the exit status."""
     if not specs:
         raise UserError("Which texts? Give files or globs, such as 'texts/**/*.txt'.")
     if not FLAGS.output:
-        raise UserError("Where to? Give --output=DIR, a folder to make.")
+        raise UserError("Where to? Give --output=DIR, a folder to create.")
     require("--documents", FLAGS.documents, FLAGS.documents in ("files", "lines"), "files or lines")
     outputs.require_folder(FLAGS.output, "give another --output")
     command.start_tensorflow()
@@ -38,9 +39,9 @@ def main(specs: list[str]) -> int:
     from charrnn.encoded import writer
 
     config = DataConfig(order="lines" if FLAGS.documents == "lines" else "windows", **_given())
-    corpora.split(0, config.validation_fraction, config.test_fraction)  # refused before hours of work
+    corpora.split(0, config.validation_fraction, config.test_fraction)  # reports invalid fractions before the work
     if any(map(corpora.is_plays, specs)):
-        raise UserError("The corpus 'plays' is made anew for each run and is not encoded: give files.")
+        raise UserError("The corpus 'plays' is generated for each run and is not encoded: give files.")
     files = [file for spec in specs for file in corpora.find(spec, print)]
     settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     parts = writer.Parts(settings.of_documents, config.validation_fraction, config.test_fraction)

@@ -181,7 +181,7 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
     assert "set data.csv_column=0" in refusal(folder, csv_column=1)
     assert "--documents=lines" in refusal(folder, order="lines")
     assert start("texts/a.txt", "--output=lines", "--documents=lines")[0] == command.DONE
-    assert "has a line as a document" in refusal("lines", within_documents=True)
+    assert "a document per line" in refusal("lines", within_documents=True)
 
 
 def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):

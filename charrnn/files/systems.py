@@ -7,7 +7,6 @@ A local path does not import TensorFlow, because the import takes seconds.
 
 import contextlib
 import errno
-import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -29,10 +28,6 @@ class _Local:
     makedirs = staticmethod(os.makedirs)
     remove = staticmethod(os.remove)
     rmtree = staticmethod(shutil.rmtree)
-
-    @staticmethod
-    def glob(pattern: str) -> list[str]:
-        return glob.glob(pattern, recursive=True)
 
 
 def functions(path: str) -> Any:

@@ -209,7 +209,7 @@ def _check(context: Hashable, choices: Sequence[Choice], rules: Mapping) -> None
     if abs(math.fsum(choice.probability for choice in choices) - 1) > 1e-9:
         raise ValueError(f"the probabilities of context {context} do not sum to 1")
     if any(not choice.token or choice.probability <= 0 or choice.then not in rules for choice in choices):
-        raise ValueError(f"context {context} has an empty token, a probability of 0 or less, or an unknown next context")
+        raise ValueError(f"context {context} has an empty token, a probability of 0 or less or an unknown next context")
     # In sorted order, a token that is a prefix of any other one is a prefix of the next one.
     for token, following in pairwise(sorted(choice.token for choice in choices)):
         if following.startswith(token):

@@ -85,8 +85,9 @@ def _matches(spec: str) -> list[str]:
         return [path]
     files = systems.functions(path)
     with file_errors(path):
+        found = files.glob(path) if systems.is_address(path) else glob.glob(_pattern(path), recursive=True)
         # Python's glob returns the folder before "**" even if it does not exist.
-        return sorted(match for match in files.glob(_pattern(path)) if files.exists(match) and not files.isdir(match))
+        return sorted(match for match in found if files.exists(match) and not files.isdir(match))
 
 
 def _pattern(path: str) -> str:

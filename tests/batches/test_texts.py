@@ -221,7 +221,7 @@ def epoch_of(source):
 def test_validation_is_no_longer_than_asked_for(load):
     texts, lines = load("0123456789" * 20, validation_chars=5)
     assert texts.vocabulary.decode(texts.validation) == "901234"
-    assert any("5 to validate (of 20," in line for line in lines)
+    assert any("5 validation characters (of 20;" in line for line in lines)
     documents, _ = load("\n".join("abcdefg" * 20), order="lines", validation_chars=1)
     assert documents.vocabulary.decode(documents.validation) == "\na\n"
     documents, _ = load("\n".join("abcdefg" * 20), order="lines", validation_chars=5)

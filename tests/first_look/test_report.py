@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_counting_by_hand(look):
     written = sorted(len(line) for line in TEXT.split("\n") if line.strip())
     shares = [(50, written[math.ceil(0.5 * len(written)) - 1]), (95, written[math.ceil(0.95 * len(written)) - 1])]
     blank = sum(line.isspace() for line in TEXT.splitlines())
-    beginning = f"{TEXT.count(chr(10))} lines, {blank} of them blank; the others have from {written[0]} to "
+    beginning = f"{TEXT.count(chr(10))} lines, {blank} of them blank; the others have {written[0]} to "
     beginning += f"{written[-1]} characters, " + ", ".join(f"{share} % at most {length}" for share, length in shares)
     assert any(line.startswith(beginning) for line in lines)
 
@@ -76,7 +76,7 @@ def test_the_reading_is_the_trainers(look, capsys):
     texts = load_texts("my.txt", DataConfig(), said.append)
     assert said[0] in lines and said[1] in lines
     steps = ((len(texts.train) - 1) // 100) // 64
-    epoch = f"64 windows of 100 characters, as is the default, an epoch is {steps} step"
+    epoch = f"64 windows of 100 characters, an epoch has {steps} step"
     assert any(line.endswith(epoch) for line in lines)
     cut = len(TEXT) * 9 // 10
     ids = [texts.vocabulary.encode(part) for part in (TEXT[:cut], TEXT[cut - 1 :])]
@@ -95,7 +95,7 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
     assert command.run(run.main, run.FLAGS, [*arguments[2:], *tiny]) == command.DONE
     assert (tmp_path / "runs" / "it-s-mine" / "metrics.jsonl").exists()
     shown = capsys.readouterr().out
-    epochs = float(lines[-2].partition(" steps, which are ")[2].split()[0])
+    epochs = float(lines[-2].partition(" steps (")[2].split()[0])
     steps = int(next(a for a in arguments if a.startswith("--steps=")).partition("=")[2])
     assert f"An epoch is {steps / epochs:.0f} steps" in shown
 
@@ -142,8 +142,8 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     _, lines, _ = look("made")
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
     assert any("in files, by index" in line for line in lines)
-    (tmp_path / "batch_size.csv").write_text("".join(f'{i},"row, {i:03}"\n' for i in range(400)))
-    _, lines, _ = look("batch_size.csv", "--csv_column=2", "--order=lines")
+    (tmp_path / "rows.csv").write_text("".join(f'{i},"row, {i:03}"\n' for i in range(400)))
+    _, lines, _ = look("rows.csv", "--csv_column=2", "--order=lines")
     counts = Counter("".join(f"row, {i:03}\n" for i in range(400)))
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
 
@@ -156,8 +156,8 @@ def test_what_was_found_is_said_and_the_command_keeps_it(look, tmp_path):
     assert not any("U+000D" in line for line in lines if "unknown" in line) and "unknown" not in said
     _, lines, _ = look("names", "--order=lines", "--normalization=NFC")
     assert "--normalization=NFC" not in "\n".join(lines) and "data.normalization=NFC" in lines[-1]
-    (tmp_path / "batch_size.tsv").write_bytes(("id\tname\n" + "1\tAnn Boleyn\n" * 60).encode("utf-16"))
-    _, lines, _ = look("batch_size.tsv", "--csv_column=2", "--order=lines")
+    (tmp_path / "rows.tsv").write_bytes(("id\tname\n" + "1\tAnn Boleyn\n" * 60).encode("utf-16"))
+    _, lines, _ = look("rows.tsv", "--csv_column=2", "--order=lines")
     said = "\n".join(lines)
     assert "UTF-16" in said and "'tab'" in said and "header" in said
     assert {"data.csv_delimiter=tab", "data.csv_header=true"} <= set(shlex.split(lines[-1]))
