@@ -106,15 +106,15 @@ def reading_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     """
     string, before = functools.partial(flags.DEFINE_string, default=None, flag_values=values), set(values)
     number = functools.partial(flags.DEFINE_float, default=None, flag_values=values)
-    string("vocabulary", help="As data.vocabulary: characters or bytes.")
+    string("vocabulary", help="As data.vocabulary: characters (default) or bytes.")
     flags.DEFINE_boolean("lowercase", None, "As data.lowercase: convert the text to lower case.", values)
-    flags.DEFINE_integer("csv_column", None, "As data.csv_column: the column of a CSV, from 1.", flag_values=values)
+    flags.DEFINE_integer("csv_column", None, "As data.csv_column: a CSV's column, from 1; 0 (default): plain text.", flag_values=values)
     string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab, space; default: detected.")
-    string("csv_header", help="As data.csv_header: true, false or auto.")
+    string("csv_header", help="As data.csv_header: true, false or auto (default).")
     string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: by the byte-order mark, or UTF-8.")
-    string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD.")
-    number("validation_fraction", help="As data.validation_fraction: the validation part's share of the text.")
-    number("test_fraction", help="As data.test_fraction: the test part's share of the text.")
+    string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD; default: none.")
+    number("validation_fraction", help="As data.validation_fraction: the validation part's share of the text; default: 0.1.")
+    number("test_fraction", help="As data.test_fraction: the test part's share of the text; default: 0.")
     names = set(values) - before
     return lambda: {name: values[name].value for name in names if values[name].value is not None}
 
@@ -158,10 +158,10 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         _require_text(argv)
-        beside = _parsed(values, argv)
+        arguments = _parsed(values, argv)
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
-        status = DONE if values.help else main(beside)
+        status = DONE if values.help else main(arguments)
         sys.stdout.flush()  # a full disk may raise an error only here
         return status
     except flags.UnrecognizedFlagError as error:
@@ -184,15 +184,15 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
 def _held_back() -> Iterator[None]:
     """Holds back standard error, including native code's, and shows it only if the body raises an Exception."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
+    with tempfile.TemporaryFile() as held:
         real = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        os.dup2(held.fileno(), 2)
         try:
             yield
         except Exception:
-            kept.seek(0)
+            held.seek(0)
             with contextlib.suppress(OSError):  # standard error has no reader
-                os.write(real, kept.read())
+                os.write(real, held.read())
             raise
         finally:
             os.dup2(real, 2)

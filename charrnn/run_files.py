@@ -142,15 +142,15 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
 
 def _named(run_dir: str, name: str) -> str:
     """Returns the path of a checkpoint by its name, without the extensions of its files."""
-    kept: dict[str, str] = {}
+    saved: dict[str, str] = {}
     for folder in (os.path.join(paths.given(run_dir), part) for part in (BEST, NEWEST)):
         found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
-        kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
-    if name not in kept:
-        names = sorted(kept, key=lambda each: int(each.rpartition("-")[2]))
+        saved.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
+    if name not in saved:
+        names = sorted(saved, key=lambda each: int(each.rpartition("-")[2]))
         others = f", or an existing one: {', '.join(names)}" if names else ""
         raise UserError(f"{run_dir} has no {name!r} weights: ask for best or newest{others}.")
-    return kept[name]
+    return saved[name]
 
 
 def _newest_in(folder: str) -> str | None:

@@ -61,10 +61,10 @@ def load_texts(spec: str, config: DataConfig, log: Log, every_character: bool = 
     texts = _find(spec, config, log, every_character)
     whole = len(texts.validation)
     texts = texts._replace(validation=_beginning(texts.validation, config))
-    kept, vocabulary = len(texts.validation), texts.vocabulary
+    measured, vocabulary = len(texts.validation), texts.vocabulary
     log(
-        f"{texts.name}: {len(texts.train):,} training characters, {max(0, kept - 1):,} validation characters"
-        f"{f' (of {whole - 1:,}; see data.validation_chars)' if kept < whole else ''}, {vocabulary.size} ids"
+        f"{texts.name}: {len(texts.train):,} training characters, {max(0, measured - 1):,} validation characters"
+        f"{f' (of {whole - 1:,}; see data.validation_chars)' if measured < whole else ''}, {vocabulary.size} ids"
     )
     if vocabulary.unknown_id is not None and (
         unknown := int((np.asarray(texts.validation) == vocabulary.unknown_id).sum())

@@ -10,7 +10,6 @@ If the process is killed, the same call resumes.
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -27,7 +26,7 @@ from charrnn.text.documents import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # created first; shows that this module owns the folder
-_SHARD = re.compile(r"shard-\d{5,}\.(ids|json)")
+_DOCUMENTS = (f"{reader.DOCUMENTS}.bin", f"{reader.DOCUMENTS}.json")
 
 
 class Parts(NamedTuple):
@@ -213,23 +212,19 @@ def _ends_of_text(plan: dict, folder: str) -> Iterator[np.ndarray]:
                 start += len(ids)
 
 
-def _names(num_shards: int) -> Iterator[str]:
-    """Yields the names of all files of an encoded corpus, finished or not."""
-    yield from (own_files.CORPUS, own_files.PLAN, reader.VOCABULARY)
-    for base, end in [(reader.DOCUMENTS, "bin"), *((reader.shard_name(i), "ids") for i in range(num_shards))]:
-        yield from (f"{base}.{end}", f"{base}.json")
+def _names() -> list[str]:
+    """Returns the names of all files that an encoded corpus, finished or not, can have."""
+    shards = map(reader.shard_name, range(4 * chunks.MOST_CHUNKS))
+    files = [f"{base}.{end}" for base in shards for end in ("ids", "json")]
+    return [own_files.CORPUS, own_files.PLAN, reader.VOCABULARY, *_DOCUMENTS, *files]
 
 
 def _clear(folder: str, replace: bool) -> None:
     """Removes the files of the corpus in the folder, and no others."""
     if own_files.is_encoded(folder) and not replace:
         raise UserError(f"{folder} contains another encoded corpus, or an older state of it: give another --output.")
-    there = os.listdir(folder)
-    names = list(_names(sum(map(bool, map(_SHARD.fullmatch, there)))))
-    atomic.remove_remains(folder, names)
-    for name in there:
-        if name in names or _SHARD.fullmatch(name):
-            os.remove(os.path.join(folder, name))
+    for name in {*_names()} & {*os.listdir(folder)}:
+        os.remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager
@@ -248,7 +243,7 @@ def _locked(folder: str) -> Iterator[None]:
         try:
             yield
         finally:
-            atomic.remove_remains(folder, _names(4 * chunks.MOST_CHUNKS))  # also those of interrupted processes
+            atomic.remove_remains(folder, _names())  # also those of interrupted processes
             if os.listdir(folder) == [_LOCK]:  # the corpus was refused and nothing was written
                 os.remove(lock.name)
                 if made:

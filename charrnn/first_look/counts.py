@@ -66,8 +66,8 @@ def tally(blocks: Iterable[str | bytes]) -> Tally:
         text = block.decode("latin-1") if isinstance(block, bytes) else block
         num_crlf += text.count("\r\n") + (before == "\r" and text.startswith("\n"))
         before = text[-1:] or before
-        begun, *lines = newlines.decode(text).split("\n")
-        length, blank = length + len(begun), blank and not begun.strip()
+        first, *lines = newlines.decode(text).split("\n")
+        length, blank = length + len(first), blank and not first.strip()
         if lines:
             *whole, last = lines
             written = [line for line in whole if line.strip()]

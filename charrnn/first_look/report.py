@@ -94,7 +94,7 @@ class FirstLook:
 
     @property
     def decomposed(self) -> bool:
-        """Whether the beginning of a part contains letters with separate accents (NFD)."""
+        """True if the beginning of a part contains letters with separate accents (NFD)."""
         ids = self.texts.train[:MOST_COMPARED_CHARS], self.texts.validation[:MOST_COMPARED_CHARS]
         texts = (self.texts.vocabulary.decode(np.asarray(part)) for part in ids)
         return not all(unicodedata.is_normalized("NFC", text) for text in texts)

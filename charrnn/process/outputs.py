@@ -58,13 +58,13 @@ def _try_file(path: str) -> None:
     """Raises OSError unless a file can be written. Tries it with another file in its folder."""
     if os.path.isfile(path):
         os.close(os.open(path, os.O_WRONLY))
-    beside, folder = f"{path}.{os.getpid()}.tmp", os.path.dirname(path)
+    probe, folder = f"{path}.{os.getpid()}.tmp", os.path.dirname(path)
     before = os.stat(folder)
-    with open(beside, "xb", buffering=0) as file:
+    with open(probe, "xb", buffering=0) as file:
         try:
             file.write(b"\n")  # a full disk accepts a name, but no byte
         finally:
-            os.remove(beside)
+            os.remove(probe)
             with contextlib.suppress(PermissionError):  # another user's folder
                 os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 

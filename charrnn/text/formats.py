@@ -73,7 +73,7 @@ _OTHERS = {
     rb"PAR1|ARROW1|\x89HDF|Obj\x01|ORC": ("a file of tables", "export its text as a CSV file"),
     rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
 }
-_KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
+_KINDS = {re.compile(signature, re.DOTALL): kind for signature, kind in _OTHERS.items()}
 _NOISE_BITS, _NOISE_BYTES = 7.5, 1 << 12  # entropy in bits per byte, over this many bytes; text has less
 
 MARKUP = (b"%PDF-", b"{\\rtf1")
@@ -129,9 +129,9 @@ def non_text_format(data: bytes) -> NonText | None:
     Args:
         data: the file's first bytes, decompressed; the detection of noise needs at least 4096.
     """
-    for signature, told in _KINDS.items():
+    for signature, kind in _KINDS.items():
         if signature.match(data[:HEAD_BYTES]):
-            return NonText(*told)
+            return NonText(*kind)
     if len(data) >= _NOISE_BYTES and _entropy(data) > _NOISE_BITS:
         return NonText("probably compressed or encrypted", "give the original text")
     return None

@@ -35,12 +35,12 @@ class Settings(NamedTuple):
 
     @property
     def of_documents(self) -> bool:
-        """Whether the content consists of documents separated by END_OF_TEXT, rather than running text."""
+        """True if the content consists of documents separated by END_OF_TEXT, rather than running text."""
         return self.lines or self.csv_column > 0
 
     @property
     def raw(self) -> bool:
-        """Whether the bytes are read without decoding them."""
+        """True if the bytes are read without decoding them."""
         return self.vocabulary == "bytes" and not (self.of_documents or self.encoding or self.normalization)
 
     @property
@@ -92,14 +92,14 @@ def read_blocks(texts: Iterator[str], settings: Settings, name: str) -> Iterator
 def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
     r"""Yields the text in blocks of whole lines, with "\n" for each line end. Adds a missing last line end."""
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    begun: list[str] = []
+    partial: list[str] = []
     for text in texts:
         whole, end, rest = newlines.decode(text).rpartition("\n")
         if end:
-            yield "".join([*begun, whole, end])
-            begun = []
-        begun.append(rest)
-    last = "".join([*begun, newlines.decode("", final=True)])
+            yield "".join([*partial, whole, end])
+            partial = []
+        partial.append(rest)
+    last = "".join([*partial, newlines.decode("", final=True)])
     if last:
         yield last if last.endswith("\n") else f"{last}\n"
 
@@ -129,9 +129,9 @@ def _may_part(pair: str) -> bool:
 def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
     """Yields the documents, with END_OF_TEXT after each, and the findings in their rows."""
     for block in _columns(texts, settings) if settings.csv_column else _lines(texts, settings):
-        kept = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
+        written = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
         ragged = [f"line {line} of {name}" for _, line in block if line]
-        yield "".join(kept), Findings(len(block) - len(kept), len(ragged), ragged[0] if ragged else "")
+        yield "".join(written), Findings(len(block) - len(written), len(ragged), ragged[0] if ragged else "")
 
 
 def _lines(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:

@@ -136,12 +136,12 @@ class Vocabulary:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the files were read as bytes without decoding them."""
+        """True if the files were read as bytes without decoding them."""
         return self.kind == "bytes" and replace(self.reading, lowercase=False) == _AS_IT_IS
 
     @property
     def lowers_ascii_only(self) -> bool:
-        """Whether lower-casing changes only A to Z, as it does for bytes."""
+        """True if lower-casing changes only A to Z, as in bytes."""
         return self.is_raw and self.reading.lowercase
 
     def encode(self, text: Content) -> np.ndarray:

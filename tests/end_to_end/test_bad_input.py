@@ -166,10 +166,10 @@ ARGUMENTS = [
     *(
         ((name, [*arguments, path]), said)
         for path, said in {
-            "pipe": "'pipe' is no regular file",
-            "/dev/zero": "'/dev/zero' is no regular file",
-            "loop": "'loop' is no regular file",
-            "dangling": "'dangling' is no regular file",
+            "pipe": "'pipe' is not a regular file",
+            "/dev/zero": "'/dev/zero' is not a regular file",
+            "loop": "'loop' is not a regular file",
+            "dangling": "'dangling' is not a regular file",
             "bom.txt": "is empty",
             "surrogate.txt": "is not UTF-8 (byte 0xed at offset 0)",
             "no.gz": "Not a gzipped file",
@@ -177,7 +177,7 @@ ARGUMENTS = [
         }.items()
         for name, arguments in {"run": [*TINY, "--run_dir=new", "--corpus"], "encode": ["--output=new"]}.items()
     ),
-    (train("--corpus=text.txt,pipe"), "'pipe' is no regular file"),
+    (train("--corpus=text.txt,pipe"), "'pipe' is not a regular file"),
     (train("--corpus=rows.csv", "--set=data.csv_column=1"), "begins on line 100"),
     (train("--corpus=line.csv", "--set=data.csv_column=1"), "larger than field limit"),
     (("encode", ["plays:100", "--output=new"]), "is not encoded: give files"),
