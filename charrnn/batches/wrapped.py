@@ -7,12 +7,16 @@ from charrnn.errors import require
 
 
 class FirstBatches:
-    """The first batches of a source, over and over. The carried state starts from zero with each round.
+    """The first batches of a source, repeated. The carried state starts from zero with each repetition.
 
-    An epoch stays as long as the source's, so that all that happens once an epoch happens as often as without.
+    An epoch has the source's length, so that events once per epoch keep their frequency.
+
+    Args:
+        source: the source.
+        count: the number of batches.
 
     Raises:
-        UserError: an epoch has fewer batches.
+        UserError: the source has fewer batches per epoch.
     """
 
     def __init__(self, source: Source, count: int):
@@ -23,7 +27,7 @@ class FirstBatches:
         require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
         return self._source.batch_at(step % self._count)
 
 

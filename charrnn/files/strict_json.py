@@ -1,15 +1,16 @@
-"""JSON that every reader takes: it has no NaN and no Infinity, so that such numbers become null."""
+"""Writes JSON that every reader accepts: NaN and Infinity, which JSON lacks, become null."""
 
 import json
 import math
+from typing import Any
 
 
-def dumps(value: object, **how) -> str:
-    """Returns `value` as JSON, with null for each number that is not finite.
+def dumps(value: object, **how: Any) -> str:
+    """Returns `value` as JSON, with null for non-finite numbers.
 
     Args:
-        value: what `json.dumps` takes.
-        how: further arguments of `json.dumps`.
+        value: a value that `json.dumps` accepts.
+        **how: more arguments for `json.dumps`.
     """
     return json.dumps(_finite(value), allow_nan=False, **how)
 

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import run_files
-from charrnn.batches.texts import END_OF_TEXT
 from charrnn.errors import UserError
 from charrnn.files import paths
 from charrnn.generation.asked import Stops
@@ -22,6 +21,7 @@ from charrnn.generation.writer import Writer
 from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from charrnn.sampling import Sampler
+from charrnn.text.chunks import END_OF_TEXT
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 

@@ -1,32 +1,32 @@
-"""Decoded text becomes what a model reads, a block at a time: the same as of the text as a whole.
+"""Turns decoded text into the content that a model reads. The size of the blocks does not change the result.
 
-    for content, odd in of_texts(iter(["Ann\\r", "\\nBob"]), Settings(lines=True), "names.txt"):
+    for content, findings in read_blocks(iter(["Ann\\r", "\\nBob"]), Settings(lines=True), "names.txt"):
         ...                                         # "Ann\\nBob\\n" in all
 """
 
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from charrnn.text import documents
 from charrnn.text.reading import Reading
 
 END_OF_TEXT = "\n"
-"""What stands before, between and after documents; no document has it in itself."""
+"""The separator before, between and after documents; no document contains it."""
 
-ROWS = 1 << 12  # of a CSV
+RECORDS_PER_BLOCK = 1 << 12  # rows of a CSV
 
 _STEADY = re.compile("[0-9A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]{2}")
 
 
 class Settings(NamedTuple):
-    """How the files of a corpus are read; each as in `DataConfig`, with what was found by a look at the files."""
+    """The settings for reading a corpus, as in `DataConfig`, but with the detected delimiter and header."""
 
     vocabulary: str = "characters"
     lowercase: bool = False
-    lines: bool = False  # a document is a line; where `csv_column` is not 0, a row
+    lines: bool = False  # each line is a document, or each row if `csv_column` is not 0
     csv_column: int = 0
     encoding: str = ""
     normalization: str = ""
@@ -35,70 +35,80 @@ class Settings(NamedTuple):
 
     @property
     def of_documents(self) -> bool:
-        """Whether documents stand between END_OF_TEXT, rather than the text as it is."""
+        """True if the content consists of documents separated by END_OF_TEXT, rather than running text."""
         return self.lines or self.csv_column > 0
 
     @property
     def raw(self) -> bool:
-        """Whether the bytes are read as they are."""
+        """True if the bytes are read without decoding them."""
         return self.vocabulary == "bytes" and not (self.of_documents or self.encoding or self.normalization)
 
     @property
     def reading(self) -> Reading:
-        """What is done to the decoded text."""
+        """The normalization of the decoded text."""
         return Reading(self.of_documents, self.normalization, self.lowercase, self.encoding)
 
 
-class Odd(NamedTuple):
-    """What was noticed in lines or rows."""
+class Findings(NamedTuple):
+    """Counts of unusual lines and rows in a corpus."""
 
-    num_empty: int = 0  # left out
-    num_rows: int = 0  # of another width than the first row of their file
-    first_row: str = ""  # where the first of these is
+    num_empty: int = 0  # empty lines or fields, which are skipped
+    num_ragged: int = 0  # rows with more or fewer fields than the first row of their file
+    first_ragged: str = ""  # line and file of the first ragged row; "" if there is none
 
-    def __add__(self, other: "Odd") -> "Odd":
-        """Returns what was noticed in the one, and then in the other."""
-        num_empty, num_rows = self.num_empty + other.num_empty, self.num_rows + other.num_rows
-        return Odd(num_empty, num_rows, self.first_row or other.first_row)
+    @classmethod
+    def total(cls, parts: Iterable["Findings"]) -> "Findings":
+        """Returns the findings in a whole corpus.
+
+        Args:
+            parts: the findings in its parts, in their order.
+        """
+        parts = list(parts)
+        first_ragged = next((part.first_ragged for part in parts if part.first_ragged), "")
+        return cls(sum(part.num_empty for part in parts), sum(part.num_ragged for part in parts), first_ragged)
 
 
-def of_texts(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
-    """Returns what is read of decoded text, a block at a time, and what was noticed in it.
+def read_blocks(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
+    """Reads decoded text.
 
     Args:
-        texts: the text of a file, a block at a time.
-        settings: how it is read.
-        name: of the file, for messages.
+        texts: the text of a file, in blocks of any size.
+        settings: how to read it.
+        name: the file's name, for error messages.
+
+    Yields:
+        A block of content, and the findings in it.
 
     Raises:
-        UserError: it is not a CSV with the column.
+        UserError: the text is not a CSV with the column `csv_column`.
     """
     if settings.of_documents:
         return _documents(_whole_lines(texts), settings, name)
     if settings.lowercase or settings.normalization:
         texts = _apart(texts)
-    return ((settings.reading.apply(text), Odd()) for text in texts)
+    return ((settings.reading.apply(text), Findings()) for text in texts)
 
 
 def _whole_lines(texts: Iterator[str]) -> Iterator[str]:
-    r"""The text with "\n" for each line end, cut after line ends; the last line gets one too."""
-    newlines, begun = io.IncrementalNewlineDecoder(None, translate=True), []
+    r"""Yields the text in blocks of whole lines, with "\n" for each line end. Adds a missing last line end."""
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    partial: list[str] = []
     for text in texts:
         whole, end, rest = newlines.decode(text).rpartition("\n")
         if end:
-            yield "".join([*begun, whole, end])
-            begun = []
-        begun.append(rest)
-    last = "".join([*begun, newlines.decode("", final=True)])
+            yield "".join([*partial, whole, end])
+            partial = []
+        partial.append(rest)
+    last = "".join([*partial, newlines.decode("", final=True)])
     if last:
         yield last if last.endswith("\n") else f"{last}\n"
 
 
 def _apart(texts: Iterator[str]) -> Iterator[str]:
-    """The text, cut where neither the normalization nor the lower case of one side depends on the other.
+    """Yields the text in blocks between which neither normalization nor lower-casing has an effect.
 
-    That may be after white space, which no accent joins, and between two characters which none of the forms changes and
-    which tell whether a word ends: what a capital sigma becomes depends on that.
+    Such a cut is possible after white space, with which no accent combines, and between two characters that no form
+    changes and that show whether a word ends, because the lower case of a capital sigma depends on that.
     """
     rest = ""
     for text in texts:
@@ -116,22 +126,27 @@ def _may_part(pair: str) -> bool:
     return pair[0] in " \t\n\r" or (len(pair) == 2 and _STEADY.fullmatch(pair) is not None)
 
 
-def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Odd]]:
-    """The documents, with END_OF_TEXT after each, and what was noticed in their rows."""
-    if settings.csv_column:
-        rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
-        column = documents.Column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
-        fields = map(settings.reading.apply, column)  # not before: a form may make a delimiter of a character
-        blocks = iter(lambda: list(itertools.islice(fields, ROWS)), [])
-    else:
-        column, blocks = None, map(documents.lines, map(settings.reading.apply, texts))
-    for candidates in blocks:
-        kept = [candidate for candidate in candidates if candidate.strip()]
-        yield "".join([f"{document}{END_OF_TEXT}" for document in kept]), Odd(len(candidates) - len(kept))
-    if column and column.num_odd:
-        yield "", Odd(0, column.num_odd, f"line {column.first_odd} of {name}")
+def _documents(texts: Iterator[str], settings: Settings, name: str) -> Iterator[tuple[str, Findings]]:
+    """Yields the documents, with END_OF_TEXT after each, and the findings in their rows."""
+    for block in _columns(texts, settings) if settings.csv_column else _lines(texts, settings):
+        written = [f"{document}{END_OF_TEXT}" for document, _ in block if document.strip()]
+        ragged = [f"line {line} of {name}" for _, line in block if line]
+        yield "".join(written), Findings(len(block) - len(written), len(ragged), ragged[0] if ragged else "")
+
+
+def _lines(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
+    # `str.splitlines` would also split at form feeds and other characters that a line may contain.
+    return ([(line, 0) for line in settings.reading.apply(text).split("\n")[:-1]] for text in texts)
+
+
+def _columns(texts: Iterator[str], settings: Settings) -> Iterator[list[tuple[str, int]]]:
+    rows = itertools.chain.from_iterable(io.StringIO(text, newline="") for text in texts)
+    column = documents.column(rows, settings.csv_column, settings.csv_delimiter, settings.csv_header)
+    # Normalized after parsing, because normalization may turn a character into a delimiter.
+    fields = ((settings.reading.apply(field), line) for field, line in column)
+    return iter(lambda: list(itertools.islice(fields, RECORDS_PER_BLOCK)), [])
 
 
 def as_content(content: str, settings: Settings) -> str | bytes:
-    """The content, or its bytes where the vocabulary is of bytes."""
+    """Returns the content, as UTF-8 if the vocabulary consists of bytes."""
     return content.encode("utf-8", "surrogateescape") if settings.vocabulary == "bytes" else content

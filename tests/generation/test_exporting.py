@@ -189,7 +189,7 @@ def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
 
 def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
     (tmp_path / "there").mkdir()
-    with pytest.raises(UserError, match="there is there already, and is not overwritten"):
+    with pytest.raises(UserError, match="is not overwritten"):
         export(loaded["documents"], str(tmp_path / "there"))
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/new cannot be written"):

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from charrnn.batches.evaluation_batches import passes_for
 from charrnn.batches.sources import make_source
-from charrnn.batches.texts import END_OF_TEXT, Texts, load_texts
+from charrnn.batches.texts import Texts, load_texts
 from charrnn.batches.wrapped import FirstBatches
 from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
 from charrnn.model.char_model import CharModel, choose_path
+from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers

@@ -202,7 +202,7 @@ def resolve(
     if "seed" in given:
         given["seed"] = parse("seed", str(given["seed"]), int)
     if "corpus" in given:
-        given["corpus"] = corpora.settled(_corpus_of(given["corpus"]))
+        given["corpus"] = corpora.resolve(_corpus_of(given["corpus"]))
     experiment = dataclasses.replace(experiment, **{name: given[name] for name in OF_ITS_OWN if name in given})
     short = [f"{SHORTHANDS[name]}={value}" for name, value in given.items() if name in SHORTHANDS]
     if "steps" in given and "epochs" not in given:
