@@ -18,7 +18,7 @@ from charrnn.generation import decode_loop
 from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
 from charrnn.generation.loading import Loaded
 from charrnn.generation.lower_case import LowerCase
-from charrnn.generation.manual import manual
+from charrnn.generation.readme import readme
 from charrnn.generation.unknown import UNKNOWN
 from charrnn.generation.writer import writing_network
 from charrnn.model.char_model import CharModel
@@ -75,7 +75,7 @@ def export(
 def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
     places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
     loaded.vocabulary.save(os.path.join(folder, run_files.VOCABULARY))
-    atomic.replace(os.path.join(folder, "README.md"), manual(loaded, formats, _TEMPERATURES).encode())
+    atomic.replace(os.path.join(folder, "README.md"), readme(loaded, formats, _TEMPERATURES).encode())
     if "saved_model" in places:
         Serving(loaded, sampler, unknown).save(places["saved_model"])
     if "keras" in places:

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.errors import UserError, require_memory
-from charrnn.generation import asked
-from charrnn.generation.asked import Stops
+from charrnn.generation import arguments
+from charrnn.generation.arguments import Stops
 from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
 from charrnn.generation.state import GenerationState
 from charrnn.generation.stop_strings import Text
@@ -109,7 +109,7 @@ class Generator:
             UserError: an argument is not as described, a prompt has a character that is refused, the texts cannot fit
                 into memory, or the model predicts no numbers.
         """
-        prompts = asked.prompts(prompts)
+        prompts = arguments.prompts(prompts)
         parts = self.in_parts(prompts, num_chars, seeds, temperatures, stop, min_chars, look)
         _require_memory(len(prompts), num_chars)
         return [text for part in parts for text in part]
@@ -128,10 +128,10 @@ class Generator:
 
         What is wrong is told at once, before the first part is asked for.
         """
-        prompts = asked.prompts(prompts)
-        seeds = asked.seeds(seeds, len(prompts))
-        heat = self._heat(len(prompts)) if temperatures is None else asked.temperatures(temperatures, len(prompts))
-        num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
+        prompts = arguments.prompts(prompts)
+        seeds = arguments.seeds(seeds, len(prompts))
+        heat = self._heat(len(prompts)) if temperatures is None else arguments.temperatures(temperatures, len(prompts))
+        num_chars, min_chars = arguments.count("num_chars", num_chars), arguments.count("min_chars", min_chars)
         at_once = max(1, _MOST_FLOATS // (BLOCK_CHARS * self.vocabulary.size + 8 * self._state_size))
         _require_memory(min(at_once, len(prompts)), num_chars)
         ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
@@ -155,9 +155,9 @@ class Generator:
             state: of a text to continue, as if it had never stopped, in place of a seed; the prompt may be empty.
         """
         ids = self._encode(prompt, continues=state is not None)
-        num_chars, min_chars = asked.count("num_chars", num_chars), asked.count("min_chars", min_chars)
+        num_chars, min_chars = arguments.count("num_chars", num_chars), arguments.count("min_chars", min_chars)
         self._warn(stop, num_chars, min_chars)
-        state = GenerationState.start(self._model, asked.seeds([seed], 1)) if state is None else state
+        state = GenerationState.start(self._model, arguments.seeds([seed], 1)) if state is None else state
         calls = self._calls(state, [ids], num_chars, min_chars, live=True)
         return Stream(ids, self._text(num_chars, stop, min_chars), calls, self, state)
 
@@ -170,8 +170,8 @@ class Generator:
         Returns:
             As many as `width`, or all that there are. Texts of equal length, unless they end with a document's end.
         """
-        num_chars, min_chars = asked.count("num_chars", num_chars, least=1), asked.count("min_chars", min_chars)
-        width = asked.count("width", width, least=1)
+        num_chars, min_chars = arguments.count("num_chars", num_chars, least=1), arguments.count("min_chars", min_chars)
+        width = arguments.count("width", width, least=1)
         at_least = 8 * width * (self.vocabulary.size + self._state_size + num_chars)
         require_memory(at_least, f"A beam of width {width} over {num_chars} characters", "set one of the two lower")
         self._warn(stop, num_chars, min_chars)
@@ -189,7 +189,7 @@ class Generator:
     def impossible(self, stop: Stops, num_chars: int, min_chars: int = 0) -> dict[str, str]:
         """The stop strings that can never end a text, each with the reason; the arguments are those of `generate`."""
         reasons = {}
-        for given in asked.stops(stop):
+        for given in arguments.stops(stop):
             read = self.vocabulary.read(given)
             if unknown := self.vocabulary.unknown_characters(read):
                 hint = otherwise(read, unknown, self.vocabulary)
@@ -268,7 +268,7 @@ class Generator:
 
     def _encode(self, prompt: str, continues: bool = False) -> list[int]:
         """What is read first: the prompt's ids, for a new text after the end of the document before."""
-        subject = f"The prompt {asked.shown(asked.prompt(prompt))}"
+        subject = f"The prompt {arguments.shown(arguments.prompt(prompt))}"
         prompt = admit(prompt, subject, self.vocabulary, self._unknown)
         if not (prompt or continues or self._end_of_text):
             raise UserError(f"The prompt is empty: give at least one character, such as {self.beginning!r}.")
@@ -281,7 +281,7 @@ class Generator:
         return np.full(count, 0.0 if self._sampler.greedy else self._sampler.temperature, np.float32)
 
     def _text(self, num_chars: int, stop: Stops, min_chars: int) -> Text:
-        stops = [*map(self.vocabulary.read, asked.stops(stop)), self._end_of_text]
+        stops = [*map(self.vocabulary.read, arguments.stops(stop)), self._end_of_text]
         known = [each for each in stops if not self.vocabulary.unknown_characters(each)]
         return Text(map(self.vocabulary.encode, known), min_chars, num_chars)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from charrnn.errors import UserError
-from charrnn.generation.asked import Stops
+from charrnn.generation.arguments import Stops
 from charrnn.generation.generator import Generator
 
 

@@ -15,7 +15,7 @@ from charrnn import run_files
 from charrnn.batches.texts import END_OF_TEXT
 from charrnn.errors import UserError
 from charrnn.files import paths
-from charrnn.generation.asked import Stops
+from charrnn.generation.arguments import Stops
 from charrnn.generation.generator import Generator
 from charrnn.generation.stream import Stream
 from charrnn.generation.writer import Writer

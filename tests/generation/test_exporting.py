@@ -15,7 +15,7 @@ from charrnn.errors import COOLEST, HOTTEST, UserError
 from charrnn.generation.exporting import Serving, export, tflite_step
 from charrnn.generation.generator import Generator
 from charrnn.generation.loading import Loaded
-from charrnn.generation.manual import manual
+from charrnn.generation.readme import readme
 from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
@@ -209,7 +209,7 @@ def test_the_readmes_code_is_that_of_the_vocabulary(make_model, tmp_path, monkey
     characters = "\nabe\u0301\xe9\u01f0" if kind == "characters" else ""
     vocabulary = Vocabulary(dict.fromkeys(characters), kind, reading)
     loaded = Loaded(make_model(vocabulary.size), vocabulary, "", "")
-    (code, *_) = re.findall(r"```python\n(.*?)```", manual(loaded, ["keras"], ""), re.DOTALL)
+    (code, *_) = re.findall(r"```python\n(.*?)```", readme(loaded, ["keras"], ""), re.DOTALL)
     made = {}
     vocabulary.save("vocabulary.json")
     exec(code, made)
@@ -241,7 +241,7 @@ def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case
 def test_the_readme_says_what_a_format_cannot_do(make_model):
     for form, told in (("NFC", True), ("", False)):
         vocabulary = Vocabulary("abcdef", reading=Reading(normalization=form))
-        text = manual(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")
+        text = readme(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")
         assert ("cannot normalize" in text) == told == ("unicodedata.normalize" in text)
 
 

@@ -107,7 +107,7 @@ id_of = {character: i for i, character in enumerate(characters, 1)}
 """
 
 
-def manual(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
+def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
     """Returns the README.
 
     Args:
