@@ -1,4 +1,4 @@
-"""Keras's GRU and LSTM layers with the loops of `recurrence.py` inside, for a Keras model of one's own.
+"""Keras's GRU and LSTM layers with the loops of `loops.py` inside, for a Keras model of one's own.
 
     keras.Sequential([keras.layers.Embedding(66, 256), GRU(1024, return_sequences=True), keras.layers.Dense(66)])
 

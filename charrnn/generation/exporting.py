@@ -138,7 +138,7 @@ class Serving:
         """One character a row. Graph."""
         ids = self._encode(text)
         _require(tf.reduce_all(ids.row_lengths() == 1), "Each text must be one character.")
-        log_probs, state = advance(self._current_network(), self._model, ids.values, state)
+        log_probs, state = advance_flat(self._current_network(), self._model, ids.values, state)
         return {"log_probs": log_probs, "state": state, "characters": tf.constant(self._characters())}
 
     def generate(
@@ -256,7 +256,7 @@ def state_size(model: CharModel) -> int:
     return sum(entry.shape[-1] for entry in tf.nest.flatten(model.initial_state(1)))
 
 
-def advance(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def advance_flat(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One character: ids `[B]` and state float32 `[B, S]` -> log-probabilities of the next `[B, V]`, and state."""
     layers = model.initial_state(1)
     parts = tf.split(state, len(tf.nest.flatten(layers)), -1)
@@ -297,7 +297,7 @@ def tflite_step(model: CharModel) -> bytes:
     takes = tf.TensorSpec([1], tf.int32, "id"), tf.TensorSpec([1, size], tf.float32, "state")
 
     def step(id, state):
-        log_probs, state = advance(network, model, id, state)
+        log_probs, state = advance_flat(network, model, id, state)
         return {"log_probs": log_probs, "state": state}
 
     module = tf.Module()

@@ -19,9 +19,9 @@ from charrnn.generation import arguments
 from charrnn.generation.arguments import Stops
 from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
 from charrnn.generation.state import GenerationState
-from charrnn.generation.stop_strings import Text
+from charrnn.generation.stop_strings import StoppingText
 from charrnn.generation.stream import Decoder, Stream
-from charrnn.generation.unknown import admit, otherwise
+from charrnn.generation.unknown import admit, spelling_hint
 from charrnn.generation.writer import Writer
 from charrnn.model.char_model import CharModel
 from charrnn.sampling import NEVER, Sampler
@@ -192,7 +192,7 @@ class Generator:
         for given in arguments.stops(stop):
             read = self.vocabulary.read(given)
             if unknown := self.vocabulary.unknown_characters(read):
-                hint = otherwise(read, unknown, self.vocabulary)
+                hint = spelling_hint(read, unknown, self.vocabulary)
                 reasons[given] = f"the model never writes {listed(unknown)}{hint}"
             elif self._end_of_text and self._end_of_text in read[:-1]:
                 reasons[given] = "a document ends at its first line break"
@@ -280,10 +280,10 @@ class Generator:
         """The sampler's temperature for each of `count` texts, float32; 0: the likeliest character always."""
         return np.full(count, 0.0 if self._sampler.greedy else self._sampler.temperature, np.float32)
 
-    def _text(self, num_chars: int, stop: Stops, min_chars: int) -> Text:
+    def _text(self, num_chars: int, stop: Stops, min_chars: int) -> StoppingText:
         stops = [*map(self.vocabulary.read, arguments.stops(stop)), self._end_of_text]
         known = [each for each in stops if not self.vocabulary.unknown_characters(each)]
-        return Text(map(self.vocabulary.encode, known), min_chars, num_chars)
+        return StoppingText(map(self.vocabulary.encode, known), min_chars, num_chars)
 
 
 def _require_memory(num_texts: int, num_chars: int) -> None:

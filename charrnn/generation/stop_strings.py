@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 
-class Text:
+class StoppingText:
     """Ids, without those that follow the end: the same text whatever the pieces that it comes in.
 
     It remembers only the ids that were not yet taken.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from charrnn.generation.state import GenerationState
-from charrnn.generation.stop_strings import Text
+from charrnn.generation.stop_strings import StoppingText
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -53,7 +53,7 @@ class Stream:
     def __init__(
         self,
         prompt: Sequence[int],
-        text: Text,
+        text: StoppingText,
         calls: Iterator[tuple[np.ndarray, GenerationState]],
         generator,
         state: GenerationState,

@@ -9,7 +9,7 @@ from charrnn.text.vocabulary import Vocabulary, listed
 UNKNOWN = ("refuse", "drop", "replace")
 """Refuse the text, drop the characters, or read the unknown character in their place."""
 
-_OTHERWISE = {
+_OTHER_SPELLINGS = {
     "in lower case": Reading(lowercase=True),
     "with \\n alone as line break": Reading(universal_newlines=True),
     **{f"in the Unicode normalization form {form}": Reading(normalization=form) for form in NORMALIZATIONS[1:]},
@@ -37,7 +37,7 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
     if found and unknown == "refuse":
         known = "".join(vocabulary.characters[:_MOST_SHOWN])
         more = f" and {more:,} more" if (more := len(vocabulary.characters) - len(known)) else ""
-        hint = otherwise(text, found, vocabulary)
+        hint = spelling_hint(text, found, vocabulary)
         remedy = f"{'convert it, ' if hint else ''}leave them out, or say unknown=drop or unknown=replace"
         raise UserError(
             f"{subject} has characters that the model never saw: {listed(found)}{hint}; {remedy}. "
@@ -46,7 +46,7 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
     return text.translate({ord(c): None for c in found}) if unknown == "drop" else text
 
 
-def otherwise(text: str, found: list[str], vocabulary: Vocabulary) -> str:
+def spelling_hint(text: str, found: list[str], vocabulary: Vocabulary) -> str:
     """Returns how a text may be written so that a model knows it, and what differs; "" if nothing helps.
 
     Args:
@@ -55,13 +55,13 @@ def otherwise(text: str, found: list[str], vocabulary: Vocabulary) -> str:
         vocabulary: what the model knows.
     """
     known = "".join(vocabulary.characters)
-    alike = {how: read for how, read in _OTHERWISE.items() if not read.lowercase or known == known.lower()}
+    alike = {how: read for how, read in _OTHER_SPELLINGS.items() if not read.lowercase or known == known.lower()}
     remaining = {how: len(vocabulary.unknown_characters(read.apply(text))) for how, read in alike.items()}
     how = min(remaining, key=remaining.get)
     if remaining[how] >= len(found):
         return ""
     share = "more" if remaining[how] else "all"
-    return f"; {how} it knows {share} of them{_difference(text, found, _OTHERWISE[how])}"
+    return f"; {how} it knows {share} of them{_difference(text, found, _OTHER_SPELLINGS[how])}"
 
 
 def _difference(text: str, found: list[str], reading: Reading) -> str:

@@ -72,20 +72,22 @@ class Writer:
         begin = position % BLOCK_CHARS
         start = position - begin
         noise = decode_loop.choice_noise(forced, seeds, start, temperatures, self.vocabulary.size)
-        heat = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
-        bars = None
+        temperatures = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
+        end_penalty = None
         if end_from is not None:
             early = (start + tf.range(BLOCK_CHARS))[:, None] < end_from
-            bars = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
-        ids, _, layers, logits = self._loop(network, noise, heat, bars, layers, logits, begin, begin + count)
+            end_penalty = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
+        ids, _, layers, logits = self._loop(
+            network, noise, temperatures, end_penalty, layers, logits, begin, begin + count
+        )
         return tf.transpose(ids), layers, logits
 
-    def _read_and_write(self, network, noise, heat, bars, layers, logits, begin, end):
+    def _read_and_write(self, network, noise, temperatures, end_penalty, layers, logits, begin, end):
         """The loop of a call. What does not change from character to character was done before."""
 
         def choose(logits, t):
-            logits = logits if bars is None else logits + bars[t]
-            return sample(self._sampler.keep(logits, heat), noise[t])
+            logits = logits if end_penalty is None else logits + end_penalty[t]
+            return sample(self._sampler.keep(logits, temperatures), noise[t])
 
         return decode_loop.read_and_write(network, choose, layers, logits, begin, end)
 

@@ -27,7 +27,7 @@ OWN_BEFORE = (10, 50, 200)  # … after so many own ones
 EXCESS_AT = (100, 1000)  # characters
 NUM_BINS = 20  # of a curve over the position
 _MOST_FLOATS = 1 << 26  # of predictions in memory at once
-_JUDGED_ROWS = 10  # at once
+_SCORED_AT_ONCE = 10  # rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Report(NamedTuple):
     curves: dict[str, Curve]
 
 
-class Judged(NamedTuple):
+class Scores(NamedTuple):
     """Rows of text, and what model and reference say to each character, nats: `[R, T]` each."""
 
     ids: np.ndarray
@@ -104,9 +104,9 @@ class Judged(NamedTuple):
     reference_nats: np.ndarray  # the same under the reference
     divergence: np.ndarray  # KL(reference ‖ model) of the predictions, over the V characters
 
-    def after(self, length: int) -> "Judged":
+    def after(self, length: int) -> "Scores":
         """Without the first characters of each row."""
-        return Judged(*(array[:, length:] for array in self))
+        return Scores(*(array[:, length:] for array in self))
 
 
 def measure(
@@ -133,8 +133,8 @@ def measure(
         UserError: the validation text is too short.
     """
     pieces = protocol.pieces(validation)
-    gold = judge(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
-    own = judge(reader, reference, protocol.start(pieces), protocol.seeds).after(protocol.warm_up)
+    gold = score(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
+    own = score(reader, reference, protocol.start(pieces), protocol.seeds).after(protocol.warm_up)
     last = slice(-(protocol.num_chars // 5), None)
     entropy, real_entropy = (mean(nats[:, last]) for nats in (own.nats, gold.nats))
     recoveries = recovery_after(reader, pieces, protocol)
@@ -179,22 +179,24 @@ def sweep(
     return points
 
 
-def judge(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray) -> Judged:
+def score(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray) -> Scores:
     """Reads rows of ids or OWN, and lets model and reference say how likely each character was. Eager."""
-    judged = []
+    scores = []
     for part in _parts(reader, rows):
         ids, log_probs = reader.read(rows[part], seeds[part])
-        for i in range(0, len(ids), _JUDGED_ROWS):
-            judged.append(compare(ids[i : i + _JUDGED_ROWS], log_probs[i : i + _JUDGED_ROWS], reference))
-    return Judged(*map(np.concatenate, zip(*judged, strict=True)))
+        for i in range(0, len(ids), _SCORED_AT_ONCE):
+            scores.append(
+                score_predictions(ids[i : i + _SCORED_AT_ONCE], log_probs[i : i + _SCORED_AT_ONCE], reference)
+            )
+    return Scores(*map(np.concatenate, zip(*scores, strict=True)))
 
 
-def compare(ids: np.ndarray, log_probs: np.ndarray, reference: Reference) -> Judged:
+def score_predictions(ids: np.ndarray, log_probs: np.ndarray, reference: Reference) -> Scores:
     """Rows of ids `[R, T]` with a model's predictions of them, ln p `[R, T, V]`, beside the reference's."""
     probs = reference.distributions(ids)
     chosen = ids[..., None].astype(np.int64)
     logs = np.log(np.maximum(probs, np.finfo(np.float64).tiny))  # 0 · ln 0 is 0
-    return Judged(
+    return Scores(
         ids,
         -np.take_along_axis(log_probs, chosen, -1)[..., 0].astype(np.float64),
         -np.take_along_axis(logs, chosen, -1)[..., 0],
@@ -255,8 +257,8 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
         rows = np.concatenate([start, between, gold], axis=1)
         nats = []
         for part in _parts(reader, rows):
-            reading = reader.read(rows[part], protocol.seeds[part])
-            logs = np.take_along_axis(reading.log_probs, reading.ids[..., None].astype(np.int64), -1)[..., 0]
+            predicted = reader.read(rows[part], protocol.seeds[part])
+            logs = np.take_along_axis(predicted.log_probs, predicted.ids[..., None].astype(np.int64), -1)[..., 0]
             nats.append(-logs[:, -GOLD_AFTER:].mean(1, dtype=np.float64))
         return np.concatenate(nats)
 

@@ -1,7 +1,7 @@
 """What a model predicts at each position of a text that is given, or that it writes itself; in a graph.
 
     reader = Reader(model, vocabulary.unknown_id)
-    reading = reader.read(rows, seeds)       # where rows hold OWN, the model reads its own choice
+    predicted = reader.read(rows, seeds)       # where rows hold OWN, the model reads its own choice
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from charrnn.model.char_model import CharModel
 from charrnn.sampling import NEVER, sample
 
 
-class Reading(NamedTuple):
+class Predicted(NamedTuple):
     """R rows, each from the zero state."""
 
     ids: np.ndarray  # int32 [R, T], what was read
@@ -38,7 +38,7 @@ class Reader:
         self._bar = np.where(np.arange(model.vocabulary_size) == unknown_id, NEVER, 0.0).astype(np.float32)
         self._read_block = tf.function(self._read, autograph=False)
 
-    def read(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Reading:
+    def read(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Predicted:
         """Reads each row. Eager.
 
         Args:
@@ -46,9 +46,9 @@ class Reader:
             seeds: int `[R]`, of each row's choices.
             temperature: of the choices; the predictions are always at 1.
         """
-        return Reading(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
+        return Predicted(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
 
-    def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Reading]:
+    def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Predicted]:
         """What `read` reads, BLOCK_CHARS characters at a time."""
         num_rows, length = rows.shape
         network, state = self._model.network(), self._model.initial_state(num_rows)
@@ -61,7 +61,7 @@ class Reader:
             ids, log_probs, state, logits = self._read_block(
                 network, block, seeds, heat, tf.constant(start), tf.constant(num_chars), state, logits
             )
-            yield Reading(ids.numpy()[:, :num_chars], log_probs.numpy()[:, :num_chars])
+            yield Predicted(ids.numpy()[:, :num_chars], log_probs.numpy()[:, :num_chars])
 
     def _read(self, network, rows, seeds, temperatures, start, num_chars, state, logits):
         """One block, in a graph: int32 `[R, N]` -> ids `[R, N]`, log-probabilities `[R, N, V]`, state and logits."""

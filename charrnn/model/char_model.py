@@ -5,7 +5,7 @@
     logits, fed, state = model.open_loop(ids, own, choose, state)   # reads its own output wherever `own` is true
     logits, fed, state = model.soft_loop(ids, own, mix, noise, state)   # reads mixtures there, differentiable in them
 
-The weights live in Keras layers. `recurrence.py` runs them faster than Keras on a CPU; `choose_path` decides.
+The weights live in Keras layers. `loops.py` runs them faster than Keras on a CPU; `choose_path` decides.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """What a model may be computed in. Mixed: matmuls in 16 bits; weights and loss in 32."""
 
 PATHS = ("auto", "fused", "keras")
-"""How recurrent layers may be asked to run: `recurrence.py`, the stock layers, or whichever suits the device."""
+"""How recurrent layers may be asked to run: `loops.py`, the stock layers, or whichever suits the device."""
 
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
 
@@ -151,8 +151,8 @@ class CharModel(keras.Model):
             Logits float32 `[B, T, V]`, the ids that were read int32 `[B, T]`, and the state after the last character.
         """
         network = self.network(self._masks(ids, training))
-        fed, saved = loops.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
-        logits, _, state = self._replay(network, fed, state, saved)
+        fed, histories = loops.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
+        logits, _, state = self._replay(network, fed, state, histories)
         return logits, tf.transpose(fed), state
 
     def soft_loop(
@@ -218,8 +218,8 @@ class CharModel(keras.Model):
         if training is True:
             raise UserError("The model has dropout: give it training=self.mask_key(), the key of the step's masks.")
         shape = tf.shape(ids)
-        rows, length = (size or shape[i] for i, size in enumerate(ids.shape))
-        return dropout.draw(training, self.config, self.vocabulary_size, rows, length)
+        batch_size, length = (size or shape[i] for i, size in enumerate(ids.shape))
+        return dropout.draw(training, self.config, self.vocabulary_size, batch_size, length)
 
     def _weights(self, i, dropped) -> list[tf.Tensor]:
         """Layer i's input kernel, recurrent kernel and bias, float32."""
@@ -230,14 +230,14 @@ class CharModel(keras.Model):
     def _closed_loop_fused(self, ids, state, dropped):
         return self._replay(self.network(dropped), tf.transpose(ids), state, [()] * len(state))
 
-    def _replay(self, network, ids, state, saved):
+    def _replay(self, network, ids, state, histories):
         """Time-major ids `[T, B]` through the layers, one after the other -> logits, outputs, state."""
         first, *higher = network.layers
-        outputs, last = loops.closed_loop(first, first.kernel, state[0], ids=ids, saved=saved[0])
-        x, states = network.handed_up(0, outputs, None), [last]
-        for i, (layer, start, history) in enumerate(zip(higher, state[1:], saved[1:], strict=True), 1):
-            outputs, last = loops.closed_loop(layer, layer.project(x), start, saved=history)
-            x = network.handed_up(i, outputs, x)
+        outputs, last = loops.closed_loop(first, first.kernel, state[0], ids=ids, histories=histories[0])
+        x, states = network.layer_input(0, outputs, None), [last]
+        for i, (layer, start, history) in enumerate(zip(higher, state[1:], histories[1:], strict=True), 1):
+            outputs, last = loops.closed_loop(layer, layer.project(x), start, histories=history)
+            x = network.layer_input(i, outputs, x)
             states.append(last)
         return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(outputs, [1, 0, 2]), tuple(states)
 

@@ -1,6 +1,6 @@
 """Dropout masks: one set a step, functions of (seed, step, row), so that nothing needs saving.
 
-    masks = draw(key, config, vocabulary_size, rows, length)
+    masks = draw(key, config, vocabulary_size, batch_size, length)
 
 Dropout here is always inverted: what stays is multiplied by 1 / (1 - rate), so that nothing changes where it is off.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.model.cells import CELLS, wide
+from charrnn.model.cells import CELLS, to_float32
 from charrnn.model.config import ModelConfig
 
 Key = tf.Tensor
@@ -34,9 +34,9 @@ def nothing(config: ModelConfig) -> Masks:
 
 
 def draw(
-    key: Key, config: ModelConfig, vocabulary_size: int, rows: int | tf.Tensor, length: int | tf.Tensor
+    key: Key, config: ModelConfig, vocabulary_size: int, batch_size: int | tf.Tensor, length: int | tf.Tensor
 ) -> Masks:
-    """All masks of a step that reads `rows` rows of `length` characters."""
+    """All masks of a step that reads `batch_size` rows of `length` characters."""
     layers, units = range(config.num_layers), config.units
     width = CELLS[config.cell].num_gates * units
     parts = iter(part(key, number) for number in range(1 + 4 * config.num_layers))
@@ -48,9 +48,9 @@ def draw(
     return Masks(
         drawn(dropout, [vocabulary_size, 1], rate=config.embedding_dropout),
         tuple(drawn(dropout, [units, width], rate=config.weight_drop) for _ in layers),
-        tuple(drawn(dropout_of_rows, rows, units, rate=config.dropout_of_layer(i)) for i in layers),
+        tuple(drawn(dropout_of_rows, batch_size, units, rate=config.dropout_of_layer(i)) for i in layers),
         tuple(
-            tuple(zoneout(next(parts), rows, length, units, rate) for rate in config.state_rates) for _ in layers
+            tuple(zoneout(next(parts), batch_size, length, units, rate) for rate in config.state_rates) for _ in layers
         ),
     )
 
@@ -65,19 +65,19 @@ def dropout(key: Key, shape, rate: float) -> tf.Tensor:
     return _dropped(randomness.draw(shape, key), rate)
 
 
-def dropout_of_rows(key: Key, rows: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
+def dropout_of_rows(key: Key, batch_size: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
     """The same with a mask of its own for each row, `[B, H]`."""
-    return _dropped(randomness.uniform([rows, units], key), rate)
+    return _dropped(randomness.uniform([batch_size, units], key), rate)
 
 
-def zoneout(key: Key, rows: int | tf.Tensor, length: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
+def zoneout(key: Key, batch_size: int | tf.Tensor, length: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
     """1 with probability `rate`, else 0: float32 `[T, B, H]`, for each row, position and unit."""
-    return tf.cast(randomness.uniform([length, rows, units], key, rows=1) < rate, tf.float32)
+    return tf.cast(randomness.uniform([length, batch_size, units], key, rows=1) < rate, tf.float32)
 
 
 def times(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """x times a mask, in the dtype of x; in float32 before, for 1 / (1 - rate) is no number of 16 bits."""
-    return tf.cast(wide(x) * tf.cast(mask, wide(x).dtype), x.dtype)
+    return tf.cast(to_float32(x) * tf.cast(mask, to_float32(x).dtype), x.dtype)
 
 
 def _dropped(drawn: tf.Tensor, rate: float) -> tf.Tensor:

@@ -13,8 +13,9 @@ def num_groups(state: Sequence[tf.Tensor]) -> int:
     The operations of a small network are too short to be shared among cores, and one loop would leave all cores but one
     idle. Loops over independent rows run side by side. A number of rows unknown to the graph is taken for many.
     """
-    rows, units = state[0].shape
-    return 2 if units <= _FEW_UNITS and (rows is None or (rows % 2 == 0 and rows >= _MANY_ROWS)) else 1
+    batch_size, units = state[0].shape
+    splits_well = batch_size is None or (batch_size % 2 == 0 and batch_size >= _MANY_ROWS)
+    return 2 if units <= _FEW_UNITS and splits_well else 1
 
 
 def split(tensor: tf.Tensor, groups: int, axis: int) -> list[tf.Tensor]:

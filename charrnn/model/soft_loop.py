@@ -1,4 +1,4 @@
-"""The loop over mixtures of characters, through which the gradient flows; time-major, as in `recurrence.py`.
+"""The loop over mixtures of characters, through which the gradient flows; time-major, as in `loops.py`.
 
     outputs, fed, states = soft_loop(network, ids, own, mix, noise, states)
 
@@ -60,32 +60,32 @@ def _soft_loop(network, text, own, noise, states, mix):
             return tf.cast(mix(logits, noise[t]), text.dtype)
 
         start = tf.nest.pack_sequence_as(states, inputs[num_weights:])
-        fed, saved = loops.run_open_loop(network, text, own, choose, start, groups=1)
-        saved = [history for (history,) in saved]
-        outputs = [history.states[0].stack() for history in saved]
+        fed, histories = loops.run_open_loop(network, text, own, choose, start, groups=1)
+        histories = [history for (history,) in histories]
+        outputs = [history.states[0].stack() for history in histories]
         read_out = network.output(outputs)
 
         def gradient(d_output, _, *d_last):
             d_last = tf.nest.pack_sequence_as(states, d_last)
-            d_sums, d_logits, d_start = _soft_backward(network, own, noise, mix, saved, read_out, d_output, d_last)
+            d_gates, d_logits, d_start = _soft_backward(network, own, noise, mix, histories, read_out, d_output, d_last)
             reads, d_weights = fed, []
-            for i, (layer, output, d_layer) in enumerate(zip(network.layers, outputs, d_sums, strict=True)):
-                d_x = cells.of_projected(d_layer)
+            for i, (layer, output, d_layer) in enumerate(zip(network.layers, outputs, d_gates, strict=True)):
+                d_x = cells.input_gradient(d_layer)
                 d_weights += [_kernel_gradient(reads, d_x)]
                 d_weights += [] if layer.bias is None else [tf.reduce_sum(d_x, [0, 1])]
                 d_weights += loops.recurrent_gradients(layer.recurrent, output, d_layer[0])
-                reads = network.handed_up(i, output[1:], reads)
+                reads = network.layer_input(i, output[1:], reads)
             d_readout = [_kernel_gradient(tf.cast(reads, d_logits.dtype), d_logits), tf.reduce_sum(d_logits, [0, 1])]
             return (*d_weights, *d_readout, *tf.nest.flatten(d_start))
 
-        last = [history.last(num_steps) for history in saved]
+        last = [history.last(num_steps) for history in histories]
         return (read_out[1:], fed, *tf.nest.flatten(last)), gradient
 
     outputs, fed, *last = run(*network.weights, *tf.nest.flatten(states))
     return outputs, fed, tf.nest.pack_sequence_as(states, last)
 
 
-def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
+def _soft_backward(network, own, noise, mix, histories, outputs, d_outputs, d_last):
     """All layers back together.
 
     Returns:
@@ -105,9 +105,9 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
         for i in reversed(range(len(layers))):
             to_input, to_state = transposed[i]
             d_output = layers[i].masked(d_read)
-            d_sums, d_states[i] = loops.step_back(layers[i], saved[i], to_state, t, d_output, d_states[i])
-            arrays[i] = loops.write(arrays[i], t, d_sums)
-            d_below = tf.matmul(cells.of_projected(d_sums), to_input)  # of what layer i reads; at last of the mixture
+            d_gates, d_states[i] = loops.step_back(layers[i], histories[i], to_state, t, d_output, d_states[i])
+            arrays[i] = loops.write(arrays[i], t, d_gates)
+            d_below = tf.matmul(cells.input_gradient(d_gates), to_input)  # layer i's input; for i = 0 the mixture
             d_read = d_read + d_below if network.skip and i else d_below
         with tf.GradientTape() as tape:
             prediction = logits[t]
@@ -117,7 +117,7 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
         d_logits = tape.gradient(mixture, prediction, d_mixture, unconnected_gradients="zero")
         return t - 1, d_logits, tuple(d_states), d_all_logits, tuple(arrays)
 
-    arrays = tuple(loops.sums_arrays(layer, d_outputs, num_steps) for layer in layers)
+    arrays = tuple(loops.gradient_arrays(layer, d_outputs, num_steps) for layer in layers)
     none = tf.zeros_like(logits[0])
     start = (tf.convert_to_tensor(num_steps - 1), none, tuple(d_last), loops.array(num_steps, none), arrays)
     loop = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
@@ -125,8 +125,8 @@ def _soft_backward(network, own, noise, mix, saved, outputs, d_outputs, d_last):
     return tf.nest.map_structure(lambda array: array.stack(), arrays), d_all_logits.stack(), d_start
 
 
-def _kernel_gradient(x, d_sum) -> tf.Tensor:
+def _kernel_gradient(x, d_gate) -> tf.Tensor:
     """One matmul over all rows of all time steps: `[T, B, N]`, `[T, B, M]` -> `[N, M]`."""
     return tf.matmul(
-        tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(d_sum, [-1, d_sum.shape[-1]]), transpose_a=True
+        tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(d_gate, [-1, d_gate.shape[-1]]), transpose_a=True
     )

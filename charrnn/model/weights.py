@@ -1,7 +1,7 @@
 """A network's weights as the loops over time read them: in the compute dtype, cast once for all time steps.
 
     network = Network(layers, output_kernel, output_bias)
-    states, kept = network.advance(ids, states)     # one character
+    states, saved = network.advance(ids, states)     # one character
     logits = network.predict(states)
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from charrnn.model import dropout
-from charrnn.model.cells import Cell, State, wide
+from charrnn.model.cells import Cell, State, to_float32
 from charrnn.model.row_groups import split
 
 
@@ -63,11 +63,12 @@ class Layer(NamedTuple):
 
     def step(self, x: tf.Tensor, state: State, t: tf.Tensor | None = None) -> tuple[State, State]:
         """The cell's step at position t, with zoneout -> new state, and what `gradient` needs besides the states."""
-        new, kept = self.cell.step(x, state, *self.recurrent)
+        new, saved = self.cell.step(x, state, *self.recurrent)
         if not self.keep:
-            return new, kept
-        mixed = (k * wide(a) + (1 - k) * wide(b) for k, a, b in zip(self._keep(t), state, new, strict=True))
-        return tuple(tf.cast(m, a.dtype) for m, a in zip(mixed, state, strict=True)), (*kept, *map(wide, new))
+            return new, saved
+        pairs = zip(self._keep(t), state, new, strict=True)
+        mixed = (k * to_float32(a) + (1 - k) * to_float32(b) for k, a, b in pairs)
+        return tuple(tf.cast(m, a.dtype) for m, a in zip(mixed, state, strict=True)), (*saved, *map(to_float32, new))
 
     def gradient(
         self, d_state: State, before: State, after: State, saved: State, t: tf.Tensor
@@ -77,13 +78,13 @@ class Layer(NamedTuple):
             return self.cell.gradient(d_state, before, after, saved)
         keep, dtype = self._keep(t), before[0].dtype
         saved, new = saved[: self.cell.num_saved], saved[self.cell.num_saved :]
-        d_new = tuple(tf.cast((1 - k) * wide(d), dtype) for k, d in zip(keep, d_state, strict=True))
-        d_old = tuple(tf.cast(k * wide(d), dtype) for k, d in zip(keep, d_state, strict=True))
-        d_sums, d_before = self.cell.gradient(d_new, before, tuple(tf.cast(n, dtype) for n in new), saved)
-        return d_sums, tuple(a if b is None else a + b for a, b in zip(d_old, d_before, strict=True))
+        d_new = tuple(tf.cast((1 - k) * to_float32(d), dtype) for k, d in zip(keep, d_state, strict=True))
+        d_old = tuple(tf.cast(k * to_float32(d), dtype) for k, d in zip(keep, d_state, strict=True))
+        d_gates, d_before = self.cell.gradient(d_new, before, tuple(tf.cast(n, dtype) for n in new), saved)
+        return d_gates, tuple(a if b is None else a + b for a, b in zip(d_old, d_before, strict=True))
 
     def _keep(self, t):
-        return [wide(keep[t] if keep.shape.rank else keep) for keep in self.keep]
+        return [to_float32(keep[t] if keep.shape.rank else keep) for keep in self.keep]
 
 
 class Network(NamedTuple):
@@ -106,10 +107,10 @@ class Network(NamedTuple):
         """Each layer's outputs `[…, B, H]` -> what the readout reads, `[…, B, H]`."""
         x = None
         for i, own in enumerate(outputs):
-            x = self.handed_up(i, own, x)
+            x = self.layer_input(i, own, x)
         return x
 
-    def handed_up(self, i: int, outputs: tf.Tensor, x: tf.Tensor | None) -> tf.Tensor:
+    def layer_input(self, i: int, outputs: tf.Tensor, x: tf.Tensor | None) -> tf.Tensor:
         """What layer i + 1, or the readout, reads: the outputs of layer i, which has read x; `[…, B, H]` each."""
         own = self.layers[i].masked(outputs)
         return x + own if self.skip and i else own
@@ -133,10 +134,10 @@ class Network(NamedTuple):
 
         Where the layers' `keep` differs by position, t says which.
         """
-        x, after, saved = ids, [], []
+        x, after, all_saved = ids, [], []
         for i, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
-            state, kept = layer.step(layer.project(x), state, t)
+            state, saved = layer.step(layer.project(x), state, t)
             after.append(state)
-            saved.append(kept)
-            x = self.handed_up(i, state[0], x)
-        return tuple(after), tuple(saved)
+            all_saved.append(saved)
+            x = self.layer_input(i, state[0], x)
+        return tuple(after), tuple(all_saved)
