@@ -1,18 +1,17 @@
-"""The README.md of an exported folder: what its model takes and gives, and code for it that needs no charrnn."""
+"""The README.md of an exported folder: inputs and outputs of each format, and code that needs no charrnn."""
 
 from collections.abc import Iterable
 
 import tensorflow as tf
 
 from charrnn.generation.loading import Loaded
-from charrnn.text.vocabulary import Vocabulary
 
 _HEAD = """# A language model of {kind}
 
 Exported by charrnn. It has V = {size} ids; B is the number of texts, T their length.
 
 ## From text to ids and back
-{how}
+{ids} `read` prepares a text as the model's own text was.
 ```python
 {code}
 ```
@@ -23,7 +22,7 @@ _SAVED_MODEL = """
 | signature | inputs | outputs |
 |---|---|---|
 | `generate` | `prompt` string [B], `num_chars` int32 [], `seed` int32 [B], `temperature` float32 [B]: {temperatures} \
-| `text` string [B], what follows each prompt |
+| `text` string [B], the text after each prompt |
 | `score` | `text` string [B] | `nats` float32 [B, T], -ln p of each {unit}, 0 without a prediction; \
 `nats_per_char` float32 [B] |
 | `step` | `text` string [B], one {unit} each; `state` float32 [B, {state}], zeros at first | \
@@ -46,7 +45,7 @@ print(written["text"].numpy()[0].decode("utf-8", "replace"))
 
 _KERAS = """
 ## model.keras: ids in, logits out
-It turns ids int32 [B, T] into logits float32 [B, T, V] of what follows each id. {begins_ids}
+It turns ids int32 [B, T] into logits float32 [B, T, V] of the id after each. {begins_ids}
 ```python
 import numpy as np
 import tensorflow as tf
@@ -69,8 +68,8 @@ step = tf.lite.Interpreter("step.tflite").get_signature_runner()
 random, state = np.random.default_rng(0), np.zeros((1, {state}), np.float32)
 ids = {before}encode({prompt})
 for i in range(100):
-    said = step(id=np.array([ids[i]], np.int32), state=state)
-    state, log_probs = said["state"], said["log_probs"][0, {first}:]
+    predicted = step(id=np.array([ids[i]], np.int32), state=state)
+    state, log_probs = predicted["state"], predicted["log_probs"][0, {first}:]
     if i == len(ids) - 1:
         ids.append({first} + int(np.argmax(log_probs + random.gumbel(size=len(log_probs)))))
 print(decode(ids))
@@ -79,100 +78,67 @@ print(decode(ids))
 
 _FORMATS = {"saved_model": _SAVED_MODEL, "keras": _KERAS, "tflite": _TFLITE}
 
-_BEGINS = "It puts a line break, with which a document begins, before each prompt and text, but not before `step`'s."
+_IDS = "vocabulary.json has the characters in the order of their ids, from 1 on; 0 is the unknown character."
 
-_OF_CHARACTERS = """
-def encode(text):
-    return [id_of.get(character, 0) for character in read(text)]
-
-
-def decode(ids):
-    return "".join(("\\ufffd", *characters)[i] for i in ids)"""
-
-_OF_BYTES = """
-def encode(text):
-    return list(read(text).encode())
-
-
-def decode(ids):
-    return bytes(ids).decode("utf-8", "replace")"""
-
-_VOCABULARY = """import json
+_CODE = """import json
 import unicodedata
 
 with open("vocabulary.json", encoding="utf-8") as file:
-    characters = json.load(file)["characters"]
+    vocabulary = json.load(file)
+characters, reading, in_bytes = vocabulary["characters"], vocabulary["reading"], vocabulary["kind"] == "bytes"
 id_of = {character: i for i, character in enumerate(characters, 1)}
 
-"""
+
+def normalize(text):
+    return unicodedata.normalize(reading["normalization"], text) if reading["normalization"] else text
+
+
+def read(text):
+    if reading["universal_newlines"]:
+        text = text.replace("\\r\\n", "\\n").replace("\\r", "\\n")
+    text = normalize(text)
+    return normalize(LOWER) if reading["lowercase"] else text
+
+
+def encode(text):
+    return list(read(text).encode()) if in_bytes else [id_of.get(character, 0) for character in read(text)]
+
+
+def decode(ids):
+    return bytes(ids).decode("utf-8", "replace") if in_bytes else "".join(("\\ufffd", *characters)[i] for i in ids)"""
 
 
 def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
-    """Returns the README.
+    """Returns the text of the README.
 
     Args:
         loaded: the model.
-        formats: those that are in the folder, of `exporting.FORMATS`.
-        temperatures: those that `generate` takes.
+        formats: those in the folder, some of `exporting.FORMATS`.
+        temperatures: the range that `generate` accepts.
     """
     generator, vocabulary = loaded.generator(), loaded.vocabulary
     in_bytes, end = vocabulary.kind == "bytes", generator.end_id
-    prompt = generator.beginning or vocabulary.characters[-1] if not in_bytes else "A"
     unit = "byte" if in_bytes else "character"
+    lower = "text.encode().lower().decode()" if vocabulary.lowers_ascii_only else "text.lower()"
     values = {
-        "kind": "bytes" if in_bytes else "characters",
+        "kind": f"{unit}s",
         "unit": unit,
         "size": vocabulary.size,
         "state": sum(entry.shape[-1] for entry in tf.nest.flatten(loaded.model.initial_state(1))),
         "temperatures": temperatures,
-        "prompt": ascii(prompt),
+        "prompt": ascii("A" if in_bytes else generator.beginning or vocabulary.characters[-1]),
         "first": 0 if in_bytes else 1,
-        "before": "" if end is None else f"[{end}] + ",
-        "begins": f"A prompt has at least one {unit}." if end is None else _BEGINS,
-        "begins_ids": "" if end is None else f"A document begins with the id {end}, a line break; with it, it ends.",
-        "does": _does(vocabulary),
-        "how": _how(vocabulary),
-        "code": _code(vocabulary),
+        "before": "",
+        "begins": f"A prompt has at least one {unit}.",
+        "begins_ids": "",
+        "does": "It reads text as `read`, above, does.",
+        "ids": "The id of a byte is its value." if in_bytes else _IDS,
+        "code": _CODE.replace("LOWER", lower),
     }
-    return "".join(part.format(**values) for part in [_HEAD, *(_FORMATS[name] for name in _FORMATS if name in formats)])
-
-
-def _how(vocabulary: Vocabulary) -> str:
-    """What the ids are, and what `read` does."""
-    ids = "The id of a byte is its value."
-    if vocabulary.kind == "characters":
-        ids = "vocabulary.json has the characters in the order of their ids, from 1 on; 0 is the unknown character."
-    done = ", ".join(_steps(vocabulary))
-    return f"{ids} The model knows text with {done}: `read` does that." if done else f"{ids} Text is taken as it is."
-
-
-def _steps(vocabulary: Vocabulary) -> list[str]:
-    reading = vocabulary.reading
-    steps = ["\\n for each line end"] if reading.universal_newlines else []
-    steps += [f"Unicode normalization {reading.normalization}"] if reading.normalization else []
-    return steps + (["lower case"] if reading.lowercase else [])
-
-
-def _does(vocabulary: Vocabulary) -> str:
-    """What a graph does of `read`, and what it cannot."""
+    if end is not None:
+        values["before"] = f"[{end}] + "
+        values["begins"] = "It puts a line break, the start of a document, before a prompt or text; `step` does not."
+        values["begins_ids"] = f"A document begins and ends with the id {end}, a line break."
     if vocabulary.reading.normalization:
-        return "It cannot normalize Unicode: give it what `read`, above, returns."
-    return "It reads text as `read`, above, does."
-
-
-def _code(vocabulary: Vocabulary) -> str:
-    """`read`, `encode` and `decode` in Python."""
-    reading, in_bytes = vocabulary.reading, vocabulary.kind == "bytes"
-    normalize = [f"    text = unicodedata.normalize({reading.normalization!r}, text)"] if reading.normalization else []
-    lines = ["def read(text):"]
-    if reading.universal_newlines:
-        lines.append('    text = text.replace("\\r\\n", "\\n").replace("\\r", "\\n")')
-    lines += normalize
-    if reading.lowercase:
-        lower = "text.encode().lower().decode()" if vocabulary.lowers_ascii_only else "text.lower()"
-        lines += [f"    text = {lower}", *normalize]
-    lines += ["    return text", "", _OF_BYTES if in_bytes else _OF_CHARACTERS]
-    before = _VOCABULARY if not in_bytes else "import unicodedata\n\n"
-    if not reading.normalization:
-        before = before.replace("import unicodedata\n", "").lstrip()
-    return f"{before}\n" * bool(before) + "\n".join(lines)
+        values["does"] = "It cannot normalize Unicode: give it the result of `read`, above."
+    return "".join(part.format(**values) for part in [_HEAD, *(_FORMATS[name] for name in _FORMATS if name in formats)])
