@@ -40,8 +40,8 @@ def test_makes_what_is_asked_for_and_only_once(run, tmp_path):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([], "Where to? Give --output=DIR"),
-        (["--output=x", "--run_dir="], "Which model? Give --run_dir=DIR"),
+        ([], "--output"),
+        (["--output=x", "--run_dir="], "--run_dir"),
         (["--output=x", "more"], "'more' belongs to no flag"),
         (["--output=x", "--formats=onnx"], "formats=onnx is not possible"),
         (["--output=x", "--top_p=0"], "top_p=0.0 is not possible"),
