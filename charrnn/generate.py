@@ -93,7 +93,7 @@ def main(beside: list[str]) -> int:
     prompts = FLAGS.prompt or ["" if FLAGS.state else generator.beginning]
     stops, notes = _stops(generator)
     if not (FLAGS.prompt or FLAGS.state or FLAGS.interactive or prompts[0] in ("", "\n")):
-        notes.append(f"Begins with {prompts[0]!r}: there is no --prompt, and the model knows no line break.")
+        notes.append(f"The text begins with {prompts[0]!r}: no --prompt, and the model knows no line break.")
     if FLAGS.interactive:
         _tell(notes)
         _converse(generator, stops)

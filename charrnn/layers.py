@@ -2,8 +2,8 @@
 
     keras.Sequential([keras.layers.Embedding(66, 256), GRU(1024, return_sequences=True), keras.layers.Dense(66)])
 
-Arguments, weights, config, results and gradients are those of `keras.layers.GRU` and `keras.layers.LSTM`; a training
-step is faster on a CPU. Import this module before loading a `.keras` file that names these layers.
+Arguments, weights, config, results and gradients are the same as in `keras.layers.GRU` and `keras.layers.LSTM`; a
+training step is faster on a CPU. Import this module before loading a `.keras` file that names these layers.
 """
 
 import keras

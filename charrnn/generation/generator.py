@@ -40,7 +40,7 @@ class Hypothesis(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """Where a text ends: the arguments of a `StoppingText`."""
+    """The arguments of a `StoppingText`."""
 
     stops: list[np.ndarray]
     min_chars: int
@@ -133,7 +133,7 @@ class Generator:
     ) -> Iterator[list[str]]:
         """Yields the texts of `generate` in batches that fit into memory.
 
-        Args and Raises are those of `generate`. A wrong argument is refused before the first batch is written.
+        Args and Raises are the same as in `generate`. A wrong argument is refused before the first batch is written.
         """
         prompts = arguments.prompts(prompts)
         seed_of_row = arguments.seeds(seeds, len(prompts))
@@ -281,27 +281,27 @@ class Generator:
         """
         network = self.writer.network()
         lengths = np.array([len(ids) for ids in prompts])
-        given = np.full((len(prompts), lengths.max()), OWN, np.int32)
-        for row, ids in zip(given, prompts, strict=True):
-            row[: len(ids)] = ids
+        first = state.position % BLOCK_CHARS
+        forced = np.full((len(prompts), first + lengths.max() + BLOCK_CHARS), OWN, np.int32)  # from a block's start on
+        for row, ids in zip(forced, prompts, strict=True):
+            row[first : first + len(ids)] = ids
         temperatures = self._temperatures(len(prompts)) if temperatures is None else temperatures
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
-        done, size, total = 0, _FIRST_CHARS if live else BLOCK_CHARS, given.shape[1] + num_chars
-        while done < total:
-            part = given[:, done:][:, :BLOCK_CHARS]
+        done, size, longest = 0, _FIRST_CHARS if live else BLOCK_CHARS, int(lengths.max())
+        while done < longest + num_chars:
             begin = state.position % BLOCK_CHARS
-            count = min((live and part.shape[1]) or size, BLOCK_CHARS - begin, total - done)
-            part = part[:, :count]
-            forced = np.full((len(prompts), BLOCK_CHARS), OWN, np.int32)
-            forced[:, begin : begin + part.shape[1]] = part
+            reads = live and done < longest
+            count = min(longest - done if reads else size, BLOCK_CHARS - begin, longest + num_chars - done)
+            start = min(first + done - begin, first + longest)
             clock = time.perf_counter()
             numbers = tf.constant(state.position), tf.constant(count)
-            per_row = map(tf.constant, (forced, state.seeds, temperatures))
+            block = forced[:, start : start + BLOCK_CHARS]
+            per_row = map(tf.constant, (block, state.seeds, temperatures))
             ids, layers, logits = self.writer.call(network, *per_row, *numbers, state.layers, state.logits, end_from)
             _require_finite(logits)
             ids = ids.numpy()[:, begin : begin + count]
-            if live and not part.shape[1] and time.perf_counter() - clock < _LIVE_SECONDS:
+            if live and not reads and time.perf_counter() - clock < _LIVE_SECONDS:
                 size *= 2
             state = state._replace(position=state.position + count, layers=layers, logits=logits)
             done += count

@@ -214,8 +214,10 @@ class CharModel(keras.Model):
         Returns:
             Logits float32 `[B, T, V]`, the last layer's outputs `[B, T, H]`, and the state after the last character.
         """
-        run = self._closed_loop_keras if self.recurrence_path == "keras" else self._closed_loop_fused
-        return run(ids, state, self._masks(ids, training))
+        masks = self._masks(ids, training)
+        if self.recurrence_path == "keras":
+            return self._closed_loop_keras(ids, state, masks)
+        return self._replay(self.network(masks), tf.transpose(ids), state, [()] * len(state))
 
     def network(self, masks: Masks | None = None) -> Network:
         """Returns the weights as the loops read them, in the compute dtype. Differentiable. Eager or graph.
@@ -255,9 +257,6 @@ class CharModel(keras.Model):
         kernel, recurrent, bias = map(tf.convert_to_tensor, self.recurrent_layers[i].trainable_weights)
         mask = masks.recurrent[i]
         return [kernel, recurrent if mask is None else recurrent * mask, bias]
-
-    def _closed_loop_fused(self, ids, state, masks):
-        return self._replay(self.network(masks), tf.transpose(ids), state, [()] * len(state))
 
     def _replay(self, network, ids, state, histories):
         """Runs time-major ids `[T, B]` through the layers, one after the other; returns logits, outputs and state."""
