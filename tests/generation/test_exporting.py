@@ -1,4 +1,4 @@
-"""What is exported, in a process that has TensorFlow and no charrnn, against the model here."""
+"""An exported model in a process with TensorFlow and without charrnn, against the model here."""
 
 import json
 import os
@@ -40,7 +40,7 @@ TEXTS = {
 }
 STRANGER = """
 import json, sys
-sys.modules["charrnn"] = None  # whoever imports it fails
+sys.modules["charrnn"] = None  # importing it fails
 import numpy as np
 import tensorflow as tf
 
@@ -238,7 +238,7 @@ def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case
     assert vocabulary.unknown_id is None or vocabulary.unknown_id not in made["ids"]
 
 
-def test_the_readme_says_what_a_format_cannot_do(make_model):
+def test_the_readme_names_the_limits_of_a_format(make_model):
     for form, told in (("NFC", True), ("", False)):
         vocabulary = Vocabulary("abcdef", reading=Reading(normalization=form))
         text = readme(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")

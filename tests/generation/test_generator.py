@@ -1,4 +1,4 @@
-"""Generated text against a loop of one character at a time; what a text depends on, and what not."""
+"""Generated text against a loop of one character at a time; the inputs that a text depends on."""
 
 import gc
 
@@ -156,7 +156,7 @@ def test_bytes_that_are_a_character_together_are_written_as_one(make_model):
     model.readout.kernel.assign(follows)
     generator = Generator(model, Vocabulary.bytes(), Sampler(greedy=True))
     assert generator.generate(["€"], 9, [0]) == ["€€€"]
-    assert generator.generate(["€"], 5, [0]) == ["€\N{REPLACEMENT CHARACTER}"]  # what was asked for are bytes
+    assert generator.generate(["€"], 5, [0]) == ["€\N{REPLACEMENT CHARACTER}"]  # num_chars counts bytes
 
 
 def test_each_row_has_its_own_temperature(make_model):
@@ -242,7 +242,7 @@ def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
 
 
 @pytest.mark.filterwarnings("ignore:The stop string 'x'")
-def test_a_stream_holds_back_what_may_become_a_stop_string(make_model):
+def test_a_stream_holds_back_the_beginning_of_a_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     whole = generator.generate(["fab"], 300, [7])[0]
     for stops in ([whole[100:140], "fff"], [whole[3:5], whole[2:6]], ["x", ""], [whole[290:302] + "a"]):
@@ -379,7 +379,7 @@ def test_a_batch_is_written_in_parts_that_fit(make_model, monkeypatch):
     assert generator.generate(prompts, 60, seeds, temperatures) == whole
 
 
-def test_what_cannot_fit_into_memory_is_refused_before_the_start(make_model):
+def test_texts_that_do_not_fit_into_memory_are_refused_before_the_start(make_model):
     generator, prompts = Generator(make_model(), LETTERS), ["a"] * 20_000
     for call in (generator.generate, generator.in_parts):
         with pytest.raises(UserError, match=r"num_chars=2,000,000,000 .*prompts"):
@@ -508,7 +508,7 @@ def test_prompts_and_stop_strings_are_read_as_the_models_text_was(make_model):
     "characters, end_of_text, beginning",
     [("\n ACGT", "", "\n"), (" ACGT", "", " "), ("ACGT", "", "T"), ("\nACGT", "\n", "")],
 )
-def test_a_text_without_a_prompt_begins_with_what_the_model_knows(make_model, characters, end_of_text, beginning):
+def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, characters, end_of_text, beginning):
     generator = Generator(make_model(len(characters) + 1), Vocabulary(characters), end_of_text=end_of_text)
     assert generator.beginning == beginning
     assert len(generator.generate([beginning], 5, [0])) == 1

@@ -138,7 +138,7 @@ def test_weights_and_text_are_those_that_were_saved(make_model, make_trainer, tm
     assert Generator(untrained, LETTERS).generate(["fab"], 60, [1]) != texts[:1]
 
 
-def test_a_loaded_model_writes_what_its_generator_does(make_model):
+def test_a_loaded_model_writes_the_same_text_as_its_generator(make_model):
     loaded = loading.Loaded(make_model(), LETTERS, "", "")
     generator = loaded.generator(Sampler(0.8, top_k=3))
     assert generator is loaded.generator(Sampler(0.8, top_k=3)) is not loaded.generator()

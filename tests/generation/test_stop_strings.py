@@ -1,4 +1,4 @@
-"""Where a text ends, against a search that looks at every place."""
+"""The end of a text, against a search that looks at every place."""
 
 import random
 
@@ -61,7 +61,7 @@ def test_ids_may_be_any_numbers_of_a_vocabulary():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_taking_what_is_certain_changes_nothing_and_forgets_it(seed):
+def test_taking_the_certain_ids_forgets_them_and_changes_nothing_else(seed):
     rng = random.Random(seed)
     for _ in range(60):
         ids = [rng.randrange(3) for _ in range(rng.randrange(1, 40))]

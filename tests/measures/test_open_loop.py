@@ -1,4 +1,4 @@
-"""The measures against closed formulas, and what they say of a source, of a good model and of a bad one."""
+"""The measures against closed formulas, and for a source, a good model and a bad one."""
 
 import math
 
