@@ -2,7 +2,7 @@
 
     noise = choice_noise(forced, seeds, start, temperatures, vocabulary_size)
     choose = lambda logits, t: sample(logits, noise[t])
-    ids, _, state, logits = read_and_write(network, choose, state, logits, 0, BLOCK_CHARS)
+    ids, _, state, logits = read_and_write(network, choose, state, logits, 0, DECODE_BLOCK_CHARS)
 
 The characters of a text, its prompt included, are numbered from 0 on. The noise of each is a function of (seed,
 number): it depends neither on the size of a graph call nor on the other texts of a batch.
@@ -17,7 +17,7 @@ from charrnn import randomness
 from charrnn.model.char_model import States
 from charrnn.model.weights import Network
 
-BLOCK_CHARS = 128  # characters whose noise is drawn together, and the most of one graph call
+DECODE_BLOCK_CHARS = 128  # characters whose noise is drawn together, and the most of one graph call
 OWN = -1  # in place of an id to read: the network's own choice
 _FORCED = 1e38  # added to a logit, it outweighs all others
 
@@ -25,8 +25,8 @@ _FORCED = 1e38  # added to a logit, it outweighs all others
 class Block(NamedTuple):
     """The result of a graph call. Places outside of begin … end - 1 are 0."""
 
-    ids: tf.Tensor  # int32 [BLOCK_CHARS, B], the input ids
-    predictions: tf.Tensor | None  # float32 [BLOCK_CHARS, B, V], the logits before each id; None if not wanted
+    ids: tf.Tensor  # int32 [DECODE_BLOCK_CHARS, B], the input ids
+    predictions: tf.Tensor | None  # float32 [DECODE_BLOCK_CHARS, B, V], the logits before each id; None if not wanted
     state: States
     logits: tf.Tensor  # float32 [B, V], the prediction of the character that follows
 
@@ -37,18 +37,18 @@ def choice_noise(
     """Draws the noise of a block, with which arg-max(logits + noise) is the choice of each character. Graph.
 
     Args:
-        forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
+        forced: int32 `[B, DECODE_BLOCK_CHARS]`, the ids to read, or OWN.
         seeds: int32 `[B]`.
         start: the number of the block's first character, int32 `[]`.
         temperatures: float32 `[B]`; 0: the likeliest character always.
         vocabulary_size: V.
 
     Returns:
-        float32 `[BLOCK_CHARS, B, V]`: temperature times Gumbel noise, because temperature · (logits / temperature +
-        noise) has the same arg-max; for a forced id, a number that outweighs all others. The loop then needs no
-        division and no branch.
+        float32 `[DECODE_BLOCK_CHARS, B, V]`: temperature times Gumbel noise, because temperature · (logits /
+        temperature + noise) has the same arg-max; for a forced id, a number that outweighs all others. The loop then
+        needs no division and no branch.
     """
-    size = (BLOCK_CHARS, vocabulary_size)
+    size = (DECODE_BLOCK_CHARS, vocabulary_size)
     noise = tf.map_fn(
         lambda seed: randomness.gumbel(size, randomness.seed_for(seed, randomness.Purpose.GENERATION, start)),
         seeds,
@@ -91,9 +91,9 @@ def read_and_write(
         arrays = tuple(array.write(t, entry) for array, entry in zip(arrays, (ids, logits), strict=False))
         return t + 1, after, network.predict(after), arrays
 
-    arrays = [tf.TensorArray(tf.int32, size=BLOCK_CHARS, element_shape=logits.shape[:1])]
+    arrays = [tf.TensorArray(tf.int32, size=DECODE_BLOCK_CHARS, element_shape=logits.shape[:1])]
     if predictions:
-        arrays.append(tf.TensorArray(tf.float32, size=BLOCK_CHARS, element_shape=logits.shape))
+        arrays.append(tf.TensorArray(tf.float32, size=DECODE_BLOCK_CHARS, element_shape=logits.shape))
     start = (tf.convert_to_tensor(begin), state, logits, tuple(arrays))
     # Each character depends on the one before; bookkeeping for parallel iterations would cost 10 % of the time.
     _, state, logits, arrays = tf.while_loop(lambda t, *_: t < end, body, start, parallel_iterations=1)

@@ -15,7 +15,7 @@ from charrnn import run_files
 from charrnn.errors import COOLEST, HOTTEST, UserError, require
 from charrnn.files import atomic, paths
 from charrnn.generation import decode_loop
-from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN
 from charrnn.generation.loading import Loaded
 from charrnn.generation.lower_case import LowerCase
 from charrnn.generation.readme import readme
@@ -197,24 +197,24 @@ class Serving:
             ids: of each row, to be read first.
             total: characters, int32 `[]`.
             call: (forced, position, count, state, logits) -> an entry for each character of a block
-                `[B, BLOCK_CHARS]`, and state and logits after it.
+                `[B, DECODE_BLOCK_CHARS]`, and state and logits after it.
             dtype: of the entries.
 
         Returns:
             The entries, `[B, ≥ total]`.
         """
-        num_blocks = tf.maximum(1, -(-total // BLOCK_CHARS))
+        num_blocks = tf.maximum(1, -(-total // DECODE_BLOCK_CHARS))
         given = ids.to_tensor(OWN)
-        given = tf.pad(given, [[0, 0], [0, num_blocks * BLOCK_CHARS - tf.shape(given)[1]]], constant_values=OWN)
+        given = tf.pad(given, [[0, 0], [0, num_blocks * DECODE_BLOCK_CHARS - tf.shape(given)[1]]], constant_values=OWN)
 
         def body(i, state, logits, found):
-            start = i * BLOCK_CHARS
-            forced = tf.ensure_shape(given[:, start : start + BLOCK_CHARS], [None, BLOCK_CHARS])
-            entries, state, logits = call(forced, start, tf.minimum(BLOCK_CHARS, total - start), state, logits)
+            start = i * DECODE_BLOCK_CHARS
+            forced = tf.ensure_shape(given[:, start : start + DECODE_BLOCK_CHARS], [None, DECODE_BLOCK_CHARS])
+            entries, state, logits = call(forced, start, tf.minimum(DECODE_BLOCK_CHARS, total - start), state, logits)
             return i + 1, state, logits, found.write(i, tf.transpose(entries))
 
         batch_size = tf.shape(given)[0]
-        found = tf.TensorArray(dtype, size=num_blocks, element_shape=[BLOCK_CHARS, None])
+        found = tf.TensorArray(dtype, size=num_blocks, element_shape=[DECODE_BLOCK_CHARS, None])
         logits = tf.zeros((batch_size, self._model.vocabulary_size))
         start = (tf.constant(0), self._model.initial_state(batch_size), logits, found)
         return tf.transpose(tf.while_loop(lambda i, *_: i < num_blocks, body, start)[-1].concat())

@@ -17,7 +17,7 @@ import tensorflow as tf
 from charrnn.errors import UserError, require_memory
 from charrnn.generation import arguments
 from charrnn.generation.arguments import Stops
-from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN
 from charrnn.generation.state import GenerationState
 from charrnn.generation.stop_strings import StoppingText
 from charrnn.generation.stream import Decoder, Stream
@@ -140,7 +140,7 @@ class Generator:
         heat = self._temperatures(len(prompts))
         heat = heat if temperatures is None else arguments.temperatures(temperatures, len(prompts))
         ending = self._ending(stop, num_chars, min_chars)
-        at_once = max(1, _MOST_FLOATS // (BLOCK_CHARS * self.vocabulary.size + 8 * self._state_size))
+        at_once = max(1, _MOST_FLOATS // (DECODE_BLOCK_CHARS * self.vocabulary.size + 8 * self._state_size))
         _require_memory(min(at_once, len(prompts)), ending.max_chars)
         ids = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
         encoded = [ids[prompt] for prompt in prompts]
@@ -281,22 +281,23 @@ class Generator:
         """
         network = self.writer.network()
         lengths = np.array([len(ids) for ids in prompts])
-        first = state.position % BLOCK_CHARS
-        forced = np.full((len(prompts), first + lengths.max() + BLOCK_CHARS), OWN, np.int32)  # from a block's start on
+        first = state.position % DECODE_BLOCK_CHARS
+        # From the start of a block to the end of the longest prompt, and a block more.
+        forced = np.full((len(prompts), first + lengths.max() + DECODE_BLOCK_CHARS), OWN, np.int32)
         for row, ids in zip(forced, prompts, strict=True):
             row[first : first + len(ids)] = ids
         temperatures = self._temperatures(len(prompts)) if temperatures is None else temperatures
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
-        done, size, longest = 0, _FIRST_CHARS if live else BLOCK_CHARS, int(lengths.max())
+        done, size, longest = 0, _FIRST_CHARS if live else DECODE_BLOCK_CHARS, int(lengths.max())
         while done < longest + num_chars:
-            begin = state.position % BLOCK_CHARS
+            begin = state.position % DECODE_BLOCK_CHARS
             reads = live and done < longest
-            count = min(longest - done if reads else size, BLOCK_CHARS - begin, longest + num_chars - done)
+            count = min(longest - done if reads else size, DECODE_BLOCK_CHARS - begin, longest + num_chars - done)
             start = min(first + done - begin, first + longest)
             clock = time.perf_counter()
             numbers = tf.constant(state.position), tf.constant(count)
-            block = forced[:, start : start + BLOCK_CHARS]
+            block = forced[:, start : start + DECODE_BLOCK_CHARS]
             per_row = map(tf.constant, (block, state.seeds, temperatures))
             ids, layers, logits = self.writer.call(network, *per_row, *numbers, state.layers, state.logits, end_from)
             _require_finite(logits)

@@ -1,4 +1,4 @@
-"""The graphs that write characters: one call writes up to BLOCK_CHARS of them, for any texts at any temperatures.
+"""The graphs that write characters: a call writes up to DECODE_BLOCK_CHARS of them, for any texts at any temperatures.
 
 writer = Writer(model, vocabulary, Sampler(top_k=5), end_of_text="", xla=False)
 ids, layers, logits = writer.call(writer.network(), forced, seeds, temperatures, position, count, layers, logits)
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from charrnn.generation import decode_loop
 from charrnn.generation.beam import beam_search
-from charrnn.generation.decode_loop import BLOCK_CHARS
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS
 from charrnn.model.char_model import CharModel, States
 from charrnn.model.weights import Network
 from charrnn.sampling import NEVER, Sampler, sample
@@ -58,7 +58,7 @@ class Writer:
 
         Args:
             network: from `writing_network`.
-            forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
+            forced: int32 `[B, DECODE_BLOCK_CHARS]`, the ids to read, or OWN.
             seeds: int32 `[B]`.
             temperatures: float32 `[B]`; 0: the likeliest character always.
             position: int32 `[]`, the number of characters read before.
@@ -68,15 +68,15 @@ class Writer:
             end_from: int32 `[B]`, the position before which no text ends; None: any text may end anywhere.
 
         Returns:
-            The ids int32 `[B, BLOCK_CHARS]`, 0 outside of the `count` places; and state and logits after them.
+            The ids int32 `[B, DECODE_BLOCK_CHARS]`, 0 outside of the `count` places; and state and logits after them.
         """
-        begin = position % BLOCK_CHARS
+        begin = position % DECODE_BLOCK_CHARS
         start = position - begin
         noise = decode_loop.choice_noise(forced, seeds, start, temperatures, self.vocabulary.size)
         divisors = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
         penalty = None
         if end_from is not None:
-            early = (start + tf.range(BLOCK_CHARS))[:, None] < end_from
+            early = (start + tf.range(DECODE_BLOCK_CHARS))[:, None] < end_from
             penalty = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
         ids, _, layers, logits = self._loop(network, noise, divisors, penalty, layers, logits, begin, begin + count)
         return tf.transpose(ids), layers, logits

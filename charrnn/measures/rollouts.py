@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.generation import decode_loop
-from charrnn.generation.decode_loop import BLOCK_CHARS
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS
 from charrnn.model.char_model import CharModel
 from charrnn.sampling import NEVER, sample
 
@@ -49,15 +49,15 @@ class Reader:
         return Predicted(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
 
     def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Predicted]:
-        """Yields the result of `read` by blocks of BLOCK_CHARS characters; Args are the same."""
+        """Yields the result of `read` by blocks of DECODE_BLOCK_CHARS characters; Args are the same."""
         batch_size, length = rows.shape
         network, state = self._model.network(), self._model.initial_state(batch_size)
         logits = tf.zeros((batch_size, self.vocabulary_size))
         seeds, heat = tf.constant(seeds, tf.int32), tf.fill([batch_size], float(temperature))
-        for start in range(0, length, BLOCK_CHARS):
-            block = rows[:, start : start + BLOCK_CHARS]
+        for start in range(0, length, DECODE_BLOCK_CHARS):
+            block = rows[:, start : start + DECODE_BLOCK_CHARS]
             num_chars = block.shape[1]
-            block = np.pad(block, ((0, 0), (0, BLOCK_CHARS - num_chars))).astype(np.int32)
+            block = np.pad(block, ((0, 0), (0, DECODE_BLOCK_CHARS - num_chars))).astype(np.int32)
             ids, log_probs, state, logits = self._read_block(
                 network, block, seeds, heat, tf.constant(start), tf.constant(num_chars), state, logits
             )

@@ -3,8 +3,8 @@
     state, saved = GRU.step(x, state, kernel, bias)
     d_gates, d_state = GRU.gradient(d_state, state_before, state_after, saved)
 
-B rows, H units, G gates. If matmuls and states are in 16 bits, the gates are in float32: faster on
-a CPU, and more exact.
+B rows, H units, G gates. If matmuls and states are in 16 bits, the gates are in float32: faster on a CPU, and more
+exact.
 
 `step` takes the projected input x `[B, G·H]`, the state and the recurrent weights: the kernel `[H, G·H]`, and for a GRU
 the bias `[G·H]`. It returns the new state, and the activations that `gradient` needs besides the states.

@@ -16,7 +16,7 @@ from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `make_model` makes by default
-BLOCK_CHARS = 128
+DECODE_BLOCK_CHARS = 128
 LONG = "fedcab" * 25  # 150 characters: the prompt itself crosses the border of a block
 CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]
 CELLS.append(pytest.param({"num_layers": 2, "skip_connections": True, "zoneout": 0.2}, id="skip-zoneout"))
@@ -37,12 +37,12 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
     ids = vocabulary.encode(prompt).tolist()
     logits, state = model(tf.constant([ids]))
     while len(ids) < len(vocabulary.encode(prompt)) + num_chars:
-        block, place = divmod(len(ids), BLOCK_CHARS)
-        noise_seed = randomness.seed_for(seed, randomness.Purpose.GENERATION, block * BLOCK_CHARS)
+        block, place = divmod(len(ids), DECODE_BLOCK_CHARS)
+        noise_seed = randomness.seed_for(seed, randomness.Purpose.GENERATION, block * DECODE_BLOCK_CHARS)
         known = logits[0, -1].numpy()
         if vocabulary.unknown_id is not None:
             known[vocabulary.unknown_id] = -np.inf
-        ids.append(choose(known, randomness.gumbel([BLOCK_CHARS, size], noise_seed)[place].numpy()))
+        ids.append(choose(known, randomness.gumbel([DECODE_BLOCK_CHARS, size], noise_seed)[place].numpy()))
         logits, state = read(tf.constant([[ids[-1]]]), state)
     return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
 
@@ -178,10 +178,10 @@ def test_a_text_ends_before_the_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     prompts, seeds = ["a", "fed"], [1, 2]
     whole = generator.generate(prompts, 300, seeds)
-    across = whole[0][BLOCK_CHARS - 8 : BLOCK_CHARS + 8]  # the border lies in it
+    across = whole[0][DECODE_BLOCK_CHARS - 8 : DECODE_BLOCK_CHARS + 8]  # the border lies in it
     assert whole[0].count(across) == 1 and across not in whole[1]
     first, second = generator.generate(prompts, 300, seeds, stop=across)
-    assert first == whole[0][: BLOCK_CHARS - 8] and second == whole[1]
+    assert first == whole[0][: DECODE_BLOCK_CHARS - 8] and second == whole[1]
     for stop in (whole[0][:1], whole[0][5:7], whole[1][40:45]):
         expected = [text[: text.index(stop)] if stop in text else text for text in whole]
         assert generator.generate(prompts, 300, seeds, stop=stop) == expected
@@ -363,7 +363,7 @@ def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
     stream = generator.stream("fab", 3000, seed=1, stop=["fedcbafedcba"])
     held = [len(stream._since) for _ in stream]
     assert len(held) > 20 and live_states() - before <= 4
-    assert max(held) <= BLOCK_CHARS + 12  # ids since the last state: those of a call, and what is held back
+    assert max(held) <= DECODE_BLOCK_CHARS + 12  # ids since the last state: those of a call, and what is held back
     generator.generate(["fab", "c"], 3000, [1, 2], look=lambda: calls.append(len(calls) == 20 and live_states()))
     assert calls[20] - before <= 8
 
@@ -372,7 +372,7 @@ def test_a_batch_is_written_in_parts_that_fit(make_model, monkeypatch):
     generator = Generator(make_model(), LETTERS)
     prompts, seeds, temperatures = ["a", "bc", LONG, "fe", "d"], [3, 1, 4, 1, 5], [1.0, 0.5, 0.0, 2.0, 0.7]
     whole = generator.generate(prompts, 60, seeds, temperatures)
-    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (BLOCK_CHARS * LETTERS.size + 8 * 6))
+    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (DECODE_BLOCK_CHARS * LETTERS.size + 8 * 6))
     parts = list(generator.in_parts(prompts, 60, seeds, temperatures))
     assert [len(part) for part in parts] == [2, 2, 1]
     assert [text for part in parts for text in part] == whole
