@@ -119,7 +119,7 @@ def test_graphs_give_keras_s_results(relative_error, fused_calls, name, shape, x
     ],
     ids=lambda value: "_".join(value),
 )
-def test_keras_s_own_code_runs_what_the_fused_loops_do_not(relative_error, fused_calls, name, options, arguments):
+def test_keras_s_own_code_runs_unsupported_calls(relative_error, fused_calls, name, options, arguments):
     stock, ours = pair(name, **options, return_sequences=True, return_state=True)
     x = tf.constant(normal(9, B, T, D))
     assert relative_error(results(ours, x, **arguments), results(stock, x, **arguments)) == 0

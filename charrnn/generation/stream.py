@@ -1,22 +1,22 @@
-"""A text as it is made, piece by piece; of what was given out, only the state after it is kept."""
+"""A text that is given out piece by piece while the model writes it."""
 
 import codecs
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from charrnn.generation.state import GenerationState
-from charrnn.generation.stop_strings import Text
+from charrnn.generation.stop_strings import StoppingText
 from charrnn.text.vocabulary import Vocabulary
 
 
 class Decoder:
-    """Ids -> text, a piece at a time; of bytes, no character is cut in two.
+    """Turns ids into text piece by piece, without cutting a character of several bytes in two.
 
     Args:
         vocabulary: of the ids.
-        pending: the beginning of a character, of which the next ids are the rest.
+        pending: the first bytes of a character that the next ids complete.
     """
 
     def __init__(self, vocabulary: Vocabulary, pending: bytes = b""):
@@ -30,41 +30,50 @@ class Decoder:
         return self._utf_8.decode(ids.astype(np.uint8).tobytes())
 
     def end(self) -> str:
-        """Returns what stands for an unfinished character at the end."""
+        """Returns U+FFFD if there is an unfinished character at the end, else ""."""
         return self._utf_8.decode(b"", final=True)
 
     @property
     def pending(self) -> bytes:
-        """The unfinished character at the end; no text has it yet."""
+        """The unfinished character at the end, which no text contains yet."""
         return self._utf_8.getstate()[0]
 
 
 class Stream:
-    """A text as it is made: iterate over its pieces, once; `Generator.stream` makes it.
+    """A text as it is written: iterate over its pieces, once. `Generator.stream` makes it.
+
+        stream = generator.stream("ROMEO:", 500)
+        for piece in stream:
+            print(piece, end="")
+        stream.state    # continues the text later
+
+    It keeps no text and only one state: the one after the last piece.
 
     Args:
-        prompt: ids `[N]`, what is read before the text.
+        prompt: ids `[N]`, read before the text.
         text: takes the ids after the prompt.
         calls: ids int32 `[1, N]`, prompt included, and the state after them.
-        generator: makes the calls.
         state: before the prompt.
+        vocabulary: of the ids.
+        read: (state, ids `[N]`) -> the state after reading the ids.
     """
 
     def __init__(
         self,
         prompt: Sequence[int],
-        text: Text,
+        text: StoppingText,
         calls: Iterator[tuple[np.ndarray, GenerationState]],
-        generator,
         state: GenerationState,
+        vocabulary: Vocabulary,
+        read: Callable[[GenerationState, Sequence[int]], GenerationState],
     ):
-        self._num_prompt, self._text, self._calls, self._generator = len(prompt), text, calls, generator
+        self._num_prompt, self._text, self._calls, self._read = len(prompt), text, calls, read
         self._state, self._since = state, deque(prompt)  # a state, and the ids read since, up to the end of the pieces
         self._ahead: deque[GenerationState] = deque()  # the states beyond that end
-        self._decoder = Decoder(generator.vocabulary, state.pending)
+        self._decoder = Decoder(vocabulary, state.pending)
 
     def __iter__(self) -> Iterator[str]:
-        """The pieces: no character is cut in two, and what may yet turn out to be a stop string is held back."""
+        """Yields the pieces. Holds back a possible beginning of a stop string, and unfinished characters."""
         done = 0
         for ids, state in self._calls:
             self._ahead.append(state)
@@ -88,10 +97,10 @@ class Stream:
 
     @property
     def state(self) -> GenerationState:
-        """Where the text stands: after the last character that was given out."""
-        return self._generator.after(self._state, [*self._since])._replace(pending=self.pending)
+        """The state after the last piece."""
+        return self._read(self._state, [*self._since])._replace(pending=self.pending)
 
     @property
     def pending(self) -> bytes:
-        """The unfinished character at the end, of a byte vocabulary; no piece has it."""
+        """The unfinished character at the end, with a vocabulary of bytes; no piece contains it."""
         return self._decoder.pending
