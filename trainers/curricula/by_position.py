@@ -12,7 +12,6 @@ import tensorflow as tf
 from charrnn import randomness
 from charrnn.errors import require
 from trainers.curricula import schedules
-from trainers.curricula.rising_probability import RisingProbability
 from trainers.step import coins
 from trainers.trainer import Trainer
 
@@ -24,7 +23,7 @@ class ByPosition(Trainer):
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config(RisingProbability):
+    class Config(schedules.RisingProbability):
         """p(i), and how soon in a row half of it is reached."""
 
         half_position: int = 10  # characters

@@ -13,7 +13,7 @@ import tensorflow as tf
 from charrnn import randomness
 from charrnn.errors import check_temperature, require
 from charrnn.sampling import Sampler
-from trainers.curricula.rising_probability import RisingProbability
+from trainers.curricula.schedules import RisingProbability
 from trainers.step import coins
 from trainers.trainer import Trainer
 

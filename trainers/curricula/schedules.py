@@ -4,9 +4,14 @@ Each is 1 - ε of scheduled sampling (Bengio et al. 2015, 1506.03099), where ε_
 character, decays with the step i. Eager or graph; `step` is any integer or integer tensor; float32 `[]`.
 """
 
+import dataclasses
 import math
 
 import tensorflow as tf
+
+from charrnn.errors import require
+
+SCHEDULES = ("constant", "linear", "exponential", "inverse_sigmoid")
 
 
 def linear(step: tf.Tensor, slope: float) -> tf.Tensor:
@@ -30,3 +35,30 @@ def inverse_sigmoid_k(half_step: float) -> float:
     for _ in range(50):
         k -= (k * math.log(k) - half_step) / (math.log(k) + 1)
     return k
+
+
+@dataclasses.dataclass(frozen=True)
+class RisingProbability:
+    """The probability of an own character, 1 - ε, rises with the step, up to a limit."""
+
+    schedule: str = "inverse_sigmoid"  # the three of Bengio et al., or "constant": max_prob from the first step
+    half_step: int = 2000  # the step at which ε is one half, were there no limit
+    max_prob: float = 0.5  # the limit, 1 - ε_min
+
+    def __post_init__(self):
+        require("trainer.schedule", self.schedule, self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
+        require("trainer.half_step", self.half_step, self.half_step >= 1, "at least 1")
+        require("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
+
+    def prob(self, step: tf.Tensor) -> tf.Tensor:
+        """1 - ε, float32 `[]`. Eager or graph."""
+        half = self.half_step
+        if self.schedule == "linear":
+            prob = linear(step, slope=0.5 / half)
+        elif self.schedule == "exponential":
+            prob = exponential(step, k=math.pow(0.5, 1 / half))
+        elif self.schedule == "inverse_sigmoid":
+            prob = inverse_sigmoid(step, k=inverse_sigmoid_k(half))
+        else:
+            prob = tf.constant(self.max_prob)
+        return tf.minimum(prob, self.max_prob)

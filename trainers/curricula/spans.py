@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.errors import require
-from trainers.curricula.rising_probability import RisingProbability
+from trainers.curricula.schedules import RisingProbability
 from trainers.step import coins
 from trainers.trainer import Trainer
 

@@ -11,7 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn.errors import require
-from trainers.curricula.rising_probability import RisingProbability
+from trainers.curricula.schedules import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
 
