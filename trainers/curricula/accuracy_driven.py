@@ -9,8 +9,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
-from trainers.trainer import Trainer
+from trainers.trainer import Rollout, Trainer
 
 
 class AccuracyDriven(Trainer):
@@ -34,11 +35,11 @@ class AccuracyDriven(Trainer):
         super().__init__(*arguments, **named)
         self.accuracy = self.new_variable(0.0, "accuracy")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """β · accuracy, float32 `[]`. Graph."""
         return self.config.beta * self.accuracy
 
-    def on_step(self, rollout, batch):
+    def on_step(self, rollout: Rollout, batch: Batch) -> None:
         """Takes the step's accuracy into the average. Graph."""
         right = tf.cast(tf.argmax(rollout.logits, -1, output_type=tf.int32) == batch.targets, tf.float32)
         share = tf.math.divide_no_nan(tf.reduce_sum(right * batch.weights), tf.reduce_sum(batch.weights))

@@ -10,6 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.curricula import schedules
 from trainers.step import coins
@@ -32,7 +33,7 @@ class ByPosition(Trainer):
             super().__post_init__()
             require("trainer.half_position", self.half_position, self.half_position >= 1, "at least 1")
 
-    def own_inputs(self, step, batch):
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Coins, bool `[B, T]`. Graph."""
         shape = tf.shape(batch.inputs)
         by_position = schedules.exponential(tf.range(shape[1]), k=0.5 ** (1 / self.config.half_position))

@@ -11,7 +11,9 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.trainer import Rollout, Trainer
 
 
@@ -34,7 +36,7 @@ class ConfidenceAware(Trainer):
             right = self.own_above <= self.noise_above <= 1.0
             require("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")
 
-    def forward(self, batch, state):
+    def forward(self, batch: Batch, state: States) -> Rollout:
         """Two passes in closed loop. Graph."""
         logits, _ = self.model(batch.inputs, state)
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.inputs[:, 1:], logits=logits[:, :-1])

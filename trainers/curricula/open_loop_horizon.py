@@ -9,6 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.trainer import Trainer
 
@@ -37,7 +38,7 @@ class OpenLoopHorizon(Trainer):
         stage = tf.cast(tf.minimum(step // self.config.grow_every, 30), tf.float32)
         return tf.minimum(tf.cast(tf.floor(tf.pow(2.0, stage - 1)), tf.int32), self.config.max_horizon)
 
-    def own_inputs(self, step, batch):
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """The same positions in all rows: bool `[B, T]`. Graph."""
         positions = tf.range(tf.shape(batch.inputs)[1])
         own = positions % (self.config.gold + self.horizon(step)) >= self.config.gold

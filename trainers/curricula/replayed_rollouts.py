@@ -10,7 +10,9 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.trainer import Rollout, Trainer
 
 
@@ -40,16 +42,16 @@ class ReplayedRollouts(Trainer):
         kept = (self.config.batches, *self.source.batch_at(0).inputs.shape)
         self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's
 
-    def batch_at(self, step):
+    def batch_at(self, step: int) -> Batch:
         """The kept batches in turn. Eager."""
         cycle, visit = divmod(step, self.config.batches * self.config.visits)
         return self.source.batch_at(cycle * self.config.batches + visit % self.config.batches)
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> float:
         """A constant. Graph."""
         return self.config.prob
 
-    def forward(self, batch, state):
+    def forward(self, batch: Batch, state: States) -> Rollout:
         """Closed loop over what was written at the first visit. Graph."""
         open_loop = super().forward
 
@@ -66,7 +68,7 @@ class ReplayedRollouts(Trainer):
         logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, written >= 0, state)
 
-    def on_step(self, rollout, batch):
+    def on_step(self, rollout: Rollout, batch: Batch) -> None:
         """Keeps what was written. Graph."""
         written = tf.where(rollout.own, rollout.fed, -1)
         self.kept.scatter_update(tf.IndexedSlices(written[None], self._slot()[None]))

@@ -11,6 +11,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import check_temperature, require
 from charrnn.sampling import Sampler
 from trainers.curricula.schedules import RisingProbability
@@ -44,7 +45,7 @@ class ScheduledSampling(Trainer):
         """1 - ε, float32 `[]`. Graph."""
         return self.config.prob(step)
 
-    def own_inputs(self, step: tf.Tensor, batch) -> tf.Tensor:
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Coins, bool `[B, T]`. Graph."""
         seed = self.random_seed(randomness.Purpose.OWN_INPUTS)
         return COINS[self.config.coin](tf.shape(batch.inputs), self.own_input_prob(step), seed)

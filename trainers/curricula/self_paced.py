@@ -9,8 +9,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
-from trainers.trainer import Trainer
+from trainers.trainer import Rollout, Trainer
 
 
 class SelfPaced(Trainer):
@@ -34,7 +35,7 @@ class SelfPaced(Trainer):
         grown = tf.minimum(1.0, tf.cast(step, tf.float32) / self.config.grow_steps)
         return self.config.start_share + (1.0 - self.config.start_share) * grown
 
-    def loss(self, rollout, batch):
+    def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """That of the easiest rows; logs λ as "loss_limit". Graph."""
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.targets, logits=rollout.logits)
         weights = batch.weights

@@ -50,7 +50,7 @@ class SequenceLength(Trainer):
         mixed = {"easy_first": False, "mixed": True, "combined": coin < 0.5}[self.config.mode]
         return pieces[int(drawn * len(pieces)) if mixed else min(step // self.config.grow_every, len(pieces) - 1)]
 
-    def batch_at(self, step):
+    def batch_at(self, step: int) -> Batch:
         """The source's, cut. Eager."""
         rows = self.source.batch_at(step)
         length = rows.inputs.shape[1] // self.num_pieces(step)

@@ -10,7 +10,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.curricula.schedules import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -33,7 +35,7 @@ class SoftInputs(Trainer):
             super().__post_init__()
             require("trainer.alpha", self.alpha, 0.0 < self.alpha < float("inf"), "above 0")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""
         return self.config.prob(step)
 
@@ -45,7 +47,7 @@ class SoftInputs(Trainer):
         hard = tf.one_hot(tf.argmax(soft, -1), soft.shape[-1], dtype=soft.dtype)
         return hard + (soft - tf.stop_gradient(soft))
 
-    def forward(self, batch, state):
+    def forward(self, batch: Batch, state: States) -> Rollout:
         """Open loop, over mixtures. Graph."""
         own = self.own_mask(batch)
         noise, key = self.noise(batch), self.mask_key()

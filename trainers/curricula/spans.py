@@ -10,6 +10,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.curricula.schedules import RisingProbability
 from trainers.step import coins
@@ -32,11 +33,11 @@ class Spans(Trainer):
             super().__post_init__()
             require("trainer.length", self.length, self.length >= 1, "at least 1")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""
         return self.config.prob(step)
 
-    def own_inputs(self, step, batch):
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Spans, bool `[B, T]`. Graph."""
         seed = self.random_seed(randomness.Purpose.OWN_INPUTS)
         return coins.spans(tf.shape(batch.inputs), self.own_input_prob(step), self.config.length, seed)

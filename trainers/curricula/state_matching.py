@@ -10,7 +10,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.curricula.schedules import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -32,11 +34,11 @@ class StateMatching(Trainer):
             super().__post_init__()
             require("trainer.weight", self.weight, 0.0 <= self.weight < float("inf"), "at least 0")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""
         return self.config.prob(step)
 
-    def forward(self, batch, state):
+    def forward(self, batch: Batch, state: States) -> Rollout:
         """Closed loop over the text, and over what open loop has read. Graph."""
         rollout = super().forward(batch, state)
         logits, closed, after = self.model.hidden(batch.inputs, state, training=self.mask_key())
@@ -44,7 +46,7 @@ class StateMatching(Trainer):
         gap = tf.reduce_mean(tf.square(tf.cast(opened - tf.stop_gradient(closed), tf.float32)), -1)
         return Rollout(logits, rollout.fed, rollout.own, after, extra=gap)
 
-    def loss(self, rollout, batch):
+    def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Cross-entropy in closed loop and the weighted mean square, which is logged as "state_gap". Graph."""
         loss, extra = super().loss(rollout, batch)
         gap = tf.math.divide_no_nan(tf.reduce_sum(rollout.extra * batch.weights), tf.reduce_sum(batch.weights))

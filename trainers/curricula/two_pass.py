@@ -10,7 +10,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.curricula.schedules import RisingProbability
 from trainers.trainer import Rollout, Trainer
 
@@ -31,11 +33,11 @@ class TwoPass(Trainer):
             super().__post_init__()
             require("trainer.passes", self.passes, self.passes >= 2, "at least 2")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """1 - ε, float32 `[]`. Graph."""
         return self.config.prob(step)
 
-    def forward(self, batch, state):
+    def forward(self, batch: Batch, state: States) -> Rollout:
         """K passes in closed loop. Graph."""
         own, inputs = self.own_mask(batch), batch.inputs
         for _ in range(self.config.passes - 1):

@@ -10,9 +10,10 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.step import coins
-from trainers.trainer import Trainer
+from trainers.trainer import Rollout, Trainer
 
 
 def repeats(ids: tf.Tensor, n: int) -> tf.Tensor:
@@ -48,12 +49,12 @@ class Unlikelihood(Trainer):
             require("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
             require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
 
-    def own_inputs(self, step, batch):
+    def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Whole rows but for their beginnings: bool `[B, T]`. Graph."""
         shape, seed = tf.shape(batch.inputs), self.random_seed(randomness.Purpose.OWN_INPUTS)
         return coins.per_row(shape, self.config.rollout_share, seed) & (tf.range(shape[1]) >= self.config.gold)
 
-    def loss(self, rollout, batch):
+    def loss(self, rollout: Rollout, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Cross-entropy before the first own character, unlikelihood from there on. Graph."""
         own = tf.cast(rollout.own, tf.float32)
         loss, extra = super().loss(rollout, batch._replace(weights=batch.weights * (1 - own)))

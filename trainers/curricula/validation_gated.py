@@ -36,11 +36,11 @@ class ValidationGated(Trainer):
         self.prob = tf.Variable(0.0, trainable=False, name="prob")
         self.best = tf.Variable(float("inf"), trainable=False, name="best")
 
-    def own_input_prob(self, step):
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """As high as the gate has let it, float32 `[]`. Graph."""
         return self.prob.read_value()
 
-    def on_evaluation(self, step, measured):
+    def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
         """Opens the gate by a step, or does not. Eager."""
         loss, best = measured["nats_per_char"], float(self.best.numpy())
         if loss < best + self.config.tolerance:
