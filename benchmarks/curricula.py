@@ -149,7 +149,7 @@ def _run(planned: Planned, protocol, look):
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     """Markdown, a section a corpus; and all figures."""
-    from trainers.evaluation import comparison
+    from trainers.evaluation import comparison, tables
 
     parts, corpora = [_how(plan)], {}
     for corpus in FLAGS.corpora:
@@ -160,7 +160,7 @@ def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
             if planned.corpus == corpus
         ]
         compared = comparison.compare(comparison.with_curve_gaps(runs), MEASURES)
-        parts += [f"### `{corpus}`", comparison.by_group(compared), comparison.sweep_table(compared)]
+        parts += [f"### `{corpus}`", tables.by_group(compared), tables.sweep_table(compared)]
         corpora[corpus] = {group.name: _figures(group, compared) for group in compared.groups}
     flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "own", "num_rollouts", "num_chars")}
     return "\n\n".join(parts), {"machine": machine.describe(), **flags_given, "corpora": corpora}

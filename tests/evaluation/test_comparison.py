@@ -9,18 +9,14 @@ from charrnn.errors import UserError
 from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation.comparison import (
     Run,
-    by_group,
     compare,
     curve_gap,
     group,
-    holm,
-    pooled_variance,
-    sweep_table,
-    t_test,
-    table,
     with_curve_gaps,
 )
 from trainers.evaluation.evaluation import Evaluation
+from trainers.evaluation.statistics import holm, pooled_variance, t_test
+from trainers.evaluation.tables import by_group, sweep_table, table
 
 
 def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(), **settings):

@@ -12,6 +12,7 @@ import numpy as np
 
 from charrnn.errors import UserError
 from charrnn.measures.open_loop import Measure
+from trainers.evaluation import statistics
 from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered
 from trainers.run_directory.directory import flat
@@ -22,8 +23,8 @@ _NO_SETTING = """
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
 """What changes nothing that is learnt, but for rounding."""
-_LEVEL = 0.05
-_FEWEST_SEEDS = 3
+LEVEL = 0.05
+FEWEST_SEEDS = 3
 
 
 class Run(NamedTuple):
@@ -111,7 +112,7 @@ def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
-    accepted = holm({key: difference.p for key, difference in found.items()}, _LEVEL)
+    accepted = statistics.holm({key: difference.p for key, difference in found.items()}, LEVEL)
     found = {key: difference._replace(beyond_noise=key in accepted) for key, difference in found.items()}
     return Comparison(groups, measures, found)
 
@@ -150,95 +151,6 @@ def _by_base(runs: list[Run]) -> list[list[Run]]:
     return _alike(runs, lambda run: run.base) if len({run.seed for run in runs}) < len(runs) else [runs]
 
 
-def t_test(differences: np.ndarray, variance: float | None = None, freedom: int | None = None) -> float:
-    """The two-sided p of the paired t test: how often chance alone makes a mean as far from 0 as that of `[N]`.
-
-    Student's distribution by Abramowitz & Stegun 1964, 26.7.3 and 26.7.4. N at least 2.
-
-    Args:
-        differences: of pairs.
-        variance: of a difference, where it is known from more than these; default: theirs.
-        freedom: its degrees of freedom; default: N - 1.
-    """
-    variance = differences.var(ddof=1) if variance is None else variance
-    freedom = freedom or len(differences) - 1
-    error = math.sqrt(variance / len(differences))
-    if error == 0:
-        return 1.0 if differences.mean() == 0 else 0.0
-    angle = math.atan(abs(differences.mean() / error) / math.sqrt(freedom))
-    odd = freedom % 2
-    total, term = 0.0, math.cos(angle) if odd else 1.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * k / (k + 1)
-    inside = math.sin(angle) * total
-    return 1 - (2 / math.pi * (angle + inside) if odd else inside)
-
-
-def pooled_variance(values: np.ndarray) -> tuple[float, int]:
-    """The variance of a difference between two groups at one seed, from all groups; and its degrees of freedom.
-
-    From what is left of the values when the means of groups and of seeds are taken off, as in the analysis of variance
-    of randomised blocks (Fisher 1935). It is taken to be the same for all groups; of two it is that of their
-    differences.
-
-    Args:
-        values: `[G, S]`, a row a group, a column a seed; two at least of both.
-    """
-    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    freedom = (values.shape[0] - 1) * (values.shape[1] - 1)
-    return 2 * float(np.sum(rest**2)) / freedom, freedom
-
-
-def holm(ps: dict, level: float) -> set:
-    """Holm's step-down correction: the tests accepted at family-wise error rate `level` (Holm 1979)."""
-    tested = sorted((p, key) for key, p in ps.items() if not math.isnan(p))
-    accepted = set()
-    for i, (p, key) in enumerate(tested):
-        if p > level / (len(tested) - i):
-            break
-        accepted.add(key)
-    return accepted
-
-
-def table(comparison: Comparison) -> str:
-    """Markdown: each measure for real text as the first group reads it, and for every group; and how it was tested."""
-    groups = comparison.groups
-    first, *others = groups
-    rows = [["measure", "real text", *(group.name for group in groups), *(f"{g.name} − first" for g in others)]]
-    for name in comparison.measures:
-        row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
-        rows.append(row + [_told(comparison.differences.get((group.name, name))) for group in others])
-    seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
-    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
-
-
-def by_group(comparison: Comparison) -> str:
-    """Markdown for many groups: a row a group, at first the values and then the differences from the first group."""
-    first, *others = comparison.groups
-    names = comparison.measures
-    rows = [["", *names], ["real text", *(_real(first, name) for name in names)]]
-    rows += [[group.name, *(_spread(group.values(name)) for name in names)] for group in comparison.groups]
-    differing = [[f"less {first.name}", *names]]
-    for other in others:
-        differences = (comparison.differences.get((other.name, name)) for name in names)
-        differing.append([other.name, *(_told(difference, with_p=False) for difference in differences)])
-    bases = [f"- {group.name}{_bases(group)}" for group in comparison.groups if len(group.bases) > 1]
-    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
-
-
-def _left_out(comparison: Comparison) -> list[str]:
-    """A line on measures that are not in the table, because some run has no value."""
-    runs = [run for group in comparison.groups for run in group.runs.values()]
-    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
-    return [f"- without a value in some run, and so left out: {', '.join(names)}"] if names else []
-
-
-def _bases(group: Group) -> str:
-    """What to tell of a group whose runs were warm-started from different runs: their differences are in its noise."""
-    return f", warm-started from different runs: {', '.join(group.bases)}" if len(group.bases) > 1 else ""
-
-
 def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
     """The runs with "curve_gap" among their measures: that of temperature 1 from the first group's curve, by seed."""
     curves = {seed: run.evaluation.sweep for seed, run in group(runs)[0].runs.items()}
@@ -269,16 +181,6 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
     return float(np.max(np.min(np.array(point) - lines, 1)))
 
 
-def sweep_table(comparison: Comparison) -> str:
-    """Markdown: quality and diversity by temperature, reference loss and reverse loss, means over seeds."""
-    temperatures = list(comparison.groups[0].evaluations[0].sweep)
-    rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
-    for temperature in temperatures:
-        points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
-        rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
-    return "\n".join(_aligned(rows))
-
-
 def _measured(run: Run, name: str) -> bool:
     return name in run.measures and run.measures[name].value is not None
 
@@ -288,8 +190,8 @@ def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str],
     values = [{seed: run.measures[measure].value for seed, run in group.runs.items()} for group in groups]
     first, *others = values
     pooled = ()
-    if others and len(first) >= _FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
-        pooled = pooled_variance(np.array([[each[seed] for seed in first] for each in values]))
+    if others and len(first) >= FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
+        pooled = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in values]))
     found = {}
     for other, of_other in zip(groups[1:], others, strict=True):
         paired = [of_other[seed] - first[seed] for seed in first if seed in of_other]
@@ -301,7 +203,7 @@ def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str],
 def _difference(differences: np.ndarray, *pooled) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = t_test(differences, *pooled) if count >= _FEWEST_SEEDS else math.nan
+    p = statistics.t_test(differences, *pooled) if count >= FEWEST_SEEDS else math.nan
     return Difference(float(differences.mean()), deviation, count, p, False)
 
 
@@ -327,52 +229,3 @@ def _setting(name: str, value: str) -> str:
     if name == "trainer.class":
         return value.rpartition(":")[2]
     return f"{name.rpartition('.')[2]}={value}"
-
-
-def _real(group: Group, measure: str) -> str:
-    reals = [run.measures[measure].real for run in group.runs.values()]
-    return "" if None in reals else _number(float(np.mean(reals)), math.nan)
-
-
-def _spread(values: Sequence[float]) -> str:
-    return _number(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
-
-
-def _told(difference: Difference | None, with_p: bool = True) -> str:
-    if difference is None:
-        return ""
-    p = f" (p {difference.p:.2g})" if with_p and not math.isnan(difference.p) else ""
-    star = " \\*" if difference.beyond_noise else ""
-    return f"{_number(difference.mean, difference.deviation, '+')}{p}{star}"
-
-
-def _number(mean: float, deviation: float, sign: str = "") -> str:
-    """A number with its deviation, where it has one; per cents, which are large, with fewer digits."""
-    digits = 1 if abs(mean) >= 100 or deviation >= 2 else 4
-    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
-
-
-def _tested(comparison: Comparison) -> str:
-    if len(comparison.groups) == 1:
-        return "Mean ± standard deviation over seeds. There is one group only: nothing to compare it with."
-    count = sum(not math.isnan(difference.p) for difference in comparison.differences.values())
-    how = f"Nothing was tested, for no group has {_FEWEST_SEEDS} seeds in common with the first."
-    if count:
-        how = (
-            "\\*: beyond noise by a two-sided paired t test, the noise taken from all groups where all have the same "
-            f"seeds, with Holm's correction over the {count} tests of this table, at {_LEVEL:.0%} together."
-        )
-    return (
-        "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "
-        f"{how} Better is only what also lies outside the first group's curve of quality and diversity."
-    )
-
-
-def _point(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "–"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) + " |" for row in rows]
-    return [lines[0], "|" + "|".join("-" * (n + 2) for n in widths) + "|", *lines[1:]]

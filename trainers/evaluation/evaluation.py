@@ -105,9 +105,7 @@ def evaluate(
     closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
     closed["nats_per_char"] = closed["nats_per_char"]._replace(real=texts.entropy_rate)
     points = open_loop.sweep(*arguments, validation, protocol, temperatures)
-    return Evaluation(
-        loaded.checkpoint, texts.name, report._replace(measures={**closed, **report.measures}), points
-    )
+    return Evaluation(loaded.checkpoint, texts.name, report._replace(measures={**closed, **report.measures}), points)
 
 
 def kept_or_evaluated(
