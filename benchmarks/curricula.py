@@ -136,7 +136,7 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 
 def _run(planned: Planned, protocol, look):
     """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
-    from trainers.evaluation.evaluation import kept_or_evaluated
+    from trainers.evaluation.measures_file import read_or_evaluate
     from trainers.launch.build import train
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
@@ -144,7 +144,7 @@ def _run(planned: Planned, protocol, look):
     if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
     look()
-    return kept_or_evaluated(planned.run_dir, protocol, None, "newest", TEMPERATURES)
+    return read_or_evaluate(planned.run_dir, protocol, None, "newest", TEMPERATURES)
 
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:

@@ -46,7 +46,7 @@ def main(run_dirs: list[str]) -> int:
 
     from charrnn import run_files
     from charrnn.measures.open_loop import Protocol
-    from trainers.evaluation import comparison, evaluation, pictures, tables
+    from trainers.evaluation import comparison, evaluation, measures_file, pictures, tables
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
@@ -55,7 +55,7 @@ def main(run_dirs: list[str]) -> int:
         run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):
         print(f"measuring {run.path}", file=sys.stderr)
-        measured = evaluation.kept_or_evaluated(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
+        measured = measures_file.read_or_evaluate(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
         runs[i] = run._replace(evaluation=measured)
     compared = comparison.compare(comparison.with_curve_gaps(runs))
     text = f"{tables.table(compared)}\n\n{tables.sweep_table(compared)}"

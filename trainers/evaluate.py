@@ -54,23 +54,16 @@ def main(beside: list[str]) -> int:
     command.start_tensorflow()
     from charrnn.measures.dynamic_evaluation import Dynamic
     from charrnn.measures.open_loop import Protocol
-    from trainers.evaluation import pictures
+    from trainers.evaluation import other_systems, pictures
     from trainers.evaluation.evaluation import evaluate
     from trainers.reports import summaries
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    lines = []  # told later: a refusal is one line
-    dynamic = Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay)
-    evaluation = evaluate(
-        FLAGS.run_dir,
-        protocol,
-        lines.append,
-        FLAGS.text,
-        FLAGS.weights,
-        dynamic=dynamic if FLAGS.dynamic else None,
-        ngram=FLAGS.ngram,
-        calibrate=FLAGS.calibrate,
-    )
+    dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
+    wanted = {dynamic: FLAGS.dynamic, other_systems.ngrams: FLAGS.ngram, other_systems.calibration: FLAGS.calibrate}
+    others = [system for system, is_wanted in wanted.items() if is_wanted]
+    lines: list[str] = []  # told later: a refusal is one line
+    evaluation = evaluate(FLAGS.run_dir, protocol, lines.append, FLAGS.text, FLAGS.weights, others=others)
     lines += _without_value(evaluation)
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))

@@ -28,7 +28,7 @@ from charrnn.errors import UserError
 from charrnn.generation import loading
 from charrnn.text.vocabulary import Vocabulary
 from trainers import check, compare, evaluate, run
-from trainers.evaluation import evaluation
+from trainers.evaluation import measures_file
 from trainers.experiment import Experiment, override
 
 COMMANDS = {
@@ -327,12 +327,12 @@ def test_measures_that_were_altered_are_not_read(call, damaged):
     assert on_damaged(call, "compare")[0] == command.DONE
     path = damaged / "open_loop" / "measures.json"
     kept = json.loads(path.read_text())
-    assert evaluation._read_kept(str(path), kept["how"]) is not None
+    assert measures_file._read(str(path), kept["how"]) is not None
     altered = {"report": []}, {"sweep": [["warm", [1, 2]]]}, {"report": {"measures": {"x": [1, 2, 3, 4]}}}
     for damage in ("{", "[" * 100_000, "[]", *altered):
         content = {**kept, "evaluation": {**kept["evaluation"], **damage}} if isinstance(damage, dict) else damage
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        assert evaluation._read_kept(str(path), kept["how"]) is None
+        assert measures_file._read(str(path), kept["how"]) is None
 
 
 def test_a_vocabulary_that_no_terminal_can_show(call, damaged):

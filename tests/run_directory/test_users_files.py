@@ -19,7 +19,7 @@ from charrnn.measures.open_loop import Protocol
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.distribution.strategies import silence
-from trainers.evaluation import comparison, evaluation, pictures
+from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
 from trainers.launch.build import train
 from trainers.reports import summaries
@@ -167,7 +167,7 @@ def test_no_foreign_byte_is_changed(killed, data):
         go(run_dir, 12)
         assert "retry-1-step-12" in (run_dir / "checkpoints" / "checkpoint").read_text()
         loaded = loading.load(run_dir)
-        evaluated = evaluation.kept_or_evaluated(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
+        evaluated = measures_file.read_or_evaluate(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
         summaries.write_curves(str(run_dir), evaluated.report.curves)
         runs = [comparison.Run(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
         pictures.show(str(run_dir), "comparison", lambda folder: pictures.draw(comparison.compare(runs), folder))
