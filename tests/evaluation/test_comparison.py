@@ -152,7 +152,7 @@ def test_groups_with_the_same_seeds_say_together_what_noise_is():
     for name, shift in noise.items():
         runs += [run(seed, f"mine:{name}", {"a": seed + 1 + shift[seed]}) for seed in range(3)]
     values = np.array([np.zeros(3), 1 + np.array(noise["Ramp"]), 1 + np.array(noise["Step"])])
-    expected = t_test(values[1], *pooled_variance(values))
+    expected = t_test(values[1], pooled_variance(values))
     assert compare(runs).differences["Ramp", "a"].p == pytest.approx(expected)
     assert expected != pytest.approx(t_test(values[1]), rel=0.01)
     alone = compare(runs[:-1]).differences["Ramp", "a"].p  # a seed is missing elsewhere: each for itself

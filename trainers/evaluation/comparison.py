@@ -5,13 +5,13 @@
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure
+from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation import statistics
 from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered
@@ -25,6 +25,7 @@ _NO_SETTING = """
 """What changes nothing that is learnt, but for rounding."""
 LEVEL = 0.05
 FEWEST_SEEDS = 3
+_PIECES = 100  # that each line of a curve is cut into
 
 
 class Run(NamedTuple):
@@ -32,7 +33,7 @@ class Run(NamedTuple):
 
     path: str
     config: dict  # config.json
-    evaluation: Evaluation | None = None
+    evaluation: Evaluation = Evaluation("", "", Report({}, {}), {})
 
     @property
     def seed(self) -> int:
@@ -50,12 +51,11 @@ class Run(NamedTuple):
         return self.config.get("init_from", "")
 
     @property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, str]:
         """All that decides what was learnt, but for the seed and for which run it was warm-started from."""
         settings = flat({name: value for name, value in self.config.items() if name not in _NO_SETTINGS})
-        settings["trainer.class"] = registered(settings["trainer.class"])
-        settings = {name: str(value) for name, value in settings.items() if name not in _NO_SETTING}
-        return {**settings, "warm_start": str(self.base != "")}
+        told = {name: str(value) for name, value in settings.items() if name not in _NO_SETTING}
+        return {**told, "trainer.class": registered(told["trainer.class"]), "warm_start": str(self.base != "")}
 
 
 class Group(NamedTuple):
@@ -75,8 +75,9 @@ class Group(NamedTuple):
         return [run.evaluation for run in self.runs.values()]
 
     def values(self, measure: str) -> list[float]:
-        """One a run."""
-        return [run.measures[measure].value for run in self.runs.values()]
+        """One a run that has one."""
+        values = (run.measures[measure].value for run in self.runs.values())
+        return [value for value in values if value is not None]
 
 
 class Difference(NamedTuple):
@@ -123,10 +124,10 @@ def group(runs: Sequence[Run]) -> list[Group]:
     Seeds that were each warm-started from a run of their own are a group. If a seed comes twice, from two bases, then
     the bases are what is compared, and each is a group.
     """
-    parts = [part for same in _alike(runs, lambda run: run.settings) for part in _by_base(same)]
+    parts = [part for same in _alike(runs, lambda run: frozenset(run.settings.items())) for part in _by_base(same)]
     parts.sort(key=lambda part: runs.index(part[0]))
     for part in parts:
-        seeds = {}
+        seeds: dict[int, Run] = {}
         for run in part:
             twin = seeds.setdefault(run.seed, run)
             if twin is not run:
@@ -135,15 +136,12 @@ def group(runs: Sequence[Run]) -> list[Group]:
     return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(parts), parts, strict=True)]
 
 
-def _alike(runs: Sequence[Run], key: Callable[[Run], object]) -> list[list[Run]]:
+def _alike(runs: Sequence[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
     """The runs that have the same key, together."""
-    parts: list[list[Run]] = []
+    parts: dict[Hashable, list[Run]] = {}
     for run in runs:
-        same = next((part for part in parts if key(part[0]) == key(run)), None)
-        if same is None:
-            parts.append(same := [])
-        same.append(run)
-    return parts
+        parts.setdefault(key(run), []).append(run)
+    return list(parts.values())
 
 
 def _by_base(runs: list[Run]) -> list[list[Run]]:
@@ -165,7 +163,7 @@ def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]], between: int = 100) -> float:
+def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]]) -> float:
     """How far a point of quality and diversity lies inside of a curve, nats per character; below 0 it lies outside.
 
     The curve has a point that is better by so much in both, but none that is by more.
@@ -173,10 +171,9 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
     Args:
         point: reference loss and reverse loss.
         curve: by temperature the same, with straight lines from one to the next.
-        between: into how many pieces each line is cut.
     """
     points = np.array([curve[temperature] for temperature in sorted(curve)])
-    places = np.linspace(0, len(points) - 1, between * (len(points) - 1) + 1)
+    places = np.linspace(0, len(points) - 1, _PIECES * (len(points) - 1) + 1)
     lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
     return float(np.max(np.min(np.array(point) - lines, 1)))
 
@@ -187,23 +184,22 @@ def _measured(run: Run, name: str) -> bool:
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
     """Of each later group from the first, by names of group and measure; the noise is that of all, where it can be."""
-    values = [{seed: run.measures[measure].value for seed, run in group.runs.items()} for group in groups]
-    first, *others = values
-    pooled = ()
+    first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
+    noise = None
     if others and len(first) >= FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
-        pooled = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in values]))
+        noise = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in (first, *others)]))
     found = {}
-    for other, of_other in zip(groups[1:], others, strict=True):
-        paired = [of_other[seed] - first[seed] for seed in first if seed in of_other]
+    for group, other in zip(groups[1:], others, strict=True):
+        paired = [other[seed] - first[seed] for seed in first if seed in other]
         if paired:
-            found[other.name, measure] = _difference(np.array(paired), *pooled)
+            found[group.name, measure] = _difference(np.array(paired), noise)
     return found
 
 
-def _difference(differences: np.ndarray, *pooled) -> Difference:
+def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = statistics.t_test(differences, *pooled) if count >= FEWEST_SEEDS else math.nan
+    p = statistics.t_test(differences, noise) if count >= FEWEST_SEEDS else math.nan
     return Difference(float(differences.mean()), deviation, count, p, False)
 
 

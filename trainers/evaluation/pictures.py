@@ -4,6 +4,7 @@ imports."""
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from charrnn.measures.open_loop import Curve
 from trainers.evaluation.comparison import Comparison, Group
 from trainers.reports import summaries
 from trainers.reports.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
@@ -44,7 +49,7 @@ def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
     return _save({"curves": figure}, folder)
 
 
-def _save(pictures: dict, folder: str) -> list[str]:
+def _save(pictures: "dict[str, Figure]", folder: str) -> list[str]:
     paths = [os.path.join(folder, f"{name}.png") for name in pictures]
     for path, figure in zip(paths, pictures.values(), strict=True):
         figure.savefig(path, dpi=120)
@@ -68,7 +73,7 @@ def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
     print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
 
 
-def _quality_diversity(comparison: Comparison):
+def _quality_diversity(comparison: Comparison) -> "Figure":
     figure = new_figure(7, 5)
     axes = figure.add_subplot()
     for i, group in enumerate(comparison.groups):
@@ -80,8 +85,9 @@ def _quality_diversity(comparison: Comparison):
         for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
             axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
     measures = comparison.groups[0].evaluations[0].report.measures
-    real = [measures[name].real for name in ("reference_loss", "reverse_loss")]
-    if None not in real:
+    reals = (measures[name].real for name in ("reference_loss", "reverse_loss"))
+    real = [value for value in reals if value is not None]
+    if len(real) == 2:
         axes.plot(*real, "k*", markersize=12, label="real text")
     axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
     axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
@@ -90,7 +96,7 @@ def _quality_diversity(comparison: Comparison):
     return figure
 
 
-def _position(comparison: Comparison):
+def _position(comparison: Comparison) -> "Figure":
     figure = new_figure(11, 7)
     for axes, name in _charts(figure):
         for i, group in enumerate(comparison.groups):
@@ -99,7 +105,7 @@ def _position(comparison: Comparison):
     return figure
 
 
-def _charts(figure) -> Iterator[tuple]:
+def _charts(figure: "Figure") -> Iterator[tuple["Axes", str]]:
     """A chart, labelled, for each curve, and the curve's name."""
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
         axes.set_xlabel("characters of the rollout")
@@ -107,7 +113,7 @@ def _charts(figure) -> Iterator[tuple]:
         yield axes, name
 
 
-def _band(axes, group: Group, name: str, colour: str) -> None:
+def _band(axes: "Axes", group: Group, name: str, colour: str) -> None:
     """The group's mean, one standard deviation over its seeds to either side, and dashed the mean on real text."""
     curves = [evaluation.report.curves[name] for evaluation in group.evaluations]
     values = np.array([curve.own for curve in curves])

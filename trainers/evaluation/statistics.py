@@ -3,31 +3,26 @@
 import math
 
 import numpy as np
+import tensorflow as tf
 
 
-def t_test(differences: np.ndarray, variance: float | None = None, freedom: int | None = None) -> float:
+def t_test(differences: np.ndarray, noise: tuple[float, int] | None = None) -> float:
     """The two-sided p of the paired t test: how often chance alone makes a mean as far from 0 as that of `[N]`.
 
-    Student's distribution by Abramowitz & Stegun 1964, 26.7.3 and 26.7.4. N at least 2.
+    Student's distribution by the incomplete beta function (Abramowitz & Stegun 1964, 26.7.1). N at least 2.
 
     Args:
         differences: of pairs.
-        variance: of a difference, where it is known from more than these; default: theirs.
-        freedom: its degrees of freedom; default: N - 1.
+        noise: the variance of a difference, where it is known from more than these, and its degrees of freedom; None:
+            the variance of these, N - 1.
     """
-    variance = differences.var(ddof=1) if variance is None else variance
-    freedom = freedom or len(differences) - 1
+    variance, freedom = noise or (differences.var(ddof=1), len(differences) - 1)
     error = math.sqrt(variance / len(differences))
     if error == 0:
         return 1.0 if differences.mean() == 0 else 0.0
-    angle = math.atan(abs(differences.mean() / error) / math.sqrt(freedom))
-    odd = freedom % 2
-    total, term = 0.0, math.cos(angle) if odd else 1.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * k / (k + 1)
-    inside = math.sin(angle) * total
-    return 1 - (2 / math.pi * (angle + inside) if odd else inside)
+    t = differences.mean() / error
+    tails = np.array([freedom / 2, 0.5, freedom / (freedom + t**2)])
+    return float(tf.math.betainc(*tails))
 
 
 def pooled_variance(values: np.ndarray) -> tuple[float, int]:

@@ -60,8 +60,8 @@ def _bases(group: Group) -> str:
 
 
 def _real(group: Group, measure: str) -> str:
-    reals = [run.measures[measure].real for run in group.runs.values()]
-    return "" if None in reals else _number(float(np.mean(reals)), math.nan)
+    reals = [real for run in group.runs.values() if (real := run.measures[measure].real) is not None]
+    return _number(float(np.mean(reals)), math.nan) if len(reals) == len(group.runs) else ""
 
 
 def _spread(values: Sequence[float]) -> str:

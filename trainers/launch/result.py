@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from trainers.reports import plots, records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 History = dict[str, dict[str, np.ndarray]]
 """By split, "train" or "validation", a column for each measurement; "step" is one."""
@@ -36,7 +40,7 @@ class Result:
         """What `charrnn.load` gives: the best weights by validation, or the newest. UserError where none are saved."""
         return loading.load(self.run_dir)
 
-    def plot(self):
+    def plot(self) -> "Figure":
         """The loss of training and validation over the steps, a matplotlib Figure; UserError without matplotlib."""
         return plots.losses(self.history, self.run_dir)
 

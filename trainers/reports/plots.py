@@ -3,13 +3,17 @@
 import functools
 import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.errors import UserError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
+
+def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str) -> "Figure":
     """The loss of each split over the steps: a matplotlib Figure, which a notebook shows.
 
     Args:
@@ -32,18 +36,18 @@ def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
     return drawn
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float) -> "Figure":
     """Returns an empty matplotlib Figure of this size in inches. Raises UserError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("No pictures were drawn: they need matplotlib: pip install matplotlib.") from error
-    made = Figure((width, height), layout="constrained")
+    made: Any = Figure((width, height), layout="constrained")
     made._repr_png_ = functools.partial(_png, made)  # what a notebook asks for: pyplot, which it knows, has no part
     return made
 
 
-def _png(figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     return file.getvalue()
