@@ -72,9 +72,10 @@ def _from_json(content: dict) -> Evaluation:
         for name, entry in content["report"]["measures"].items()
     }
     curves = {name: Curve(*map(_floats, entry)) for name, entry in content["report"]["curves"].items()}
-    sweep = {float(t): (float(quality), float(diversity)) for t, (quality, diversity) in content["sweep"]}
+    sweep = {float(t): (quality, diversity) for t, point in content["sweep"] for quality, diversity in [_floats(point)]}
     return Evaluation(content["checkpoint"], content["corpus"], Report(measures, curves), sweep)
 
 
 def _floats(column: list) -> list:
+    """With nan for None, as which JSON holds it."""
     return np.asarray(column, float).tolist()
