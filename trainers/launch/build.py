@@ -112,7 +112,8 @@ def train(
         directory.prepare(description, texts.vocabulary)
         if warm_started:
             warm_started.save(0)  # the other run may be gone, or further, when this one goes on
-        with summaries.session(run_dir, hyperparameters(settings)) as end, contextlib.closing(console):
+        end = summaries.begin_session(run_dir, hyperparameters(settings))
+        with contextlib.closing(console):
             finished = loop.run()
             if finished:
                 end()

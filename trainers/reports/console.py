@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from charrnn.errors import require
@@ -36,7 +36,12 @@ class Console:
         verbosity: the place of what is wanted in VERBOSITIES.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock=time.monotonic, verbosity: int = _NORMAL):
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        verbosity: int = _NORMAL,
+    ):
         self.output = guard(sys.stdout if stream is None else stream)
         self._clock, self._verbosity = clock, verbosity
         self._terminal = self.output.isatty()
@@ -107,12 +112,6 @@ class Console:
             self.line(_shown((sample.prompt + sample.text).strip("\n"), but="\n\t"))
         self.line("─" * 60)
 
-    def histograms(self, step: int, values: dict) -> None:
-        """Nothing to do: no line shows them."""
-
-    def flush(self) -> None:
-        """Nothing to do: each line is written through."""
-
     def done(self, where: str) -> None:
         """The last line, however quiet the rest is: what came of the run in `where`."""
         parts = [f"Done in {_duration(self._clock() - self._start)}: {where}"]
@@ -154,7 +153,7 @@ class Console:
             yield f"validation {self._losses['validation'][1]:.4f}"
 
     def _time_left(self, step: int, steps: int, now: float) -> str:
-        first_step, start = self._first
+        first_step, start = self._first or (step, now)
         if step == first_step:
             return "…"
         return f"{_duration((steps - step) * (now - start) / (step - first_step))} left"

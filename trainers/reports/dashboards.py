@@ -60,7 +60,7 @@ def hyperparameters(settings: dict) -> dict[str, bool | int | float | str]:
         settings: as in config.json.
     """
     found = flat(settings)
-    found["trainer"] = registered(found.pop("trainer.class"))
+    found["trainer"] = registered(str(found.pop("trainer.class")))
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in found.items()

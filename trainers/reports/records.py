@@ -11,11 +11,12 @@ from charrnn import run_files
 from charrnn.errors import UserError
 from charrnn.files import atomic, strict_json
 from charrnn.text import corpora
+from trainers.reports.reports import Report
 from trainers.reports.samples import Sample
 from trainers.run_directory import disk
 
 
-class Records:
+class Records(Report):
     """Appends to the two files of a run directory. A value that is not finite becomes null."""
 
     def __init__(self, run_dir: str):
@@ -41,12 +42,6 @@ class Records:
             line = {"step": step, **sample._asdict()}
             del line["label"]
             _append(self._samples, line)
-
-    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """Nothing to do: no line holds them."""
-
-    def flush(self) -> None:
-        """Nothing to do: each line is written through."""
 
 
 def read(run_dir: str, name: str) -> list[dict]:

@@ -1,7 +1,6 @@
 """Where a run's measurements and samples go: to each of several places, as if they were one."""
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import tensorflow as tf
 
@@ -9,8 +8,8 @@ from trainers.reports.console import Console
 from trainers.reports.samples import Sample
 
 
-class Report(Protocol):
-    """One place."""
+class Report:
+    """One place. What a subclass does not override does nothing there."""
 
     def start(self, step: int, measured: int) -> None:
         """Takes out what will be written anew: training's after `step`, evaluations and samples after `measured`."""
@@ -46,13 +45,15 @@ class Reports:
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """The values of a split."""
-        for report in [*self._written, self._console]:
+        for report in self._written:
             report.scalars(step, split, values)
+        self._console.scalars(step, split, values)
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """Sample texts."""
-        for report in [*self._written, self._console]:
+        for report in self._written:
             report.samples(step, samples)
+        self._console.samples(step, samples)
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
         """Tensors, whose distribution is shown where that can be."""

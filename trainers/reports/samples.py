@@ -77,4 +77,4 @@ class Sampling:
         length = min(self._config.from_text, len(self._train))
         seed = randomness.seed_for(self._config.seed, randomness.Purpose.PROMPTS, step)
         start = tf.random.stateless_uniform([], seed, 0, len(self._train) - length + 1, tf.int64).numpy()
-        yield self._vocabulary.decode(self._train[start : start + length])
+        yield self._vocabulary.decode(np.asarray(self._train[start : start + length]))

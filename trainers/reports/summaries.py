@@ -17,6 +17,7 @@ from charrnn.errors import UserError
 from charrnn.files import atomic
 from charrnn.measures.open_loop import Curve
 from trainers.reports import dashboards
+from trainers.reports.reports import Report
 from trainers.reports.samples import Sample
 from trainers.run_directory import disk
 from trainers.run_directory.event_files import EventFiles
@@ -24,7 +25,7 @@ from trainers.run_directory.event_files import EventFiles
 OPEN_LOOP = "open_loop"
 
 
-class Summaries:
+class Summaries(Report):
     """Scalars, sample text and histograms, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
@@ -83,7 +84,7 @@ class _Writer:
         while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
             time.sleep(0.05)
         with disk.writing(self._folder):
-            self._writer = _file_writer(self._files, self._folder)
+            self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=self._files.recorded().suffix)
         self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
         self._end = 0  # of those that were
 
@@ -107,10 +108,6 @@ class _Writer:
     def close(self) -> None:
         """To be called before the file is cut."""
         self._writer.close()
-
-
-def _file_writer(files: EventFiles, folder: str) -> tf.summary.SummaryWriter:
-    return tf.summary.create_file_writer(folder, filename_suffix=files.recorded().suffix)
 
 
 def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -139,12 +136,14 @@ def _keep_until(path: str, step: int) -> None:
             atomic.replace(path, file.read(kept))
 
 
-@contextlib.contextmanager
-def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Iterator[Callable[[], None]]:
-    """For TensorBoard, what tells the run in the body from others, and the layout of its charts.
+def begin_session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Callable[[], None]:
+    """Writes what tells the run from others in TensorBoard, and the layout of its charts.
 
-    In the run directory itself, where TensorBoard looks for the metrics in the folders below. A run that goes on writes
-    both anew in the place of what was there. To be called by the body where the run came to its end.
+    In the run directory itself, because TensorBoard looks for the metrics in the folders below. A resumed run replaces
+    both.
+
+    Returns:
+        To be called when the run is finished.
     """
     with disk.writing(run_dir):
         _remove_own(run_dir, "")
@@ -154,13 +153,13 @@ def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) 
         hparams.hparams(hyperparameters, trial_id=_trial(run_dir))
     writer.flush()
 
-    def end():
+    def end() -> None:
         with writer.writes(0, 1):
             status = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
             tf.summary.experimental.write_raw_pb(status.SerializeToString())
         writer.flush()
 
-    yield end
+    return end
 
 
 def _trial(run_dir: str) -> str:
@@ -220,7 +219,7 @@ def _fresh_writer(run_dir: str, which: str) -> Iterator[None]:
     folder = os.path.join(open_loop_folder(run_dir), which)
     with writing_to(folder):
         _remove_own(run_dir, os.path.join(OPEN_LOOP, which))
-        writer = _file_writer(EventFiles(run_dir), folder)
+        writer = tf.summary.create_file_writer(folder, filename_suffix=EventFiles(run_dir).recorded().suffix)
         with writer.as_default():
             yield
         writer.close()
