@@ -18,7 +18,6 @@ from charrnn.generation import exporting, loading
 from charrnn.measures.open_loop import Protocol
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
-from trainers.distribution.strategies import silence
 from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
 from trainers.launch.build import train
@@ -64,7 +63,8 @@ class Killed(BaseException):
 
 def go(run_dir, steps, look=lambda: None):
     loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
-    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=Console(silence()), look=look)
+    console = Console(open(os.devnull, "w"))
+    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
 
 
 def start_and_kill(run_dir):

@@ -37,19 +37,19 @@ class Cluster:
             )
         try:
             config = json.loads(text)
-            jobs, kind, index = config["cluster"], config["task"]["type"], int(config["task"]["index"])
-            names = [(job, name) for job in ("chief", "worker") for name in enumerate(jobs.get(job, []))]
-            addresses = [(job, i, str(address)) for job, (i, address) in names]
-            places = [place[:2] for place in addresses]
-            right = not set(jobs) - {"chief", "worker"} and all(_split(address) for *_, address in addresses)
-            right = right and (kind, index) in places and len(jobs.get("chief", [])) <= 1
+            jobs, task = config["cluster"], config["task"]
+            chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
+            addresses = tuple(map(str, [*chiefs, *workers]))
+            tasks = [("chief", 0)] * len(chiefs) + [("worker", i) for i in range(len(workers))]
+            index = tasks.index((task["type"], int(task["index"])))
+            understood = all(map(_split, addresses)) and jobs.keys() <= {"chief", "worker"} and len(chiefs) <= 1
         except (ValueError, KeyError, TypeError, AttributeError):
-            right = False
-        if not right:
+            understood = False
+        if not understood:
             raise UserError(f"TF_CONFIG={text} is not understood: it must be of the form {_EXAMPLE}.")
         if len(addresses) == 1:
             raise UserError("TF_CONFIG names one worker only: name all, or give --strategy=mirrored or one_device.")
-        return cls(tuple(address for *_, address in addresses), places.index((kind, index)))
+        return cls(addresses, index)
 
     @property
     def is_chief(self) -> bool:
@@ -67,12 +67,13 @@ class Cluster:
             UserError: one did not come in time, or is to run something else.
         """
         if self.is_chief:
-            self._receive(run, time.monotonic() + seconds, seconds)
+            self._receive(run, seconds)
         else:
-            self._report(run, time.monotonic() + seconds, seconds)
+            self._report(run, seconds)
 
-    def _receive(self, run: str, end: float, seconds: float) -> None:
+    def _receive(self, run: str, seconds: float) -> None:
         """The chief: waits for each worker's word, and tells all whether to go on."""
+        end = time.monotonic() + seconds
         came: dict[int, tuple[socket.socket, str]] = {}
         try:
             listener = socket.create_server(("", _split(self.addresses[0])[1]))
@@ -101,8 +102,9 @@ class Cluster:
         if verdict:
             raise UserError(verdict)
 
-    def _report(self, run: str, end: float, seconds: float) -> None:
+    def _report(self, run: str, seconds: float) -> None:
         """The others: send word to the chief until it answers."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
                 with socket.create_connection(_split(self.addresses[0]), timeout=1) as connection:
@@ -142,7 +144,9 @@ def leave(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _split(address: str) -> tuple[str, int] | None:
-    """Host and port; None where it is no address."""
-    host, colon, port = address.rpartition(":")
-    return (host.strip("[]"), int(port)) if colon and host and port.isdigit() and 0 < int(port) < 65536 else None
+def _split(address: str) -> tuple[str, int]:
+    """Returns host and port. Raises ValueError if it is no address."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(address)
+    return host.strip("[]"), int(port)

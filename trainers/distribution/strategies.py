@@ -8,7 +8,6 @@
 
 import contextlib
 import functools
-import io
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -47,7 +46,12 @@ def make_strategy(config: RuntimeConfig, run: str = "") -> tf.distribute.Strateg
     """
     if config.virtual_replicas:
         split_cpu(config.virtual_replicas)
-    return _MAKERS[_name(config)](config, run)
+    name = _name(config)
+    if name == "mirrored":
+        return _mirrored(bool(config.virtual_replicas))
+    if name == "multi_worker":
+        return _multi_worker(run, config.worker_timeout)
+    return _tpu() if name == "tpu" else tf.distribute.get_strategy()
 
 
 def split_cpu(count: int) -> None:
@@ -68,12 +72,8 @@ def _name(config: RuntimeConfig) -> str:
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 or config.virtual_replicas else "one_device"
 
 
-def _one_device(config, run):
-    return tf.distribute.get_strategy()
-
-
-def _mirrored(config, run):
-    gpus = [] if config.virtual_replicas else tf.config.list_logical_devices("GPU")
+def _mirrored(on_cpu: bool) -> tf.distribute.Strategy:
+    gpus = [] if on_cpu else tf.config.list_logical_devices("GPU")
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         raise UserError(
@@ -84,13 +84,13 @@ def _mirrored(config, run):
 
 
 @functools.cache  # in one process, two of them would take each other's messages for their own
-def _mirrored_on(devices):
+def _mirrored_on(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 
-def _multi_worker(config, run):
+def _multi_worker(run: str, timeout: float) -> tf.distribute.Strategy:
     cluster = Cluster.from_environment()
-    cluster.meet(run, config.worker_timeout)
+    cluster.meet(run, timeout)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -100,7 +100,7 @@ def _multi_worker(config, run):
     return strategy
 
 
-def _tpu(config, run):
+def _tpu() -> tf.distribute.Strategy:
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", "local"))
         tf.config.experimental_connect_to_cluster(resolver)
@@ -108,9 +108,6 @@ def _tpu(config, run):
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise UserError("--strategy=tpu finds no TPU: set TPU_NAME, or give another --strategy.") from error
     return tf.distribute.TPUStrategy(resolver)
-
-
-_MAKERS = {"one_device": _one_device, "mirrored": _mirrored, "multi_worker": _multi_worker, "tpu": _tpu}
 
 
 def describe(strategy: tf.distribute.Strategy, rows: int) -> Iterator[str]:
@@ -153,7 +150,7 @@ class Workers:
         if not self.several:
             return look
 
-        def look_at_all():
+        def look_at_all() -> None:
             try:
                 look()
                 asked = 0.0
@@ -188,10 +185,5 @@ class Reading(Checkpoints):
         """Nothing: the chief does."""
 
 
-def silence() -> io.TextIOBase:
-    """Where a worker prints that is not the chief."""
-    return open(os.devnull, "w", encoding="utf-8")
-
-
-def _sum_over_replicas(value):
+def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_reduce("sum", tf.identity(value))

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -98,7 +99,7 @@ def train(
     run_dir = paths.given(run_dir)
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
-    console = (console or Console()) if workers.is_chief else Console(strategies.silence())
+    console = (console or Console()) if workers.is_chief else Console(open(os.devnull, "w"))
     directory = RunDirectory(run_dir)
     texts = load_texts(experiment.corpus, directory.as_begun(experiment.data), console.line)
     settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
