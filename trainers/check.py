@@ -8,12 +8,18 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
 from trainers.launch import misplaced
+
+if TYPE_CHECKING:
+    from charrnn.batches.texts import Texts
+    from trainers.checks import Finding
+    from trainers.experiment import Experiment
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class.", flag_values=FLAGS)
@@ -43,7 +49,7 @@ def main(settings: list[str]) -> int:
     return 1 if failed else command.DONE
 
 
-def check(experiment) -> list[str]:
+def check(experiment: "Experiment") -> list[str]:
     """Prints a line for each check; returns the names of those that failed."""
     from charrnn.batches.texts import load_texts
     from trainers.checks import Run, same_on_replicas, same_with_xla
@@ -52,7 +58,7 @@ def check(experiment) -> list[str]:
     run = Run(experiment, texts)
     run.trainer.check(STEPS)  # what a hook returns: a UserError, and nothing else is worth trying
     with tempfile.TemporaryDirectory() as folder:
-        checks: dict[str, Callable[[], tuple[bool, str]]] = {
+        checks: dict[str, Callable[[], "Finding"]] = {
             "trains": lambda: run.train(STEPS, folder),
             "traces once": run.traced_once,
             "loss falls": run.loss_falls,
@@ -66,7 +72,7 @@ def check(experiment) -> list[str]:
         return [name for name, look in checks.items() if not _report(name, look)]
 
 
-def _in_bfloat16(experiment, texts, folder):
+def _in_bfloat16(experiment: "Experiment", texts: "Texts", folder: str) -> "Finding":
     from trainers.checks import Run
     from trainers.experiment import override
 
@@ -77,7 +83,7 @@ def _in_bfloat16(experiment, texts, folder):
     return falls and finite, says
 
 
-def _report(name: str, look: Callable[[], tuple[bool, str]]) -> bool:
+def _report(name: str, look: Callable[[], "Finding"]) -> bool:
     try:
         passed, says = look()
     except Exception as error:  # a stranger's code: whatever it raises is the finding
