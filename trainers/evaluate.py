@@ -10,6 +10,7 @@ mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 import functools
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -17,6 +18,9 @@ from charrnn import command
 from charrnn.errors import UserError
 from charrnn.files import strict_json
 from charrnn.process import outputs
+
+if TYPE_CHECKING:
+    from trainers.evaluation.evaluation import Evaluation
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -74,7 +78,7 @@ def main(beside: list[str]) -> int:
     return command.DONE
 
 
-def _as_json(evaluation) -> str:
+def _as_json(evaluation: "Evaluation") -> str:
     measures, curves = evaluation.report
     content = {
         "run_dir": FLAGS.run_dir,
@@ -87,14 +91,14 @@ def _as_json(evaluation) -> str:
     return strict_json.dumps(content, indent=2)
 
 
-def _without_value(evaluation) -> list[str]:
+def _without_value(evaluation: "Evaluation") -> list[str]:
     """A line on what could not be measured, if there is any such."""
     names = [name for name, measure in evaluation.report.measures.items() if measure.value is None]
     why = "nothing to divide by, or a value that is not finite; null in JSON"
     return [f"Not measured ({why}): {', '.join(names)}"] if names else []
 
 
-def _as_table(evaluation) -> str:
+def _as_table(evaluation: "Evaluation") -> str:
     lines = [f"{'':26}{'model':>10} {'± error':>10} {'real text':>10}"]
     for name, (value, real, error) in evaluation.report.measures.items():
         lines.append(f"{name:26}{_number(value)} {_number(error)} {_number(real)}")

@@ -11,6 +11,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Experiment:
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     trainer_class: type[Trainer] = Trainer
-    trainer: Trainer.Config = Trainer.Config()  # the class's own settings
+    trainer: Any = Trainer.Config()  # the class's own settings
     loop: LoopConfig = LoopConfig()
     samples: SamplesConfig = SamplesConfig()
     runtime: RuntimeConfig = RuntimeConfig()
@@ -64,16 +65,17 @@ def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experi
         experiment: the experiment.
         trainer: a name of TRAINERS; "module:Class" for one of the user's own; or a class.
     """
-    trainer_class = _trainer_named(trainer) if isinstance(trainer, str) else trainer
+    trainer_class = _imported(trainer) if isinstance(trainer, str) else trainer
     if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
-        raise UserError(f"trainer={trainer!r} is no trainer: give a name, or a class that is a trainers.Trainer.")
+        allowed = "a registered name, or module:Class of a subclass of trainers.Trainer"
+        raise UserError(f"trainer={trainer!r} is not possible: it must be {allowed}.")
     if trainer_class is experiment.trainer_class:
         return experiment
     return dataclasses.replace(experiment, trainer_class=trainer_class, trainer=trainer_class.Config())
 
 
-def _trainer_named(name: str) -> type[Trainer]:
-    """The class of that name; UserError where there is none."""
+def _imported(name: str) -> object:
+    """What a registered name, or "module:Class", stands for; None if the module has no such class."""
     path = TRAINERS.get(name, name)
     module_name, colon, class_name = path.partition(":")
     if not (colon and all(part.isidentifier() for part in module_name.split("."))):
@@ -84,10 +86,7 @@ def _trainer_named(name: str) -> type[Trainer]:
         raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
     except (ImportError, RecursionError) as error:  # the latter for a name of very many parts
         raise UserError(f"--trainer={name}: {error}.") from error
-    trainer_class = getattr(module, class_name, None)
-    if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
-        raise UserError(f"--trainer={name}: {module_name} has no class {class_name!r} that is a trainers.Trainer.")
-    return trainer_class
+    return getattr(module, class_name, None)
 
 
 def registered(trainer: str) -> str:
@@ -131,13 +130,10 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
 
 def to_dict(experiment: Experiment) -> dict:
     """The experiment as JSON can hold it."""
-    trainer = {"class": registered(f"{experiment.trainer_class.__module__}:{experiment.trainer_class.__qualname__}")}
-    fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
-    del fields["trainer_class"]
-    nested = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
-    }
-    return {**nested, "trainer": {**trainer, **nested["trainer"]}}
+    settings = dataclasses.asdict(experiment)
+    trainer_class = settings.pop("trainer_class")
+    name = registered(f"{trainer_class.__module__}:{trainer_class.__qualname__}")
+    return {**settings, "trainer": {"class": name, **settings["trainer"]}}
 
 
 def _fits_json(value: object) -> bool:
@@ -151,16 +147,15 @@ def _fits_json(value: object) -> bool:
 
 def settable(experiment: Experiment) -> dict[str, type]:
     """The type of each "group.field"."""
-    configs = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
     return {
         f"{group}.{field}": kind
-        for group, config in configs.items()
+        for group, config in vars(experiment).items()
         if dataclasses.is_dataclass(config) and not isinstance(config, type)
         for field, kind in typing.get_type_hints(type(config)).items()
     }
 
 
-def parse(name: str, text: str, kind: type):
+def parse(name: str, text: str, kind: type) -> Any:
     """The value of the setting `name` as `kind`, from text; UserError where it is none."""
     if kind == tuple[str, ...]:
         return tuple(parse(name, part, str) for part in _texts(name, text))

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     """Runs trainers.run with `arguments` in each worker. Returns the exit status."""
     if not arguments:
         raise UserError("What shall the workers run? Give it behind two dashes: -- --experiment=NAME --run_dir=DIR.")
-    workers = []
+    workers: list[subprocess.Popen] = []
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda number, frame: [worker.send_signal(number) for worker in workers])

@@ -6,10 +6,9 @@
 
 import dataclasses
 import inspect
-import io
 import json
+import re
 import textwrap
-import tokenize
 import typing
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from trainers.experiment import TRAINERS, Experiment, with_trainer
 _WRONG = {int: (-1, 2**62), float: (-1.0, float("nan")), str: ("?",)}
 """Values that a setting may refuse. The refusal says which values it allows."""
 
+_FIELD = re.compile(r"(\w+): .*?  # (.*)")  # with its comment, as it stands in the source
 _WIDTH = 110  # columns
 
 
@@ -97,7 +97,7 @@ def _entry(setting: Setting) -> str:
 
 
 def _summary(kind: type) -> str:
-    return inspect.getdoc(kind).partition("\n")[0]
+    return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
 def _settings(group: str, config: type) -> list[Setting]:
@@ -113,18 +113,14 @@ def _settings(group: str, config: type) -> list[Setting]:
 
 def _comments(config: type) -> dict[str, str]:
     """Returns the comment on each field of a dataclass, joined over the lines below it that hold only a comment."""
-    comments, name, depth, begins = {}, "", 0, True
-    for token in tokenize.generate_tokens(io.StringIO(textwrap.dedent(inspect.getsource(config))).readline):
-        if token.type == tokenize.INDENT:
-            depth += 1
-        elif token.type == tokenize.DEDENT:
-            depth -= 1
-        elif token.type == tokenize.NAME and begins and depth == 1:
-            name = token.string
-        elif token.type == tokenize.COMMENT and depth == 1 and name and (not begins or name in comments):
-            comments[name] = " ".join([comments.get(name, ""), token.string.lstrip("# ")]).strip()
-        begins = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
-        if token.type == tokenize.NL and token.line.strip() == "":
+    comments: dict[str, str] = {}
+    name = ""
+    for line in map(str.strip, inspect.getsource(config).splitlines()):
+        if field := _FIELD.fullmatch(line):
+            name, comments[field[1]] = field[1], field[2]
+        elif name and line.startswith("# "):
+            comments[name] += line.removeprefix("#")
+        else:
             name = ""
     return comments
 

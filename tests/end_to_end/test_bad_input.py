@@ -152,7 +152,7 @@ ARGUMENTS = [
     (("encode", ["text.txt", "--output=\ud800"]), "is not text in UTF-8"),
     # Names of what is not there, or is something else.
     (train("--trainer=" + "a." * 20_000 + "b:C"), "--trainer=a.a.a."),
-    (train("--trainer=os:path"), "os has no class 'path'"),
+    (train("--trainer=os:path"), "trainer='os:path'"),
     (train("--set=model.recurrent_initializer=constant"), "that needs no arguments"),
     (train("--set=model.recurrent_initializer=Initializer"), "that needs no arguments"),
     (train("--set=optimizer.name=LossScaleOptimizer"), "optimizer.name=LossScaleOptimizer"),

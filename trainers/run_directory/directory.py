@@ -146,7 +146,7 @@ def _moved(old: object, new: object) -> bool:
 
 def flat(config: dict, prefix: str = "") -> dict[str, object]:
     """Nested settings as {"model.units": 1024, …}."""
-    settings = {}
+    settings: dict[str, object] = {}
     for name, value in config.items():
         settings.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return settings

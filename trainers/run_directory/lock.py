@@ -23,7 +23,7 @@ from trainers.run_directory import disk
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 NAME = "lock"
 
