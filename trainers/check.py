@@ -58,7 +58,7 @@ def check(experiment: "Experiment") -> list[str]:
     run = Run(experiment, texts)
     run.trainer.check(STEPS)  # what a hook returns: a UserError, and nothing else is worth trying
     with tempfile.TemporaryDirectory() as folder:
-        checks: dict[str, Callable[[], "Finding"]] = {
+        checks: dict[str, Callable[[], Finding]] = {
             "trains": lambda: run.train(STEPS, folder),
             "traces once": run.traced_once,
             "loss falls": run.loss_falls,

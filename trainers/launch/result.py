@@ -61,11 +61,8 @@ class Result:
 def _columns(lines: list[dict]) -> History:
     history: History = {}
     for split in dict.fromkeys(line["split"] for line in lines):
-        rows = [line for line in lines if line["split"] == split]
-        names = dict.fromkeys(name for row in rows for name in row if name != "split")
-        history[split] = {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+        of_split = [line for line in lines if line["split"] == split]
+        names = dict.fromkeys(name for line in of_split for name in line if name != "split")
+        columns = {name: [line.get(name) for line in of_split] for name in names}  # None becomes nan
+        history[split] = {name: np.array(found, int if name == "step" else float) for name, found in columns.items()}
     return history
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
