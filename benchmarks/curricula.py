@@ -155,7 +155,7 @@ def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     for corpus in FLAGS.corpora:
         measured = zip(plan, evaluations, strict=True)
         runs = [
-            comparison.Run(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
+            comparison.MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
             for planned, evaluation in measured
             if planned.corpus == corpus
         ]

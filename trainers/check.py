@@ -43,19 +43,19 @@ def main(settings: list[str]) -> int:
 
     split_cpu(2)  # for two replicas
     experiment = override(with_trainer(Experiment(corpus="plays:60000"), FLAGS.trainer), _SMALL)
-    failed = check(override(experiment, [*FLAGS.set, *settings]))
+    failed = failed_checks(override(experiment, [*FLAGS.set, *settings]))
     if failed:
         print(f"{FLAGS.trainer} failed: {', '.join(failed)}")
     return 1 if failed else command.DONE
 
 
-def check(experiment: "Experiment") -> list[str]:
+def failed_checks(experiment: "Experiment") -> list[str]:
     """Prints a line for each check; returns the names of those that failed."""
     from charrnn.batches.texts import load_texts
-    from trainers.checks import Run, same_on_replicas, same_with_xla
+    from trainers.checks import Trial, same_on_replicas, same_with_xla
 
     texts = load_texts(experiment.corpus, experiment.data, lambda line: None)
-    run = Run(experiment, texts)
+    run = Trial(experiment, texts)
     run.trainer.check(STEPS)  # what a hook returns: a UserError, and nothing else is worth trying
     with tempfile.TemporaryDirectory() as folder:
         checks: dict[str, Callable[[], Finding]] = {
@@ -73,10 +73,10 @@ def check(experiment: "Experiment") -> list[str]:
 
 
 def _in_bfloat16(experiment: "Experiment", texts: "Texts", folder: str) -> "Finding":
-    from trainers.checks import Run
+    from trainers.checks import Trial
     from trainers.experiment import override
 
-    run = Run(override(experiment, ["runtime.precision=mixed_bfloat16"]), texts)
+    run = Trial(override(experiment, ["runtime.precision=mixed_bfloat16"]), texts)
     run.train(STEPS, os.path.join(folder, "bfloat16"))
     falls, says = run.loss_falls()
     finite, _ = run.gradients_finite()

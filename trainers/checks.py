@@ -18,7 +18,7 @@ from trainers.trainer import Trainer
 Finding = tuple[bool, str]
 
 
-class Run:
+class Trial:
     """A short training run and what was measured in it.
 
     Args:

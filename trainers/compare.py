@@ -49,8 +49,8 @@ def main(run_dirs: list[str]) -> int:
     from trainers.evaluation import comparison, evaluation, measures_file, pictures, tables
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
-    comparison.group(runs)  # what cannot be compared is refused before the work begins
+    runs = [comparison.MeasuredRun(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
+    comparison.group_runs(runs)  # what cannot be compared is refused before the work begins
     for run in runs:
         run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):

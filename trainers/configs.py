@@ -9,7 +9,7 @@ from charrnn.errors import check_float32, check_temperature, require
 from charrnn.model.char_model import PATHS, PRECISIONS
 
 RATE_SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
-_MOST_CHARS = 100_000  # of a sample: training waits for it
+_MAX_SAMPLE_CHARS = 100_000  # of a sample: training waits for it
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
@@ -114,8 +114,8 @@ class SamplesConfig:
             check_temperature("samples.temperatures", temperature, zero="the likeliest character always")
         require("samples.prompts", self.prompts, all(self.prompts), "texts of at least one character")
         require("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
-        few = 0 <= self.num_chars <= _MOST_CHARS
-        require("samples.num_chars", self.num_chars, few, f"from 0 to {_MOST_CHARS} (0: no samples)")
+        few = 0 <= self.num_chars <= _MAX_SAMPLE_CHARS
+        require("samples.num_chars", self.num_chars, few, f"from 0 to {_MAX_SAMPLE_CHARS} (0: no samples)")
         require("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 

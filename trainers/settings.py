@@ -20,7 +20,7 @@ _WRONG = {int: (-1, 2**62), float: (-1.0, float("nan")), str: ("?",)}
 """Values that a setting may refuse. The refusal says which values it allows."""
 
 _FIELD = re.compile(r"(\w+): .*?  # (.*)")  # with its comment, as it stands in the source
-_WIDTH = 110  # columns
+_WIDTH_COLUMNS = 110  # columns
 
 
 class Setting(NamedTuple):
@@ -92,7 +92,7 @@ def _cell(text: str) -> str:
 def _entry(setting: Setting) -> str:
     allowed = f"; allowed: {setting.allowed}" if setting.allowed else ""
     text = f"{setting.kind}, default {setting.default}. {setting.meaning}{allowed}"
-    wrapped = textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    wrapped = textwrap.wrap(text, _WIDTH_COLUMNS, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([f"  {setting.name}", *wrapped])
 
 

@@ -8,10 +8,10 @@ import pytest
 from charrnn.errors import UserError
 from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation.comparison import (
-    Run,
+    MeasuredRun,
     compare,
     curve_gap,
-    group,
+    group_runs,
     with_curve_gaps,
 )
 from trainers.evaluation.evaluation import Evaluation
@@ -32,7 +32,7 @@ def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(),
         "command": [str(seed)],
     }
     evaluation = Evaluation("best/step-10", "plays", Report(measures, {}), {0.7: (1.0 + seed, 2.0)})
-    return Run(f"runs/{trainer}-{settings}-{base}-{seed}", config, evaluation)
+    return MeasuredRun(f"runs/{trainer}-{settings}-{base}-{seed}", config, evaluation)
 
 
 OTHER = "mine:Ramp"
@@ -70,23 +70,23 @@ def test_holm_stops_at_the_first_that_fails():
 
 
 def test_runs_that_differ_in_their_seed_are_a_group():
-    groups = group([run(0), run(0, OTHER), run(1), run(0, units=16), run(2, OTHER)])
+    groups = group_runs([run(0), run(0, OTHER), run(1), run(0, units=16), run(2, OTHER)])
     assert [sorted(g.runs) for g in groups] == [[0, 1], [0, 2], [0]]
     assert [g.name for g in groups] == ["units=8, teacher_forcing", "units=8, Ramp", "units=16, teacher_forcing"]
 
 
 def test_one_group_bears_the_experiments_name():
-    assert [g.name for g in group([run(0), run(1)])] == ["quickstart"]
+    assert [g.name for g in group_runs([run(0), run(1)])] == ["quickstart"]
 
 
 def test_settings_that_only_some_have_name_a_group_where_nothing_else_does():
-    assert [g.name for g in group([run(0), run(0, num_layers=2)])] == ["quickstart", "num_layers=2"]
-    assert [g.name for g in group([run(0, num_layers=2), run(0, OTHER)])] == ["teacher_forcing", "Ramp"]
+    assert [g.name for g in group_runs([run(0), run(0, num_layers=2)])] == ["quickstart", "num_layers=2"]
+    assert [g.name for g in group_runs([run(0, num_layers=2), run(0, OTHER)])] == ["teacher_forcing", "Ramp"]
 
 
 def test_the_same_run_twice_is_refused():
     with pytest.raises(UserError, match=r"have the same settings and seed 1: give one of them"):
-        group([run(1), run(1)])
+        group_runs([run(1), run(1)])
 
 
 def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_and_told():
@@ -106,17 +106,17 @@ def test_one_base_for_all_is_nothing_to_tell():
 
 def test_a_warm_start_is_compared_with_none_and_two_bases_with_each_other():
     scratch, one, other = ([run(seed, base=base) for seed in range(3)] for base in ("", "runs/x", "runs/y"))
-    assert [g.name for g in group([*scratch, *one])] == ["warm_start=False", "warm_start=True"]
-    assert [g.name for g in group([*one, *other])] == ["init_from=runs/x", "init_from=runs/y"]
-    assert [sorted(g.runs) for g in group([*one, *other, *scratch])] == [[0, 1, 2]] * 3
+    assert [g.name for g in group_runs([*scratch, *one])] == ["warm_start=False", "warm_start=True"]
+    assert [g.name for g in group_runs([*one, *other])] == ["init_from=runs/x", "init_from=runs/y"]
+    assert [sorted(g.runs) for g in group_runs([*one, *other, *scratch])] == [[0, 1, 2]] * 3
     with pytest.raises(UserError, match="same settings and seed 1"):
-        group([*one, run(1, base="runs/x")])
+        group_runs([*one, run(1, base="runs/x")])
 
 
 def test_what_changes_nothing_that_is_learnt_sets_no_run_apart():
     loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
-    assert len(group([run(0), run(1, loop=loop)])) == 1
-    assert len(group([run(0), run(1, loop={"steps": 11})])) == 2
+    assert len(group_runs([run(0), run(1, loop=loop)])) == 1
+    assert len(group_runs([run(0), run(1, loop={"steps": 11})])) == 2
 
 
 def test_differences_are_paired_by_seed():

@@ -169,7 +169,7 @@ def test_no_foreign_byte_is_changed(killed, data):
         loaded = loading.load(run_dir)
         evaluated = measures_file.read_or_evaluate(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
         summaries.write_curves(str(run_dir), evaluated.report.curves)
-        runs = [comparison.Run(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
+        runs = [comparison.MeasuredRun(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
         pictures.show(str(run_dir), "comparison", lambda folder: pictures.draw(comparison.compare(runs), folder))
         exporting.export(loaded, str(parent / "out[1]"), ["tflite"])
         check()

@@ -172,7 +172,7 @@ class Workers:
         return [total / self.strategy.num_replicas_in_sync for total in sums.numpy().tolist()]
 
 
-class Reading(Checkpoints):
+class ReadOnlyCheckpoints(Checkpoints):
     """Those of a worker that is not the chief: restores what the chief saved, and saves nothing."""
 
     def save(self, step: int) -> None:

@@ -17,18 +17,18 @@ from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered
 from trainers.run_directory.directory import flat
 
-_NO_SETTINGS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
-_NO_SETTING = """
+_IGNORED_GROUPS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
+_IGNORED_SETTINGS = """
     loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
 """What changes nothing that is learnt, but for rounding."""
-LEVEL = 0.05
-FEWEST_SEEDS = 3
-_PIECES = 100  # that each line of a curve is cut into
+ERROR_RATE = 0.05
+MIN_SEEDS = 3
+_POINTS_PER_LINE = 100  # that each line of a curve is cut into
 
 
-class Run(NamedTuple):
+class MeasuredRun(NamedTuple):
     """A run, and what was measured of it; groups can be made without."""
 
     path: str
@@ -53,8 +53,8 @@ class Run(NamedTuple):
     @property
     def settings(self) -> dict[str, str]:
         """All that decides what was learnt, but for the seed and for which run it was warm-started from."""
-        settings = flat({name: value for name, value in self.config.items() if name not in _NO_SETTINGS})
-        told = {name: str(value) for name, value in settings.items() if name not in _NO_SETTING}
+        settings = flat({name: value for name, value in self.config.items() if name not in _IGNORED_GROUPS})
+        told = {name: str(value) for name, value in settings.items() if name not in _IGNORED_SETTINGS}
         return {**told, "trainer.class": registered(told["trainer.class"]), "warm_start": str(self.base != "")}
 
 
@@ -62,7 +62,7 @@ class Group(NamedTuple):
     """Runs with the same settings, by seed."""
 
     name: str
-    runs: dict[int, Run]
+    runs: dict[int, MeasuredRun]
 
     @property
     def bases(self) -> list[str]:
@@ -98,7 +98,7 @@ class Comparison(NamedTuple):
     differences: dict[tuple[str, str], Difference]  # (group, measure)
 
 
-def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
+def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Comparison:
     """Groups the runs and tests each measure.
 
     Args:
@@ -108,17 +108,17 @@ def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
     Raises:
         UserError: two runs have settings and seed in common.
     """
-    groups = group(runs)
+    groups = group_runs(runs)
     measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
-    accepted = statistics.holm({key: difference.p for key, difference in found.items()}, LEVEL)
+    accepted = statistics.holm({key: difference.p for key, difference in found.items()}, ERROR_RATE)
     found = {key: difference._replace(beyond_noise=key in accepted) for key, difference in found.items()}
     return Comparison(groups, measures, found)
 
 
-def group(runs: Sequence[Run]) -> list[Group]:
+def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
     """The groups, in the order of their first runs; each is named by what sets it apart.
 
     Seeds that were each warm-started from a run of their own are a group. If a seed comes twice, from two bases, then
@@ -127,7 +127,7 @@ def group(runs: Sequence[Run]) -> list[Group]:
     parts = [part for same in _alike(runs, lambda run: frozenset(run.settings.items())) for part in _by_base(same)]
     parts.sort(key=lambda part: runs.index(part[0]))
     for part in parts:
-        seeds: dict[int, Run] = {}
+        seeds: dict[int, MeasuredRun] = {}
         for run in part:
             twin = seeds.setdefault(run.seed, run)
             if twin is not run:
@@ -136,22 +136,22 @@ def group(runs: Sequence[Run]) -> list[Group]:
     return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(parts), parts, strict=True)]
 
 
-def _alike(runs: Sequence[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+def _alike(runs: Sequence[MeasuredRun], key: Callable[[MeasuredRun], Hashable]) -> list[list[MeasuredRun]]:
     """The runs that have the same key, together."""
-    parts: dict[Hashable, list[Run]] = {}
+    parts: dict[Hashable, list[MeasuredRun]] = {}
     for run in runs:
         parts.setdefault(key(run), []).append(run)
     return list(parts.values())
 
 
-def _by_base(runs: list[Run]) -> list[list[Run]]:
+def _by_base(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
     """One group, or one a base where a seed comes twice."""
     return _alike(runs, lambda run: run.base) if len({run.seed for run in runs}) < len(runs) else [runs]
 
 
-def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
+def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
     """The runs with "curve_gap" among their measures: that of temperature 1 from the first group's curve, by seed."""
-    curves = {seed: run.evaluation.sweep for seed, run in group(runs)[0].runs.items()}
+    curves = {seed: run.evaluation.sweep for seed, run in group_runs(runs)[0].runs.items()}
     found = []
     for run in runs:
         evaluation = run.evaluation
@@ -173,12 +173,12 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
         curve: by temperature the same, with straight lines from one to the next.
     """
     points = np.array([curve[temperature] for temperature in sorted(curve)])
-    places = np.linspace(0, len(points) - 1, _PIECES * (len(points) - 1) + 1)
+    places = np.linspace(0, len(points) - 1, _POINTS_PER_LINE * (len(points) - 1) + 1)
     lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
     return float(np.max(np.min(np.array(point) - lines, 1)))
 
 
-def _measured(run: Run, name: str) -> bool:
+def _measured(run: MeasuredRun, name: str) -> bool:
     return name in run.measures and run.measures[name].value is not None
 
 
@@ -186,7 +186,7 @@ def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str],
     """Of each later group from the first, by names of group and measure; the noise is that of all, where it can be."""
     first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
     noise = None
-    if others and len(first) >= FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
+    if others and len(first) >= MIN_SEEDS and all(other.keys() == first.keys() for other in others):
         noise = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in (first, *others)]))
     found = {}
     for group, other in zip(groups[1:], others, strict=True):
@@ -199,11 +199,11 @@ def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str],
 def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = statistics.t_test(differences, noise) if count >= FEWEST_SEEDS else math.nan
+    p = statistics.t_test(differences, noise) if count >= MIN_SEEDS else math.nan
     return Difference(float(differences.mean()), deviation, count, p, False)
 
 
-def _names(alike: list[list[Run]]) -> list[str]:
+def _names(alike: list[list[MeasuredRun]]) -> list[str]:
     """For each group what sets it apart: settings that all groups have, and where that does not do, all settings."""
     all_settings = [part[0].settings for part in alike]
     all_settings = [

@@ -24,7 +24,7 @@ from charrnn.model.char_model import CharModel, States
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import listed
 
-_MOST_COUNTED = 10_000_000  # characters of a text that n-grams are counted in
+_MAX_COUNTED_CHARS = 10_000_000  # characters of a text that n-grams are counted in
 
 OtherSystem = Callable[[CharModel, Texts, Reference], dict[str, float]]
 """Returns losses of another system than the model alone, by name."""
@@ -66,7 +66,7 @@ def evaluate(
     loaded, config = loading.load(run_dir, weights), read_config(run_dir)
     data = run_files.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
-    train, validation = (np.asarray(ids[:_MOST_COUNTED]) for ids in (texts.train, texts.validation))
+    train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
     protocol.pieces(validation)  # a text that is too short is refused before the work begins
     reference = reference_for(texts, data)
     losses = _closed_loop_losses(loaded.model, texts, data, reference, others)
@@ -123,7 +123,7 @@ def closed_loop_step(model: CharModel, batch: Batch, state: States) -> tuple[tf.
 
 def count_ngrams(texts: Texts) -> KneserNey:
     """Returns the n-grams of the first 10 million characters of the training text."""
-    return KneserNey(np.asarray(texts.train[:_MOST_COUNTED]), texts.vocabulary.size)
+    return KneserNey(np.asarray(texts.train[:_MAX_COUNTED_CHARS]), texts.vocabulary.size)
 
 
 def reference_for(texts: Texts, data: DataConfig) -> Reference:

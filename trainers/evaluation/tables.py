@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainers.evaluation.comparison import FEWEST_SEEDS, LEVEL, Comparison, Difference, Group
+from trainers.evaluation.comparison import ERROR_RATE, MIN_SEEDS, Comparison, Difference, Group
 
 
 def table(comparison: Comparison) -> str:
@@ -86,11 +86,11 @@ def _tested(comparison: Comparison) -> str:
     if len(comparison.groups) == 1:
         return "Mean ± standard deviation over seeds. There is one group only: nothing to compare it with."
     count = sum(not math.isnan(difference.p) for difference in comparison.differences.values())
-    how = f"Nothing was tested, for no group has {FEWEST_SEEDS} seeds in common with the first."
+    how = f"Nothing was tested, for no group has {MIN_SEEDS} seeds in common with the first."
     if count:
         how = (
             "\\*: beyond noise by a two-sided paired t test, the noise taken from all groups where all have the same "
-            f"seeds, with Holm's correction over the {count} tests of this table, at {LEVEL:.0%} together."
+            f"seeds, with Holm's correction over the {count} tests of this table, at {ERROR_RATE:.0%} together."
         )
     return (
         "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "

@@ -15,9 +15,9 @@ VERBOSITIES = ("quiet", "normal", "all")
 """Warnings and the last line; a line for each log and each evaluation too; all that is measured and sampled."""
 
 _QUIET, _NORMAL, _ALL = range(3)
-_BAR = 24
-_LEAST_OF_A_SAMPLE = 12  # columns: less of it says nothing
-_SECONDS_BETWEEN_UPDATES = 0.1
+_BAR_COLUMNS = 24
+_MIN_SAMPLE_COLUMNS = 12  # columns: less of it says nothing
+_UPDATE_SECONDS = 0.1
 _LINE_SHOWS = """
     nats_per_char bits_per_char nats_per_char_window_256 chars_per_sec own_input_prob skipped_updates
 """.split()
@@ -74,7 +74,7 @@ class Console:
         """Redraws the bar. Called after every step, or after several."""
         now = self._clock()
         self._first = self._first or (step, now)
-        if not self._terminal or self._verbosity == _QUIET or now - self._last_update < _SECONDS_BETWEEN_UPDATES:
+        if not self._terminal or self._verbosity == _QUIET or now - self._last_update < _UPDATE_SECONDS:
             return
         self._last_update = now
         columns = shutil.get_terminal_size().columns
@@ -134,7 +134,7 @@ class Console:
 
     def _bar(self, step: int, steps: int, now: float, columns: int) -> str:
         """As much as there is room for, the most important first."""
-        length = min(_BAR, columns // 8)
+        length = min(_BAR_COLUMNS, columns // 8)
         filled = length * step // steps
         bar = "━" * filled + "╌" * (length - filled)
         text = _cut(f"{bar} {step:,}/{steps:,} {self._time_left(step, steps, now)}", columns)
@@ -142,7 +142,7 @@ class Console:
             if _width(text) + 3 + _width(part) <= columns:
                 text += f" · {part}"
         room = columns - _width(text) - 3
-        return f"{text} · {_cut(self._sample, room)}" if self._sample and room >= _LEAST_OF_A_SAMPLE else text
+        return f"{text} · {_cut(self._sample, room)}" if self._sample and room >= _MIN_SAMPLE_COLUMNS else text
 
     def _beside_the_bar(self) -> Iterator[str]:
         if "train" in self._losses:

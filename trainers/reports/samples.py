@@ -24,7 +24,7 @@ class Sample(NamedTuple):
     label: str = ""  # what a chart files it under; "": the prompt. Not in samples.jsonl
 
 
-class Sampling:
+class SampleWriter:
     """Writes the samples that `config` asks for, all in one batch.
 
     Prompts are read as the text was. Characters that the vocabulary lacks are removed, and a prompt of which nothing

@@ -84,7 +84,7 @@ class _Writer:
         while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
             time.sleep(0.05)
         with disk.writing(self._folder):
-            self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=self._files.recorded().suffix)
+            self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=self._files.record().suffix)
         self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
         self._end = 0  # of those that were
 
@@ -219,7 +219,7 @@ def _fresh_writer(run_dir: str, which: str) -> Iterator[None]:
     folder = os.path.join(open_loop_folder(run_dir), which)
     with writing_to(folder):
         _remove_own(run_dir, os.path.join(OPEN_LOOP, which))
-        writer = tf.summary.create_file_writer(folder, filename_suffix=EventFiles(run_dir).recorded().suffix)
+        writer = tf.summary.create_file_writer(folder, filename_suffix=EventFiles(run_dir).record().suffix)
         with writer.as_default():
             yield
         writer.close()

@@ -14,14 +14,15 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.experiment import Experiment, registered, to_dict
 from trainers.run_directory import disk, event_files, lock
 
-_WRITTEN = (event_files.NAME, run_files.VOCABULARY, run_files.CONFIG, lock.NAME, run_files.METRICS, run_files.SAMPLES)
+_NAMES = run_files.VOCABULARY, run_files.CONFIG, run_files.METRICS, run_files.SAMPLES
+_REPLACED_FILES = (event_files.NAME, lock.NAME, *_NAMES)
 """The files that a run replaces at once."""
 
-_MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
+_CHANGEABLE_GROUPS = ("experiment", "loop", "samples", "versions", "command", "corpus")
 """Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
 sha256 and the other's settings stand beside."""
 
-_SETTINGS_MAY_CHANGE = (
+_CHANGEABLE_SETTINGS = (
     "runtime.strategy",
     "runtime.virtual_replicas",
     "runtime.worker_timeout",
@@ -45,10 +46,10 @@ class RunDirectory:
         """Returns the settings with what is left to be found in the files as the run has it that is there, if any."""
         try:
             return dialects.as_begun(data, run_files.read_config(self.path))
-        except UserError:  # there is none, or one that `check` refuses
+        except UserError:  # there is none, or one that `may_resume` refuses
             return data
 
-    def check(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
+    def may_resume(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
         """Whether a run is there to be resumed.
 
         Args:
@@ -91,11 +92,11 @@ class RunDirectory:
         """
         if not tf.io.gfile.isdir(self.path):
             return False
-        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _WRITTEN))
-        if lock.NAME in names and not lock.is_left(self.file(lock.NAME)):
+        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _REPLACED_FILES))
+        if lock.NAME in names and not lock.is_stale(self.file(lock.NAME)):
             return False
         begun = event_files.is_record(self.file(event_files.NAME))
-        return names <= {lock.NAME, *(_WRITTEN if begun else ())}
+        return names <= {lock.NAME, *(_REPLACED_FILES if begun else ())}
 
     def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
         """Makes the directory, and writes config.json and vocabulary.json.
@@ -105,8 +106,8 @@ class RunDirectory:
         """
         try:
             tf.io.gfile.makedirs(self.path)
-            atomic.remove_remains(self.path, _WRITTEN)
-            event_files.EventFiles(self.path).recorded()
+            atomic.remove_remains(self.path, _REPLACED_FILES)
+            event_files.EventFiles(self.path).record()
             vocabulary.save(self.file(run_files.VOCABULARY))
             write_json(self.file(run_files.CONFIG), config)  # last: it makes the directory one of a run
         except disk.DISK_ERRORS as error:
@@ -125,11 +126,11 @@ def _differences(old: dict, new: dict) -> list[str]:
     One that the program did not have when the run was started is as it was then if it has its default.
     """
     new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
-    old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    old, new = (flat({k: v for k, v in config.items() if k not in _CHANGEABLE_GROUPS}) for config in (old, new))
     for config in (old, new):
         if "trainer.class" in config:  # an earlier version wrote where the class lay, which may have moved since
             config["trainer.class"] = registered(str(config["trainer.class"]))
-    names = [name for name in dict.fromkeys([*old, *new]) if name not in _SETTINGS_MAY_CHANGE]
+    names = [name for name in dict.fromkeys([*old, *new]) if name not in _CHANGEABLE_SETTINGS]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names

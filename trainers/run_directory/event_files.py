@@ -1,7 +1,7 @@
 """Which event files of a run directory are the run's own: only these are cut or removed.
 
     files = EventFiles("runs/mine")
-    writer = tf.summary.create_file_writer("runs/mine/train", filename_suffix=files.recorded().suffix)
+    writer = tf.summary.create_file_writer("runs/mine/train", filename_suffix=files.record().suffix)
     files.own("train")         # ["runs/mine/train/events.out.tfevents.1700000000.host.1.0.0123456789abcdef.v2"]
 
 TensorFlow makes the names; the run gives out their suffix, which `event_files.json` records before it is used. The file
@@ -21,7 +21,7 @@ from charrnn.files import atomic, paths
 NAME = "event_files.json"
 _FOLDERS = ("", "train", "validation", *(f"open_loop/{name}" for name in ("own", "real", "evaluation", "comparison")))
 _SUFFIX = r"\.[0-9a-f]{16}\.v2"
-_TENSORFLOWS = re.compile(rf"events\.out\.tfevents\.\d+\..+\.\d+\.\d+({_SUFFIX}|\.v2)")
+_EVENT_FILE = re.compile(rf"events\.out\.tfevents\.\d+\..+\.\d+\.\d+({_SUFFIX}|\.v2)")
 
 
 class Record(NamedTuple):
@@ -39,12 +39,12 @@ class EventFiles:
 
     def own(self, folder: str) -> list[str]:
         """Returns the paths of the run's event files in one of its folders, in TensorBoard's order."""
-        names = _shaped(os.path.join(self._run_dir, folder))
+        names = _event_files_in(os.path.join(self._run_dir, folder))
         suffix, earlier = (_read(self._path) or self._adopted()) if names else ("", [])
         own = [name for name in names if name.endswith(suffix) or os.path.join(folder, name) in earlier]
         return [os.path.join(self._run_dir, folder, name) for name in own]
 
-    def recorded(self) -> Record:
+    def record(self) -> Record:
         """Returns what event_files.json holds; writes it first if it is missing.
 
         Raises:
@@ -59,9 +59,8 @@ class EventFiles:
 
     def _adopted(self) -> Record:
         """A new suffix; all of TensorFlow's event files in the run's folders, which an earlier version wrote."""
-        found = [
-            os.path.join(folder, name) for folder in _FOLDERS for name in _shaped(os.path.join(self._run_dir, folder))
-        ]
+        places = {folder: os.path.join(self._run_dir, folder) for folder in _FOLDERS}
+        found = [os.path.join(folder, name) for folder, place in places.items() for name in _event_files_in(place)]
         return Record(f".{secrets.token_hex(8)}.v2", found)
 
 
@@ -70,8 +69,8 @@ def is_record(path: str) -> bool:
     return _read(path) is not None
 
 
-def _shaped(folder: str) -> list[str]:
-    return list(filter(_TENSORFLOWS.fullmatch, paths.names_in(folder)))
+def _event_files_in(folder: str) -> list[str]:
+    return list(filter(_EVENT_FILE.fullmatch, paths.names_in(folder)))
 
 
 def _read(path: str) -> Record | None:

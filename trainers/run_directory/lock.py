@@ -55,7 +55,7 @@ def hold(folder: str) -> Iterator[None]:
                 os.rmdir(each)
 
 
-def is_left(path: str) -> bool:
+def is_stale(path: str) -> bool:
     """Whether a file is a lock that a killed process has left, and no other file of that name."""
     return bool(_read(path)) or not tf.io.gfile.stat(path).length
 
@@ -84,7 +84,7 @@ def _lock(path: str) -> contextlib.AbstractContextManager:
                 break
         file.close()  # whoever held it has just removed it
     file.truncate(0)
-    file.write(_myself())
+    file.write(_own_entry())
     file.flush()
     return file
 
@@ -96,11 +96,11 @@ def _claim(path: str) -> contextlib.AbstractContextManager:
         raise UserError(f"{_refusal(path, holder)} If it is dead, remove {path}.")
     if holder and _started(holder["pid"]) == holder["started"]:
         raise _refusal(path, holder)
-    atomic.replace(path, _myself().encode())
+    atomic.replace(path, _own_entry().encode())
     return contextlib.nullcontext()
 
 
-def _myself() -> str:
+def _own_entry() -> str:
     me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
     return json.dumps({**me, "since": time.strftime("%Y-%m-%d %H:%M:%S")}) + "\n"
 
