@@ -1,7 +1,7 @@
-"""Every setting of a run: name, type, default, meaning, allowed values, read from the dataclasses that define them.
+"""Every setting of a run: name, type, default, meaning and allowed values, read from the dataclasses.
 
     print(as_text("optimizer."))           # what `python -m trainers.run --help_settings optimizer` prints
-    print(as_markdown(), end="")           # what docs/settings.md holds
+    print(as_markdown(), end="")           # the page docs/settings.md
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from charrnn.errors import UserError, nearest
 from trainers.experiment import TRAINERS, Experiment, with_trainer
 
 _WRONG = {int: (-1, 2**62), float: (-1.0, float("nan")), str: ("?",)}
-"""Values that a setting may refuse. The refusal says which values it allows."""
+"""Values that a setting may refuse; the message of the refusal names the allowed values."""
 
-_FIELD = re.compile(r"(\w+): .*?  # (.*)")  # with its comment, as it stands in the source
+_FIELD = re.compile(r"(\w+): .*?  # (.*)")  # a line of source: a field and its comment
 _WIDTH_COLUMNS = 110  # columns
 
 
@@ -30,14 +30,14 @@ class Setting(NamedTuple):
     kind: str  # its type, such as "int" or "list of float"
     default: str
     meaning: str  # the comment on the field
-    allowed: str  # "" if every value of the type is
+    allowed: str  # "" if every value of the type is allowed
 
 
 class Section(NamedTuple):
     """The settings of one dataclass."""
 
     title: str  # "model", or "trainer, with --trainer=spans"
-    summary: str  # the first line of the dataclass's docstring; of a curriculum, of its class
+    summary: str  # first line of the docstring of the dataclass, or of the curriculum
     settings: list[Setting]
 
 
@@ -53,7 +53,11 @@ def sections() -> Iterator[Section]:
 
 
 def as_text(prefix: str = "") -> str:
-    """Returns the settings whose names begin with `prefix`, for a terminal. Raises UserError if there are none."""
+    """Returns the settings whose names start with `prefix`, for a terminal.
+
+    Raises:
+        UserError: there are none.
+    """
     parts, names = [], []
     for title, summary, settings in sections():
         shown = [setting for setting in settings if setting.name.startswith(prefix)]
@@ -61,17 +65,17 @@ def as_text(prefix: str = "") -> str:
         if shown:
             parts.append(f"{title}: {summary}\n" + "\n".join(map(_entry, shown)))
     if not parts:
-        raise UserError(f"There is no setting that begins with {prefix!r}{nearest(prefix, names)}.")
+        raise UserError(f"There is no setting that starts with {prefix!r}{nearest(prefix, names)}.")
     return "\n\n".join(parts)
 
 
 def as_markdown() -> str:
-    """Returns the page docs/settings.md: one table a section."""
+    """Returns the page docs/settings.md: one table per section."""
     lines = [
         "# Reference: settings",
         "",
         'Change a setting with `--set group.field=value`, or from Python with `set={"group.field": value}`.',
-        "`python -m trainers.run --help_settings [PREFIX]` prints this page, or the settings that begin with PREFIX.",
+        "`python -m trainers.run --help_settings [PREFIX]` prints this page, or the settings that start with PREFIX.",
     ]
     for title, summary, settings in sections():
         lines += ["", f"## {title}", summary]
@@ -112,7 +116,7 @@ def _settings(group: str, config: type) -> list[Setting]:
 
 
 def _comments(config: type) -> dict[str, str]:
-    """Returns the comment on each field of a dataclass, joined over the lines below it that hold only a comment."""
+    """Returns the comment on each field of a dataclass, joined with the comment lines below it."""
     comments: dict[str, str] = {}
     name = ""
     for line in map(str.strip, inspect.getsource(config).splitlines()):
@@ -126,7 +130,7 @@ def _comments(config: type) -> dict[str, str]:
 
 
 def _allowed(config: type, name: str, kind: type) -> str:
-    """Returns what a config says that a setting must be, when it is given a wrong value; "" if it takes all."""
+    """Returns the allowed values that a config names when it is given a wrong one; "" if it accepts all."""
     several = typing.get_origin(kind) is tuple
     plain = typing.get_args(kind)[0] if several else kind
     if plain is bool:
@@ -146,7 +150,7 @@ def _kind_name(kind: type) -> str:
 
 
 def _as_set(value: object) -> str:
-    """Returns a default as --set takes it."""
+    """Returns a default in the form that --set takes."""
     if isinstance(value, tuple):
         plain = not any(isinstance(part, str) for part in value)
         return (",".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)) or "(empty)"

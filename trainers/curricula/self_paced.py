@@ -2,9 +2,9 @@
 
     loss = mean over the sequences whose own loss is at most λ
 
-Kumar, Packer & Koller 2010, "Self-Paced Learning for Latent Variable Models", NIPS. In the paper λ grows; here a growing
-share of each batch sets it, so it needs no scale. Until all sequences are included, the model is fitted to another
-distribution than the text's.
+Kumar, Packer & Koller 2010, "Self-Paced Learning for Latent Variable Models", NIPS. In the paper λ grows; here a
+growing share of each batch sets it, so it needs no scale. Until all sequences are included, the model is fitted to
+another distribution than the text's.
 """
 
 import dataclasses
