@@ -1,7 +1,7 @@
-"""On how many replicas a run runs: TensorFlow's own `tf.distribute` strategies, by name.
+"""The replicas of a run: TensorFlow's `tf.distribute` strategies by name.
 
     strategy = make_strategy(config, run)
-    workers = Workers(strategy)         # of several processes, the chief alone writes
+    workers = Workers(strategy)         # only the chief of several processes writes
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
 """
@@ -27,22 +27,22 @@ _LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
-"""What a collective operation raises when a worker is gone."""
+"""Errors of a collective operation after a worker is lost."""
 
 
 class WorkerLost(Exception):
-    """Another worker is gone, and with it what it worked on."""
+    """Another worker is gone or cannot be reached."""
 
 
 def make_strategy(config: RuntimeConfig, run: str = "") -> tf.distribute.Strategy:
-    """The strategy that `config` names. To be called before TensorFlow does anything else.
+    """Returns the strategy that a config names. Call it before any other use of TensorFlow.
 
     Args:
-        config: with "auto": "multi_worker" where TF_CONFIG is set, "mirrored" on several GPUs, else "one_device".
-        run: what tells this run from another; all workers' must be equal.
+        config: "auto" means "multi_worker" if TF_CONFIG is set, "mirrored" on several GPUs, else "one_device".
+        run: a fingerprint of the run; must be equal on all workers.
 
     Raises:
-        UserError: it is not possible here.
+        UserError: the strategy is not possible on this machine.
     """
     if config.virtual_replicas:
         split_cpu(config.virtual_replicas)
@@ -55,7 +55,14 @@ def make_strategy(config: RuntimeConfig, run: str = "") -> tf.distribute.Strateg
 
 
 def split_cpu(count: int) -> None:
-    """Makes `count` devices of the CPU, to try several replicas on. UserError where TensorFlow has started already."""
+    """Splits the CPU into several devices, to try replicas on.
+
+    Args:
+        count: number of devices.
+
+    Raises:
+        UserError: TensorFlow has started already.
+    """
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
@@ -83,7 +90,7 @@ def _mirrored(on_cpu: bool) -> tf.distribute.Strategy:
     return _mirrored_on(tuple(device.name for device in devices))
 
 
-@functools.cache  # in one process, two of them would take each other's messages for their own
+@functools.cache  # two of them in one process would receive each other's messages
 def _mirrored_on(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
@@ -96,7 +103,7 @@ def _multi_worker(run: str, timeout: float) -> tf.distribute.Strategy:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise UserError(f"{cluster.addresses[cluster.index]} of TF_CONFIG cannot be used: {error.message}.") from error
-    signal.signal(signal.SIGTERM, handler)  # TensorFlow has put one of its own in its place, which stops nothing
+    signal.signal(signal.SIGTERM, handler)  # TensorFlow replaced it by one that stops nothing
     return strategy
 
 
@@ -110,15 +117,21 @@ def _tpu() -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
-def describe(strategy: tf.distribute.Strategy, rows: int) -> Iterator[str]:
-    """What the user should know of the replicas: a line, where there are several."""
+def describe(strategy: tf.distribute.Strategy, batch_size: int) -> Iterator[str]:
+    """Yields a line for the user if there are several replicas.
+
+    Args:
+        strategy: the strategy.
+        batch_size: sequences per batch, on all replicas together.
+    """
     count = strategy.num_replicas_in_sync
     if count > 1:
-        yield f"{count} replicas by {type(strategy).__name__}, {rows // count} of each batch's {rows} rows on each"
+        share = f"{batch_size // count} of the {batch_size} sequences of a batch on each"
+        yield f"{count} replicas by {type(strategy).__name__}, {share}"
 
 
 class Workers:
-    """The processes that train one run together, and what they must agree on. Of one process, that is nothing."""
+    """The processes that train one run together, and what they must agree on; nothing for a single process."""
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self.strategy = strategy
@@ -128,7 +141,7 @@ class Workers:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Tells of a lost worker in the body. WorkerLost."""
+        """Raises WorkerLost if the body loses another worker."""
         try:
             yield
         except _LOST as error:
@@ -137,15 +150,21 @@ class Workers:
             raise WorkerLost("another worker is gone or cannot be reached") from error
 
     def check_same(self, what: str, number: int, remedy: str) -> None:
-        """UserError where `number` differs among the workers."""
+        """Raises UserError if `number` differs between the workers.
+
+        Args:
+            what: names the number.
+            number: that of this worker.
+            remedy: what to do.
+        """
         if self.several and self._means([number]) != [number]:
             raise UserError(f"The workers do not have the same {what} ({number:,} on this one): {remedy}.")
 
     def agreeing_to_stop(self, look: Callable[[], None]) -> Callable[[], None]:
-        """Raises Stopped on all workers after the same step, when any of them was asked to.
+        """Returns a function that raises Stopped on all workers after the same step, if any of them was asked to stop.
 
         Args:
-            look: raises it where this one was.
+            look: raises Stopped if this worker was asked to stop.
         """
         if not self.several:
             return look
@@ -162,7 +181,7 @@ class Workers:
         return look_at_all
 
     def mean(self, measured: dict[str, float]) -> dict[str, float]:
-        """Of all workers' measurements, so that all draw the same conclusions."""
+        """Returns the means of the measurements over all workers, so that all decide alike."""
         if not self.several:
             return measured
         return dict(zip(measured, self._means(list(measured.values())), strict=True))
@@ -173,16 +192,16 @@ class Workers:
 
 
 class ReadOnlyCheckpoints(Checkpoints):
-    """Those of a worker that is not the chief: restores what the chief saved, and saves nothing."""
+    """The checkpoints of a worker that is not the chief: restores them, but saves nothing."""
 
     def save(self, step: int) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
     def save_best(self, step: int) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
     def keep_start(self) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
 
 def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:

@@ -1,11 +1,11 @@
-"""Which event files of a run directory are the run's own: only these are cut or removed.
+"""The event files that a run wrote itself: only these are truncated or removed.
 
     files = EventFiles("runs/mine")
     writer = tf.summary.create_file_writer("runs/mine/train", filename_suffix=files.record().suffix)
     files.own("train")         # ["runs/mine/train/events.out.tfevents.1700000000.host.1.0.0123456789abcdef.v2"]
 
-TensorFlow makes the names; the run gives out their suffix, which `event_files.json` records before it is used. The file
-also lists what an earlier version of this program, which gave out no suffix, has left.
+TensorFlow chooses the names; the run chooses their suffix, and records it in `event_files.json` before using it. That
+file also lists the event files of an earlier version of this program, which had no suffix.
 """
 
 import json
@@ -25,10 +25,10 @@ _EVENT_FILE = re.compile(rf"events\.out\.tfevents\.\d+\..+\.\d+\.\d+({_SUFFIX}|\
 
 
 class Record(NamedTuple):
-    """What event_files.json holds."""
+    """The content of event_files.json."""
 
-    suffix: str  # of the names of the run's event files
-    earlier: list[str]  # event files without it that are the run's too: paths relative to the run directory
+    suffix: str  # end of the names of the run's event files
+    earlier: list[str]  # other event files of the run: paths relative to the run directory
 
 
 class EventFiles:
@@ -45,10 +45,10 @@ class EventFiles:
         return [os.path.join(self._run_dir, folder, name) for name in own]
 
     def record(self) -> Record:
-        """Returns what event_files.json holds; writes it first if it is missing.
+        """Returns the content of event_files.json; writes the file first if it is missing.
 
         Raises:
-            OSError: it cannot be written. In a bucket TensorFlow's OpError.
+            OSError: the file cannot be written; in a bucket, TensorFlow's OpError.
         """
         record = _read(self._path)
         if record is None:
@@ -58,14 +58,14 @@ class EventFiles:
         return record
 
     def _adopted(self) -> Record:
-        """A new suffix; all of TensorFlow's event files in the run's folders, which an earlier version wrote."""
+        """Returns a new suffix, and all event files in the run's folders, which an earlier version wrote."""
         places = {folder: os.path.join(self._run_dir, folder) for folder in _FOLDERS}
         found = [os.path.join(folder, name) for folder, place in places.items() for name in _event_files_in(place)]
         return Record(f".{secrets.token_hex(8)}.v2", found)
 
 
 def is_record(path: str) -> bool:
-    """Whether a file is an event_files.json."""
+    """Returns whether a file is a valid event_files.json."""
     return _read(path) is not None
 
 
@@ -74,7 +74,7 @@ def _event_files_in(folder: str) -> list[str]:
 
 
 def _read(path: str) -> Record | None:
-    """The record; None if there is none, or a damaged one."""
+    """Returns the record; None if the file is missing or damaged."""
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             content = json.loads(file.read())
