@@ -235,7 +235,7 @@ CONFIGS = {
     "a list for a word": ("generate", {"data.order": ["lines"]}, "data.order is ['lines'], not a str"),
     "no text": ("evaluate", {"corpus": None}, "corpus is None, not a str"),
     "another text": ("evaluate", {"corpus": "\ud800"}, "'\\ud800' is not possible"),
-    "a NUL": ("evaluate", {"corpus": "\0"}, "cannot be read any more"),
+    "a NUL": ("evaluate", {"corpus": "\0"}, "cannot be read"),
     "words for numbers": ("evaluate", {"data.seq_length": "8"}, "data.seq_length is '8', not a int"),
     "no number": ("evaluate", {"data.validation_fraction": float("nan")}, "is nan"),
     "a fraction of a column": ("evaluate", {"data.csv_column": 1.5}, "data.csv_column is 1.5"),

@@ -198,7 +198,7 @@ def test_two_seeds_are_no_test():
     comparison = compare([run(0), run(1), run(0, OTHER, {"a": 9.0}), run(1, OTHER, {"a": 9.1})])
     assert math.isnan(comparison.differences["Ramp", "a"].p)
     assert not comparison.differences["Ramp", "a"].beyond_noise
-    assert "Nothing was tested, for no group has 3 seeds in common" in table(comparison)
+    assert "no group has 3 seeds in common" in table(comparison)
 
 
 def test_the_table():
@@ -212,8 +212,8 @@ def test_the_table():
         "a", "0.0000", "2.0000 ± 1.0000", "7.1000 ± 1.1000", "+5.1000 ± 0.1000 (p 0.00013) \\*",
     ]  # fmt: skip
     assert lines[3:6] == ["", "- teacher_forcing: seeds 0, 1, 2", "- Ramp: seeds 0, 1, 2"]
-    assert lines[6].endswith("left out: b")  # not all runs have a value
-    assert "two-sided paired t test" in lines[-1] and "Holm's correction over the 1 tests" in lines[-1]
+    assert "left out" in lines[6] and lines[6].endswith(": b")  # not all runs have a value
+    assert "two-sided paired t test" in lines[-1] and "over the 1 tests" in lines[-1]
 
 
 def test_the_table_of_the_sweep_has_means_over_seeds():

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed only are a group; groups are compared seed by seed with the first one.
+"""Runs that differ only in their seed form a group; each group is compared with the first one, seed by seed.
 
     comparison = compare(runs)
     print(table(comparison))
@@ -22,76 +22,76 @@ _IGNORED_SETTINGS = """
     loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
-"""What changes nothing that is learnt, but for rounding."""
-ERROR_RATE = 0.05
-MIN_SEEDS = 3
-_POINTS_PER_LINE = 100  # that each line of a curve is cut into
+"""Settings that do not affect what is learnt, except for rounding."""
+ERROR_RATE = 0.05  # family-wise, over all tests of a comparison
+MIN_SEEDS = 3  # of a test
+_POINTS_PER_LINE = 100  # of a curve, between two temperatures
 
 
 class MeasuredRun(NamedTuple):
-    """A run, and what was measured of it; groups can be made without."""
+    """A run and its evaluation, which is empty if the runs are only grouped."""
 
-    path: str
-    config: dict  # config.json
+    path: str  # the run directory
+    config: dict  # the content of config.json
     evaluation: Evaluation = Evaluation("", "", Report({}, {}), {})
 
     @property
     def seed(self) -> int:
-        """Of the training."""
+        """Seed of the training."""
         return self.config["seed"]
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """By name."""
+        """Measures by name."""
         return self.evaluation.report.measures
 
     @property
     def base(self) -> str:
-        """The run whose weights it began with; "" if it began with random ones."""
+        """Run directory of the warm start; "" if there was none."""
         return self.config.get("init_from", "")
 
     @property
     def settings(self) -> dict[str, str]:
-        """All that decides what was learnt, but for the seed and for which run it was warm-started from."""
+        """Settings that affect what is learnt, without the seed and the run of the warm start."""
         settings = flat({name: value for name, value in self.config.items() if name not in _IGNORED_GROUPS})
-        told = {name: str(value) for name, value in settings.items() if name not in _IGNORED_SETTINGS}
-        return {**told, "trainer.class": registered(told["trainer.class"]), "warm_start": str(self.base != "")}
+        relevant = {name: str(value) for name, value in settings.items() if name not in _IGNORED_SETTINGS}
+        return {**relevant, "trainer.class": registered(relevant["trainer.class"]), "warm_start": str(self.base != "")}
 
 
 class Group(NamedTuple):
-    """Runs with the same settings, by seed."""
+    """Runs with the same settings."""
 
     name: str
-    runs: dict[int, MeasuredRun]
+    runs: dict[int, MeasuredRun]  # by seed
 
     @property
     def bases(self) -> list[str]:
-        """The runs that these were warm-started from, each once."""
+        """Run directories of the warm starts, each once."""
         return sorted({run.base for run in self.runs.values() if run.base})
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """One a run."""
+        """Evaluations, one per run."""
         return [run.evaluation for run in self.runs.values()]
 
     def values(self, measure: str) -> list[float]:
-        """One a run that has one."""
+        """Returns the values of a measure, one per run that has one."""
         values = (run.measures[measure].value for run in self.runs.values())
         return [value for value in values if value is not None]
 
 
 class Difference(NamedTuple):
-    """A group less the first one, over the seeds that both have."""
+    """Difference between a group and the first one, over their common seeds."""
 
     mean: float
-    deviation: float  # standard, of the seeds' differences; nan for one seed
+    deviation: float  # standard deviation over seeds; nan for one seed
     num_seeds: int
-    p: float  # of the t test, two-sided; nan where there are too few seeds
-    beyond_noise: bool  # by Holm's rule over all tests of the comparison
+    p: float  # of the two-sided t test; nan for fewer than MIN_SEEDS seeds
+    beyond_noise: bool  # accepted by Holm's correction over all tests of the comparison
 
 
 class Comparison(NamedTuple):
-    """Groups in the order in which they were given, and how each later one differs from the first."""
+    """Groups in the given order, and the differences of the later ones from the first."""
 
     groups: list[Group]
     measures: list[str]
@@ -102,11 +102,12 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
     """Groups the runs and tests each measure.
 
     Args:
-        runs: measured.
-        measures: which ones; none: all that every run has. The more, the larger must a difference be.
+        runs: measured runs.
+        measures: names of measures; empty: all that every run has. With more tests, a difference must be larger to be
+            accepted.
 
     Raises:
-        UserError: two runs have settings and seed in common.
+        UserError: two runs have the same settings and seed.
     """
     groups = group_runs(runs)
     measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
@@ -119,10 +120,16 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
 
 
 def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
-    """The groups, in the order of their first runs; each is named by what sets it apart.
+    """Groups runs, in the order of their first runs; the name of a group is the settings in which it differs.
 
-    Seeds that were each warm-started from a run of their own are a group. If a seed comes twice, from two bases, then
-    the bases are what is compared, and each is a group.
+    Runs that were each warm-started from another run form one group. If a seed occurs twice, with two warm starts, the
+    warm starts are compared, and each forms a group.
+
+    Args:
+        runs: at least one.
+
+    Raises:
+        UserError: two runs have the same settings and seed.
     """
     parts = [part for same in _alike(runs, lambda run: frozenset(run.settings.items())) for part in _by_base(same)]
     parts.sort(key=lambda part: runs.index(part[0]))
@@ -137,7 +144,7 @@ def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
 
 
 def _alike(runs: Sequence[MeasuredRun], key: Callable[[MeasuredRun], Hashable]) -> list[list[MeasuredRun]]:
-    """The runs that have the same key, together."""
+    """Returns lists of runs with the same key."""
     parts: dict[Hashable, list[MeasuredRun]] = {}
     for run in runs:
         parts.setdefault(key(run), []).append(run)
@@ -145,12 +152,16 @@ def _alike(runs: Sequence[MeasuredRun], key: Callable[[MeasuredRun], Hashable]) 
 
 
 def _by_base(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
-    """One group, or one a base where a seed comes twice."""
+    """Returns one list, or one per warm start if a seed occurs twice."""
     return _alike(runs, lambda run: run.base) if len({run.seed for run in runs}) < len(runs) else [runs]
 
 
 def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
-    """The runs with "curve_gap" among their measures: that of temperature 1 from the first group's curve, by seed."""
+    """Returns the runs with the measure "curve_gap": at temperature 1, to the first group's curve of the same seed.
+
+    Args:
+        runs: measured runs.
+    """
     curves = {seed: run.evaluation.sweep for seed, run in group_runs(runs)[0].runs.items()}
     found = []
     for run in runs:
@@ -164,13 +175,16 @@ def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
 
 
 def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]]) -> float:
-    """How far a point of quality and diversity lies inside of a curve, nats per character; below 0 it lies outside.
+    """Returns the distance of a point of quality and diversity to a curve; negative if the point is better.
 
-    The curve has a point that is better by so much in both, but none that is by more.
+    The distance is the largest d such that a point of the curve is better by d in both losses.
 
     Args:
-        point: reference loss and reverse loss.
-        curve: by temperature the same, with straight lines from one to the next.
+        point: reference loss and reverse loss, nats per character.
+        curve: temperature -> such a point; straight lines connect them.
+
+    Returns:
+        Nats per character.
     """
     points = np.array([curve[temperature] for temperature in sorted(curve)])
     places = np.linspace(0, len(points) - 1, _POINTS_PER_LINE * (len(points) - 1) + 1)
@@ -183,7 +197,7 @@ def _measured(run: MeasuredRun, name: str) -> bool:
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
-    """Of each later group from the first, by names of group and measure; the noise is that of all, where it can be."""
+    """Returns the differences by (group, measure). All groups give the noise if all have the same seeds."""
     first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
     noise = None
     if others and len(first) >= MIN_SEEDS and all(other.keys() == first.keys() for other in others):
@@ -204,7 +218,7 @@ def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Dif
 
 
 def _names(alike: list[list[MeasuredRun]]) -> list[str]:
-    """For each group what sets it apart: settings that all groups have, and where that does not do, all settings."""
+    """Returns a name per group: the differing settings that all groups have, or all differing settings if needed."""
     all_settings = [part[0].settings for part in alike]
     all_settings = [
         {**settings, "init_from": part[0].base} if all_settings.count(settings) > 1 else settings

@@ -1,4 +1,4 @@
-"""A trained run under all measures: the loss of closed loop, and what becomes of open loop."""
+"""The evaluation of a trained run: losses in closed loop (teacher forcing) and measures in open loop (free running)."""
 
 import dataclasses
 import functools
@@ -24,18 +24,18 @@ from charrnn.model.char_model import CharModel, States
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import listed
 
-_MAX_COUNTED_CHARS = 10_000_000  # characters of a text that n-grams are counted in
+_MAX_COUNTED_CHARS = 10_000_000  # of a text, for n-grams and text measures
 
 OtherSystem = Callable[[CharModel, Texts, Reference], dict[str, float]]
 """Returns losses of another system than the model alone, by name."""
 
 
 class Evaluation(NamedTuple):
-    """What was measured of a run."""
+    """The measurements of a run."""
 
-    checkpoint: str
-    corpus: str
-    report: Report  # with the losses of closed loop among the measures
+    checkpoint: str  # path
+    corpus: str  # name
+    report: Report  # its measures include the losses in closed loop
     sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss
 
 
@@ -48,16 +48,19 @@ def evaluate(
     temperatures: Sequence[float] = (),
     others: Sequence[OtherSystem] = (),
 ) -> Evaluation:
-    """Measures a run. Eager; writes nothing.
+    """Evaluates a run. Eager; writes nothing.
 
     Args:
         run_dir: the run directory.
-        protocol: what is rolled out.
-        log: is given each line for the user.
-        text: a corpus in the place of the run's; it is split as the run's was.
+        protocol: number, length and seeds of the rollouts.
+        log: called with each line for the user.
+        text: a corpus instead of the run's; it is split in the same way.
         weights: "best", "newest", or the name of a checkpoint.
-        temperatures: at which to measure quality and diversity too.
-        others: further systems to measure on the same text, for runs that learn running text.
+        temperatures: temperatures of the sweep of quality and diversity.
+        others: other systems to evaluate on the same text; only for runs on running text.
+
+    Returns:
+        The measurements.
 
     Raises:
         UserError: there is no such run or text, or the text is too short.
@@ -67,7 +70,7 @@ def evaluate(
     data = run_files.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
     train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
-    protocol.pieces(validation)  # a text that is too short is refused before the work begins
+    protocol.pieces(validation)  # refuses a text that is too short before the work starts
     reference = reference_for(texts, data)
     losses = _closed_loop_losses(loaded.model, texts, data, reference, others)
     closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
@@ -88,7 +91,8 @@ def _closed_loop_losses(
             f"{data.seq_length}: give a longer text with --text."
         )
     if others and "nats_per_char_window_256" not in passes:
-        raise UserError("--dynamic, --ngram and --calibrate are for running text; this run has learnt something else.")
+        kind = "data.order=lines" if data.order == "lines" else "data.targets=last"
+        raise UserError(f"--dynamic, --ngram and --calibrate need a run on running text; this run has {kind}.")
     losses = {name: closed_loop_loss(model, make_pass()) for name, make_pass in passes.items()}
     for other in others:
         losses.update(other(model, texts, reference))
@@ -101,7 +105,14 @@ def _reader(loaded: Loaded) -> Reader:
 
 
 def read_config(run_dir: str) -> dict:
-    """A run directory's config.json with all that says on what the run was trained; UserError where it does not."""
+    """Reads config.json, and verifies the names of its experiment and corpus.
+
+    Args:
+        run_dir: the run directory.
+
+    Raises:
+        UserError: it is missing, damaged or incomplete.
+    """
     config = run_files.read_config(run_dir)
     for name, kind in {"experiment": str, "seed": int, "corpus": str, "corpus_sha256": str}.items():
         run_files.read_setting(run_dir, config, kind, name)
@@ -109,14 +120,14 @@ def read_config(run_dir: str) -> dict:
 
 
 def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
-    """Nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+    """Returns the nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
     step = functools.partial(closed_loop_step, model)
     return float(evaluation_batches.closed_loop_loss(step, model.initial_state, batches))
 
 
 @tf.function(autograph=False)
 def closed_loop_step(model: CharModel, batch: Batch, state: States) -> tuple[tf.Tensor, States]:
-    """One for all evaluations: TensorFlow keeps some memory of each compiled function for good."""
+    """Returns nats `[B, T]` and the state. One function for all evaluations, because TensorFlow never frees a graph."""
     logits, state = model(batch.inputs, state)
     return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
@@ -127,7 +138,7 @@ def count_ngrams(texts: Texts) -> KneserNey:
 
 
 def reference_for(texts: Texts, data: DataConfig) -> Reference:
-    """What the text should be like: its source where that is known, n-grams of the training text elsewhere."""
+    """Returns the reference for rollouts: the source of the text if it is known, else n-grams of the training text."""
     as_written = data.order != "lines" and not data.lowercase and not data.csv_column
     if texts.entropy_rate is not None and as_written:
         return ExactSource(Plays(), texts.vocabulary)
@@ -137,8 +148,8 @@ def reference_for(texts: Texts, data: DataConfig) -> Reference:
 def _texts(
     run_dir: str, config: dict, data: DataConfig, text: str | None, loaded: Loaded, log: Callable[[str], None]
 ) -> Texts:
-    """The text of the run, or the one in its place, in the ids of the run's vocabulary."""
-    if text:  # which may be another CSV
+    """Loads the text of the run, or the given one, as ids of the run's vocabulary."""
+    if text:  # it may be another CSV dialect
         data = dataclasses.replace(data, csv_delimiter="", csv_header="auto")
     try:
         texts = load_texts(text or config["corpus"], data, log, every_character=text is not None)
@@ -147,8 +158,8 @@ def _texts(
             raise
         reason = str(error).partition(":")[0].rstrip(".")
         raise UserError(
-            f"The text that {run_dir} was trained on cannot be read any more ({reason}): give its file, or another "
-            "text, with --text=FILE."
+            f"The text that {run_dir} was trained on cannot be read ({reason}): give its file, or another text, with "
+            "--text=FILE."
         ) from error
     if texts.sha256 != config["corpus_sha256"]:
         log(f"{texts.name} is not the text that {run_dir} was trained on; it is split in the same way")
@@ -157,6 +168,6 @@ def _texts(
     decoded = [texts.vocabulary.decode(np.asarray(ids)) for ids in (texts.train, texts.validation)]
     unknown = loaded.vocabulary.unknown_characters(decoded[1])
     if unknown:
-        log(f"Counted as the unknown character, because the model never saw them: {listed(unknown)}")
+        log(f"Counted as the unknown character (not in the vocabulary): {listed(unknown)}")
     train, validation = map(loaded.vocabulary.encode, decoded)
     return texts._replace(vocabulary=loaded.vocabulary, train=train, validation=np.asarray(validation))

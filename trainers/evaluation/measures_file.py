@@ -24,9 +24,15 @@ _VERSION = 2  # of the measures; a file of an earlier version is replaced
 def read_or_evaluate(
     run_dir: str, protocol: Protocol, text: str | None, weights: str, temperatures: Sequence[float]
 ) -> Evaluation:
-    """Returns a run's evaluation; reads it from the run directory if it is there, else evaluates and writes it there.
+    """Reads the evaluation of a run from its directory; if there is none, evaluates the run and writes it.
 
-    The arguments are those of `evaluation.evaluate`. With a `text` nothing is read or written.
+    The arguments are those of `evaluation.evaluate`. With a `text`, nothing is read or written.
+
+    Returns:
+        The measurements.
+
+    Raises:
+        UserError: there is no such run, or its directory cannot be written to.
     """
     if text:
         return evaluation.evaluate(run_dir, protocol, lambda line: None, text, weights, temperatures)
@@ -77,5 +83,5 @@ def _from_json(content: dict) -> Evaluation:
 
 
 def _floats(column: list) -> list:
-    """With nan for None, as which JSON holds it."""
+    """Returns numbers with nan for None, which stands for it in JSON."""
     return np.asarray(column, float).tolist()

@@ -1,4 +1,4 @@
-"""Losses of other systems than the model alone, on the text on which the model is evaluated.
+"""Losses of other systems than the model alone, on the same text.
 
     evaluate(run_dir, protocol, print, others=[dynamic(Dynamic()), ngrams, calibration])
 

@@ -1,5 +1,4 @@
-"""The pictures of an evaluation, a comparison and a run, mostly as PNG files. Needs matplotlib, which only this file
-imports."""
+"""Pictures of an evaluation and of a comparison, as PNG files. They need matplotlib."""
 
 import os
 import sys
@@ -22,12 +21,19 @@ _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
     "reference_loss": "reference loss, nats per character",
     "nats_per_char": "−ln p(character) under the model",
-    "recovery": "recovery after so many characters",
+    "recovery": "recovery after this many characters",
 }
 
 
 def draw(comparison: Comparison, folder: str) -> list[str]:
-    """Draws quality against diversity, and the curves over the position. Returns the paths of the files.
+    """Draws quality against diversity, and the curves over the position.
+
+    Args:
+        comparison: the groups.
+        folder: the folder of the files.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -36,7 +42,14 @@ def draw(comparison: Comparison, folder: str) -> list[str]:
 
 
 def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
-    """Draws a run's curves over the position, beside those of real text. Returns the path of the file, in a list.
+    """Draws a run's curves over the position, with those of real text.
+
+    Args:
+        curves: by name.
+        folder: the folder of the file.
+
+    Returns:
+        The path of the file, in a list.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -57,16 +70,16 @@ def _save(pictures: "dict[str, Figure]", folder: str) -> list[str]:
 
 
 def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
-    """Draws into a run directory and for TensorBoard, and says where; or, without matplotlib, why not.
+    """Draws pictures into a run directory and for TensorBoard, and prints their paths, or that matplotlib is missing.
 
     Args:
         run_dir: the run directory.
-        which: as in `summaries.write_pictures`.
-        draw: takes the folder, returns the paths of the files.
+        which: "evaluation" or "comparison".
+        draw: folder -> paths of the files.
     """
     try:
         paths = draw(summaries.open_loop_folder(run_dir))
-    except UserError as error:  # what was measured is told: pictures are not needed
+    except UserError as error:  # the measures are printed without pictures
         print(error, file=sys.stderr)
         return
     summaries.write_pictures(run_dir, which, paths)
@@ -106,7 +119,7 @@ def _position(comparison: Comparison) -> "Figure":
 
 
 def _charts(figure: "Figure") -> Iterator[tuple["Axes", str]]:
-    """A chart, labelled, for each curve, and the curve's name."""
+    """Yields the labelled axes of each curve, and its name."""
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
         axes.set_xlabel("characters of the rollout")
         axes.set_ylabel(label)
@@ -114,7 +127,7 @@ def _charts(figure: "Figure") -> Iterator[tuple["Axes", str]]:
 
 
 def _band(axes: "Axes", group: Group, name: str, colour: str) -> None:
-    """The group's mean, one standard deviation over its seeds to either side, and dashed the mean on real text."""
+    """Draws the group's mean ± one standard deviation over its seeds; dashed: the mean on real text."""
     curves = [evaluation.report.curves[name] for evaluation in group.evaluations]
     values = np.array([curve.own for curve in curves])
     middle, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else 0.0

@@ -7,14 +7,15 @@ import tensorflow as tf
 
 
 def t_test(differences: np.ndarray, noise: tuple[float, int] | None = None) -> float:
-    """The two-sided p of the paired t test: how often chance alone makes a mean as far from 0 as that of `[N]`.
-
-    Student's distribution by the incomplete beta function (Abramowitz & Stegun 1964, 26.7.1). N at least 2.
+    """Paired t test, by the incomplete beta function (Abramowitz & Stegun 1964, 26.7.1).
 
     Args:
-        differences: of pairs.
-        noise: the variance of a difference, where it is known from more than these, and its degrees of freedom; None:
-            the variance of these, N - 1.
+        differences: differences of pairs `[N]`, N at least 2.
+        noise: variance of a difference and its degrees of freedom, if known from more data; None: the variance of
+            `differences`, N - 1.
+
+    Returns:
+        The two-sided p: the probability of a mean at least as far from 0 by chance.
     """
     variance, freedom = noise or (differences.var(ddof=1), len(differences) - 1)
     error = math.sqrt(variance / len(differences))
@@ -26,22 +27,33 @@ def t_test(differences: np.ndarray, noise: tuple[float, int] | None = None) -> f
 
 
 def pooled_variance(values: np.ndarray) -> tuple[float, int]:
-    """The variance of a difference between two groups at one seed, from all groups; and its degrees of freedom.
+    """Estimates the variance of a difference between two groups at one seed, from all groups.
 
-    From what is left of the values when the means of groups and of seeds are taken off, as in the analysis of variance
-    of randomised blocks (Fisher 1935). It is taken to be the same for all groups; of two it is that of their
+    Uses the residuals after removing the means of groups and of seeds, as in the analysis of variance of randomised
+    blocks (Fisher 1935). Assumes the same variance in all groups. For two groups it is the variance of their
     differences.
 
     Args:
-        values: `[G, S]`, a row a group, a column a seed; two at least of both.
+        values: `[G, S]`, by group and seed; G and S at least 2.
+
+    Returns:
+        The variance, and its degrees of freedom.
     """
-    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    residuals = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
     freedom = (values.shape[0] - 1) * (values.shape[1] - 1)
-    return 2 * float(np.sum(rest**2)) / freedom, freedom
+    return 2 * float(np.sum(residuals**2)) / freedom, freedom
 
 
 def holm(ps: dict, level: float) -> set:
-    """Holm's step-down correction: the tests accepted at family-wise error rate `level` (Holm 1979)."""
+    """Holm's step-down correction (Holm 1979).
+
+    Args:
+        ps: test -> p; nan: not tested.
+        level: family-wise error rate.
+
+    Returns:
+        The accepted tests.
+    """
     tested = sorted((p, key) for key, p in ps.items() if not math.isnan(p))
     accepted = set()
     for i, (p, key) in enumerate(tested):
