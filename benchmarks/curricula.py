@@ -136,7 +136,7 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 
 def _run(planned: Planned, protocol, look):
     """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
-    from trainers.evaluation.evaluation import kept_or_evaluated
+    from trainers.evaluation.measures_file import read_or_evaluate
     from trainers.launch.build import train
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
@@ -144,23 +144,23 @@ def _run(planned: Planned, protocol, look):
     if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
     look()
-    return kept_or_evaluated(planned.run_dir, protocol, None, "newest", TEMPERATURES)
+    return read_or_evaluate(planned.run_dir, protocol, None, "newest", TEMPERATURES)
 
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     """Markdown, a section a corpus; and all figures."""
-    from trainers.evaluation import comparison
+    from trainers.evaluation import comparison, tables
 
     parts, corpora = [_how(plan)], {}
     for corpus in FLAGS.corpora:
         measured = zip(plan, evaluations, strict=True)
         runs = [
-            comparison.Run(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
+            comparison.MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
             for planned, evaluation in measured
             if planned.corpus == corpus
         ]
         compared = comparison.compare(comparison.with_curve_gaps(runs), MEASURES)
-        parts += [f"### `{corpus}`", comparison.by_group(compared), comparison.sweep_table(compared)]
+        parts += [f"### `{corpus}`", tables.by_group(compared), tables.sweep_table(compared)]
         corpora[corpus] = {group.name: _figures(group, compared) for group in compared.groups}
     flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "own", "num_rollouts", "num_chars")}
     return "\n\n".join(parts), {"machine": machine.describe(), **flags_given, "corpora": corpora}

@@ -78,13 +78,14 @@ def _read(run_dirs: list[str]) -> list[Row]:
     from trainers.evaluation.evaluation import read_config
     from trainers.launch.result import Result
 
-    runs: dict[str, list[comparison.Run]] = {}
+    runs: dict[str, list[comparison.MeasuredRun]] = {}
     for run_dir in map(os.path.normpath, map(paths.given, run_dirs)):
         config = read_config(run_dir)
-        runs.setdefault(f"`{config['experiment']}` on {config['corpus']}", []).append(comparison.Run(run_dir, config))
+        name = f"`{config['experiment']}` on {config['corpus']}"
+        runs.setdefault(name, []).append(comparison.MeasuredRun(run_dir, config))
     rows = []
     for name, alike in runs.items():
-        groups = comparison.group(alike)
+        groups = comparison.group_runs(alike)
         for group in groups:
             folders = [run.path for run in group.runs.values()]
             histories = [Result.read(folder, finished=True).history for folder in folders]

@@ -83,7 +83,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     status, out, err = call(*run_dirs)
     assert status == 0 and out.startswith("| measure")
-    assert err.splitlines()[-1] == "No pictures were drawn: they need matplotlib: pip install matplotlib."
+    assert "matplotlib" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -18,6 +19,9 @@ from charrnn.process import streams
 from trainers.distribution.cluster import leave
 from trainers.launch import misplaced, start
 from trainers.loop.stopping import Stop, Stopped
+
+if TYPE_CHECKING:
+    from trainers.experiment import Experiment
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -92,7 +96,7 @@ def _main(settings: list[str], stop: Stop) -> int:
         return _train(*place, stop)
 
 
-def _train(experiment, run_dir: str, stop: Stop) -> int:
+def _train(experiment: "Experiment", run_dir: str, stop: Stop) -> int:
     from trainers.distribution.strategies import WorkerLost
     from trainers.loop.divergence import Diverged
     from trainers.run_directory.disk import NotWritten

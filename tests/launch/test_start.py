@@ -216,7 +216,7 @@ def contents_when_removed(monkeypatch):
         (dict(seed="three"), "seed=three is not possible: it must be a whole number"),
         (dict(corpus="nowhere.txt"), "nowhere.txt"),
         (dict(trainer="sampling"), "There is no trainer 'sampling'; nearest: scheduled_sampling"),
-        (dict(trainer=dict), "trainer=<class 'dict'> is no trainer"),
+        (dict(trainer=dict), "trainer=<class 'dict'>"),
         (dict(xla="perhaps"), "runtime.xla=perhaps is not possible: it must be true or false"),
         (dict(max_minutes=0), "--max_minutes=0"),
         (dict(resume="must"), "holds no run"),

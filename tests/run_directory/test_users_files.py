@@ -18,8 +18,7 @@ from charrnn.generation import exporting, loading
 from charrnn.measures.open_loop import Protocol
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
-from trainers.distribution.strategies import silence
-from trainers.evaluation import comparison, evaluation, pictures
+from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
 from trainers.launch.build import train
 from trainers.reports import summaries
@@ -64,7 +63,8 @@ class Killed(BaseException):
 
 def go(run_dir, steps, look=lambda: None):
     loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
-    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=Console(silence()), look=look)
+    console = Console(open(os.devnull, "w"))
+    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
 
 
 def start_and_kill(run_dir):
@@ -167,9 +167,9 @@ def test_no_foreign_byte_is_changed(killed, data):
         go(run_dir, 12)
         assert "retry-1-step-12" in (run_dir / "checkpoints" / "checkpoint").read_text()
         loaded = loading.load(run_dir)
-        evaluated = evaluation.kept_or_evaluated(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
+        evaluated = measures_file.read_or_evaluate(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
         summaries.write_curves(str(run_dir), evaluated.report.curves)
-        runs = [comparison.Run(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
+        runs = [comparison.MeasuredRun(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
         pictures.show(str(run_dir), "comparison", lambda folder: pictures.draw(comparison.compare(runs), folder))
         exporting.export(loaded, str(parent / "out[1]"), ["tflite"])
         check()

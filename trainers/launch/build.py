@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ from trainers.reports.console import Console
 from trainers.reports.dashboards import hyperparameters
 from trainers.reports.records import Records
 from trainers.reports.reports import Reports
-from trainers.reports.samples import Sampling
+from trainers.reports.samples import SampleWriter
 from trainers.reports.summaries import Summaries
 from trainers.run_directory import lock
 from trainers.run_directory.directory import RunDirectory
@@ -99,7 +100,7 @@ def train(
     run_dir = paths.given(run_dir)
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
-    console = (console or Console()) if workers.is_chief else Console(strategies.silence())
+    console = (console or Console()) if workers.is_chief else Console(open(os.devnull, "w"))
     directory = RunDirectory(run_dir)
     texts = load_texts(experiment.corpus, directory.as_begun(experiment.data), console.line)
     settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
@@ -107,13 +108,14 @@ def train(
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
-    directory.check(resume, description, texts.vocabulary)
+    directory.may_resume(resume, description, texts.vocabulary)
     with lock.hold(run_dir), workers.watched():
         loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
         if warm_started:
             warm_started.save(0)  # the other run may be gone, or further, when this one goes on
-        with summaries.session(run_dir, hyperparameters(settings)) as end, contextlib.closing(console):
+        end = summaries.begin_session(run_dir, hyperparameters(settings))
+        with contextlib.closing(console):
             finished = loop.run()
             if finished:
                 end()
@@ -130,7 +132,7 @@ def _make_loop(
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
     if workers.several:
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
-    checkpoints = (Checkpoints if workers.is_chief else strategies.Reading)(run_dir, trainer, config.keep)
+    checkpoints = (Checkpoints if workers.is_chief else strategies.ReadOnlyCheckpoints)(run_dir, trainer, config.keep)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
     passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
@@ -169,10 +171,10 @@ def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
     return said
 
 
-def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> Sampling:
+def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> SampleWriter:
     """The samples that the experiment asks for."""
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
-    return Sampling(experiment.samples, model, texts.vocabulary, texts.train, end)
+    return SampleWriter(experiment.samples, model, texts.vocabulary, texts.train, end)
 
 
 def _measuring(trainer, passes, sampling, look, workers) -> Callable:
