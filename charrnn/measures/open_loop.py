@@ -1,4 +1,4 @@
-"""Did a curriculum help? What becomes of a model that reads what it wrote itself; docs/measures.md says how to read it.
+"""Did a curriculum help? What becomes of a model that reads what it wrote itself; docs/notes/measures.md says how to read it.
 
     report = measure(reader, reference, vocabulary, train, validation, validation_loss, Protocol())
     report.measures["excess_error_1000"].value
