@@ -128,7 +128,7 @@ def _about_beginning(look) -> Iterator[str]:
     units, data, steps, epochs, _ = look.suggestion
     yield (
         f"To begin with: {units} units, {data.batch_size} rows of {data.seq_length} characters, {steps:,} steps, which "
-        f"are {epochs:,.2g} epochs; docs/own_data.md has the rule"
+        f"are {epochs:,.2g} epochs; docs/data.md has the rule"
     )
     yield _command(look)
 

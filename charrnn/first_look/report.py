@@ -141,7 +141,7 @@ def count_repeats(texts: Texts) -> Repeats:
 def ngram_loss(texts: Texts) -> float | None:
     """Nats per character to validate, by 7-grams of the text to train on; of large ones, of both the beginnings.
 
-    Seven, for longer ones gain nothing on prose, and shorter ones nothing on little text: docs/own_data.md.
+    Seven, for longer ones gain nothing on prose, and shorter ones nothing on little text: docs/data.md.
     """
     validation = np.asarray(texts.validation[: MOST_PREDICTED + 1])
     if len(validation) < 2:
@@ -151,7 +151,7 @@ def ngram_loss(texts: Texts) -> float | None:
 
 
 def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
-    """Sizes by the rule of docs/own_data.md; UserError where there is too little text for the smallest."""
+    """Sizes by the rule of docs/data.md; UserError where there is too little text for the smallest."""
     units = next((units for most, units in _UNITS if len(texts.train) <= most), _MOST_UNITS)
     longest = min(found.longest(0.99) + 1, _LONGEST_DOCUMENT)
     for rows, length in _ROWS_AND_LENGTHS:
