@@ -1,4 +1,4 @@
-"""Did a curriculum help? What becomes of a model that reads what it wrote itself; docs/notes/measures.md says how to read it.
+"""Measures of open loop: how good a model is when it reads its own output. docs/notes/measures.md explains them.
 
     report = measure(reader, reference, vocabulary, train, validation, validation_loss, Protocol())
     report.measures["excess_error_1000"].value
