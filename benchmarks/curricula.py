@@ -96,7 +96,7 @@ def main(beside: list[str]) -> int:
                 print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
                 return command.DIVERGED
             except Stopped:
-                print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
+                print(f"Stopped and saved in {FLAGS.runs}; run the same command to resume.", file=sys.stderr)
                 return command.STOPPED
             loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
             said = f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s"
@@ -137,11 +137,11 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 def _run(planned: Planned, protocol, look):
     """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
     from trainers.evaluation.measures_file import read_or_evaluate
-    from trainers.launch.build import train
+    from trainers.launch.build import run_experiment
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
 
-    if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
+    if not run_experiment(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
     look()
     return read_or_evaluate(planned.run_dir, protocol, None, "newest", TEMPERATURES)

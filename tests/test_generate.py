@@ -19,7 +19,7 @@ from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 
@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
             loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
             samples=SamplesConfig(num_chars=0),
         )
-        assert train(experiment, "tiny", path, console=Console(io.StringIO()))
+        assert run_experiment(experiment, "tiny", path, console=Console(io.StringIO()))
         return path
 
     return trained

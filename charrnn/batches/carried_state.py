@@ -11,6 +11,7 @@ row's up to rounding, for a memory of any length.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -69,7 +70,8 @@ def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list
     Returns:
         The losses of each batch; those of a single row's batches if parallel rows do not agree.
     """
-    zero, found = initial_state(batches.rows), []
+    found: list[np.ndarray] = []
+    zero = initial_state(batches.rows)
     end = _read_from(zero, step, batches, found)
     for _ in range(min(batches.rows, _READINGS) - 1):
         totals = [_total(found)]
@@ -83,7 +85,7 @@ def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list
     return read(step, initial_state, batches.by_one_row())
 
 
-def _read_from(state, step, batches, found: list[np.ndarray]):
+def _read_from(state: Any, step: Callable, batches: StatefulPass, found: list[np.ndarray]) -> Any:
     """Reads all batches from a state into `found`, until they agree with the earlier losses.
 
     Returns:
@@ -113,12 +115,12 @@ def _is_rounding(change: np.ndarray, of: np.ndarray, tolerance: float) -> bool:
     return not np.any(np.abs(change) > tolerance * np.abs(of))
 
 
-def _noise(state, batches: StatefulPass) -> float:
+def _noise(state: Any, batches: StatefulPass) -> float:
     """Returns the relative rounding error of a total, assuming independent errors of about ε per prediction."""
     return max(_ROUNDING, 4 * _epsilon(state) / len(batches.ids) ** 0.5)
 
 
-def _epsilon(state) -> float:
+def _epsilon(state: Any) -> float:
     """Returns the machine epsilon of the state's format."""
     return _EPSILONS[tf.nest.flatten(state)[0].dtype.name]
 

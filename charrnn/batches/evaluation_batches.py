@@ -3,7 +3,7 @@
     loss = closed_loop_loss(step, model.initial_state, StatefulPass(ids))
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ from charrnn.batches.carried_state import StatefulPass, padded
 from charrnn.batches.sources import Batch, DataConfig, borders, cut, documents_at, last_only
 from charrnn.encoded.array import Sharded
 
-Pass = Iterator[Batch]
+Pass = Iterable[Batch]
 """Batches of one shape."""
 
 
@@ -121,7 +121,7 @@ def window_pass(ids: np.ndarray | Sharded, window: int = 256, rows: int = 64) ->
     starts = range(0, len(ids) - 1, window)
     rows = min(rows, len(starts))
     for i in range(0, len(starts), rows):
-        yield padded(ids, starts[i : i + rows], rows, window)
+        yield padded(ids, np.asarray(starts[i : i + rows]), rows, window)
 
 
 def _first_rows_only(batch: Batch, count: int) -> Batch:

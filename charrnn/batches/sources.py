@@ -5,6 +5,7 @@
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -185,7 +186,7 @@ class Lines:
         return documents_at(self._ids, self._borders, rows, self._config.seq_length)
 
 
-SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
+SOURCES: dict[str, Callable[..., Source]] = {"windows": Windows, "streams": Streams, "lines": Lines}
 
 
 def make_source(ids: np.ndarray | Sharded, config: DataConfig, seed: int) -> Source:
@@ -221,7 +222,7 @@ def documents_at(
     return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
 
 
-def _edges(ids: Sharded) -> np.ndarray:
+def _edges(ids: Any) -> np.ndarray:
     """Returns the positions at which files begin, including both ends of this part."""
     return np.unique([0, *np.asarray(ids.borders), len(ids)])
 

@@ -26,7 +26,7 @@ from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.loop.checkpoints import Checkpoints
 from trainers.reports.console import Console
 
@@ -46,7 +46,7 @@ def trained(tmp_path_factory):
         loop=LoopConfig(steps=6, log_every=3, evaluate_every=1, save_every=3),
         samples=SamplesConfig(num_chars=0),
     )
-    assert train(experiment, "tiny", run_dir, console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", run_dir, console=Console(io.StringIO()))
     return run_dir
 
 

@@ -20,7 +20,7 @@ from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
@@ -64,7 +64,7 @@ class Killed(BaseException):
 def go(run_dir, steps, look=lambda: None):
     loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
     console = Console(open(os.devnull, "w"))
-    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
+    run_experiment(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
 
 
 def start_and_kill(run_dir):
