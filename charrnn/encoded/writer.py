@@ -121,9 +121,7 @@ def _asked_of(plan: dict | None) -> dict | None:
     return asked and {**asked, "settings": {**Settings()._asdict(), **(asked["settings"] or {})}}
 
 
-def _make_plan(
-    name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str
-) -> dict:
+def _make_plan(name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str) -> dict:
     """Reads all files once. Writes the plan and the vocabulary, and returns the plan."""
     calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
     calls += [(chunks.survey, (chunk, settings)) for chunk in all_chunks]

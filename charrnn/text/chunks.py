@@ -85,9 +85,7 @@ def contents(chunk: Chunk, settings: Settings) -> Iterator[str | bytes]:
     return (content for _, content, _ in _blocks(chunk, settings))
 
 
-def survey(
-    chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
-) -> Survey:
+def survey(chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None) -> Survey:
     """Returns the statistics of a chunk, or of its first `most_ids` ids or `most_documents` documents."""
     characters, lengths, all_findings = _Characters(), [0] * len(chunk.spans), []
     num_documents = -1 if settings.of_documents and chunk.first else 0  # an END_OF_TEXT precedes the first

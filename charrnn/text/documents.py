@@ -1,6 +1,6 @@
 """Reads the documents in a column of a CSV, such as names or headlines.
 
-    column(open("ag_news.csv", newline=""), 2)       # the titles, of class, title and description
+column(open("ag_news.csv", newline=""), 2)       # the titles, of class, title and description
 """
 
 import csv
@@ -16,9 +16,7 @@ def no_document(csv_column: int, num_candidates: int) -> UserError:
     return UserError(f"There is no document in the corpus; {where} contain only white space: give another one.")
 
 
-def column(
-    lines: Iterable[str], number: int, delimiter: str = ",", header: bool = False
-) -> Iterator[tuple[str, int]]:
+def column(lines: Iterable[str], number: int, delimiter: str = ",", header: bool = False) -> Iterator[tuple[str, int]]:
     """Reads the documents in a column of a CSV (RFC 4180).
 
     In a quoted field, each run of line breaks becomes one space. White space around a field is dropped. An empty line
