@@ -21,7 +21,7 @@ from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
 from charrnn.text.chunks import Findings, Settings
-from charrnn.text.documents import no_document
+from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 IN_MEMORY_BYTES = 1 << 24  # largest corpus that is read into memory

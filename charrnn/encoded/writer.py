@@ -22,7 +22,7 @@ from charrnn.files.paths import given
 from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import END_OF_TEXT, Chunk, Findings, Settings, Survey
-from charrnn.text.documents import no_document
+from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # created first; shows that this module owns the folder
