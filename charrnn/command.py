@@ -108,13 +108,14 @@ def reading_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     number = functools.partial(flags.DEFINE_float, default=None, flag_values=values)
     string("vocabulary", help="As data.vocabulary: characters (default) or bytes.")
     flags.DEFINE_boolean("lowercase", None, "As data.lowercase: convert the text to lower case.", values)
-    flags.DEFINE_integer("csv_column", None, "As data.csv_column: a CSV's column, from 1; 0 (default): plain text.", flag_values=values)
+    column = "As data.csv_column: a CSV's column, from 1; 0 (default): plain text."
+    flags.DEFINE_integer("csv_column", None, column, flag_values=values)
     string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab, space; default: detected.")
     string("csv_header", help="As data.csv_header: true, false or auto (default).")
     string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: by the byte-order mark, or UTF-8.")
     string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD; default: none.")
-    number("validation_fraction", help="As data.validation_fraction: the validation part's share of the text; default: 0.1.")
-    number("test_fraction", help="As data.test_fraction: the test part's share of the text; default: 0.")
+    number("validation_fraction", help="As data.validation_fraction: the validation part's share; default: 0.1.")
+    number("test_fraction", help="As data.test_fraction: the test part's share; default: 0.")
     names = set(values) - before
     return lambda: {name: values[name].value for name in names if values[name].value is not None}
 

@@ -35,9 +35,7 @@ def require(name: str, value: object, right: bool, allowed: str) -> None:
         raise UserError(f"{name}={value} is not possible: it must be {allowed}.")
 
 
-def check_float32(
-    name: str, value: float, zero: str = "", bounds: tuple[float, float] = (_SMALLEST, _LARGEST)
-) -> None:
+def check_float32(name: str, value: float, zero: str = "", bounds: tuple[float, float] = (_SMALLEST, _LARGEST)) -> None:
     """Raises UserError for a number outside the range of float32, or not above 0.
 
     Args:

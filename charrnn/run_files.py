@@ -6,7 +6,6 @@
 The directory may have been moved. Nothing in it is executed.
 """
 
-import json
 import os
 import re
 import typing
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from charrnn.files import paths
+from charrnn.files import paths, strict_json
 from charrnn.text import dialects
 
 T = TypeVar("T")
@@ -46,15 +45,14 @@ def read_config(run_dir: str) -> dict:
     """
     path = os.path.join(paths.given(run_dir), CONFIG)
     try:
-        with tf.io.gfile.GFile(path) as file:
-            config = json.load(file)
-    except tf.errors.NotFoundError as error:
+        config = strict_json.read(path)
+    except FileNotFoundError as error:
         raise UserError(
             f"{run_dir} is not a run directory, because it has no {CONFIG}: give one that trainers.run has made."
         ) from error
-    except tf.errors.OpError as error:
-        raise UserError(f"{path} cannot be read ({error.message}).") from error
-    except (ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object.")

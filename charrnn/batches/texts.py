@@ -21,10 +21,11 @@ from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
 from charrnn.text.chunks import Findings, Settings
-from charrnn.text.documents import no_document
+from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 IN_MEMORY_BYTES = 1 << 24  # largest corpus that is read into memory
+_BLOCK_DOCUMENTS = 1 << 20
 
 Ids = np.ndarray | Sharded
 Log = Callable[[str], None]
@@ -228,10 +229,10 @@ def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
         return
 
 
-def _num_longer(borders: Ids, length: int, block: int = 1 << 20) -> int:
+def _num_longer(borders: Ids, length: int) -> int:
     """Returns the number of documents that do not fit into `length` with the end-of-text."""
-    starts = range(0, len(borders), block)
-    return sum(int((np.diff(np.asarray(borders[i : i + block + 1])) > length).sum()) for i in starts)
+    parts = (borders[i : i + _BLOCK_DOCUMENTS + 1] for i in range(0, len(borders), _BLOCK_DOCUMENTS))
+    return sum(int((np.diff(np.asarray(part)) > length).sum()) for part in parts)
 
 
 def _beginning(validation: Ids, config: DataConfig) -> Ids:

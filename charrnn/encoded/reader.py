@@ -22,7 +22,7 @@ import numpy as np
 from charrnn.encoded import processes
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
-from charrnn.files import atomic
+from charrnn.files import atomic, strict_json
 from charrnn.text.chunks import READ_BYTES, Chunk, Findings, Settings, contents
 from charrnn.text.own_files import CORPUS, PLAN
 from charrnn.text.vocabulary import Vocabulary
@@ -60,8 +60,7 @@ def vocabulary_fingerprint(vocabulary: Vocabulary) -> str:
 def read_json(path: str) -> dict | None:
     """Returns a file's JSON object, or None if the file is missing or damaged."""
     try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
+        value = strict_json.read(path)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

@@ -22,7 +22,7 @@ from charrnn.files.paths import given
 from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import END_OF_TEXT, Chunk, Findings, Settings, Survey
-from charrnn.text.documents import no_document
+from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # created first; shows that this module owns the folder
@@ -121,9 +121,7 @@ def _asked_of(plan: dict | None) -> dict | None:
     return asked and {**asked, "settings": {**Settings()._asdict(), **(asked["settings"] or {})}}
 
 
-def _make_plan(
-    name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str
-) -> dict:
+def _make_plan(name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str) -> dict:
     """Reads all files once. Writes the plan and the vocabulary, and returns the plan."""
     calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
     calls += [(chunks.survey, (chunk, settings)) for chunk in all_chunks]

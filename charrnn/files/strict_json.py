@@ -1,8 +1,28 @@
-"""Writes JSON that every reader accepts: NaN and Infinity, which JSON lacks, become null."""
+"""Reads JSON files, and writes JSON that every reader accepts: NaN and Infinity, which JSON lacks, become null."""
 
 import json
 import math
 from typing import Any
+
+from charrnn.files import systems
+
+
+def read(path: str) -> Any:
+    """Returns the content of a JSON file.
+
+    Args:
+        path: a local path or an address.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not JSON; a JSONDecodeError if its syntax is wrong.
+    """
+    with systems.os_errors(path), systems.functions(path).GFile(path, "rb") as file:
+        content = file.read()
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def dumps(value: object, **how: Any) -> str:

@@ -50,4 +50,5 @@ def os_errors(path: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise OSError(errno.EIO, error.message, path) from error
+        missing = isinstance(error, tf.errors.NotFoundError)
+        raise OSError(errno.ENOENT if missing else errno.EIO, error.message, path) from error

@@ -43,9 +43,7 @@ def insisted() -> Iterator[None]:
         raise raised[0]
 
 
-def _call(
-    handler: Callable, raised: list[BaseException], number: int, frame: FrameType | None
-) -> None:
+def _call(handler: Callable, raised: list[BaseException], number: int, frame: FrameType | None) -> None:
     try:
         handler(number, frame)
     except BaseException as error:

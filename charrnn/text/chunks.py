@@ -17,7 +17,7 @@ from typing import AnyStr, NamedTuple
 import numpy as np
 
 from charrnn.text import decoding, formats
-from charrnn.text.text_blocks import END_OF_TEXT, Findings, Settings, as_content, read_blocks
+from charrnn.text.content import END_OF_TEXT, Findings, Settings, as_content, read_blocks
 
 CHUNK_BYTES = 1 << 26  # a chunk's size, up to the next place to cut; larger if there would be over MOST_CHUNKS
 MOST_CHUNKS = 256  # each becomes a file that stays open
@@ -85,9 +85,7 @@ def contents(chunk: Chunk, settings: Settings) -> Iterator[str | bytes]:
     return (content for _, content, _ in _blocks(chunk, settings))
 
 
-def survey(
-    chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
-) -> Survey:
+def survey(chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None) -> Survey:
     """Returns the statistics of a chunk, or of its first `most_ids` ids or `most_documents` documents."""
     characters, lengths, all_findings = _Characters(), [0] * len(chunk.spans), []
     num_documents = -1 if settings.of_documents and chunk.first else 0  # an END_OF_TEXT precedes the first
@@ -198,7 +196,7 @@ def _can_be_cut(path: str, settings: Settings) -> bool:
 
 
 def _break_at(path: str, position: int, settings: Settings) -> int:
-    """Returns the next position for a cut: after a line end, or as in `text_blocks` if that is nearer and possible."""
+    """Returns the next position for a cut: after a line end, or as in `content` if that is nearer and possible."""
     if settings.raw:
         return position
     after, data = position, b""

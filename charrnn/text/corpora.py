@@ -91,16 +91,13 @@ def _to_standard_error(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def load(
-    spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error, encoding: str = ""
-) -> Corpus:
+def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error) -> Corpus:
     """Reads a corpus. Downloads a published one if it is neither in $CHARRNN_DATA_DIR nor in the cache.
 
     Args:
         spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
         as_bytes: True for the raw bytes of any file; False for text.
         log: called with each line for the user.
-        encoding: the text's encoding, a Python codec name; "": the byte-order mark decides, UTF-8 without one.
 
     Returns:
         The corpus.
@@ -108,7 +105,7 @@ def load(
     Raises:
         UserError: the corpus does not exist, cannot be downloaded, read or decoded, or is empty.
     """
-    settings = chunks.Settings("bytes" if as_bytes else "characters", encoding=encoding)
+    settings = chunks.Settings("bytes" if as_bytes else "characters")
     return plays(spec, settings) if is_plays(spec) else read(spec, find(spec, log), settings)
 
 

@@ -1,6 +1,6 @@
 """Downloads a published file into a folder, completely and verified, or not at all.
 
-    path = fetch(Published("a/text.txt", "https://example.org/text.txt", num_bytes=1000, sha256=None), "cache")
+path = fetch(Published("a/text.txt", "https://example.org/text.txt", num_bytes=1000, sha256=None), "cache")
 """
 
 import hashlib

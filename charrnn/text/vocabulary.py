@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.files import atomic, paths
+from charrnn.files import atomic, paths, strict_json
 from charrnn.text.reading import Reading
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -89,17 +89,14 @@ class Vocabulary:
         Raises:
             UserError: the file is missing, damaged or not a vocabulary.
         """
-        import tensorflow as tf  # imported here because a process that only encodes does not need it
-
         place = paths.given(path)
         try:
-            with tf.io.gfile.GFile(place, "rb") as file:
-                return _from_json(json.loads(file.read()), older)
-        except tf.errors.OpError as error:
-            problem = f"cannot be read ({error.message})"
+            return _from_json(strict_json.read(place), older)
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror or error})"
         except json.JSONDecodeError as error:
             problem = f"is not JSON ({error})"
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             problem = f"is damaged ({error})"
         raise UserError(f"The vocabulary file {path} {problem}: give a vocabulary.json that a training run wrote.")
 

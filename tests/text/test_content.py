@@ -12,7 +12,7 @@ from charrnn.batches.sources import DataConfig
 from charrnn.batches.texts import load_texts
 from charrnn.errors import UserError
 from charrnn.text import chunks
-from charrnn.text.documents import column
+from charrnn.text.content import column
 
 # Everything that a CSV treats in its own way, and some that `str.splitlines` does.
 TEXTS = st.text(st.sampled_from("ab é🎭,\"';\t\r\n\f\x85\u2028"), max_size=8)
