@@ -20,7 +20,7 @@ from charrnn.generation.arguments import Stops
 from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN
 from charrnn.generation.state import GenerationState
 from charrnn.generation.stop_strings import StoppingText
-from charrnn.generation.stream import Decoder, Stream
+from charrnn.generation.stream import RowText, Stream
 from charrnn.generation.unknown import admit, spelling_hint
 from charrnn.generation.writer import Writer
 from charrnn.model.char_model import CharModel
@@ -251,19 +251,16 @@ class Generator:
         look: Callable[[], None],
     ) -> list[str]:
         """Writes the texts of one batch."""
-        texts, done = [StoppingText(*ending) for _ in prompts], 0
-        decoders = [Decoder(self.vocabulary) for _ in prompts]
-        written: list[list[str]] = [[] for _ in prompts]
+        rows = [RowText(self.vocabulary, StoppingText(*ending), len(prompt)) for prompt in prompts]
+        pieces: list[list[str]] = []
         state = GenerationState.start(self._model, seeds)
         for ids, _ in self._calls(state, prompts, ending.max_chars, ending.min_chars, temperatures):
             look()
-            for text, prompt, row, decoder, pieces in zip(texts, prompts, ids, decoders, written, strict=True):
-                text.add(row[max(0, len(prompt) - done) :])
-                pieces.append(decoder.decode(text.take()))
-            done += ids.shape[1]
-            if all(text.ended for text in texts):
+            pieces.append([row.add(of_row)[1] for row, of_row in zip(rows, ids, strict=True)])
+            if all(row.ended for row in rows):
                 break
-        return ["".join([*pieces, decoder.end()]) for pieces, decoder in zip(written, decoders, strict=True)]
+        pieces.append([row.pending.decode("utf-8", "replace") for row in rows])
+        return ["".join(of_row) for of_row in zip(*pieces, strict=True)]
 
     def _calls(
         self,

@@ -11,31 +11,38 @@ from charrnn.generation.stop_strings import StoppingText
 from charrnn.text.vocabulary import Vocabulary
 
 
-class Decoder:
-    """Turns ids into text piece by piece, without cutting a character of several bytes in two.
+class RowText:
+    """The text of one row of a batch: takes ids, and gives pieces of text. No character of several bytes is cut in two.
 
     Args:
         vocabulary: of the ids.
+        text: takes the ids after the prompt.
+        num_prompt: the number of ids in the prompt.
         pending: the first bytes of a character that the next ids complete.
     """
 
-    def __init__(self, vocabulary: Vocabulary, pending: bytes = b""):
-        self._vocabulary, self._utf_8 = vocabulary, codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(self, vocabulary: Vocabulary, text: StoppingText, num_prompt: int, pending: bytes = b""):
+        self._vocabulary, self._text, self._num_prompt = vocabulary, text, num_prompt
+        self._utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._utf_8.setstate((pending, 0))
 
-    def decode(self, ids: np.ndarray) -> str:
-        """Returns the text of the next ids, int `[N]`."""
+    def add(self, ids: np.ndarray) -> tuple[np.ndarray, str]:
+        """Adds the next ids `[N]`, prompt included. Returns the ids that are certain now, and their text."""
+        self._text.add(ids[self._num_prompt :])
+        self._num_prompt = max(0, self._num_prompt - len(ids))
+        certain = self._text.take()
         if self._vocabulary.kind == "characters":
-            return self._vocabulary.decode(ids)
-        return self._utf_8.decode(ids.astype(np.uint8).tobytes())
+            return certain, self._vocabulary.decode(certain)
+        return certain, self._utf_8.decode(certain.astype(np.uint8).tobytes())
 
-    def end(self) -> str:
-        """Returns U+FFFD if there is an unfinished character at the end, else ""."""
-        return self._utf_8.decode(b"", final=True)
+    @property
+    def ended(self) -> bool:
+        """True if all further ids are ignored."""
+        return self._text.ended
 
     @property
     def pending(self) -> bytes:
-        """The unfinished character at the end, which no text contains yet."""
+        """The unfinished character at the end, which no piece contains yet."""
         return self._utf_8.getstate()[0]
 
 
@@ -67,25 +74,20 @@ class Stream:
         vocabulary: Vocabulary,
         read: Callable[[GenerationState, Sequence[int]], GenerationState],
     ):
-        self._num_prompt, self._text, self._calls, self._read = len(prompt), text, calls, read
+        self._row, self._calls, self._read = RowText(vocabulary, text, len(prompt), state.pending), calls, read
         self._state, self._since = state, deque(prompt)  # a state, and the ids read since, up to the end of the pieces
         self._ahead: deque[GenerationState] = deque()  # the states beyond that end
-        self._decoder = Decoder(vocabulary, state.pending)
 
     def __iter__(self) -> Iterator[str]:
         """Yields the pieces. Holds back a possible beginning of a stop string, and unfinished characters."""
-        done = 0
         for ids, state in self._calls:
             self._ahead.append(state)
-            self._text.add(ids[0][max(0, self._num_prompt - done) :])
-            done += ids.shape[1]
-            fresh = self._text.take()
-            self._since.extend(fresh.tolist())
+            certain, piece = self._row.add(ids[0])
+            self._since.extend(certain.tolist())
             self._forget()
-            piece = self._decoder.decode(fresh)
             if piece:
                 yield piece
-            if self._text.ended:
+            if self._row.ended:
                 break
 
     def _forget(self) -> None:
@@ -103,4 +105,4 @@ class Stream:
     @property
     def pending(self) -> bytes:
         """The unfinished character at the end, with a vocabulary of bytes; no piece contains it."""
-        return self._decoder.pending
+        return self._row.pending
