@@ -1,11 +1,11 @@
-"""Does a curriculum help open-loop output? python -m benchmarks.curricula [--json=FILE] [--page=docs/curricula.md].
+"""Does a curriculum help open-loop output? python -m benchmarks.curricula [--json=FILE] [--page=docs/notes/study.md].
 
     python -m benchmarks.curricula --corpora=plays --curricula=spans,my_module:MyTrainer --seeds=1 --steps=200
 
 Trains a GRU of 256 units under teacher forcing and under each curriculum, on each corpus and with each training seed,
 for as many steps on the same batches; and measures each run as `trainers.evaluate` does. Runs are kept in --runs, and
 so is what was measured of them: stopped by Ctrl-C, the same command goes on, and a finished study is only shown. All
-of it takes an hour on two cores. What the columns are: docs/measures.md.
+of it takes an hour on two cores. What the columns are: docs/notes/measures.md.
 """
 
 import dataclasses

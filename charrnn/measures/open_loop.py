@@ -1,4 +1,4 @@
-"""Measures of open loop: how good a model is when it reads its own output. docs/measures.md explains them.
+"""Measures of open loop: how good a model is when it reads its own output. docs/notes/measures.md explains them.
 
     report = measure(reader, reference, vocabulary, train, validation, validation_loss, Protocol())
     report.measures["excess_error_1000"].value

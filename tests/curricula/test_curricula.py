@@ -143,7 +143,7 @@ def test_carried_states_are_those_of_the_text(make_trainer):
 
 
 def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
-    page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/notes/study.md").read_text()
     named = re.findall(r"^\| `(\w+)` \|", page.partition("## One of your own")[0], re.MULTILINE)
     assert named == list(TRAINERS)
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

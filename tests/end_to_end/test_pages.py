@@ -29,7 +29,7 @@ from charrnn.text.plays import Plays
 from trainers import local_workers, run
 
 HOUSE = pathlib.Path(__file__).parents[2]
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (HOUSE / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(str(path.relative_to(HOUSE)) for path in (HOUSE / "docs").rglob("*.md"))]
 
 _HALF_A_MINUTE = "takes half a minute; tests/test_check.py runs it"
 _COMPARED = "measures six runs; the same command is run in README.md"
@@ -50,9 +50,9 @@ ONLY_READ = {
     "python -m trainers.compare runs/teacher_forcing-0 runs/teacher_forcing-1 runs/teacher_forcing-2 runs/rows-0 "
     "runs/rows-1 runs/rows-2 --markdown=table.md": _COMPARED,
     "python -m benchmarks.curricula --corpora=plays --curricula=my_curriculum:AfterMistakes": _HOURS,
-    "python -m benchmarks.curricula --corpora=plays --page=docs/curricula.md": _HOURS,
-    "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md": _HOURS,
-    "python -m benchmarks.train_step --page=docs/performance.md": _HOURS,
+    "python -m benchmarks.curricula --corpora=plays --page=docs/notes/study.md": _HOURS,
+    "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
+    "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
     "python -m trainers.run --experiment=shakespeare_best --run_dir=runs/shakespeare_best_on "
     "--init_from=runs/shakespeare_best --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
     "optimizer.learning_rate=0.002 optimizer.decay_steps=4400 loop.steps=4400 loop.evaluate_every=4400": _TWO_LAYERS,
@@ -275,5 +275,5 @@ def test_every_link_of_the_readme_leads_somewhere():
     for page in ("README.md", "BUILD.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (HOUSE / page).read_text())
         assert all((HOUSE / link).exists() for link in links)
-    listed = re.findall(r"(\w+\.md)", (HOUSE / "mkdocs.yml").read_text())
+    listed = re.findall(r"([\w/]+\.md)", (HOUSE / "mkdocs.yml").read_text())
     assert sorted(listed) == sorted(page.removeprefix("docs/") for page in PAGES[1:])

@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
     loop=LoopConfig(steps=5, log_every=1, evaluate_every=2, save_every=2, keep=1),
     samples=SamplesConfig(num_chars=4),
 )
-OURS = re.compile(  # the names that docs/reliability.md lists
+OURS = re.compile(  # the names that docs/notes/reliability.md lists
     r"lock|(config|vocabulary|event_files)\.json|(metrics|samples)\.jsonl|train|validation|checkpoints|best|open_loop"
     r"|(checkpoints|best)/(checkpoint|(start|(retry-\d+-)?(step|stopped)-\d+)\.(index|data-\d{5}-of-\d{5}))"
     r"|open_loop/(own|real|evaluation|comparison|measures\.json|(curves|position|quality_diversity)\.png)"
