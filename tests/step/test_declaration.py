@@ -260,7 +260,7 @@ def test_both_commands_tell_it_and_write_nothing(tmp_path, monkeypatch, capsys, 
 
 
 def test_the_page_names_attributes_that_exist():
-    page = (Path(__file__).parents[2] / "docs/write_a_curriculum.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
     hooks = re.findall(r"^\| `(\w+)\(", page, re.MULTILINE)
     assert tuple(hooks) == declaration.HOOKS
     bullets = re.findall(r"^- .*(?:\n  .*)*", page, re.MULTILINE)
