@@ -1,7 +1,7 @@
 """The tables and the picture of docs/notes/results.md from finished runs.
 
     python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
-    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/notes/results.md --plot=results.png
+    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/notes/results.md
 
 Runs that differ only in their seed are one row; further ones of an experiment are told apart by their settings. The
 losses are those that each run measured at its end. --evaluated names files which `trainers.evaluate --json` printed,
