@@ -324,7 +324,7 @@ def test_a_mask_of_the_embedding_is_kept(relative_error, fused_calls, name):
 
 
 def test_the_model_on_the_page_runs_as_it_stands(fused_calls):
-    page = pathlib.Path("docs/keras_layers.md").read_text()
+    page = pathlib.Path("docs/generation.md").read_text()
     (code,) = re.findall(r"```python\n(import keras\n.*?)```", page, flags=re.DOTALL)
     names = {}
     exec(code, names)

@@ -287,9 +287,9 @@ def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_curriculum_in_the_readme_runs_as_it_stands(start, tmp_path, monkeypatch):
-    readme = pathlib.Path("README.md").read_text()
-    (code,) = re.findall(r"```python\n(import dataclasses\n.*?)```", readme, flags=re.DOTALL)
+def test_the_first_curriculum_of_the_page_runs_as_it_stands(start, tmp_path, monkeypatch):
+    page = pathlib.Path("docs/curricula.md").read_text()
+    code = next(code for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "class Ramp" in code)
     (tmp_path / "my_curriculum.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     arguments = [*TINY, f"--run_dir={tmp_path / 'run'}", "--trainer=my_curriculum:Ramp", "--set=trainer.ramp_steps=4"]
