@@ -52,8 +52,8 @@ ONLY_READ = {
     "python -m benchmarks.curricula --corpora=plays --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
-    "python -m trainers.run --experiment=shakespeare_best --run_dir=runs/shakespeare_best_on "
-    "--init_from=runs/shakespeare_best --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
+    "python -m trainers.run --experiment=shakespeare_2x1024 --run_dir=runs/shakespeare_2x1024_on "
+    "--init_from=runs/shakespeare_2x1024 --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
     "optimizer.learning_rate=0.002 optimizer.decay_steps=4400 loop.steps=4400 loop.evaluate_every=4400": _TWO_LAYERS,
     "python -m trainers.local_workers --num_workers=2 -- --experiment=quickstart --run_dir=runs/workers": _MACHINES,
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/pair": _MACHINES,
