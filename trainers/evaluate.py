@@ -1,6 +1,6 @@
 """Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
-Each measure has its value for real text beside it; docs/notes/measures.md says what they are and how to read them. Curves
+Each measure has its value for real text beside it; docs/evaluation.md says what they are and how to read them. Curves
 over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic, --ngram and
 --calibrate also the losses of a model that goes on learning, of n-grams with and without the model, and of the model
 at the temperature that suits the text best: figures of other systems, each on its own. Exit status: 0 done, 2 a
