@@ -106,7 +106,7 @@ class Trainer(BaseTrainer):
         """
         own = self.own_mask(batch)
         if own is None:
-            logits, state = self.model(batch.inputs, state, training=self.mask_key())
+            logits, _, state = self.model.hidden(batch.inputs, state, training=self.mask_key())
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
         gold, noise = tf.transpose(batch.inputs), self.noise(batch)
         logits, fed, state = self.model.open_loop(

@@ -72,22 +72,21 @@ def closed_loop(
     inputs = x if ids is None else ids
     num_steps = length(inputs)
     num_weights, groups = len(layer.recurrent), num_groups(state)
+    layers, parts, starts = layer.in_groups(groups), split(inputs, groups, 1), split(state, groups, 0)
+    tables, lengths = [None if ids is None else x] * groups, [num_steps] * groups
+    histories = histories or list(map(_forward, layers, parts, starts, tables, lengths))
 
     @tf.custom_gradient
-    def run(x, *rest):
-        recurrent, start = rest[:num_weights], rest[num_weights:]
-        layers = layer._replace(recurrent=recurrent).in_groups(groups)
-        parts = split(x if ids is None else ids, groups, 1)
-        table, starts = None if ids is None else x, split(start, groups, 0)
-        played = histories or [_forward(*part, table, num_steps) for part in zip(layers, parts, starts, strict=True)]
-        outputs = [history.states[0].stack() for history in played]
-        last = join([history.last(num_steps) for history in played], 0)
+    def differentiable(x, *rest):
+        recurrent = rest[:num_weights]
+        outputs = [history.states[0].stack() for history in histories]
+        last = join([history.last(num_steps) for history in histories], 0)
 
         def gradient(d_outputs, *d_last):
             # Each group alone up to the sums of the weights' gradients, so that the groups run side by side.
             d_xs, d_weights, d_starts = [], [], []
             for part, group, history, output, d_output, d_state in zip(
-                parts, layers, played, outputs, split(d_outputs, groups, 1), split(d_last, groups, 0), strict=True
+                parts, layers, histories, outputs, split(d_outputs, groups, 1), split(d_last, groups, 0), strict=True
             ):
                 d_gates, d_start = _backward(group, history, d_output, d_state, num_steps)
                 d_inputs = d_gates if ids is None else [_table_gradient(x, part, d_gate) for d_gate in d_gates]
@@ -99,7 +98,7 @@ def closed_loop(
 
         return (join(outputs, 1)[1:], *last), gradient
 
-    outputs, *last = run(x, *layer.recurrent, *state)
+    outputs, *last = differentiable(x, *layer.recurrent, *state)
     return outputs, tuple(last)
 
 

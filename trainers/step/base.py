@@ -107,9 +107,11 @@ class BaseTrainer(tf.Module):
         Returns:
             The measurements of each update, as `train_step` returns them.
         """
-        stacked = Batch(*map(tf.stack, zip(*map(_tensors, batches), strict=True)))
+        tensors = [_tensors(batch) for batch in batches]
+        names = tuple(self._compiled.one.get_concrete_function(tensors[0]).structured_outputs)
+        stacked = Batch(*map(tf.stack, zip(*tensors, strict=True)))
         any_number = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), stacked)
-        measured = self._compiled.several.get_concrete_function(any_number)(stacked)
+        measured = self._compiled.several.get_concrete_function(any_number, names)(stacked, names)
         by_step = zip(*(values.numpy().tolist() for values in measured.values()), strict=True)
         return [dict(zip(measured, values, strict=True)) for values in by_step]
 

@@ -34,10 +34,8 @@ class CompiledStep:
         self.gradients = tf.function(self._on_replicas(self._begin), autograph=False, jit_compile=xla)
         self.evaluation = tf.function(self._evaluate, autograph=False, jit_compile=xla)
 
-    def _updates(self, batches: Batch) -> dict[str, tf.Tensor]:
-        """Updates by batches `[N, B, …]` in turn -> float32 `[N]` by name."""
-        spec = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape[1:], t.dtype), batches)
-        names = self.one.get_concrete_function(spec).structured_outputs
+    def _updates(self, batches: Batch, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
+        """Updates by batches `[N, B, …]` in turn -> float32 `[N]` by the `names` of what an update measures."""
         return tf.map_fn(self.one, batches, parallel_iterations=1, fn_output_signature=dict.fromkeys(names, tf.float32))
 
     def _update(self, batch: Batch) -> dict[str, tf.Tensor]:
