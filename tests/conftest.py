@@ -27,7 +27,7 @@ from charrnn.batches.sources import DataConfig, make_source
 from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from tests.reuse import Built
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
 
@@ -95,7 +95,7 @@ def finished(tmp_path_factory):
         with open(f"{first}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not first.exists():
-                assert train(experiment, "tiny", f"{first}.begun", console=Console(io.StringIO()))
+                assert run_experiment(experiment, "tiny", f"{first}.begun", console=Console(io.StringIO()))
                 os.rename(f"{first}.begun", first)
         return shutil.copytree(first, run_dir)
 

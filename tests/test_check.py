@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from charrnn import command
 from trainers import check, checks
-from trainers.checks import Run, same_on_replicas, same_with_xla
+from trainers.checks import Trial, same_on_replicas, same_with_xla
 from trainers.experiment import Experiment, override, with_trainer
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def texts(small):
 
 
 def findings(experiment, texts, folder):
-    run = Run(experiment, texts)
+    run = Trial(experiment, texts)
     run.train(12, str(folder))
     looks = (run.traced_once, run.loss_falls, run.gradients_finite, run.share_as_claimed)
     return {look.__name__: look()[0] for look in looks} | {"resumes": run.resumes(str(folder))[0]}

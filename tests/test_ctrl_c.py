@@ -110,7 +110,7 @@ def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
     assert (status, err) == (command.INTERRUPTED, "Interrupted.\n")
     assert not half.exists() and (folder / "encoded" / "shard-00000.ids").exists()
     status, out, _ = call(encode, "*.txt", "--output=encoded")
-    assert status == command.DONE and "where it was begun" in out
+    assert status == command.DONE and "resuming" in out
 
 
 class Reader(io.StringIO):

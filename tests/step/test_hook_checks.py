@@ -60,7 +60,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(
-    "name, more", [*((name, {}) for name in hook_checks.RESERVED), (hook_checks.RESERVED[0], {"whole_batches": True})]
+    "name, more",
+    [*((name, {}) for name in hook_checks.RESERVED), (hook_checks.RESERVED[0], {"needs_whole_batch": True})],
 )
 def test_no_name_that_a_run_logs_can_be_logged_by_a_loss(make_trainer, name, more):
     trainer = make_trainer(spoilt("loss", lambda rollout, batch: (tf.zeros([]), {name: tf.zeros([])}), **more))
@@ -96,5 +97,5 @@ def test_what_is_right_passes_and_costs_no_second_trace(make_trainer):
     trainer = make_trainer(Right)
     trainer.check(100)
     assert int(trainer.step) == 0 and float(trainer.optimizer.iterations) == 0
-    trainer.train_step(trainer.batch_at(0), False)
+    trainer.train_step(trainer.batch_at(0))
     assert len(traces) == 1
