@@ -20,6 +20,8 @@ from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 LETTERS = Vocabulary("\nabcdé🎭")
 LOWERCASE = Vocabulary("\nabcdiς", reading=Reading(True, "", True))
 TWO_LSTM = {"vocabulary_size": 256, "cell": "lstm", "num_layers": 2, "embedding_size": 0}

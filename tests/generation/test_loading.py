@@ -120,6 +120,7 @@ def refused(run_dir, weights="best"):
     return sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CELLS)
 def test_weights_and_text_are_those_that_were_saved(make_model, make_trainer, tmp_path, config):
     trainer = make_trainer(model=make_model(**config))
@@ -210,6 +211,7 @@ def nats_per_char(loaded, text):
     return -log_probs[np.arange(len(ids) - 1), ids[1:]].mean()
 
 
+@pytest.mark.slow
 def test_best_and_newest_have_the_losses_that_training_measured(trained):
     losses = validation_losses(trained)
     best, newest = min(losses, key=losses.get), max(losses)

@@ -1,6 +1,7 @@
 """What is saved is all there is, and comes back to the bit."""
 
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -145,16 +146,25 @@ def test_no_damage_of_any_byte_goes_unseen(tmp_path):
     assert unseen < 100  # bytes of the index that nothing depends on
 
 
-@pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None])
+ELSEWHERE = ["/nowhere/step-2", "../../outside/step-2", "", ".", "..", "nosuch://x/step-2", r"\355\240\200"]
+LISTS = [f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "{path}"\n'.encode() for path in ELSEWHERE]
+
+
+@pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None, *LISTS])
 def test_a_damaged_list_of_checkpoints_is_made_anew_from_what_is_there(make_trainer, two_saved, damage):
-    marker = two_saved / "checkpoint"
+    """What lies elsewhere is not removed as an old checkpoint."""
+    marker, outside = two_saved / "checkpoint", two_saved.parent.parent / "outside"
     marker.unlink() if damage is None else marker.write_bytes(damage)
+    shutil.copytree(two_saved, outside, dirs_exist_ok=True)
+    before = {path.name: path.read_bytes() for path in outside.iterdir()}
     trainer = make_trainer()
     checkpoints = Checkpoints(str(two_saved.parent), trainer, keep=2)
     assert checkpoints.restore() is True and int(trainer.step) == 2
     assert steps(two_saved) == ["step-1", "step-2"]
     checkpoints.save(3)
     assert steps(two_saved) == ["step-2", "step-3"] and not (two_saved / "step-1.index").exists()
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == before
+    shutil.rmtree(outside)
 
 
 def test_a_damaged_list_without_checkpoints_is_no_hindrance(make_trainer, tmp_path):
@@ -216,6 +226,7 @@ def test_a_run_that_was_killed_in_its_first_save_begins_anew(make_trainer, tmp_p
     assert checkpoints.restore() is True and steps(tmp_path / "checkpoints") == ["step-1"]
 
 
+@pytest.mark.slow
 def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_model, tmp_path):
     rate = LearningRate(0.05, "cosine", warmup_steps=2, decay_steps=6, final=0.1)
 

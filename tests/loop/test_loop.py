@@ -1,5 +1,6 @@
 """When things happen, with parts that only take notes."""
 
+import functools
 import itertools
 import types
 
@@ -135,7 +136,8 @@ def test_a_call_takes_several_steps_up_to_where_something_is_due(make_loop):
 
 def test_the_number_of_steps_in_a_call_changes_nothing(make_trainer, make_loop, tmp_path):
     """Not the numbers, nor the weights, also where the run was cut and the number chosen anew."""
-    one, notes, trainer, _ = make_loop(steps=7, save_every=7)
+    make_trainer = functools.partial(make_trainer, data={"order": "streams", "reset_probability": 0.5})
+    one, notes, trainer, _ = make_loop(trainer=make_trainer(), steps=7, save_every=7)
     one.run()
     cut = make_loop(trainer=make_trainer(), steps=7, save_every=100, steps_per_loop=0, look=stop_at(3))
     assert cut[0].run() is False
@@ -192,6 +194,15 @@ def test_the_logged_loss_is_the_mean_over_all_characters_of_the_interval(make_lo
     assert values["chars_per_sec"] == pytest.approx(chars / values["seconds"])
 
 
+def test_each_log_begins_another_interval(make_loop):
+    (each, every, *_), (third, thirds, *_) = make_loop(log_every=1), make_loop(log_every=3)
+    each.run()
+    third.run()
+    nats = [values["nats_per_char"] for _, values in every.of("train")]
+    means = [sum(nats[:3]) / 3, sum(nats[3:]) / 3]
+    assert [values["nats_per_char"] for _, values in thirds.of("train")] == pytest.approx(means, rel=1e-12)
+
+
 def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interval(make_loop, make_trainer, tmp_path):
     """A log interval that a stop cuts in two gives the same line as one that was not cut."""
     loop, _, _, _ = make_loop(look=stop_at(3), evaluate_every=100)
@@ -224,6 +235,7 @@ def test_the_last_step_is_not_saved_before_it_is_evaluated(make_loop, tmp_path, 
     loop.run()
     kinds = [line[0] for line in notes.lines]
     assert kinds.count("save") == 1 and kinds.index("validation") < kinds.index("save")
+    assert kinds[kinds.index("save") - 1] == "flush"  # a kill between the two repeats lines, and loses none
 
 
 def test_the_best_is_remembered_over_a_resume(make_loop, tmp_path):
@@ -231,6 +243,15 @@ def test_the_best_is_remembered_over_a_resume(make_loop, tmp_path):
     loop, _, _, checkpoints = make_loop(losses=(2.0,), steps=4)
     checkpoints.restore()
     loop.run()
+    assert [path.rpartition("/")[2] for path in saved(tmp_path, "best")] == ["step-2"]
+
+
+def test_the_best_is_remembered_over_a_roll_back(make_loop, make_trainer, tmp_path):
+    trainer = make_trainer()
+    poisoned(trainer, 2)
+    loop, _, _, checkpoints = make_loop(losses=(1.0, 2.0), trainer=trainer, steps=4, save_every=100)
+    assert loop.run() is True
+    assert [each["at"] for each in checkpoints.memory.roll_backs] == [3] and checkpoints.memory.best == 1.0
     assert [path.rpartition("/")[2] for path in saved(tmp_path, "best")] == ["step-2"]
 
 

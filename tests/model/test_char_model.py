@@ -16,6 +16,7 @@ from charrnn.model.char_model import CharModel, choose_path
 from charrnn.model.config import ModelConfig
 
 V, B, T = 7, 3, 5
+MODES = ["eager", "graph", pytest.param("xla", marks=pytest.mark.slow)]
 CELLS = ["gru", "lstm", "rnn"]
 ARCHITECTURES = [
     pytest.param({"cell": cell, "num_layers": layers, "embedding_size": size}, id=f"{cell}-{layers}-{name}")
@@ -81,6 +82,7 @@ def test_fused_path_equals_keras(make_model, relative_error, architecture):
         assert relative_error(measure(model, model, ids, state), measure_keras(model, ids, state)) < rounding.MODEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_fused_path_equals_keras_in_a_graph(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -89,6 +91,7 @@ def test_fused_path_equals_keras_in_a_graph(make_model, relative_error, architec
     assert relative_error(in_graph(ids, state), measure_keras(model, ids, state)) < rounding.MODEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
 def test_fused_path_equals_keras_with_xla(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -140,6 +143,7 @@ def test_a_text_in_two_parts_equals_the_whole(make_model, relative_error, archit
     assert relative_error(model(ids[:, 4:])[0], second) > 1e-3  # the state does matter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
 def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -167,7 +171,7 @@ def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture
 
 
 @pytest.mark.parametrize("architecture", ONE_LAYER)
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("mode", MODES)
 def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, architecture, mode):
     model = make_model(**architecture)
 
@@ -179,6 +183,7 @@ def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, 
     assert_same_bits(opened, closed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_model, relative_error, cell, mode):
@@ -218,7 +223,7 @@ def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, archite
 
 
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("mode", MODES)
 def test_open_loop_gradient_is_that_of_the_ids_it_read(make_model, relative_error, architecture, mode):
     """The choice of an id carries no gradient, the state does."""
     model = make_model(**architecture)
@@ -317,6 +322,7 @@ def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
     assert choose_path("fused", xla=False)[0] == "fused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
 def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, compiled):
     """Loops over groups of rows, side by side: closed loop as in one group, and open loop equal to it to the bit."""

@@ -122,6 +122,7 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     assert after_the_loop == len(layer.recurrent) * groups  # the kernel's gradient; the bias's, a sum over rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell, xla", [(cells.GRU, False), (cells.LSTM, False), (cells.RNN, False), (cells.LSTM, True)])
 def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
     """Also an odd number, and a single row, which leaves nothing to one of the groups."""
