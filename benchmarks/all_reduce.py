@@ -21,7 +21,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Sums of each size.", lower_bound=1, flag_values=FLAGS)
 command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 
-SIZES = (8, 1_000_000, 4_000_000, 16_000_000, 64_000_000)  # bytes
+SIZES_BYTES = (8, 1_000_000, 4_000_000, 16_000_000, 64_000_000)  # bytes
 
 
 def main(beside: list[str]) -> int:
@@ -38,7 +38,7 @@ def main(beside: list[str]) -> int:
     ]
     seconds, _ = (json.loads(worker.communicate()[0].splitlines()[-1]) for worker in workers)
     lines = ["| bytes | ms | MB/s |", "|---" * 3 + "|"]
-    lines += [f"| {n:,} | {1e3 * s:.2f} | {n / s / 1e6:,.0f} |" for n, s in zip(SIZES, seconds, strict=True)]
+    lines += [f"| {n:,} | {1e3 * s:.2f} | {n / s / 1e6:,.0f} |" for n, s in zip(SIZES_BYTES, seconds, strict=True)]
     text = "\n".join([f"{machine.describe()}.", "", *lines])
     print(text)
     page.put(text)
@@ -59,7 +59,7 @@ def _worker(turns: int) -> list[float]:
 
     run = tf.function(lambda value: strategy.run(total, (value,)), autograph=False)
     medians = []
-    for size in SIZES:
+    for size in SIZES_BYTES:
         value, seconds = tf.ones([size // 4]), []
         run(value)
         for _ in range(turns):

@@ -1,11 +1,11 @@
-"""Does a curriculum help open-loop output? python -m benchmarks.curricula [--json=FILE] [--page=docs/curricula.md].
+"""Does a curriculum help open-loop output? python -m benchmarks.curricula [--json=FILE] [--page=docs/notes/study.md].
 
     python -m benchmarks.curricula --corpora=plays --curricula=spans,my_module:MyTrainer --seeds=1 --steps=200
 
 Trains a GRU of 256 units under teacher forcing and under each curriculum, on each corpus and with each training seed,
 for as many steps on the same batches; and measures each run as `trainers.evaluate` does. Runs are kept in --runs, and
 so is what was measured of them: stopped by Ctrl-C, the same command goes on, and a finished study is only shown. All
-of it takes an hour on two cores. What the columns are: docs/measures.md.
+of it takes an hour on two cores. What the columns are: docs/notes/measures.md.
 """
 
 import dataclasses
@@ -96,7 +96,7 @@ def main(beside: list[str]) -> int:
                 print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
                 return command.DIVERGED
             except Stopped:
-                print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
+                print(f"Stopped and saved in {FLAGS.runs}; run the same command to resume.", file=sys.stderr)
                 return command.STOPPED
             loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
             said = f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s"
@@ -136,31 +136,31 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 
 def _run(planned: Planned, protocol, look):
     """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
-    from trainers.evaluation.evaluation import kept_or_evaluated
-    from trainers.launch.build import train
+    from trainers.evaluation.measures_file import read_or_evaluate
+    from trainers.launch.build import run_experiment
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
 
-    if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
+    if not run_experiment(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
     look()
-    return kept_or_evaluated(planned.run_dir, protocol, None, "newest", TEMPERATURES)
+    return read_or_evaluate(planned.run_dir, protocol, None, "newest", TEMPERATURES)
 
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
     """Markdown, a section a corpus; and all figures."""
-    from trainers.evaluation import comparison
+    from trainers.evaluation import comparison, tables
 
     parts, corpora = [_how(plan)], {}
     for corpus in FLAGS.corpora:
         measured = zip(plan, evaluations, strict=True)
         runs = [
-            comparison.Run(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
+            comparison.MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), evaluation)
             for planned, evaluation in measured
             if planned.corpus == corpus
         ]
         compared = comparison.compare(comparison.with_curve_gaps(runs), MEASURES)
-        parts += [f"### `{corpus}`", comparison.by_group(compared), comparison.sweep_table(compared)]
+        parts += [f"### `{corpus}`", tables.by_group(compared), tables.sweep_table(compared)]
         corpora[corpus] = {group.name: _figures(group, compared) for group in compared.groups}
     flags_given = {name: FLAGS[name].value for name in ("steps", "seeds", "own", "num_rollouts", "num_chars")}
     return "\n\n".join(parts), {"machine": machine.describe(), **flags_given, "corpora": corpora}

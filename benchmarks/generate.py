@@ -20,7 +20,7 @@ flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, fla
 flags.DEFINE_integer("num_chars", 1000, "Characters of a text.", lower_bound=1, flag_values=FLAGS)
 
 BATCH_SIZES = (1, 64)
-_SECONDS = 4.0  # a turn, about
+_TURN_SECONDS = 4.0  # a turn, about
 
 
 def main(beside: list[str]) -> int:
@@ -36,7 +36,7 @@ def main(beside: list[str]) -> int:
             "tutorial": Entry("benchmarks.keras_peer:generate", options),
             "torch": Entry("benchmarks.torch_peer:generate", options, needs="torch"),
         }
-        rows.append({**options, "measured": contest.run(entries, FLAGS.turns, _SECONDS)})
+        rows.append({**options, "measured": contest.run(entries, FLAGS.turns, _TURN_SECONDS)})
     text = f"{machine.describe()}.\n\n{_table(rows)}"
     print(text)
     figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})

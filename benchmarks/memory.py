@@ -20,7 +20,7 @@ flags.DEFINE_integer("steps", 20_000, "Training steps.", lower_bound=100, flag_v
 flags.DEFINE_integer("rounds", 100, "Evaluations, and so on.", lower_bound=10, flag_values=FLAGS)
 command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
 
-MOST_MB = 20  # that 20,000 steps may take
+MAX_MB = 20  # that 20,000 steps may take
 
 
 def main(beside: list[str]) -> int:
@@ -35,14 +35,14 @@ def main(beside: list[str]) -> int:
     text = "\n".join([f"{machine.describe()}.", "", "| what | resident memory, MB |", "|---|---|", *rows])
     print(text)
     page.put(text)
-    return 1 if max(grown.values()) >= MOST_MB else command.DONE
+    return 1 if max(grown.values()) >= MAX_MB else command.DONE
 
 
 def train(num_steps: int, run_dir: str) -> float:
     """By how many megabytes a run grows after a tenth of its steps."""
     from experiments.quickstart import EXPERIMENT
     from trainers.experiment import override
-    from trainers.launch.build import train
+    from trainers.launch.build import run_experiment
     from trainers.reports.console import Console
 
     every = num_steps // 20
@@ -60,7 +60,7 @@ def train(num_steps: int, run_dir: str) -> float:
         def progress(self, step, steps):
             watch(step)
 
-    train(override(EXPERIMENT, settings), "memory", run_dir, console=Watching())
+    run_experiment(override(EXPERIMENT, settings), "memory", run_dir, console=Watching())
     return watch.megabytes
 
 
@@ -71,12 +71,12 @@ def use(run_dir: str, rounds: int) -> dict[str, float]:
     from charrnn.text.plays import Plays
     from trainers.configs import SamplesConfig
     from trainers.evaluation.evaluation import closed_loop_loss
-    from trainers.reports.samples import Sampling
+    from trainers.reports.samples import SampleWriter
 
     loaded = loading.load(run_dir)
     text = Plays().text(2000, seed=1)
     ids = loaded.vocabulary.encode(text)
-    sampling = Sampling(SamplesConfig(num_chars=50, from_text=20), loaded.model, loaded.vocabulary, ids)
+    sampling = SampleWriter(SamplesConfig(num_chars=50, from_text=20), loaded.model, loaded.vocabulary, ids)
     generator = loaded.generator()
     return {
         f"{rounds} evaluations": _repeat(lambda i: closed_loop_loss(loaded.model, StatefulPass(ids)), rounds),

@@ -6,13 +6,18 @@ import os
 import pkgutil
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import experiments
 from benchmarks.contest import Turn
 from charrnn.errors import UserError, nearest
 
+if TYPE_CHECKING:
+    from charrnn.batches.texts import Texts
+    from trainers.experiment import Experiment
 
-def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = ""):
+
+def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = "") -> "tuple[Experiment, Texts]":
     """An experiment by name, with another curriculum, another corpus and settings, as given; and its texts."""
     from charrnn.batches.texts import load_texts
     from trainers.experiment import override, with_trainer

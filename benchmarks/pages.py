@@ -5,6 +5,7 @@ The table stands between two marks that name the command which makes it: no figu
 
 import json
 import re
+from types import ModuleType
 
 from charrnn.errors import UserError
 from charrnn.files import strict_json
@@ -83,7 +84,7 @@ def load_json(path: str) -> dict:
         raise UserError(f"{path} cannot be read ({error}).") from error
 
 
-def import_pyplot(path: str):
+def import_pyplot(path: str) -> ModuleType:
     """matplotlib's pyplot, for a file; UserError where it is not installed, or the file cannot be written."""
     outputs.require_file("--plot", path)
     try:

@@ -1,6 +1,6 @@
-"""The tables of docs/reproductions.md from run directories: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
+"""The tables of docs/notes/reproductions.md from run directories: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
 
-    python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/reproductions.md
+    python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/notes/reproductions.md
 
 Prints Markdown; with --page it takes the place of what stands between that page's two marks. --speed names files which
 `benchmarks.train_step --json=FILE` wrote. So no figure of ours is typed by hand; the originals' are below.

@@ -44,7 +44,7 @@ _SMALL = (
     "model.units=8 model.embedding_size=0 data.seq_length=8 data.batch_size=4 loop.log_every=2 loop.evaluate_every=4 "
     "loop.save_every=3 samples.num_chars=20"
 ).split()
-_STARTING = 2.0  # seconds that a forked process takes until the run is under way, about
+_START_SECONDS = 2.0  # seconds that a forked process takes until the run is under way, about
 _WRITING = math.inf  # in the place of a moment: when a checkpoint is half written
 _TIMES = ("seconds", "chars_per_sec", "interval_seconds")
 
@@ -113,7 +113,7 @@ def _torment(task: Task) -> Outcome:
         while not done:
             moment = None
             if killed < task.kills:
-                kinds = [chance.uniform(-_STARTING, 0), *[chance.uniform(0, end - under_way)] * 3, _WRITING]
+                kinds = [chance.uniform(-_START_SECONDS, 0), *[chance.uniform(0, end - under_way)] * 3, _WRITING]
                 moment = chance.choice(kinds)
             done = _live(task, runs[-1], moment) is not None
             if not done:
@@ -160,7 +160,7 @@ def _is_now(moment: float | None, start: float, under_way: float | None, run_dir
     if moment == _WRITING:
         return any(map(_half_written, _folders(run_dir)))
     if moment < 0:
-        return time.monotonic() - start >= moment + _STARTING
+        return time.monotonic() - start >= moment + _START_SECONDS
     return under_way is not None and time.monotonic() - under_way >= moment
 
 
@@ -200,7 +200,7 @@ def _began(log: str) -> bool:
             text = file.read()
     except FileNotFoundError:
         return False
-    return any(mark in text for mark in ("Starting in", "Going on at step", "nothing to do"))
+    return any(mark in text for mark in ("Starting in", "Resuming at step", "nothing to do"))
 
 
 def _left(run_dir: str) -> list[str]:

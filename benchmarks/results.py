@@ -1,7 +1,7 @@
-"""The tables and the picture of docs/results.md from finished runs.
+"""The tables and the picture of docs/notes/results.md from finished runs.
 
     python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
-    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/results.md --plot=results.png
+    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/notes/results.md
 
 Runs that differ only in their seed are one row; further ones of an experiment are told apart by their settings. The
 losses are those that each run measured at its end. --evaluated names files which `trainers.evaluate --json` printed,
@@ -78,13 +78,14 @@ def _read(run_dirs: list[str]) -> list[Row]:
     from trainers.evaluation.evaluation import read_config
     from trainers.launch.result import Result
 
-    runs: dict[str, list[comparison.Run]] = {}
+    runs: dict[str, list[comparison.MeasuredRun]] = {}
     for run_dir in map(os.path.normpath, map(paths.given, run_dirs)):
         config = read_config(run_dir)
-        runs.setdefault(f"`{config['experiment']}` on {config['corpus']}", []).append(comparison.Run(run_dir, config))
+        name = f"`{config['experiment']}` on {config['corpus']}"
+        runs.setdefault(name, []).append(comparison.MeasuredRun(run_dir, config))
     rows = []
     for name, alike in runs.items():
-        groups = comparison.group(alike)
+        groups = comparison.group_runs(alike)
         for group in groups:
             folders = [run.path for run in group.runs.values()]
             histories = [Result.read(folder, finished=True).history for folder in folders]

@@ -1,6 +1,6 @@
 """A training step against the same model in Keras and in PyTorch: python -m benchmarks.train_step.
 
-    python -m benchmarks.train_step --json=train_step.json --page=docs/performance.md
+    python -m benchmarks.train_step --json=train_step.json --page=docs/notes/performance.md
     python -m benchmarks.train_step --experiment=shakespeare_gru runtime.precision=mixed_bfloat16
 
 Ours is the loop of trainers.run, with clipping, metrics, log lines and summaries: closed loop, and open loop at
@@ -8,7 +8,7 @@ probability 0.5. Beside it stand Keras `fit`, PyTorch where it is installed, and
 the machine's own limit. All take turns; medians are printed. Without --experiment: all models of the page, in half an
 hour. Run it on an otherwise idle machine.
 
-    python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md
+    python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md
 
 measures a step of curricula against one of teacher forcing instead, the tutorial's model, in four minutes.
 """

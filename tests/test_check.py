@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainers import checks
-from trainers.checks import Run, same_on_replicas, same_with_xla
+from trainers.checks import Trial, same_on_replicas, same_with_xla
 from trainers.experiment import Experiment, override, with_trainer
 
 MINE = """
@@ -67,7 +67,7 @@ def texts(small):
 
 
 def findings(experiment, texts, folder):
-    run = Run(experiment, texts)
+    run = Trial(experiment, texts)
     run.train(12, str(folder))
     looks = (run.traced_once, run.loss_falls, run.gradients_finite, run.share_as_claimed)
     return {look.__name__: look()[0] for look in looks} | {"resumes": run.resumes(str(folder))[0]}

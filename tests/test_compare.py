@@ -15,7 +15,7 @@ from charrnn.model.config import ModelConfig
 from trainers import compare
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 
@@ -33,7 +33,7 @@ def run_dirs(tmp_path_factory):
             samples=SamplesConfig(num_chars=0),
         )
         paths.append(str(folder / str(units)))
-        assert train(experiment, "tiny", paths[-1], console=Console(io.StringIO()))
+        assert run_experiment(experiment, "tiny", paths[-1], console=Console(io.StringIO()))
     return paths
 
 
@@ -83,7 +83,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     status, out, err = call(*run_dirs)
     assert status == 0 and out.startswith("| measure")
-    assert err.splitlines()[-1] == "No pictures were drawn: they need matplotlib: pip install matplotlib."
+    assert "matplotlib" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

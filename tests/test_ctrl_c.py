@@ -22,7 +22,7 @@ from trainers import check, checks, compare, evaluate
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
         loop=LoopConfig(steps=2, evaluate_every=1),
         samples=SamplesConfig(num_chars=0),
     )
-    assert train(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
     return folder
 
 

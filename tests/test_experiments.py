@@ -106,7 +106,7 @@ def test_quickstart_needs_no_download():
     assert experiment.corpus == "plays"
 
 
-@pytest.mark.parametrize("name, millions", [("shakespeare_record", 4), ("shakespeare_best", 11)])
+@pytest.mark.parametrize("name, millions", [("shakespeare_record", 4), ("shakespeare_2x1024", 11)])
 def test_the_record_keeps_to_its_protocol(name, millions):
     """Size, split, and one look at the validation text, after the last step; the averages have settled by then."""
     experiment = declared(name).EXPERIMENT

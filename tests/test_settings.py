@@ -35,7 +35,7 @@ def test_set_takes_each_default_as_it_is_shown():
 
 def test_a_comment_over_two_lines_is_one_meaning_and_a_heading_is_none():
     found = {setting.name: setting for section in SECTIONS for setting in section.settings}
-    assert found["runtime.strategy"].meaning.endswith("whichever of the first three is there")
+    assert found["runtime.strategy"].meaning.endswith("whichever of the first three is available")
     assert "Probabilities" not in found["model.temperature"].meaning
     assert found["trainer.max_prob"].meaning  # of a parent dataclass
     assert found["loop.keep"].allowed == "at least 1" and found["model.cell"].allowed == "one of gru, lstm, rnn"

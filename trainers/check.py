@@ -8,12 +8,18 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
 from trainers.launch import misplaced
+
+if TYPE_CHECKING:
+    from charrnn.batches.texts import Texts
+    from trainers.checks import Finding
+    from trainers.experiment import Experiment
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class.", flag_values=FLAGS)
@@ -37,22 +43,22 @@ def main(settings: list[str]) -> int:
 
     split_cpu(2)  # for two replicas
     experiment = override(with_trainer(Experiment(corpus="plays:60000"), FLAGS.trainer), _SMALL)
-    failed = check(override(experiment, [*FLAGS.set, *settings]))
+    failed = failed_checks(override(experiment, [*FLAGS.set, *settings]))
     if failed:
         print(f"{FLAGS.trainer} failed: {', '.join(failed)}")
     return 1 if failed else command.DONE
 
 
-def check(experiment) -> list[str]:
+def failed_checks(experiment: "Experiment") -> list[str]:
     """Prints a line for each check; returns the names of those that failed."""
     from charrnn.batches.texts import load_texts
-    from trainers.checks import Run, same_on_replicas, same_with_xla
+    from trainers.checks import Trial, same_on_replicas, same_with_xla
 
     texts = load_texts(experiment.corpus, experiment.data, lambda line: None)
-    run = Run(experiment, texts)
+    run = Trial(experiment, texts)
     run.trainer.check(STEPS)  # what a hook returns: a UserError, and nothing else is worth trying
     with tempfile.TemporaryDirectory() as folder:
-        checks: dict[str, Callable[[], tuple[bool, str]]] = {
+        checks: dict[str, Callable[[], Finding]] = {
             "trains": lambda: run.train(STEPS, folder),
             "traces once": run.traced_once,
             "loss falls": run.loss_falls,
@@ -66,18 +72,18 @@ def check(experiment) -> list[str]:
         return [name for name, look in checks.items() if not _report(name, look)]
 
 
-def _in_bfloat16(experiment, texts, folder):
-    from trainers.checks import Run
+def _in_bfloat16(experiment: "Experiment", texts: "Texts", folder: str) -> "Finding":
+    from trainers.checks import Trial
     from trainers.experiment import override
 
-    run = Run(override(experiment, ["runtime.precision=mixed_bfloat16"]), texts)
+    run = Trial(override(experiment, ["runtime.precision=mixed_bfloat16"]), texts)
     run.train(STEPS, os.path.join(folder, "bfloat16"))
     falls, says = run.loss_falls()
     finite, _ = run.gradients_finite()
     return falls and finite, says
 
 
-def _report(name: str, look: Callable[[], tuple[bool, str]]) -> bool:
+def _report(name: str, look: Callable[[], "Finding"]) -> bool:
     try:
         passed, says = look()
     except Exception as error:  # a stranger's code: whatever it raises is the finding

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.evaluation_batches import passes_for
+from charrnn.batches.texts import Texts
 from trainers.configs import RuntimeConfig
 from trainers.distribution.strategies import make_strategy
 from trainers.experiment import Experiment, override
@@ -17,7 +18,7 @@ from trainers.trainer import Trainer
 Finding = tuple[bool, str]
 
 
-class Run:
+class Trial:
     """A short training run and what was measured in it.
 
     Args:
@@ -25,11 +26,11 @@ class Run:
         texts: on what.
     """
 
-    def __init__(self, experiment: Experiment, texts):
+    def __init__(self, experiment: Experiment, texts: Texts):
         self._experiment, self._texts = experiment, texts
         self.trainer = make_trainer(experiment, texts)
         self.measured: list[dict[str, float]] = []
-        self._shapes: set = set()
+        self._shapes: set[tuple[int, ...]] = set()
         self._before = self._after = math.nan
 
     def train(self, num_steps: int, folder: str) -> Finding:
@@ -44,7 +45,7 @@ class Run:
 
     def traced_once(self) -> Finding:
         """Whether the step was compiled once for each shape of a batch."""
-        traces = self.trainer._train_step.experimental_get_tracing_count()
+        traces = self.trainer._compiled.one.experimental_get_tracing_count()
         return traces == len(self._shapes), f"{traces} for {len(self._shapes)} shapes of batches"
 
     def loss_falls(self) -> Finding:
@@ -75,53 +76,52 @@ class Run:
         start = int(trainer.step.numpy())
         again = self._steps(trainer, start, len(self.measured))
         if again != self.measured[start:]:
-            same = [a == b for a, b in zip(again, self.measured[start:], strict=True)]
-            return False, f"other numbers from step {start + same.index(False)} on, after a resume at step {start}"
+            first = next(i for i, (a, b) in enumerate(zip(again, self.measured[start:], strict=True)) if a != b)
+            return False, f"other numbers from step {start + first} on, after a resume at step {start}"
         pairs = zip(_state_of(trainer), _state_of(self.trainer), strict=True)
         same = all(np.array_equal(a, b) for a, b in pairs)
         return same, f"{len(again)} steps after step {start}" if same else "other weights or variables at the end"
 
-    def _steps(self, trainer, first, end) -> list[dict[str, float]]:
+    def _steps(self, trainer: Trainer, first: int, end: int) -> list[dict[str, float]]:
         measured = []
         for step in range(first, end):
             batch = trainer.batch_at(step)
             self._shapes.add(batch.inputs.shape)
-            numbers = trainer.train_step(batch, trainer.source.continues(step))
+            numbers = trainer.train_step(batch)
             measured.append({name: float(value) for name, value in numbers.items()})
             if step % 10 == 4:  # not where the run is saved
                 trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})
         return measured
 
-    def _evaluate(self, trainer) -> float:
+    def _evaluate(self, trainer: Trainer) -> float:
         first = next(iter(passes_for(self._texts.validation, self._experiment.data).values()))
         return trainer.evaluate(first())["nats_per_char"]
 
 
-def same_on_replicas(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
+def same_on_replicas(experiment: Experiment, texts: Texts) -> Finding:
     """Whether two replicas, virtual ones of the CPU, give one device's numbers but for rounding."""
-    one = _last_of(make_trainer(experiment, texts), num_steps)
+    one = _second_step(make_trainer(experiment, texts))
     with make_strategy(RuntimeConfig(strategy="mirrored", virtual_replicas=2)).scope():
-        two = _last_of(make_trainer(experiment, texts), num_steps)
+        two = _second_step(make_trainer(experiment, texts))
     return _same(one, two, "on two", "random numbers must come from charrnn.coins or the trainer's noise")
 
 
-def same_with_xla(experiment: Experiment, texts, num_steps: int = 2) -> Finding:
+def same_with_xla(experiment: Experiment, texts: Texts) -> Finding:
     """Whether XLA gives the same numbers but for rounding, with the same random ones."""
     drawn, randomness.draw = randomness.draw, portable_uniform
     try:
         plain, compiled = (
-            _last_of(make_trainer(override(experiment, [f"runtime.xla={xla}"]), texts), num_steps)
-            for xla in ("false", "true")
+            _second_step(make_trainer(override(experiment, [f"runtime.xla={xla}"]), texts)) for xla in ("false", "true")
         )
     finally:
         randomness.draw = drawn
     return _same(plain, compiled, "with XLA", "random numbers must come from charrnn.randomness")
 
 
-def _last_of(trainer: Trainer, num_steps: int) -> dict[str, float]:
-    """What the last of some steps measures."""
-    for step in range(num_steps):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+def _second_step(trainer: Trainer) -> dict[str, float]:
+    """What the second step measures: the first one has changed the weights by then."""
+    for step in range(2):
+        numbers = trainer.train_step(trainer.batch_at(step))
     return {name: float(value) for name, value in numbers.items()}
 
 
@@ -132,10 +132,10 @@ def _same(plain: dict[str, float], other: dict[str, float], how: str, remedy: st
     return same, says if same else f"{says}; {remedy}"
 
 
-def portable_uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+def portable_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Uniform numbers in [0, 1) that are the same with XLA and without: a hash (Wang's) of seed and place."""
 
-    def mixed(x):
+    def mixed(x: tf.Tensor) -> tf.Tensor:
         x = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(x, 61), tf.bitwise.right_shift(x, 16)) * 9
         x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 4)) * 0x27D4EB2D
         return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 15))
@@ -150,5 +150,5 @@ def _difference(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b), 1e-6) if math.isfinite(a) and math.isfinite(b) else math.inf
 
 
-def _state_of(trainer) -> list[np.ndarray]:
+def _state_of(trainer: Trainer) -> list[np.ndarray]:
     return [v.numpy() for v in (*trainer.model.trainable_variables, *trainer.optimizer.variables, *trainer.variables)]

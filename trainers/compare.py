@@ -46,24 +46,24 @@ def main(run_dirs: list[str]) -> int:
 
     from charrnn import run_files
     from charrnn.measures.open_loop import Protocol
-    from trainers.evaluation import comparison, evaluation, pictures
+    from trainers.evaluation import comparison, evaluation, measures_file, pictures, tables
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    runs = [comparison.Run(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
-    comparison.group(runs)  # what cannot be compared is refused before the work begins
+    runs = [comparison.MeasuredRun(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
+    comparison.group_runs(runs)  # what cannot be compared is refused before the work begins
     for run in runs:
         run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):
         print(f"measuring {run.path}", file=sys.stderr)
-        measured = evaluation.kept_or_evaluated(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
+        measured = measures_file.read_or_evaluate(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
         runs[i] = run._replace(evaluation=measured)
     compared = comparison.compare(comparison.with_curve_gaps(runs))
-    tables = f"{comparison.table(compared)}\n\n{comparison.sweep_table(compared)}"
-    print(tables)
+    text = f"{tables.table(compared)}\n\n{tables.sweep_table(compared)}"
+    print(text)
     if FLAGS.markdown:
         try:
             with tf.io.gfile.GFile(FLAGS.markdown, "w") as file:
-                file.write(tables + "\n")
+                file.write(text + "\n")
         except tf.errors.OpError as error:
             raise UserError(f"--markdown={FLAGS.markdown} cannot be written ({error.message}): give a file.") from error
     if FLAGS.pictures:

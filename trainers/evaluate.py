@@ -1,6 +1,6 @@
 """Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
-Each measure has its value for real text beside it; docs/measures.md says what they are and how to read them. Curves
+Each measure has its value for real text beside it; docs/evaluation.md says what they are and how to read them. Curves
 over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic, --ngram and
 --calibrate also the losses of a model that goes on learning, of n-grams with and without the model, and of the model
 at the temperature that suits the text best: figures of other systems, each on its own. Exit status: 0 done, 2 a
@@ -10,6 +10,7 @@ mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
 import functools
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -17,6 +18,9 @@ from charrnn import command
 from charrnn.errors import UserError
 from charrnn.files import strict_json
 from charrnn.process import outputs
+
+if TYPE_CHECKING:
+    from trainers.evaluation.evaluation import Evaluation
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -54,23 +58,16 @@ def main(beside: list[str]) -> int:
     command.start_tensorflow()
     from charrnn.measures.dynamic_evaluation import Dynamic
     from charrnn.measures.open_loop import Protocol
-    from trainers.evaluation import pictures
+    from trainers.evaluation import other_systems, pictures
     from trainers.evaluation.evaluation import evaluate
     from trainers.reports import summaries
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
-    lines = []  # told later: a refusal is one line
-    dynamic = Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay)
-    evaluation = evaluate(
-        FLAGS.run_dir,
-        protocol,
-        lines.append,
-        FLAGS.text,
-        FLAGS.weights,
-        dynamic=dynamic if FLAGS.dynamic else None,
-        ngram=FLAGS.ngram,
-        calibrate=FLAGS.calibrate,
-    )
+    dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
+    wanted = {dynamic: FLAGS.dynamic, other_systems.ngrams: FLAGS.ngram, other_systems.calibration: FLAGS.calibrate}
+    others = [system for system, is_wanted in wanted.items() if is_wanted]
+    lines: list[str] = []  # told later: a refusal is one line
+    evaluation = evaluate(FLAGS.run_dir, protocol, lines.append, FLAGS.text, FLAGS.weights, others=others)
     lines += _without_value(evaluation)
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
     print(_as_json(evaluation) if FLAGS.json else _as_table(evaluation))
@@ -81,7 +78,7 @@ def main(beside: list[str]) -> int:
     return command.DONE
 
 
-def _as_json(evaluation) -> str:
+def _as_json(evaluation: "Evaluation") -> str:
     measures, curves = evaluation.report
     content = {
         "run_dir": FLAGS.run_dir,
@@ -94,14 +91,14 @@ def _as_json(evaluation) -> str:
     return strict_json.dumps(content, indent=2)
 
 
-def _without_value(evaluation) -> list[str]:
+def _without_value(evaluation: "Evaluation") -> list[str]:
     """A line on what could not be measured, if there is any such."""
     names = [name for name, measure in evaluation.report.measures.items() if measure.value is None]
     why = "nothing to divide by, or a value that is not finite; null in JSON"
     return [f"Not measured ({why}): {', '.join(names)}"] if names else []
 
 
-def _as_table(evaluation) -> str:
+def _as_table(evaluation: "Evaluation") -> str:
     lines = [f"{'':26}{'model':>10} {'± error':>10} {'real text':>10}"]
     for name, (value, real, error) in evaluation.report.measures.items():
         lines.append(f"{name:26}{_number(value)} {_number(error)} {_number(real)}")

@@ -1,4 +1,4 @@
-"""An experiment: the configs of everything that a run is made of, and how a user changes them.
+"""An experiment: the configs of all parts of a run, and how a user changes them.
 
     EXPERIMENT = Experiment(corpus="shakespeare", model=ModelConfig(units=1024))
     experiment = override(EXPERIMENT, ["model.units=512", "loop.steps=1000"])
@@ -11,6 +11,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -30,21 +31,21 @@ TRAINERS = {
     "teacher_forcing": "trainers.trainer:Trainer",
     **{name: f"trainers.curricula.{name}:{name.title().replace('_', '')}" for name in _CURRICULA},
 }
-"""The curricula that come with the package, by name: module:Class. Class `TwoPass` of `two_pass.py` is "two_pass"."""
+"""The registered curricula: name -> "module:Class". Class `TwoPass` of `two_pass.py` is "two_pass"."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """All that decides what a run does."""
+    """All settings of a run."""
 
     corpus: str = "plays"  # a registered name, a file, a glob, several of these as a JSON list, or an encoded folder
-    seed: int = 0  # weights, order of batches, coins and samples are functions of it
-    init_from: str = ""  # another run's directory, whose weights it begins with; "": none
+    seed: int = 0  # seed of weights, batch order, coins and dropout
+    init_from: str = ""  # run directory of a warm start; "": random initial weights
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     trainer_class: type[Trainer] = Trainer
-    trainer: Trainer.Config = Trainer.Config()  # the class's own settings
+    trainer: Any = Trainer.Config()  # an instance of trainer_class.Config
     loop: LoopConfig = LoopConfig()
     samples: SamplesConfig = SamplesConfig()
     runtime: RuntimeConfig = RuntimeConfig()
@@ -58,43 +59,44 @@ class Experiment:
 
 
 def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experiment:
-    """The experiment under another curriculum.
+    """Returns the experiment with another curriculum, which has its default settings.
 
     Args:
         experiment: the experiment.
-        trainer: a name of TRAINERS; "module:Class" for one of the user's own; or a class.
+        trainer: a name in TRAINERS, "module:Class", or a class.
+
+    Raises:
+        UserError: there is no such subclass of Trainer.
     """
-    trainer_class = _trainer_named(trainer) if isinstance(trainer, str) else trainer
+    trainer_class = _imported(trainer) if isinstance(trainer, str) else trainer
     if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
-        raise UserError(f"trainer={trainer!r} is no trainer: give a name, or a class that is a trainers.Trainer.")
+        allowed = "a registered name, or module:Class of a subclass of trainers.Trainer"
+        raise UserError(f"trainer={trainer!r} is not possible: it must be {allowed}.")
     if trainer_class is experiment.trainer_class:
         return experiment
     return dataclasses.replace(experiment, trainer_class=trainer_class, trainer=trainer_class.Config())
 
 
-def _trainer_named(name: str) -> type[Trainer]:
-    """The class of that name; UserError where there is none."""
+def _imported(name: str) -> object:
+    """Returns what a name in TRAINERS or "module:Class" stands for; None if the module has no such attribute."""
     path = TRAINERS.get(name, name)
     module_name, colon, class_name = path.partition(":")
     if not (colon and all(part.isidentifier() for part in module_name.split("."))):
-        raise UserError(f"There is no trainer {name!r}{nearest(name, TRAINERS)}; for your own, give module:Class.")
+        raise UserError(f"There is no trainer {name!r}{nearest(name, TRAINERS)}; give module:Class for your own.")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
-    except (ImportError, RecursionError) as error:  # the latter for a name of very many parts
+    except (ImportError, RecursionError) as error:  # RecursionError: a name of very many parts
         raise UserError(f"--trainer={name}: {error}.") from error
-    trainer_class = getattr(module, class_name, None)
-    if not (isinstance(trainer_class, type) and issubclass(trainer_class, Trainer)):
-        raise UserError(f"--trainer={name}: {module_name} has no class {class_name!r} that is a trainers.Trainer.")
-    return trainer_class
+    return getattr(module, class_name, None)
 
 
 def registered(trainer: str) -> str:
-    """Returns the name of a curriculum as config.json holds it: its registered name, else "module:Class".
+    """Returns the name of a curriculum in config.json: its registered name, else "module:Class".
 
     Args:
-        trainer: "module:Class"; one of the package may lie in another module than today, as in a config.json of before.
+        trainer: "module:Class"; for a curriculum of the package, the module may be the one of an earlier version.
     """
     module, _, class_name = trainer.partition(":")
     if module.startswith("trainers."):
@@ -104,10 +106,14 @@ def registered(trainer: str) -> str:
 
 
 def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
-    """The experiment with settings "group.field=value" changed, each value read as the field's type.
+    """Returns the experiment with changed settings.
+
+    Args:
+        experiment: the experiment.
+        settings: "group.field=value" each; the value is parsed as the type of the field.
 
     Raises:
-        UserError: a setting is unknown, or its value is of the wrong type or out of range.
+        UserError: a setting is unknown, or its value has the wrong type or is out of range.
     """
     changes: dict[str, dict[str, object]] = {}
     allowed = settable(experiment)
@@ -124,24 +130,21 @@ def override(experiment: Experiment, settings: Iterable[str]) -> Experiment:
             raise UserError(f'{group}.{field} is given twice: give its texts once, as a JSON list: ["one", "two"].')
         value = parse(f"{group}.{field}", text.strip() if name != name.rstrip() else text, kind)  # "name = value"
         changes.setdefault(group, {})[field] = value
-    # All of a group at once: two settings may be possible only together.
+    # A whole group at once, because two settings may be valid only together.
     groups = {group: dataclasses.replace(getattr(experiment, group), **fields) for group, fields in changes.items()}
     return dataclasses.replace(experiment, **groups)
 
 
 def to_dict(experiment: Experiment) -> dict:
-    """The experiment as JSON can hold it."""
-    trainer = {"class": registered(f"{experiment.trainer_class.__module__}:{experiment.trainer_class.__qualname__}")}
-    fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
-    del fields["trainer_class"]
-    nested = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
-    }
-    return {**nested, "trainer": {**trainer, **nested["trainer"]}}
+    """Returns the settings as nested dicts, as config.json stores them."""
+    settings = dataclasses.asdict(experiment)
+    trainer_class = settings.pop("trainer_class")
+    name = registered(f"{trainer_class.__module__}:{trainer_class.__qualname__}")
+    return {**settings, "trainer": {"class": name, **settings["trainer"]}}
 
 
 def _fits_json(value: object) -> bool:
-    """Whether config.json can hold a setting: JSON has no numbers that are not finite."""
+    """Returns whether JSON can store a value; it has no non-finite numbers."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -150,18 +153,29 @@ def _fits_json(value: object) -> bool:
 
 
 def settable(experiment: Experiment) -> dict[str, type]:
-    """The type of each "group.field"."""
-    configs = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
+    """Returns the type of each setting, by "group.field"."""
     return {
         f"{group}.{field}": kind
-        for group, config in configs.items()
+        for group, config in vars(experiment).items()
         if dataclasses.is_dataclass(config) and not isinstance(config, type)
         for field, kind in typing.get_type_hints(type(config)).items()
     }
 
 
-def parse(name: str, text: str, kind: type):
-    """The value of the setting `name` as `kind`, from text; UserError where it is none."""
+def parse(name: str, text: str, kind: type) -> Any:
+    """Parses the value of a setting.
+
+    Args:
+        name: the setting, for messages.
+        text: the value as the user wrote it.
+        kind: the type of the field.
+
+    Returns:
+        The value as `kind`.
+
+    Raises:
+        UserError: the text is no such value.
+    """
     if kind == tuple[str, ...]:
         return tuple(parse(name, part, str) for part in _texts(name, text))
     text = text if kind is str else text.strip()
@@ -169,11 +183,11 @@ def parse(name: str, text: str, kind: type):
         return tuple(parse(name, part, typing.get_args(kind)[0]) for part in _parts(name, text))
     if kind is str:
         encodable = text == text.encode("utf-8", "replace").decode()
-        require(name, ascii(text), encodable, "text that UTF-8 can hold, without surrogates")
+        require(name, ascii(text), encodable, "text without surrogates, which UTF-8 can encode")
         return text
     wanted = {int: "a whole number of 64 bits", float: "a number", bool: "true or false"}.get(kind)
     if wanted is None:
-        raise UserError(f"{name} is of the type {kind}, which --set cannot read: set it in Python.")
+        raise UserError(f"{name} is of the type {kind}, which --set cannot parse: set it in Python.")
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
         return np.int64(value).item() if kind is int else value
@@ -182,11 +196,11 @@ def parse(name: str, text: str, kind: type):
 
 
 def _texts(name: str, text: str) -> list[str]:
-    """The texts of a JSON list; anything else is one text, for texts have commas and brackets of their own."""
+    """Returns the texts of a JSON list; anything else is one text, because texts may contain commas and brackets."""
     try:
         texts = json.loads(text) if text.startswith("[") else None
     except (ValueError, RecursionError) as error:
-        if re.match(r'\[\s*"', text):  # begun as a list of texts
+        if re.match(r'\[\s*"', text):  # starts like a list of texts
             raise UserError(f"{name}={text} is not possible: it must be a JSON list, or a text.") from error
         texts = None
     if isinstance(texts, list) and all(isinstance(one, str) for one in texts):
@@ -195,17 +209,17 @@ def _texts(name: str, text: str) -> list[str]:
 
 
 def _parts(name: str, text: str) -> list[str]:
-    """The parts of a list of numbers: "1,2", or a JSON list."""
+    """Returns the parts of a list of numbers: "1,2", or a JSON list."""
     if not text.startswith("["):
         return text.split(",") if text else []
     try:
         return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(text)]
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{name}={text} is not possible: it must be a JSON list, or parts with commas.") from error
+        raise UserError(f"{name}={text} is not possible: it must be a JSON list, or parts between commas.") from error
 
 
 def named(name: str, settings: Iterable[str]) -> list[str]:
-    """The settings "group.field" of that name, with its group or without; if there is none, those of a near name."""
+    """Returns the settings of this name, with or without its group; if there is none, those of the nearest name."""
     name = name.replace("-", "_")
     exact = [full for full in settings if name in (full, full.partition(".")[2])]
     if exact:

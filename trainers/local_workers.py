@@ -26,10 +26,15 @@ def main(arguments: list[str]) -> int:
     """Runs trainers.run with `arguments` in each worker. Returns the exit status."""
     if not arguments:
         raise UserError("What shall the workers run? Give it behind two dashes: -- --experiment=NAME --run_dir=DIR.")
-    workers = []
+    workers: list[subprocess.Popen] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        for worker in workers:
+            worker.send_signal(number)
+
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: [worker.send_signal(number) for worker in workers])
+            signal.signal(number, pass_on)
     workers.extend(_start(config, arguments) for config in local_configs(FLAGS.num_workers))
     statuses = [worker.wait() for worker in workers]
     return next((status if status > 0 else 128 - status for status in statuses if status), command.DONE)

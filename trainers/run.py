@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -16,8 +17,11 @@ from charrnn import command
 from charrnn.errors import UserError
 from charrnn.process import streams
 from trainers.distribution.cluster import leave
-from trainers.launch import misplaced, start
+from trainers.launch import misplaced, resolve, start
 from trainers.loop.stopping import Stop, Stopped
+
+if TYPE_CHECKING:
+    from trainers.experiment import Experiment
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -56,7 +60,7 @@ def main(settings: list[str]) -> int:
         settings: more of what --set takes; with --help_settings, prefixes of settings.
     """
     if FLAGS.list:
-        print("\n".join(f"{name:28}{start.summary(path)}" for name, path in start.known().items()))
+        print("\n".join(f"{name:28}{resolve.summary(name)}" for name in resolve.known()))
         return command.DONE
     if FLAGS.help_settings:
         command.start_tensorflow()
@@ -65,8 +69,8 @@ def main(settings: list[str]) -> int:
         print("\n\n".join(map(as_text, settings or [""])))
         return command.DONE
     if FLAGS.experiment is None:
-        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(start.known())}.")
-    start.require_experiment(FLAGS.experiment)
+        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(resolve.known())}.")
+    resolve.require_experiment(FLAGS.experiment)
     stop = Stop(FLAGS.max_minutes)
     try:
         with stop.listen(kill=True):
@@ -80,8 +84,8 @@ def _main(settings: list[str], stop: Stop) -> int:
     command.start_tensorflow()
     if FLAGS.trainer is not None:
         sys.path.insert(0, os.getcwd())
-    options = {name: FLAGS[name].value for name in (*start.SHORTHANDS, *start.OF_ITS_OWN)}
-    experiment = start.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
+    options = {name: FLAGS[name].value for name in (*resolve.SHORTHANDS, *resolve.OF_ITS_OWN)}
+    experiment = resolve.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
     if FLAGS.print_config:
         from trainers.experiment import to_dict
 
@@ -92,25 +96,25 @@ def _main(settings: list[str], stop: Stop) -> int:
         return _train(*place, stop)
 
 
-def _train(experiment, run_dir: str, stop: Stop) -> int:
+def _train(experiment: "Experiment", run_dir: str, stop: Stop) -> int:
     from trainers.distribution.strategies import WorkerLost
     from trainers.loop.divergence import Diverged
     from trainers.run_directory.disk import NotWritten
 
     try:
         how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity
-        finished = start.run(experiment, FLAGS.experiment, run_dir, *how)
+        finished = start.run_until_stopped(experiment, FLAGS.experiment, run_dir, *how)
     except Diverged as error:
         return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:
-        kept = f"what was saved before is kept in {run_dir}; make room and run the same command to go on."
+        kept = f"what was saved before is kept in {run_dir}; make room and run the same command to resume."
         return command.ended(f"{error}; {kept}", command.NOT_WRITTEN)
     except WorkerLost as error:
         print(f"Stopped, for {error}; run the same command on all to go on from the last checkpoint.", file=sys.stderr)
         return command.STOPPED
     if not finished:
         why = ", because nobody reads its output any more" if streams.guard(sys.stdout).gone else ""
-        print(f"Stopped and saved in {run_dir}{why}; run the same command to go on.", file=sys.stderr)
+        print(f"Stopped and saved in {run_dir}{why}; run the same command to resume.", file=sys.stderr)
         return command.STOPPED
     return command.DONE
 

@@ -1,15 +1,14 @@
-"""Every setting of a run: name, type, default, meaning, allowed values, read from the dataclasses that define them.
+"""Every setting of a run: name, type, default, meaning and allowed values, read from the dataclasses.
 
     print(as_text("optimizer."))           # what `python -m trainers.run --help_settings optimizer` prints
-    print(as_markdown(), end="")           # what docs/settings.md holds
+    print(as_markdown(), end="")           # the page docs/settings.md
 """
 
 import dataclasses
 import inspect
-import io
 import json
+import re
 import textwrap
-import tokenize
 import typing
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,9 +17,10 @@ from charrnn.errors import UserError, nearest
 from trainers.experiment import TRAINERS, Experiment, with_trainer
 
 _WRONG = {int: (-1, 2**62), float: (-1.0, float("nan")), str: ("?",)}
-"""Values that a setting may refuse. The refusal says which values it allows."""
+"""Values that a setting may refuse; the message of the refusal names the allowed values."""
 
-_WIDTH = 110  # columns
+_FIELD = re.compile(r"(\w+): .*?  # (.*)")  # a line of source: a field and its comment
+_WIDTH_COLUMNS = 110  # columns
 
 
 class Setting(NamedTuple):
@@ -30,14 +30,14 @@ class Setting(NamedTuple):
     kind: str  # its type, such as "int" or "list of float"
     default: str
     meaning: str  # the comment on the field
-    allowed: str  # "" if every value of the type is
+    allowed: str  # "" if every value of the type is allowed
 
 
 class Section(NamedTuple):
     """The settings of one dataclass."""
 
     title: str  # "model", or "trainer, with --trainer=spans"
-    summary: str  # the first line of the dataclass's docstring; of a curriculum, of its class
+    summary: str  # first line of the docstring of the dataclass, or of the curriculum
     settings: list[Setting]
 
 
@@ -53,7 +53,11 @@ def sections() -> Iterator[Section]:
 
 
 def as_text(prefix: str = "") -> str:
-    """Returns the settings whose names begin with `prefix`, for a terminal. Raises UserError if there are none."""
+    """Returns the settings whose names start with `prefix`, for a terminal.
+
+    Raises:
+        UserError: there are none.
+    """
     parts, names = [], []
     for title, summary, settings in sections():
         shown = [setting for setting in settings if setting.name.startswith(prefix)]
@@ -61,17 +65,17 @@ def as_text(prefix: str = "") -> str:
         if shown:
             parts.append(f"{title}: {summary}\n" + "\n".join(map(_entry, shown)))
     if not parts:
-        raise UserError(f"There is no setting that begins with {prefix!r}{nearest(prefix, names)}.")
+        raise UserError(f"There is no setting that starts with {prefix!r}{nearest(prefix, names)}.")
     return "\n\n".join(parts)
 
 
 def as_markdown() -> str:
-    """Returns the page docs/settings.md: one table a section."""
+    """Returns the page docs/settings.md: one table per section."""
     lines = [
         "# Reference: settings",
         "",
         'Change a setting with `--set group.field=value`, or from Python with `set={"group.field": value}`.',
-        "`python -m trainers.run --help_settings [PREFIX]` prints this page, or the settings that begin with PREFIX.",
+        "`python -m trainers.run --help_settings [PREFIX]` prints this page, or the settings that start with PREFIX.",
     ]
     for title, summary, settings in sections():
         lines += ["", f"## {title}", summary]
@@ -92,12 +96,12 @@ def _cell(text: str) -> str:
 def _entry(setting: Setting) -> str:
     allowed = f"; allowed: {setting.allowed}" if setting.allowed else ""
     text = f"{setting.kind}, default {setting.default}. {setting.meaning}{allowed}"
-    wrapped = textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    wrapped = textwrap.wrap(text, _WIDTH_COLUMNS, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([f"  {setting.name}", *wrapped])
 
 
 def _summary(kind: type) -> str:
-    return inspect.getdoc(kind).partition("\n")[0]
+    return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
 def _settings(group: str, config: type) -> list[Setting]:
@@ -112,25 +116,21 @@ def _settings(group: str, config: type) -> list[Setting]:
 
 
 def _comments(config: type) -> dict[str, str]:
-    """Returns the comment on each field of a dataclass, joined over the lines below it that hold only a comment."""
-    comments, name, depth, begins = {}, "", 0, True
-    for token in tokenize.generate_tokens(io.StringIO(textwrap.dedent(inspect.getsource(config))).readline):
-        if token.type == tokenize.INDENT:
-            depth += 1
-        elif token.type == tokenize.DEDENT:
-            depth -= 1
-        elif token.type == tokenize.NAME and begins and depth == 1:
-            name = token.string
-        elif token.type == tokenize.COMMENT and depth == 1 and name and (not begins or name in comments):
-            comments[name] = " ".join([comments.get(name, ""), token.string.lstrip("# ")]).strip()
-        begins = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
-        if token.type == tokenize.NL and token.line.strip() == "":
+    """Returns the comment on each field of a dataclass, joined with the comment lines below it."""
+    comments: dict[str, str] = {}
+    name = ""
+    for line in map(str.strip, inspect.getsource(config).splitlines()):
+        if field := _FIELD.fullmatch(line):
+            name, comments[field[1]] = field[1], field[2]
+        elif name and line.startswith("# "):
+            comments[name] += line.removeprefix("#")
+        else:
             name = ""
     return comments
 
 
 def _allowed(config: type, name: str, kind: type) -> str:
-    """Returns what a config says that a setting must be, when it is given a wrong value; "" if it takes all."""
+    """Returns the allowed values that a config names when it is given a wrong one; "" if it accepts all."""
     several = typing.get_origin(kind) is tuple
     plain = typing.get_args(kind)[0] if several else kind
     if plain is bool:
@@ -150,7 +150,7 @@ def _kind_name(kind: type) -> str:
 
 
 def _as_set(value: object) -> str:
-    """Returns a default as --set takes it."""
+    """Returns a default in the form that --set takes."""
     if isinstance(value, tuple):
         plain = not any(isinstance(part, str) for part in value)
         return (",".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)) or "(empty)"

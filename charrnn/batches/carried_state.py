@@ -11,6 +11,7 @@ row's up to rounding, for a memory of any length.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +28,7 @@ _BY_ONE_ROW = 1 << 20  # characters; a single row would read a longer text for h
 class StatefulPass:
     """Batches that read a text once, every prediction counted once; each batch continues the one before.
 
-    Row r reads the r-th piece of the text. Iterating yields (batch, whether it continues the one before).
+    Row r reads the r-th piece of the text.
 
     Args:
         ids: `[N]`, N at least 2; it has N - 1 predictions.
@@ -46,10 +47,11 @@ class StatefulPass:
     def __len__(self) -> int:
         return self._num_blocks
 
-    def __iter__(self) -> Iterator[tuple[Batch, bool]]:
+    def __iter__(self) -> Iterator[Batch]:
         starts = self.length * len(self) * np.arange(self.rows)
         for block in range(len(self)):
-            yield padded(self.ids, starts + block * self.length, self.rows, self.length), block > 0
+            batch = padded(self.ids, starts + block * self.length, self.rows, self.length)
+            yield batch._replace(continues=block > 0)
 
     def by_one_row(self) -> "StatefulPass":
         """The same pass by one single row."""
@@ -68,7 +70,8 @@ def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list
     Returns:
         The losses of each batch; those of a single row's batches if parallel rows do not agree.
     """
-    zero, found = initial_state(batches.rows), []
+    found: list[np.ndarray] = []
+    zero = initial_state(batches.rows)
     end = _read_from(zero, step, batches, found)
     for _ in range(min(batches.rows, _READINGS) - 1):
         totals = [_total(found)]
@@ -82,14 +85,14 @@ def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list
     return read(step, initial_state, batches.by_one_row())
 
 
-def _read_from(state, step, batches, found: list[np.ndarray]):
+def _read_from(state: Any, step: Callable, batches: StatefulPass, found: list[np.ndarray]) -> Any:
     """Reads all batches from a state into `found`, until they agree with the earlier losses.
 
     Returns:
         The final state; None if the losses agreed, because the final state then did not change.
     """
     tolerance = max(_ROUNDING, _epsilon(state) / 16)  # for absolute changes, tighter than `_noise`
-    for block, (batch, _) in enumerate(batches):
+    for block, batch in enumerate(batches):
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
         nats = np.asarray(nats)
         if block == len(found):
@@ -112,12 +115,12 @@ def _is_rounding(change: np.ndarray, of: np.ndarray, tolerance: float) -> bool:
     return not np.any(np.abs(change) > tolerance * np.abs(of))
 
 
-def _noise(state, batches: StatefulPass) -> float:
+def _noise(state: Any, batches: StatefulPass) -> float:
     """Returns the relative rounding error of a total, assuming independent errors of about ε per prediction."""
     return max(_ROUNDING, 4 * _epsilon(state) / len(batches.ids) ** 0.5)
 
 
-def _epsilon(state) -> float:
+def _epsilon(state: Any) -> float:
     """Returns the machine epsilon of the state's format."""
     return _EPSILONS[tf.nest.flatten(state)[0].dtype.name]
 

@@ -3,7 +3,7 @@
     loss = closed_loop_loss(step, model.initial_state, StatefulPass(ids))
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,11 @@ from charrnn.batches.carried_state import StatefulPass, padded
 from charrnn.batches.sources import Batch, DataConfig, borders, cut, documents_at, last_only
 from charrnn.encoded.array import Sharded
 
-Pass = Iterator[tuple[Batch, bool]]
-"""Batches of one shape, and whether each continues the one before."""
+Pass = Iterable[Batch]
+"""Batches of one shape."""
 
 
-def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[tuple[Batch, bool]]) -> np.ndarray:
+def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[Batch]) -> np.ndarray:
     """Returns the loss over a pass. Eager.
 
     Args:
@@ -33,8 +33,8 @@ def closed_loop_loss(step: Callable, initial_state: Callable, batches: Iterable[
         total = sum(nats.sum((-2, -1), dtype=np.float64) for nats in carried_state.read(step, initial_state, batches))
         return total / (len(batches.ids) - 1)
     total, count, state = 0.0, 0.0, None
-    for batch, continues in batches:
-        state = state if continues else initial_state(len(batch.inputs))
+    for batch in batches:
+        state = state if batch.continues else initial_state(len(batch.inputs))
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
         total, count = total + nats.numpy().sum((-2, -1), dtype=np.float64), count + float(batch.weights.sum())
     return total / count
@@ -91,7 +91,7 @@ def document_pass(ids: np.ndarray | Sharded, length: int, rows: int = 64) -> Pas
     for i in range(0, len(numbers), rows):
         part = np.asarray(numbers[i : i + rows])
         batch = documents_at(ids, places, np.resize(part, min(rows, len(numbers))), length)
-        yield _first_rows_only(batch, len(part)), False
+        yield _first_rows_only(batch, len(part))
 
 
 def last_pass(ids: np.ndarray | Sharded, window: int, stride: int, rows: int = 64) -> Pass:
@@ -107,7 +107,7 @@ def last_pass(ids: np.ndarray | Sharded, window: int, stride: int, rows: int = 6
     for i in range(0, len(starts), rows):
         part = np.asarray(starts[i : i + rows])
         batch = last_only(cut(ids, np.resize(part, min(rows, len(starts))), window))
-        yield _first_rows_only(batch, len(part)), False
+        yield _first_rows_only(batch, len(part))
 
 
 def window_pass(ids: np.ndarray | Sharded, window: int = 256, rows: int = 64) -> Pass:
@@ -117,14 +117,11 @@ def window_pass(ids: np.ndarray | Sharded, window: int = 256, rows: int = 64) ->
         ids: `[N]`, N at least 2. The ceil((N - 1) / window) windows count each of the N - 1 predictions once.
         window: characters per window.
         rows: windows per batch; the last batch is filled with rows of weight 0.
-
-    Yields:
-        (batch, False).
     """
     starts = range(0, len(ids) - 1, window)
     rows = min(rows, len(starts))
     for i in range(0, len(starts), rows):
-        yield padded(ids, starts[i : i + rows], rows, window), False
+        yield padded(ids, np.asarray(starts[i : i + rows]), rows, window)
 
 
 def _first_rows_only(batch: Batch, count: int) -> Batch:

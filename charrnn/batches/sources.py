@@ -1,11 +1,12 @@
 """Sources of training batches. A batch is a function of (seed, step), so there is no shuffle buffer or state to save.
 
     source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
-    inputs, targets, weights = source.batch_at(step)
+    batch = source.batch_at(step)      # inputs, targets, weights, continues
 """
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +21,12 @@ _LONGEST = 1_000_000  # characters per row
 
 
 class Batch(NamedTuple):
-    """Input and target ids int32 `[B, T]`, and the targets' weights in the loss float32 `[B, T]`."""
+    """B rows of T characters."""
 
-    inputs: np.ndarray | tf.Tensor
-    targets: np.ndarray | tf.Tensor
-    weights: np.ndarray | tf.Tensor
+    inputs: np.ndarray | tf.Tensor  # ids to read, int32 [B, T]
+    targets: np.ndarray | tf.Tensor  # ids to predict, int32 [B, T]
+    weights: np.ndarray | tf.Tensor  # weights of the targets in the loss, float32 [B, T]
+    continues: Any = False  # bool [] or [B]: which rows carry the state over from the batch before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +81,11 @@ class Source(Protocol):
 
     batch_size: int  # rows, B
     steps_per_epoch: int
-    carries_state: bool  # whether `continues` is ever true
+    carries_state: bool  # whether a batch ever continues the one before
+    order: str  # the value of data.order
 
     def batch_at(self, step: int) -> Batch:
         """Returns the batch of a step. Eager, pure."""
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether this step's rows go on from the state after the step before, or which: bool `[B]`. Eager, pure."""
 
 
 class Windows:
@@ -94,7 +94,7 @@ class Windows:
     Each epoch skips the windows that do not fill a batch, different ones each time.
     """
 
-    carries_state = False
+    carries_state, order = False, "windows"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -116,10 +116,6 @@ class Windows:
         batch = cut(self._ids, starts, self._config.seq_length)
         return last_only(batch) if self._config.targets == "last" else batch
 
-    def continues(self, step: int) -> bool:
-        """Never: each window starts from the zero state."""
-        return False
-
 
 class Streams:
     """Contiguous parts of the text, one per row, read batch after batch with the recurrent state carried over.
@@ -128,7 +124,7 @@ class Streams:
     borders move. The state starts from zero each epoch, and in random rows with `reset_probability`.
     """
 
-    carries_state = True
+    carries_state, order = True, "streams"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -145,10 +141,11 @@ class Streams:
         seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
         shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
         rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
-        return cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        batch = cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        return batch._replace(continues=self._continues(step))
 
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: in none at an epoch's first step. Eager, pure."""
+    def _continues(self, step: int) -> bool | np.ndarray:
+        """Returns which rows carry the state over: none at an epoch's first step."""
         within = step % self.steps_per_epoch != 0
         if not self._config.reset_probability:
             return within
@@ -169,7 +166,7 @@ class Lines:
         seed: the seed of the order.
     """
 
-    carries_state = False
+    carries_state, order = False, "lines"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -188,41 +185,8 @@ class Lines:
         rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
         return documents_at(self._ids, self._borders, rows, self._config.seq_length)
 
-    def continues(self, step: int) -> bool:
-        """Never: no state leaks from one document into another."""
-        return False
 
-
-class FirstBatches:
-    """The first batches of a source, repeated. The carried state starts from zero with each repetition.
-
-    An epoch has the source's length, so that events once per epoch keep their frequency.
-
-    Args:
-        source: the source.
-        count: the number of batches.
-
-    Raises:
-        UserError: the source has fewer batches per epoch.
-    """
-
-    def __init__(self, source: Source, count: int):
-        self._source, self._count = source, count
-        self.batch_size, self.carries_state = source.batch_size, source.carries_state
-        self.steps_per_epoch = source.steps_per_epoch
-        allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
-        require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
-
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
-        return self._source.batch_at(step % self._count)
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: not from the last of the batches to the first."""
-        return self._source.continues(step % self._count)
-
-
-SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
+SOURCES: dict[str, Callable[..., Source]] = {"windows": Windows, "streams": Streams, "lines": Lines}
 
 
 def make_source(ids: np.ndarray | Sharded, config: DataConfig, seed: int) -> Source:
@@ -258,7 +222,7 @@ def documents_at(
     return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
 
 
-def _edges(ids: Sharded) -> np.ndarray:
+def _edges(ids: Any) -> np.ndarray:
     """Returns the positions at which files begin, including both ends of this part."""
     return np.unique([0, *np.asarray(ids.borders), len(ids)])
 

@@ -141,7 +141,7 @@ def count_repeats(texts: Texts) -> Repeats:
 def ngram_loss(texts: Texts) -> float | None:
     """Returns the loss of 7-grams on the validation text, nats per character; None if that is empty.
 
-    Counts and predicts only the beginnings of large texts. docs/own_data.md compares other lengths of n-grams.
+    Counts and predicts only the beginnings of large texts. docs/notes/sizes.md compares other lengths of n-grams.
     """
     validation = np.asarray(texts.validation[: MOST_PREDICTED_CHARS + 1])
     if len(validation) < 2:
@@ -151,7 +151,7 @@ def ngram_loss(texts: Texts) -> float | None:
 
 
 def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
-    """Suggests sizes by the rule in docs/own_data.md.
+    """Suggests sizes by the rule in docs/data.md.
 
     Args:
         texts: the texts.

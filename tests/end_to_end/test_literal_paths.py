@@ -19,7 +19,7 @@ from charrnn.generation.state import GenerationState
 from charrnn.measures.open_loop import Protocol
 from charrnn.text.chunks import Settings
 from charrnn.text.vocabulary import Vocabulary
-from trainers.evaluation import evaluation
+from trainers.evaluation import measures_file
 from trainers.experiment import Experiment
 from trainers.launch import start
 from trainers.launch.result import Result
@@ -157,7 +157,7 @@ def test_python_expands_the_home_folder_too(trained, tmp_path, monkeypatch):
     assert Result.read("~/run", True).run_dir == result.run_dir == str(home / "run")
     assert json.loads((home / "other" / "config.json").read_text())["init_from"] == str(home / "run")
     assert Experiment(init_from="~/run").init_from == str(home / "run")
-    evaluation.kept_or_evaluated("~/run", Protocol(2, 50, 0), None, "best", [])
+    measures_file.read_or_evaluate("~/run", Protocol(2, 50, 0), None, "best", [])
     exporting.export(loaded, "~/exported", ["tflite"])
     loaded.vocabulary.save("~/v.json")
     assert Vocabulary.load("~/v.json") == loaded.vocabulary

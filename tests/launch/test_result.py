@@ -64,7 +64,7 @@ def test_the_curves_are_the_history(write):
 
 def test_without_matplotlib_a_sentence_says_how_to_get_it(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UserError, match="they need matplotlib: pip install matplotlib"):
+    with pytest.raises(UserError, match="matplotlib"):
         Result.read(write(LINES), finished=True).plot()
 
 

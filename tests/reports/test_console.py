@@ -81,7 +81,6 @@ def use_all(console):
     console.scalars(1000, "train", {**TRAIN, "gradient_norm": 0.25})
     console.samples(1000, [Sample("ROMEO:", 0.5, 0, "\nO\x1b[31m\tthou\n")])
     console.progress(40, 40)
-    console.flush()
     console.done("runs/x")
     console.close()
 

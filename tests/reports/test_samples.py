@@ -9,7 +9,7 @@ from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import SamplesConfig
-from trainers.reports.samples import Sample, Sampling
+from trainers.reports.samples import Sample, SampleWriter
 
 LETTERS = Vocabulary("abcdef")
 
@@ -17,7 +17,7 @@ LETTERS = Vocabulary("abcdef")
 def test_every_prompt_at_every_temperature_as_the_generator_writes_it(make_model):
     model = make_model()
     config = SamplesConfig(prompts=("fab", "c"), temperatures=(0.5, 2.0), num_chars=140, seed=3)
-    samples = Sampling(config, model, LETTERS).write(0)
+    samples = SampleWriter(config, model, LETTERS).write(0)
     assert samples == [
         Sample(prompt, temperature, s, Generator(model, LETTERS, Sampler(temperature)).generate([prompt], 140, [s])[0])
         for prompt, s in (("fab", 3), ("c", 4))
@@ -28,32 +28,32 @@ def test_every_prompt_at_every_temperature_as_the_generator_writes_it(make_model
 
 def test_equal_weights_write_equal_samples_and_others_others(make_model):
     model = make_model()
-    sampling = Sampling(SamplesConfig(prompts=("a",), num_chars=50), model, LETTERS)
+    sampling = SampleWriter(SamplesConfig(prompts=("a",), num_chars=50), model, LETTERS)
     before = sampling.write(0)
     assert sampling.write(0) == before
     model.set_weights(make_model(seed=1).get_weights())
     assert sampling.write(0) != before
     model.set_weights(make_model().get_weights())
     assert sampling.write(0) == before
-    assert Sampling(SamplesConfig(prompts=("a",), num_chars=50, seed=1), model, LETTERS).write(0) != before
+    assert SampleWriter(SamplesConfig(prompts=("a",), num_chars=50, seed=1), model, LETTERS).write(0) != before
 
 
 def test_characters_that_the_vocabulary_lacks_are_left_out_and_named(make_model):
     model = make_model()
     config = SamplesConfig(prompts=("xaybz☂", "d", "yy"), temperatures=(1.0,), num_chars=20)
-    sampling = Sampling(config, model, LETTERS)
+    sampling = SampleWriter(config, model, LETTERS)
     assert sampling.left_out == ["x", "y", "z", "☂"]
     samples = sampling.write(0)
     assert [sample.prompt for sample in samples] == ["ab", "d", "f"]  # in place of nothing: some character
     known = SamplesConfig(prompts=("ab", "d", "f"), temperatures=(1.0,), num_chars=20)
-    assert samples == Sampling(known, model, LETTERS).write(0)
+    assert samples == SampleWriter(known, model, LETTERS).write(0)
 
 
 def test_nothing_is_left_out_of_what_is_known(make_model):
     config = SamplesConfig(prompts=("abc", "f"), num_chars=5)
-    assert Sampling(config, make_model(), LETTERS).left_out == []
+    assert SampleWriter(config, make_model(), LETTERS).left_out == []
     config = SamplesConfig(prompts=("é🎭",), temperatures=(1.0,), num_chars=5)
-    sampling = Sampling(config, make_model(vocabulary_size=256), Vocabulary.bytes())
+    sampling = SampleWriter(config, make_model(vocabulary_size=256), Vocabulary.bytes())
     assert sampling.left_out == []
     assert [sample.prompt for sample in sampling.write(0)] == ["é🎭"]
 
@@ -61,10 +61,10 @@ def test_nothing_is_left_out_of_what_is_known(make_model):
 def test_prompts_are_read_as_the_text_was_and_what_replaces_them_is_told(make_model):
     vocabulary = Vocabulary("\nabcdef"[:6], reading=Reading(True, "", True))
     config = SamplesConfig(prompts=("AB\r\n", "XY", "C"), temperatures=(1.0,), num_chars=20)
-    sampling = Sampling(config, make_model(), vocabulary)
+    sampling = SampleWriter(config, make_model(), vocabulary)
     assert (sampling.left_out, sampling.replaced) == (["x", "y"], {"XY": "\n"})
     assert [sample.prompt for sample in sampling.write(0)] == ["ab\n", "\n", "c"]
-    documents = Sampling(config, make_model(), vocabulary, end_of_text="\n")
+    documents = SampleWriter(config, make_model(), vocabulary, end_of_text="\n")
     assert documents.replaced == {"XY": ""}  # where a document begins
     assert len(documents.write(0)) == 3
 
@@ -72,7 +72,7 @@ def test_prompts_are_read_as_the_text_was_and_what_replaces_them_is_told(make_mo
 @pytest.mark.parametrize("nothing", [{"num_chars": 0}, {"prompts": ()}, {"temperatures": ()}])
 def test_nothing_is_written_where_nothing_is_asked_for(make_model, nothing):
     config = SamplesConfig(**{"prompts": ("a",), "num_chars": 5, **nothing})
-    assert Sampling(config, make_model(), LETTERS).write(0) == []
+    assert SampleWriter(config, make_model(), LETTERS).write(0) == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_impossible_settings_are_named(field, value):
 def test_a_prompt_from_the_text_is_a_part_of_it_and_another_at_each_evaluation(make_model):
     train = np.random.default_rng(0).integers(1, 7, 500)
     config = SamplesConfig(prompts=(), from_text=30, temperatures=(1.0,), num_chars=5)
-    sampling = Sampling(config, make_model(), LETTERS, train)
+    sampling = SampleWriter(config, make_model(), LETTERS, train)
     prompts = [sampling.write(step)[0].prompt for step in range(5)]
     assert sampling.write(0)[0].label == "from the text"  # one tag in TensorBoard, not one an evaluation
     assert all(len(prompt) == 30 and prompt in LETTERS.decode(train) for prompt in prompts)
@@ -105,5 +105,5 @@ def test_a_prompt_from_the_text_is_a_part_of_it_and_another_at_each_evaluation(m
 def test_temperature_zero_takes_the_likeliest_always(make_model):
     model = make_model()
     config = SamplesConfig(prompts=("a",), temperatures=(0.0, 1.0), num_chars=50)
-    greedy, warm = Sampling(config, model, LETTERS).write(0)
+    greedy, warm = SampleWriter(config, model, LETTERS).write(0)
     assert greedy.text == Generator(model, LETTERS, Sampler(greedy=True)).generate(["a"], 50, [9])[0] != warm.text

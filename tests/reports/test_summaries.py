@@ -17,7 +17,7 @@ from charrnn.errors import UserError
 from charrnn.measures.open_loop import Curve
 from tests.browser import tensorboard
 from trainers.reports.samples import Sample
-from trainers.reports.summaries import Summaries, fenced, session, write_curves, write_pictures
+from trainers.reports.summaries import Summaries, begin_session, fenced, write_curves, write_pictures
 
 
 def read_back(folder):
@@ -95,15 +95,15 @@ def test_event_files_that_the_run_did_not_write_are_neither_cut_nor_removed(tmp_
     for folder in (tmp_path, *(tmp_path / split for split in ("train", "validation", "open_loop/own"))):
         folder.mkdir(parents=True, exist_ok=True)
     write_steps(tmp_path, 1, 2, 3)
-    with session(str(tmp_path), {}):
-        write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
+    begin_session(str(tmp_path), {})
+    write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
     copies = {}
     for path in list(tmp_path.rglob("events.out.tfevents.*")):
         copies[path.with_name(name)] = path.read_bytes()
         path.with_name(name).write_bytes(path.read_bytes())
     Summaries(str(tmp_path)).start(1, 1)
-    with session(str(tmp_path), {}):
-        write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
+    begin_session(str(tmp_path), {})
+    write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0])})
     assert len(copies) == 5 and {path: path.read_bytes() for path in copies} == copies
     for folder in {path.parent for path in copies}:
         assert len([path for path in folder.iterdir() if path.is_file() and "tfevents" in path.name]) == 1 + (
@@ -198,8 +198,8 @@ def test_a_resumed_run_takes_out_later_histograms_and_numbers_that_are_not_finit
 
 def test_a_run_that_goes_on_describes_itself_once(tmp_path):
     for steps in (10, 20):
-        with session(str(tmp_path), {"loop.steps": steps}) as end:
-            assert len(plugin(tmp_path, "hparams")) == len(plugin(tmp_path, "custom_scalars")) == 1
+        end = begin_session(str(tmp_path), {"loop.steps": steps})
+        assert len(plugin(tmp_path, "hparams")) == len(plugin(tmp_path, "custom_scalars")) == 1
         end()
     tags = [tag for tag, _ in plugin(tmp_path, "hparams")]
     assert tags == ["_hparams_/session_start_info", "_hparams_/session_end_info"]
@@ -211,15 +211,15 @@ def ask(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, (rate, loss) in {"slow": (0.1, 3.0), "fast": (0.2, 2.0), "killed": (0.3, 4.0)}.items():
         run_dir = str(folder / name)
-        with session(run_dir, {"optimizer.learning_rate": rate, "trainer": "spans", "data.stride": 0}) as end:
-            summaries = Summaries(run_dir)
-            summaries.scalars(5, "train", {"nats_per_char": loss, "chars_per_sec": 9.0, "own_input_prob": 0.5})
-            summaries.scalars(5, "validation", {"nats_per_char": loss + 1})
-            summaries.samples(5, [Sample("ROMEO:", 0.5, 0, " O")])
-            summaries.histograms(5, {"weights/a": tf.constant([1.0, 2.0])})
-            summaries.flush()
-            if name != "killed":
-                end()
+        end = begin_session(run_dir, {"optimizer.learning_rate": rate, "trainer": "spans", "data.stride": 0})
+        summaries = Summaries(run_dir)
+        summaries.scalars(5, "train", {"nats_per_char": loss, "chars_per_sec": 9.0, "own_input_prob": 0.5})
+        summaries.scalars(5, "validation", {"nats_per_char": loss + 1})
+        summaries.samples(5, [Sample("ROMEO:", 0.5, 0, " O")])
+        summaries.histograms(5, {"weights/a": tf.constant([1.0, 2.0])})
+        summaries.flush()
+        if name != "killed":
+            end()
     write_curves(str(folder / "slow"), {"recovery": Curve([10], [5.0], [6.0])})
     (folder / "curves.png").write_bytes(tf.io.encode_png(tf.zeros([2, 3, 3], tf.uint8)).numpy())
     write_pictures(str(folder / "slow"), "evaluation", [str(folder / "curves.png")])

@@ -29,9 +29,9 @@ def test_what_was_written_is_read_back(directory, tmp_path):
 
 
 def test_the_same_run_goes_on_and_what_training_does_not_look_at_may_change(directory):
-    assert directory.check("auto", CONFIG, LETTERS) is True
-    assert directory.check("auto", {**CONFIG, "model": {**CONFIG["model"], "temperature": 1.2}}, LETTERS) is True
-    assert directory.check("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
+    assert directory.may_resume("auto", CONFIG, LETTERS) is True
+    assert directory.may_resume("auto", {**CONFIG, "model": {**CONFIG["model"], "temperature": 1.2}}, LETTERS) is True
+    assert directory.may_resume("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
 
 
 def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have_another_name(tmp_path):
@@ -41,34 +41,34 @@ def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have
     made = RunDirectory(str(tmp_path / "run"))
     made.prepare(config("__main__:Ramp"), LETTERS)
     for same in ("__main__:Ramp", "my_curriculum:Ramp"):
-        assert made.check("auto", {**config(same), "experiment": "two"}, LETTERS) is True
+        assert made.may_resume("auto", {**config(same), "experiment": "two"}, LETTERS) is True
     for other in ("__main__:Rump", "my_curriculum:Rump"):
         with pytest.raises(UserError, match=f"trainer.class was __main__:Ramp, is {other}"):
-            made.check("auto", config(other), LETTERS)
+            made.may_resume("auto", config(other), LETTERS)
     made.prepare(config("my_curriculum:Ramp"), LETTERS)
-    assert made.check("auto", config("__main__:Ramp"), LETTERS) is True
+    assert made.may_resume("auto", config("__main__:Ramp"), LETTERS) is True
     with pytest.raises(UserError, match=r"trainer\.class was my_curriculum:Ramp, is others:Ramp"):
-        made.check("auto", config("others:Ramp"), LETTERS)
+        made.may_resume("auto", config("others:Ramp"), LETTERS)
 
 
 def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
-    assert directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
+    assert directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
     with pytest.raises(UserError, match=r"run: data.overfit_batches was not there, is 2\. Give"):
-        directory.check("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
+        directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
 
 
 def test_a_list_of_settings_is_read_back_as_it_was(tmp_path):
     made = RunDirectory(str(tmp_path / "run"))
     made.prepare({**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS)
-    assert made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS) is True
+    assert made.may_resume("auto", {**CONFIG, "trainer": {"pieces": (4, 2)}}, LETTERS) is True
     with pytest.raises(UserError, match=r"trainer.pieces was \[4, 2\], is \[4, 1\]"):
-        made.check("auto", {**CONFIG, "trainer": {"pieces": (4, 1)}}, LETTERS)
+        made.may_resume("auto", {**CONFIG, "trainer": {"pieces": (4, 1)}}, LETTERS)
 
 
 def test_every_difference_is_named(directory):
     other = {**CONFIG, "seed": 4, "model": {"units": 9, "cell": "gru", "layers": 2}}
     with pytest.raises(UserError) as caught:
-        directory.check("auto", other, Vocabulary.from_text("abd"))
+        directory.may_resume("auto", other, Vocabulary.from_text("abd"))
     expected = ["seed was 0, is 4", "model.units was 8, is 9", "model.layers was not there, is 2", "vocabulary", "'d'"]
     for part in expected:
         assert part in str(caught.value)
@@ -77,28 +77,28 @@ def test_every_difference_is_named(directory):
 
 def test_never_and_must_are_kept_to(directory, tmp_path):
     with pytest.raises(UserError, match="--resume=never"):
-        directory.check("never", CONFIG, LETTERS)
+        directory.may_resume("never", CONFIG, LETTERS)
     fresh = RunDirectory(str(tmp_path / "fresh"))
     with pytest.raises(UserError, match="--resume=must"):
-        fresh.check("must", CONFIG, LETTERS)
-    assert fresh.check("auto", CONFIG, LETTERS) is False
+        fresh.may_resume("must", CONFIG, LETTERS)
+    assert fresh.may_resume("auto", CONFIG, LETTERS) is False
     assert not (tmp_path / "fresh").exists()
 
 
 def test_an_empty_directory_is_as_good_as_none_but_a_strangers_is_not(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert RunDirectory(str(tmp_path / "empty")).check("auto", CONFIG, LETTERS) is False
+    assert RunDirectory(str(tmp_path / "empty")).may_resume("auto", CONFIG, LETTERS) is False
     (tmp_path / "strange").mkdir()
     (tmp_path / "strange" / "thesis.tex").write_text("my only copy")
     with pytest.raises(UserError, match="not a run directory"):
-        RunDirectory(str(tmp_path / "strange")).check("auto", CONFIG, LETTERS)
+        RunDirectory(str(tmp_path / "strange")).may_resume("auto", CONFIG, LETTERS)
 
 
 @pytest.mark.parametrize("name", ["lock", "vocabulary.json", "event_files.json", "123.tmp", "metrics.jsonl"])
 def test_a_directory_with_one_file_of_a_user_is_refused_whatever_its_name(tmp_path, name):
     (tmp_path / name).write_text('{"suffix": "of a user"}')
     with pytest.raises(UserError, match="not a run directory"):
-        RunDirectory(str(tmp_path)).check("auto", CONFIG, LETTERS)
+        RunDirectory(str(tmp_path)).may_resume("auto", CONFIG, LETTERS)
 
 
 def test_a_start_that_was_killed_before_it_wrote_config_json_is_no_hindrance(tmp_path):
@@ -106,7 +106,7 @@ def test_a_start_that_was_killed_before_it_wrote_config_json_is_no_hindrance(tmp
     for name in ("config.json", "vocabulary.json", "event_files.json"):
         (tmp_path / name).rename(tmp_path / os.path.basename(atomic._unfinished(name)))  # killed while it wrote this
         with lock.hold(str(tmp_path)):
-            assert RunDirectory(str(tmp_path)).check("auto", CONFIG, LETTERS) is False
+            assert RunDirectory(str(tmp_path)).may_resume("auto", CONFIG, LETTERS) is False
     RunDirectory(str(tmp_path)).prepare(CONFIG, LETTERS)
     assert sorted(os.listdir(tmp_path)) == ["config.json", "event_files.json", "vocabulary.json"]
 
@@ -115,4 +115,4 @@ def test_a_start_that_was_killed_before_it_wrote_config_json_is_no_hindrance(tmp
 def test_a_damaged_config_is_named(directory, tmp_path, damage):
     (tmp_path / "run" / "config.json").write_text(damage)
     with pytest.raises(UserError, match=r"config\.json is damaged"):
-        directory.check("auto", CONFIG, LETTERS)
+        directory.may_resume("auto", CONFIG, LETTERS)

@@ -18,10 +18,9 @@ from charrnn.generation import exporting, loading
 from charrnn.measures.open_loop import Protocol
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
-from trainers.distribution.strategies import silence
-from trainers.evaluation import comparison, evaluation, pictures
+from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
@@ -51,7 +50,7 @@ EXPERIMENT = Experiment(
     loop=LoopConfig(steps=5, log_every=1, evaluate_every=2, save_every=2, keep=1),
     samples=SamplesConfig(num_chars=4),
 )
-OURS = re.compile(  # the names that docs/reliability.md lists
+OURS = re.compile(  # the names that docs/notes/reliability.md lists
     r"lock|(config|vocabulary|event_files)\.json|(metrics|samples)\.jsonl|train|validation|checkpoints|best|open_loop"
     r"|(checkpoints|best)/(checkpoint|(start|(retry-\d+-)?(step|stopped)-\d+)\.(index|data-\d{5}-of-\d{5}))"
     r"|open_loop/(own|real|evaluation|comparison|measures\.json|(curves|position|quality_diversity)\.png)"
@@ -64,7 +63,8 @@ class Killed(BaseException):
 
 def go(run_dir, steps, look=lambda: None):
     loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
-    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=Console(silence()), look=look)
+    console = Console(open(os.devnull, "w"))
+    run_experiment(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
 
 
 def start_and_kill(run_dir):
@@ -167,9 +167,9 @@ def test_no_foreign_byte_is_changed(killed, data):
         go(run_dir, 12)
         assert "retry-1-step-12" in (run_dir / "checkpoints" / "checkpoint").read_text()
         loaded = loading.load(run_dir)
-        evaluated = evaluation.kept_or_evaluated(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
+        evaluated = measures_file.read_or_evaluate(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])
         summaries.write_curves(str(run_dir), evaluated.report.curves)
-        runs = [comparison.Run(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
+        runs = [comparison.MeasuredRun(str(run_dir), evaluation.read_config(str(run_dir)), evaluated)]
         pictures.show(str(run_dir), "comparison", lambda folder: pictures.draw(comparison.compare(runs), folder))
         exporting.export(loaded, str(parent / "out[1]"), ["tflite"])
         check()

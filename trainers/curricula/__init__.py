@@ -1,1 +1,1 @@
-"""The curricula that come with the package, one a file."""
+"""The curricula of the package, one per file."""

@@ -1,30 +1,33 @@
 """Accuracy-driven scheduled sampling: the better the network predicts, the more of its own output it reads.
 
-After DySI (Lin, Jwalapuram & Joty 2023, "Dynamic Scheduled Sampling with Imitation Loss", arXiv 2301.13753), whose idea
-it is; without their imitation loss, and the formula is ours. The objections to scheduled sampling (see
-scheduled_sampling.py) hold here too.
+    p = β · a,    a ← d · a + (1 - d) · accuracy of the step
+
+The idea is that of DySI (Lin, Jwalapuram & Joty 2023, "Dynamic Scheduled Sampling with Imitation Loss",
+arXiv 2301.13753), without the imitation loss; the formula is this project's. The objections to scheduled sampling (see
+scheduled_sampling.py) apply.
 """
 
 import dataclasses
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
-from trainers.trainer import Trainer
+from trainers.trainer import Rollout, Trainer
 
 
 class AccuracyDriven(Trainer):
-    """A coin of p = β · accuracy for each character; accuracy is a moving average over the steps so far, at first 0.
+    """Reads an own character with probability β · a, where a is the moving average of the accuracy; it starts at 0.
 
-    The gradient flows through the state, not through the choice.
+    No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """How accuracy becomes a probability."""
+        """The factor, and the average."""
 
-        beta: float = 0.5  # β
-        decay: float = 0.99  # of the moving average, a step
+        beta: float = 0.5  # β, the probability of an own character at an accuracy of 1
+        decay: float = 0.99  # d, the decay of the moving average per step
 
         def __post_init__(self):
             require("trainer.beta", self.beta, 0.0 <= self.beta <= 1.0, "between 0 and 1")
@@ -34,12 +37,12 @@ class AccuracyDriven(Trainer):
         super().__init__(*arguments, **named)
         self.accuracy = self.new_variable(0.0, "accuracy")
 
-    def own_input_prob(self, step):
-        """β · accuracy, float32 `[]`. Graph."""
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns β · a, float32 `[]`. Graph."""
         return self.config.beta * self.accuracy
 
-    def on_step(self, rollout, batch):
-        """Takes the step's accuracy into the average. Graph."""
+    def on_step(self, rollout: Rollout, batch: Batch) -> None:
+        """Updates the average with the accuracy of the step. Graph."""
         right = tf.cast(tf.argmax(rollout.logits, -1, output_type=tf.int32) == batch.targets, tf.float32)
         share = tf.math.divide_no_nan(tf.reduce_sum(right * batch.weights), tf.reduce_sum(batch.weights))
         self.accuracy.assign(self.config.decay * self.accuracy + (1 - self.config.decay) * share)

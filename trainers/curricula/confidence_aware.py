@@ -1,9 +1,13 @@
-"""Confidence-aware scheduled sampling: own characters only where the network is sure of the text's.
+"""Confidence-aware scheduled sampling: own characters only where the network is confident of the text's.
 
-Liu et al. 2021, "Confidence-Aware Scheduled Sampling for Neural Machine Translation", arXiv 2107.10427. Where the
-network is surer still, its own character would be the text's anyway, and it reads a random one of the row. Which
-thresholds suit characters, most of which are easy inside of a word, is to be tried. The objections to scheduled
-sampling (see scheduled_sampling.py) hold here too.
+    reads the text's character    if p ≤ own_above
+    an own character              if own_above < p ≤ noise_above
+    a random one of the sequence  if noise_above < p
+
+where p is the probability of the text's character in a first pass. Liu et al. 2021, "Confidence-Aware Scheduled
+Sampling for Neural Machine Translation", arXiv 2107.10427. Above noise_above the own character would equal the text's
+anyway. Which thresholds suit characters, most of which are easy within a word, is an open question. The objections to
+scheduled sampling (see scheduled_sampling.py) apply.
 """
 
 import dataclasses
@@ -11,15 +15,16 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.trainer import Rollout, Trainer
 
 
 class ConfidenceAware(Trainer):
-    """A first pass gives p, the probability of each character of the text; it decides what the second pass reads.
+    """Reads the text in a first pass, whose probabilities decide what the second pass reads.
 
-    The text's character where p ≤ own_above, else an own one, and where p > noise_above a random one of the row. The
-    gradient flows through the second pass's state, not through the choices.
+    Only the second pass is trained. No gradient flows through the choices.
     """
 
     @dataclasses.dataclass(frozen=True)
@@ -34,11 +39,11 @@ class ConfidenceAware(Trainer):
             right = self.own_above <= self.noise_above <= 1.0
             require("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")
 
-    def forward(self, batch, state):
-        """Two passes in closed loop. Graph."""
+    def forward(self, batch: Batch, state: States) -> Rollout:
+        """Runs two forward passes with teacher forcing. Graph."""
         logits, _ = self.model(batch.inputs, state)
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.inputs[:, 1:], logits=logits[:, :-1])
-        sure = tf.pad(tf.exp(-nats), [[0, 0], [1, 0]])  # a row's first character was not predicted
+        sure = tf.pad(tf.exp(-nats), [[0, 0], [1, 0]])  # the first character of a sequence is not predicted
         places = randomness.uniform(tf.shape(sure), self.random_seed(randomness.Purpose.NOISE)) * sure.shape[1]
         random = tf.gather(batch.inputs, tf.cast(places, tf.int32), batch_dims=1)
         noisy = sure > self.config.noise_above

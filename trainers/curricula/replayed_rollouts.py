@@ -1,8 +1,11 @@
-"""Replayed rollouts: write once, then read it again and again in closed loop.
+"""Replayed rollouts: the network writes once, and then reads what it wrote several times with teacher forcing.
+
+    visit 1 of a batch: free running with probability p, the own characters are saved
+    visits 2 … visits:  teacher forcing on the saved characters
 
 After Data as Demonstrator (Venkatraman, Hebert & Bagnell 2015, "Improving Multi-step Prediction of Learned Time Series
-Models", AAAI). What was written grows old as the weights change; and, as in scheduled sampling, the text is not what
-should come after the network's own characters (Huszár 2015, arXiv 1511.05101).
+Models", AAAI). Saved characters become stale as the weights change. As in scheduled sampling, the text is not what
+should follow the network's own characters (Huszár 2015, arXiv 1511.05101).
 """
 
 import dataclasses
@@ -10,12 +13,14 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
+from charrnn.batches.sources import Batch
 from charrnn.errors import require
+from charrnn.model.char_model import States
 from trainers.trainer import Rollout, Trainer
 
 
 class ReplayedRollouts(Trainer):
-    """Some batches are read in open loop, and what was read is kept; then these are trained on several times over.
+    """Reads some batches in open loop (free running), saves the input ids, and trains on them several times.
 
     Own characters are data: no gradient flows through their choice, nor through the states in which they were chosen.
     """
@@ -24,11 +29,11 @@ class ReplayedRollouts(Trainer):
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """How much is the network's own, and how much is kept for how long."""
+        """The probability, and how many batches are saved for how long."""
 
-        prob: float = 0.25  # of an own character
-        batches: int = 100  # kept
-        visits: int = 4  # times that each is trained on before the next come
+        prob: float = 0.25  # p, the probability of an own character
+        batches: int = 100  # batches saved at a time
+        visits: int = 4  # training steps on each saved batch
 
         def __post_init__(self):
             require("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
@@ -38,19 +43,19 @@ class ReplayedRollouts(Trainer):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         kept = (self.config.batches, *self.source.batch_at(0).inputs.shape)
-        self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's
+        self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's character
 
-    def batch_at(self, step):
-        """The kept batches in turn. Eager."""
+    def batch_at(self, step: int) -> Batch:
+        """Returns the saved batches in turn. Eager."""
         cycle, visit = divmod(step, self.config.batches * self.config.visits)
         return self.source.batch_at(cycle * self.config.batches + visit % self.config.batches)
 
-    def own_input_prob(self, step):
-        """A constant. Graph."""
+    def own_input_prob(self, step: tf.Tensor) -> float:
+        """Returns p. Graph."""
         return self.config.prob
 
-    def forward(self, batch, state):
-        """Closed loop over what was written at the first visit. Graph."""
+    def forward(self, batch: Batch, state: States) -> Rollout:
+        """Reads what was written at the first visit, with teacher forcing. Graph."""
         open_loop = super().forward
 
         def write():
@@ -66,8 +71,8 @@ class ReplayedRollouts(Trainer):
         logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, written >= 0, state)
 
-    def on_step(self, rollout, batch):
-        """Keeps what was written. Graph."""
+    def on_step(self, rollout: Rollout, batch: Batch) -> None:
+        """Saves what was written. Graph."""
         written = tf.where(rollout.own, rollout.fed, -1)
         self.kept.scatter_update(tf.IndexedSlices(written[None], self._slot()[None]))
 

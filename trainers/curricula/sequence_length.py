@@ -1,7 +1,9 @@
-"""Sequence length: short pieces of the text first, whole rows later.
+"""Sequence length: short sequences first, whole ones later.
 
-Zaremba & Sutskever 2014, "Learning to Execute", arXiv 1410.4615, who find that easy first alone may do harm, and that
-easy first and mixed together, combined, do best.
+    T / 4, T / 2, T characters    the next length after each grow_every steps
+
+Zaremba & Sutskever 2014, "Learning to Execute", arXiv 1410.4615, find that "easy first" alone may do harm, and that a
+combination of "easy first" and "mixed" works best.
 """
 
 import dataclasses
@@ -15,21 +17,21 @@ MODES = ("easy_first", "mixed", "combined")
 
 
 class SequenceLength(Trainer):
-    """Each row is cut into pieces, which are rows of their own, from the zero state: 4 at first, then 2, then 1.
+    """Cuts each sequence into pieces, each with a zero initial state: 4 at first, then 2, then 1.
 
-    "mixed" draws the number of pieces for each step; "combined" tosses a coin between the two. All characters count, so
-    that a step is always as large. Teacher forcing; the gradient flows as far as a piece reaches.
+    "mixed" draws the number of pieces for each step; "combined" tosses a coin between "easy_first" and "mixed". All
+    characters are used, so every step has the same size. Teacher forcing; the gradient is truncated to a piece.
     """
 
     orders = ("windows",)
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """Which lengths, and when."""
+        """The lengths, and their order."""
 
-        mode: str = "combined"  # "easy_first", "mixed" or "combined"
-        pieces: tuple[int, ...] = (4, 2, 1)  # each divides data.seq_length
-        grow_every: int = 500  # steps
+        mode: str = "combined"  # order of the lengths: "easy_first", "mixed" or "combined"
+        pieces: tuple[int, ...] = (4, 2, 1)  # pieces per sequence, each a divisor of data.seq_length
+        grow_every: int = 500  # steps between two lengths
 
         def __post_init__(self):
             require("trainer.mode", self.mode, self.mode in MODES, f"one of {', '.join(MODES)}")
@@ -44,14 +46,14 @@ class SequenceLength(Trainer):
         require("trainer.pieces", self.config.pieces, right, f"a list of divisors of data.seq_length={length}")
 
     def num_pieces(self, step: int) -> int:
-        """Into how many pieces the rows of a step are cut. Eager."""
+        """Returns the number of pieces per sequence at a step. Eager."""
         pieces = self.config.pieces
         coin, drawn = randomness.uniform([2], randomness.seed_for(self.seed, randomness.Purpose.LENGTHS, step)).numpy()
         mixed = {"easy_first": False, "mixed": True, "combined": coin < 0.5}[self.config.mode]
         return pieces[int(drawn * len(pieces)) if mixed else min(step // self.config.grow_every, len(pieces) - 1)]
 
-    def batch_at(self, step):
-        """The source's, cut. Eager."""
+    def batch_at(self, step: int) -> Batch:
+        """Returns the source's batch, cut. Eager."""
         rows = self.source.batch_at(step)
         length = rows.inputs.shape[1] // self.num_pieces(step)
-        return Batch(*(part.reshape(-1, length) for part in rows))
+        return Batch(*(part.reshape(-1, length) for part in (rows.inputs, rows.targets, rows.weights)))

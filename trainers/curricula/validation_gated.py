@@ -1,7 +1,9 @@
-"""Validation-gated scheduled sampling: more own characters, as long as teacher forcing does not suffer from it.
+"""Validation-gated scheduled sampling: more own characters, as long as the loss of teacher forcing does not suffer.
 
-No source is known to us. The gate bounds what the inconsistent objective of scheduled sampling (Huszár 2015,
-arXiv 1511.05101) can cost in closed loop. Without a validation text it never opens.
+    p ← min(p + increment, max_prob)    after an evaluation with loss < best + δ
+
+We know of no source. The gate bounds how much the inconsistent objective of scheduled sampling (Huszár 2015,
+arXiv 1511.05101) can increase the loss of teacher forcing. Without a validation text it never opens.
 """
 
 import dataclasses
@@ -13,18 +15,18 @@ from trainers.trainer import Trainer
 
 
 class ValidationGated(Trainer):
-    """A coin for each character; its probability rises after each evaluation whose loss is below the best + δ.
+    """Tosses a coin per character, whose probability increases after each evaluation with a loss below best + δ.
 
-    The gradient flows through the state, not through the choice.
+    No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """How far, and when."""
+        """The increments, and the gate."""
 
-        increment: float = 0.05  # of the probability, an evaluation
-        max_prob: float = 0.5  # the limit of the probability of an own character
-        tolerance: float = 0.01  # δ, nats per character
+        increment: float = 0.05  # increase of the probability per evaluation
+        max_prob: float = 0.5  # limit of the probability of an own character
+        tolerance: float = 0.01  # δ, in nats per character
 
         def __post_init__(self):
             require("trainer.increment", self.increment, 0.0 < self.increment <= 1.0, "above 0 and at most 1")
@@ -36,12 +38,12 @@ class ValidationGated(Trainer):
         self.prob = tf.Variable(0.0, trainable=False, name="prob")
         self.best = tf.Variable(float("inf"), trainable=False, name="best")
 
-    def own_input_prob(self, step):
-        """As high as the gate has let it, float32 `[]`. Graph."""
+    def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the probability that the gate has allowed, float32 `[]`. Graph."""
         return self.prob.read_value()
 
-    def on_evaluation(self, step, measured):
-        """Opens the gate by a step, or does not. Eager."""
+    def on_evaluation(self, step: int, measured: dict[str, float]) -> None:
+        """Increases the probability if the loss allows it. Eager."""
         loss, best = measured["nats_per_char"], float(self.best.numpy())
         if loss < best + self.config.tolerance:
             self.prob.assign(tf.minimum(self.prob + self.config.increment, self.config.max_prob))

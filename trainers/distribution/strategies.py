@@ -1,14 +1,13 @@
-"""On how many replicas a run runs: TensorFlow's own `tf.distribute` strategies, by name.
+"""The replicas of a run: TensorFlow's `tf.distribute` strategies by name.
 
     strategy = make_strategy(config, run)
-    workers = Workers(strategy)         # of several processes, the chief alone writes
+    workers = Workers(strategy)         # only the chief of several processes writes
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
 """
 
 import contextlib
 import functools
-import io
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -28,30 +27,42 @@ _LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
-"""What a collective operation raises when a worker is gone."""
+"""Errors of a collective operation after a worker is lost."""
 
 
 class WorkerLost(Exception):
-    """Another worker is gone, and with it what it worked on."""
+    """Another worker is gone or cannot be reached."""
 
 
 def make_strategy(config: RuntimeConfig, run: str = "") -> tf.distribute.Strategy:
-    """The strategy that `config` names. To be called before TensorFlow does anything else.
+    """Returns the strategy that a config names. Call it before any other use of TensorFlow.
 
     Args:
-        config: with "auto": "multi_worker" where TF_CONFIG is set, "mirrored" on several GPUs, else "one_device".
-        run: what tells this run from another; all workers' must be equal.
+        config: "auto" means "multi_worker" if TF_CONFIG is set, "mirrored" on several GPUs, else "one_device".
+        run: a fingerprint of the run; must be equal on all workers.
 
     Raises:
-        UserError: it is not possible here.
+        UserError: the strategy is not possible on this machine.
     """
     if config.virtual_replicas:
         split_cpu(config.virtual_replicas)
-    return _MAKERS[_name(config)](config, run)
+    name = _name(config)
+    if name == "mirrored":
+        return _mirrored(bool(config.virtual_replicas))
+    if name == "multi_worker":
+        return _multi_worker(run, config.worker_timeout)
+    return _tpu() if name == "tpu" else tf.distribute.get_strategy()
 
 
 def split_cpu(count: int) -> None:
-    """Makes `count` devices of the CPU, to try several replicas on. UserError where TensorFlow has started already."""
+    """Splits the CPU into several devices, to try replicas on.
+
+    Args:
+        count: number of devices.
+
+    Raises:
+        UserError: TensorFlow has started already.
+    """
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
@@ -68,12 +79,8 @@ def _name(config: RuntimeConfig) -> str:
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 or config.virtual_replicas else "one_device"
 
 
-def _one_device(config, run):
-    return tf.distribute.get_strategy()
-
-
-def _mirrored(config, run):
-    gpus = [] if config.virtual_replicas else tf.config.list_logical_devices("GPU")
+def _mirrored(on_cpu: bool) -> tf.distribute.Strategy:
+    gpus = [] if on_cpu else tf.config.list_logical_devices("GPU")
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         raise UserError(
@@ -83,24 +90,24 @@ def _mirrored(config, run):
     return _mirrored_on(tuple(device.name for device in devices))
 
 
-@functools.cache  # in one process, two of them would take each other's messages for their own
-def _mirrored_on(devices):
+@functools.cache  # two of them in one process would receive each other's messages
+def _mirrored_on(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 
-def _multi_worker(config, run):
+def _multi_worker(run: str, timeout: float) -> tf.distribute.Strategy:
     cluster = Cluster.from_environment()
-    cluster.meet(run, config.worker_timeout)
+    cluster.meet(run, timeout)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise UserError(f"{cluster.addresses[cluster.index]} of TF_CONFIG cannot be used: {error.message}.") from error
-    signal.signal(signal.SIGTERM, handler)  # TensorFlow has put one of its own in its place, which stops nothing
+    signal.signal(signal.SIGTERM, handler)  # TensorFlow replaced it by one that stops nothing
     return strategy
 
 
-def _tpu(config, run):
+def _tpu() -> tf.distribute.Strategy:
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=os.environ.get("TPU_NAME", "local"))
         tf.config.experimental_connect_to_cluster(resolver)
@@ -110,18 +117,21 @@ def _tpu(config, run):
     return tf.distribute.TPUStrategy(resolver)
 
 
-_MAKERS = {"one_device": _one_device, "mirrored": _mirrored, "multi_worker": _multi_worker, "tpu": _tpu}
+def describe(strategy: tf.distribute.Strategy, batch_size: int) -> Iterator[str]:
+    """Yields a line for the user if there are several replicas.
 
-
-def describe(strategy: tf.distribute.Strategy, rows: int) -> Iterator[str]:
-    """What the user should know of the replicas: a line, where there are several."""
+    Args:
+        strategy: the strategy.
+        batch_size: sequences per batch, on all replicas together.
+    """
     count = strategy.num_replicas_in_sync
     if count > 1:
-        yield f"{count} replicas by {type(strategy).__name__}, {rows // count} of each batch's {rows} rows on each"
+        share = f"{batch_size // count} of the {batch_size} sequences of a batch on each"
+        yield f"{count} replicas by {type(strategy).__name__}, {share}"
 
 
 class Workers:
-    """The processes that train one run together, and what they must agree on. Of one process, that is nothing."""
+    """The processes that train one run together, and what they must agree on; nothing for a single process."""
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self.strategy = strategy
@@ -131,7 +141,7 @@ class Workers:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Tells of a lost worker in the body. WorkerLost."""
+        """Raises WorkerLost if the body loses another worker."""
         try:
             yield
         except _LOST as error:
@@ -140,20 +150,26 @@ class Workers:
             raise WorkerLost("another worker is gone or cannot be reached") from error
 
     def check_same(self, what: str, number: int, remedy: str) -> None:
-        """UserError where `number` differs among the workers."""
+        """Raises UserError if `number` differs between the workers.
+
+        Args:
+            what: names the number.
+            number: that of this worker.
+            remedy: what to do.
+        """
         if self.several and self._means([number]) != [number]:
             raise UserError(f"The workers do not have the same {what} ({number:,} on this one): {remedy}.")
 
     def agreeing_to_stop(self, look: Callable[[], None]) -> Callable[[], None]:
-        """Raises Stopped on all workers after the same step, when any of them was asked to.
+        """Returns a function that raises Stopped on all workers after the same step, if any of them was asked to stop.
 
         Args:
-            look: raises it where this one was.
+            look: raises Stopped if this worker was asked to stop.
         """
         if not self.several:
             return look
 
-        def look_at_all():
+        def look_at_all() -> None:
             try:
                 look()
                 asked = 0.0
@@ -165,7 +181,7 @@ class Workers:
         return look_at_all
 
     def mean(self, measured: dict[str, float]) -> dict[str, float]:
-        """Of all workers' measurements, so that all draw the same conclusions."""
+        """Returns the means of the measurements over all workers, so that all decide alike."""
         if not self.several:
             return measured
         return dict(zip(measured, self._means(list(measured.values())), strict=True))
@@ -175,23 +191,18 @@ class Workers:
         return [total / self.strategy.num_replicas_in_sync for total in sums.numpy().tolist()]
 
 
-class Reading(Checkpoints):
-    """Those of a worker that is not the chief: restores what the chief saved, and saves nothing."""
+class ReadOnlyCheckpoints(Checkpoints):
+    """The checkpoints of a worker that is not the chief: restores them, but saves nothing."""
 
     def save(self, step: int) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
     def save_best(self, step: int) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
     def keep_start(self) -> None:
-        """Nothing: the chief does."""
+        """Does nothing: the chief saves."""
 
 
-def silence() -> io.TextIOBase:
-    """Where a worker prints that is not the chief."""
-    return open(os.devnull, "w", encoding="utf-8")
-
-
-def _sum_over_replicas(value):
+def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_reduce("sum", tf.identity(value))

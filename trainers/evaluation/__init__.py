@@ -1,4 +1,4 @@
-"""A trained run under all measures, and runs side by side."""
+"""Evaluation of a trained run, and comparison of several runs."""
 
 from typing import TYPE_CHECKING
 

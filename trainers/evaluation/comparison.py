@@ -1,131 +1,140 @@
-"""Runs that differ in their seed only are a group; groups are compared seed by seed with the first one.
+"""Runs that differ only in their seed form a group; each group is compared with the first one, seed by seed.
 
     comparison = compare(runs)
     print(table(comparison))
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure
+from charrnn.measures.open_loop import Measure, Report
+from trainers.evaluation import statistics
 from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered
 from trainers.run_directory.directory import flat
 
-_NO_SETTINGS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
-_NO_SETTING = """
+_IGNORED_GROUPS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
+_IGNORED_SETTINGS = """
     loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
-"""What changes nothing that is learnt, but for rounding."""
-_LEVEL = 0.05
-_FEWEST_SEEDS = 3
+"""Settings that do not affect what is learnt, except for rounding."""
+ERROR_RATE = 0.05  # family-wise, over all tests of a comparison
+MIN_SEEDS = 3  # of a test
+_POINTS_PER_LINE = 100  # of a curve, between two temperatures
 
 
-class Run(NamedTuple):
-    """A run, and what was measured of it; groups can be made without."""
+class MeasuredRun(NamedTuple):
+    """A run and its evaluation, which is empty if the runs are only grouped."""
 
-    path: str
-    config: dict  # config.json
-    evaluation: Evaluation | None = None
+    path: str  # the run directory
+    config: dict  # the content of config.json
+    evaluation: Evaluation = Evaluation("", "", Report({}, {}), {})
 
     @property
     def seed(self) -> int:
-        """Of the training."""
+        """Seed of the training."""
         return self.config["seed"]
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """By name."""
+        """Measures by name."""
         return self.evaluation.report.measures
 
     @property
     def base(self) -> str:
-        """The run whose weights it began with; "" if it began with random ones."""
+        """Run directory of the warm start; "" if there was none."""
         return self.config.get("init_from", "")
 
     @property
-    def settings(self) -> dict[str, object]:
-        """All that decides what was learnt, but for the seed and for which run it was warm-started from."""
-        settings = flat({name: value for name, value in self.config.items() if name not in _NO_SETTINGS})
-        settings["trainer.class"] = registered(settings["trainer.class"])
-        settings = {name: str(value) for name, value in settings.items() if name not in _NO_SETTING}
-        return {**settings, "warm_start": str(self.base != "")}
+    def settings(self) -> dict[str, str]:
+        """Settings that affect what is learnt, without the seed and the run of the warm start."""
+        settings = flat({name: value for name, value in self.config.items() if name not in _IGNORED_GROUPS})
+        relevant = {name: str(value) for name, value in settings.items() if name not in _IGNORED_SETTINGS}
+        return {**relevant, "trainer.class": registered(relevant["trainer.class"]), "warm_start": str(self.base != "")}
 
 
 class Group(NamedTuple):
-    """Runs with the same settings, by seed."""
+    """Runs with the same settings."""
 
     name: str
-    runs: dict[int, Run]
+    runs: dict[int, MeasuredRun]  # by seed
 
     @property
     def bases(self) -> list[str]:
-        """The runs that these were warm-started from, each once."""
+        """Run directories of the warm starts, each once."""
         return sorted({run.base for run in self.runs.values() if run.base})
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """One a run."""
+        """Evaluations, one per run."""
         return [run.evaluation for run in self.runs.values()]
 
     def values(self, measure: str) -> list[float]:
-        """One a run."""
-        return [run.measures[measure].value for run in self.runs.values()]
+        """Returns the values of a measure, one per run that has one."""
+        values = (run.measures[measure].value for run in self.runs.values())
+        return [value for value in values if value is not None]
 
 
 class Difference(NamedTuple):
-    """A group less the first one, over the seeds that both have."""
+    """Difference between a group and the first one, over their common seeds."""
 
     mean: float
-    deviation: float  # standard, of the seeds' differences; nan for one seed
+    deviation: float  # standard deviation over seeds; nan for one seed
     num_seeds: int
-    p: float  # of the t test, two-sided; nan where there are too few seeds
-    beyond_noise: bool  # by Holm's rule over all tests of the comparison
+    p: float  # of the two-sided t test; nan for fewer than MIN_SEEDS seeds
+    beyond_noise: bool  # accepted by Holm's correction over all tests of the comparison
 
 
 class Comparison(NamedTuple):
-    """Groups in the order in which they were given, and how each later one differs from the first."""
+    """Groups in the given order, and the differences of the later ones from the first."""
 
     groups: list[Group]
     measures: list[str]
     differences: dict[tuple[str, str], Difference]  # (group, measure)
 
 
-def compare(runs: Sequence[Run], measures: Sequence[str] = ()) -> Comparison:
+def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Comparison:
     """Groups the runs and tests each measure.
 
     Args:
-        runs: measured.
-        measures: which ones; none: all that every run has. The more, the larger must a difference be.
+        runs: measured runs.
+        measures: names of measures; empty: all that every run has. With more tests, a difference must be larger to be
+            accepted.
 
     Raises:
-        UserError: two runs have settings and seed in common.
+        UserError: two runs have the same settings and seed.
     """
-    groups = group(runs)
+    groups = group_runs(runs)
     measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
-    accepted = holm({key: difference.p for key, difference in found.items()}, _LEVEL)
+    accepted = statistics.holm({key: difference.p for key, difference in found.items()}, ERROR_RATE)
     found = {key: difference._replace(beyond_noise=key in accepted) for key, difference in found.items()}
     return Comparison(groups, measures, found)
 
 
-def group(runs: Sequence[Run]) -> list[Group]:
-    """The groups, in the order of their first runs; each is named by what sets it apart.
+def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
+    """Groups runs, in the order of their first runs; the name of a group is the settings in which it differs.
 
-    Seeds that were each warm-started from a run of their own are a group. If a seed comes twice, from two bases, then
-    the bases are what is compared, and each is a group.
+    Runs that were each warm-started from another run form one group. If a seed occurs twice, with two warm starts, the
+    warm starts are compared, and each forms a group.
+
+    Args:
+        runs: at least one.
+
+    Raises:
+        UserError: two runs have the same settings and seed.
     """
-    parts = [part for same in _alike(runs, lambda run: run.settings) for part in _by_base(same)]
+    parts = [part for same in _alike(runs, lambda run: frozenset(run.settings.items())) for part in _by_base(same)]
     parts.sort(key=lambda part: runs.index(part[0]))
     for part in parts:
-        seeds = {}
+        seeds: dict[int, MeasuredRun] = {}
         for run in part:
             twin = seeds.setdefault(run.seed, run)
             if twin is not run:
@@ -134,114 +143,26 @@ def group(runs: Sequence[Run]) -> list[Group]:
     return [Group(name, {run.seed: run for run in part}) for name, part in zip(_names(parts), parts, strict=True)]
 
 
-def _alike(runs: Sequence[Run], key: Callable[[Run], object]) -> list[list[Run]]:
-    """The runs that have the same key, together."""
-    parts: list[list[Run]] = []
+def _alike(runs: Sequence[MeasuredRun], key: Callable[[MeasuredRun], Hashable]) -> list[list[MeasuredRun]]:
+    """Returns lists of runs with the same key."""
+    parts: dict[Hashable, list[MeasuredRun]] = {}
     for run in runs:
-        same = next((part for part in parts if key(part[0]) == key(run)), None)
-        if same is None:
-            parts.append(same := [])
-        same.append(run)
-    return parts
+        parts.setdefault(key(run), []).append(run)
+    return list(parts.values())
 
 
-def _by_base(runs: list[Run]) -> list[list[Run]]:
-    """One group, or one a base where a seed comes twice."""
+def _by_base(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
+    """Returns one list, or one per warm start if a seed occurs twice."""
     return _alike(runs, lambda run: run.base) if len({run.seed for run in runs}) < len(runs) else [runs]
 
 
-def t_test(differences: np.ndarray, variance: float | None = None, freedom: int | None = None) -> float:
-    """The two-sided p of the paired t test: how often chance alone makes a mean as far from 0 as that of `[N]`.
-
-    Student's distribution by Abramowitz & Stegun 1964, 26.7.3 and 26.7.4. N at least 2.
+def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
+    """Returns the runs with the measure "curve_gap": at temperature 1, to the first group's curve of the same seed.
 
     Args:
-        differences: of pairs.
-        variance: of a difference, where it is known from more than these; default: theirs.
-        freedom: its degrees of freedom; default: N - 1.
+        runs: measured runs.
     """
-    variance = differences.var(ddof=1) if variance is None else variance
-    freedom = freedom or len(differences) - 1
-    error = math.sqrt(variance / len(differences))
-    if error == 0:
-        return 1.0 if differences.mean() == 0 else 0.0
-    angle = math.atan(abs(differences.mean() / error) / math.sqrt(freedom))
-    odd = freedom % 2
-    total, term = 0.0, math.cos(angle) if odd else 1.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * k / (k + 1)
-    inside = math.sin(angle) * total
-    return 1 - (2 / math.pi * (angle + inside) if odd else inside)
-
-
-def pooled_variance(values: np.ndarray) -> tuple[float, int]:
-    """The variance of a difference between two groups at one seed, from all groups; and its degrees of freedom.
-
-    From what is left of the values when the means of groups and of seeds are taken off, as in the analysis of variance
-    of randomised blocks (Fisher 1935). It is taken to be the same for all groups; of two it is that of their
-    differences.
-
-    Args:
-        values: `[G, S]`, a row a group, a column a seed; two at least of both.
-    """
-    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    freedom = (values.shape[0] - 1) * (values.shape[1] - 1)
-    return 2 * float(np.sum(rest**2)) / freedom, freedom
-
-
-def holm(ps: dict, level: float) -> set:
-    """Holm's step-down correction: the tests accepted at family-wise error rate `level` (Holm 1979)."""
-    tested = sorted((p, key) for key, p in ps.items() if not math.isnan(p))
-    accepted = set()
-    for i, (p, key) in enumerate(tested):
-        if p > level / (len(tested) - i):
-            break
-        accepted.add(key)
-    return accepted
-
-
-def table(comparison: Comparison) -> str:
-    """Markdown: each measure for real text as the first group reads it, and for every group; and how it was tested."""
-    groups = comparison.groups
-    first, *others = groups
-    rows = [["measure", "real text", *(group.name for group in groups), *(f"{g.name} − first" for g in others)]]
-    for name in comparison.measures:
-        row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
-        rows.append(row + [_told(comparison.differences.get((group.name, name))) for group in others])
-    seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
-    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
-
-
-def by_group(comparison: Comparison) -> str:
-    """Markdown for many groups: a row a group, at first the values and then the differences from the first group."""
-    first, *others = comparison.groups
-    names = comparison.measures
-    rows = [["", *names], ["real text", *(_real(first, name) for name in names)]]
-    rows += [[group.name, *(_spread(group.values(name)) for name in names)] for group in comparison.groups]
-    differing = [[f"less {first.name}", *names]]
-    for other in others:
-        differences = (comparison.differences.get((other.name, name)) for name in names)
-        differing.append([other.name, *(_told(difference, with_p=False) for difference in differences)])
-    bases = [f"- {group.name}{_bases(group)}" for group in comparison.groups if len(group.bases) > 1]
-    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
-
-
-def _left_out(comparison: Comparison) -> list[str]:
-    """A line on measures that are not in the table, because some run has no value."""
-    runs = [run for group in comparison.groups for run in group.runs.values()]
-    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
-    return [f"- without a value in some run, and so left out: {', '.join(names)}"] if names else []
-
-
-def _bases(group: Group) -> str:
-    """What to tell of a group whose runs were warm-started from different runs: their differences are in its noise."""
-    return f", warm-started from different runs: {', '.join(group.bases)}" if len(group.bases) > 1 else ""
-
-
-def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
-    """The runs with "curve_gap" among their measures: that of temperature 1 from the first group's curve, by seed."""
-    curves = {seed: run.evaluation.sweep for seed, run in group(runs)[0].runs.items()}
+    curves = {seed: run.evaluation.sweep for seed, run in group_runs(runs)[0].runs.items()}
     found = []
     for run in runs:
         evaluation = run.evaluation
@@ -253,60 +174,51 @@ def with_curve_gaps(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]], between: int = 100) -> float:
-    """How far a point of quality and diversity lies inside of a curve, nats per character; below 0 it lies outside.
+def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]]) -> float:
+    """Returns the distance of a point of quality and diversity to a curve; negative if the point is better.
 
-    The curve has a point that is better by so much in both, but none that is by more.
+    The distance is the largest d such that a point of the curve is better by d in both losses.
 
     Args:
-        point: reference loss and reverse loss.
-        curve: by temperature the same, with straight lines from one to the next.
-        between: into how many pieces each line is cut.
+        point: reference loss and reverse loss, nats per character.
+        curve: temperature -> such a point; straight lines connect them.
+
+    Returns:
+        Nats per character.
     """
     points = np.array([curve[temperature] for temperature in sorted(curve)])
-    places = np.linspace(0, len(points) - 1, between * (len(points) - 1) + 1)
+    places = np.linspace(0, len(points) - 1, _POINTS_PER_LINE * (len(points) - 1) + 1)
     lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
     return float(np.max(np.min(np.array(point) - lines, 1)))
 
 
-def sweep_table(comparison: Comparison) -> str:
-    """Markdown: quality and diversity by temperature, reference loss and reverse loss, means over seeds."""
-    temperatures = list(comparison.groups[0].evaluations[0].sweep)
-    rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
-    for temperature in temperatures:
-        points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
-        rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
-    return "\n".join(_aligned(rows))
-
-
-def _measured(run: Run, name: str) -> bool:
+def _measured(run: MeasuredRun, name: str) -> bool:
     return name in run.measures and run.measures[name].value is not None
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
-    """Of each later group from the first, by names of group and measure; the noise is that of all, where it can be."""
-    values = [{seed: run.measures[measure].value for seed, run in group.runs.items()} for group in groups]
-    first, *others = values
-    pooled = ()
-    if others and len(first) >= _FEWEST_SEEDS and all(other.keys() == first.keys() for other in others):
-        pooled = pooled_variance(np.array([[each[seed] for seed in first] for each in values]))
+    """Returns the differences by (group, measure). All groups give the noise if all have the same seeds."""
+    first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
+    noise = None
+    if others and len(first) >= MIN_SEEDS and all(other.keys() == first.keys() for other in others):
+        noise = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in (first, *others)]))
     found = {}
-    for other, of_other in zip(groups[1:], others, strict=True):
-        paired = [of_other[seed] - first[seed] for seed in first if seed in of_other]
+    for group, other in zip(groups[1:], others, strict=True):
+        paired = [other[seed] - first[seed] for seed in first if seed in other]
         if paired:
-            found[other.name, measure] = _difference(np.array(paired), *pooled)
+            found[group.name, measure] = _difference(np.array(paired), noise)
     return found
 
 
-def _difference(differences: np.ndarray, *pooled) -> Difference:
+def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = t_test(differences, *pooled) if count >= _FEWEST_SEEDS else math.nan
+    p = statistics.t_test(differences, noise) if count >= MIN_SEEDS else math.nan
     return Difference(float(differences.mean()), deviation, count, p, False)
 
 
-def _names(alike: list[list[Run]]) -> list[str]:
-    """For each group what sets it apart: settings that all groups have, and where that does not do, all settings."""
+def _names(alike: list[list[MeasuredRun]]) -> list[str]:
+    """Returns a name per group: the differing settings that all groups have, or all differing settings if needed."""
     all_settings = [part[0].settings for part in alike]
     all_settings = [
         {**settings, "init_from": part[0].base} if all_settings.count(settings) > 1 else settings
@@ -327,52 +239,3 @@ def _setting(name: str, value: str) -> str:
     if name == "trainer.class":
         return value.rpartition(":")[2]
     return f"{name.rpartition('.')[2]}={value}"
-
-
-def _real(group: Group, measure: str) -> str:
-    reals = [run.measures[measure].real for run in group.runs.values()]
-    return "" if None in reals else _number(float(np.mean(reals)), math.nan)
-
-
-def _spread(values: Sequence[float]) -> str:
-    return _number(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
-
-
-def _told(difference: Difference | None, with_p: bool = True) -> str:
-    if difference is None:
-        return ""
-    p = f" (p {difference.p:.2g})" if with_p and not math.isnan(difference.p) else ""
-    star = " \\*" if difference.beyond_noise else ""
-    return f"{_number(difference.mean, difference.deviation, '+')}{p}{star}"
-
-
-def _number(mean: float, deviation: float, sign: str = "") -> str:
-    """A number with its deviation, where it has one; per cents, which are large, with fewer digits."""
-    digits = 1 if abs(mean) >= 100 or deviation >= 2 else 4
-    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
-
-
-def _tested(comparison: Comparison) -> str:
-    if len(comparison.groups) == 1:
-        return "Mean ± standard deviation over seeds. There is one group only: nothing to compare it with."
-    count = sum(not math.isnan(difference.p) for difference in comparison.differences.values())
-    how = f"Nothing was tested, for no group has {_FEWEST_SEEDS} seeds in common with the first."
-    if count:
-        how = (
-            "\\*: beyond noise by a two-sided paired t test, the noise taken from all groups where all have the same "
-            f"seeds, with Holm's correction over the {count} tests of this table, at {_LEVEL:.0%} together."
-        )
-    return (
-        "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "
-        f"{how} Better is only what also lies outside the first group's curve of quality and diversity."
-    )
-
-
-def _point(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "–"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) + " |" for row in rows]
-    return [lines[0], "|" + "|".join("-" * (n + 2) for n in widths) + "|", *lines[1:]]

@@ -1,9 +1,9 @@
-"""The pictures of an evaluation, a comparison and a run, mostly as PNG files. Needs matplotlib, which only this file
-imports."""
+"""Pictures of an evaluation and of a comparison, as PNG files. They need matplotlib."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,16 +13,27 @@ from trainers.evaluation.comparison import Comparison, Group
 from trainers.reports import summaries
 from trainers.reports.plots import new_figure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
     "reference_loss": "reference loss, nats per character",
     "nats_per_char": "−ln p(character) under the model",
-    "recovery": "recovery after so many characters",
+    "recovery": "recovery after this many characters",
 }
 
 
 def draw(comparison: Comparison, folder: str) -> list[str]:
-    """Draws quality against diversity, and the curves over the position. Returns the paths of the files.
+    """Draws quality against diversity, and the curves over the position.
+
+    Args:
+        comparison: the groups.
+        folder: the folder of the files.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -31,7 +42,14 @@ def draw(comparison: Comparison, folder: str) -> list[str]:
 
 
 def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
-    """Draws a run's curves over the position, beside those of real text. Returns the path of the file, in a list.
+    """Draws a run's curves over the position, with those of real text.
+
+    Args:
+        curves: by name.
+        folder: the folder of the file.
+
+    Returns:
+        The path of the file, in a list.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -44,7 +62,7 @@ def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
     return _save({"curves": figure}, folder)
 
 
-def _save(pictures: dict, folder: str) -> list[str]:
+def _save(pictures: "dict[str, Figure]", folder: str) -> list[str]:
     paths = [os.path.join(folder, f"{name}.png") for name in pictures]
     for path, figure in zip(paths, pictures.values(), strict=True):
         figure.savefig(path, dpi=120)
@@ -52,23 +70,23 @@ def _save(pictures: dict, folder: str) -> list[str]:
 
 
 def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
-    """Draws into a run directory and for TensorBoard, and says where; or, without matplotlib, why not.
+    """Draws pictures into a run directory and for TensorBoard, and prints their paths, or that matplotlib is missing.
 
     Args:
         run_dir: the run directory.
-        which: as in `summaries.write_pictures`.
-        draw: takes the folder, returns the paths of the files.
+        which: "evaluation" or "comparison".
+        draw: folder -> paths of the files.
     """
     try:
         paths = draw(summaries.open_loop_folder(run_dir))
-    except UserError as error:  # what was measured is told: pictures are not needed
+    except UserError as error:  # the measures are printed without pictures
         print(error, file=sys.stderr)
         return
     summaries.write_pictures(run_dir, which, paths)
     print("\n".join(f"picture: {path}" for path in paths), file=sys.stderr)
 
 
-def _quality_diversity(comparison: Comparison):
+def _quality_diversity(comparison: Comparison) -> "Figure":
     figure = new_figure(7, 5)
     axes = figure.add_subplot()
     for i, group in enumerate(comparison.groups):
@@ -80,8 +98,9 @@ def _quality_diversity(comparison: Comparison):
         for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
             axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
     measures = comparison.groups[0].evaluations[0].report.measures
-    real = [measures[name].real for name in ("reference_loss", "reverse_loss")]
-    if None not in real:
+    reals = (measures[name].real for name in ("reference_loss", "reverse_loss"))
+    real = [value for value in reals if value is not None]
+    if len(real) == 2:
         axes.plot(*real, "k*", markersize=12, label="real text")
     axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
     axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
@@ -90,7 +109,7 @@ def _quality_diversity(comparison: Comparison):
     return figure
 
 
-def _position(comparison: Comparison):
+def _position(comparison: Comparison) -> "Figure":
     figure = new_figure(11, 7)
     for axes, name in _charts(figure):
         for i, group in enumerate(comparison.groups):
@@ -99,16 +118,16 @@ def _position(comparison: Comparison):
     return figure
 
 
-def _charts(figure) -> Iterator[tuple]:
-    """A chart, labelled, for each curve, and the curve's name."""
+def _charts(figure: "Figure") -> Iterator[tuple["Axes", str]]:
+    """Yields the labelled axes of each curve, and its name."""
     for axes, (name, label) in zip(figure.subplots(2, 2).flat, _CURVES.items(), strict=True):
         axes.set_xlabel("characters of the rollout")
         axes.set_ylabel(label)
         yield axes, name
 
 
-def _band(axes, group: Group, name: str, colour: str) -> None:
-    """The group's mean, one standard deviation over its seeds to either side, and dashed the mean on real text."""
+def _band(axes: "Axes", group: Group, name: str, colour: str) -> None:
+    """Draws the group's mean ± one standard deviation over its seeds; dashed: the mean on real text."""
     curves = [evaluation.report.curves[name] for evaluation in group.evaluations]
     values = np.array([curve.own for curve in curves])
     middle, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else 0.0

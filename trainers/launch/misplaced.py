@@ -3,14 +3,14 @@
 import difflib
 import functools
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from charrnn import command
 from charrnn.errors import UserError
 
 
-def suggesting(values: Mapping[str, Any], where: str = "") -> Callable[[str, str], str]:
+def suggesting(values: Any, where: str = "") -> Callable[[str, str], str]:
     """Returns what `command.run` asks about an unknown flag.
 
     Args:
@@ -20,7 +20,7 @@ def suggesting(values: Mapping[str, Any], where: str = "") -> Callable[[str, str
     return functools.partial(_suggestion, values, where)
 
 
-def _suggestion(values: Mapping[str, Any], where: str, name: str, argument: str) -> str:
+def _suggestion(values: Any, where: str, name: str, argument: str) -> str:
     if difflib.get_close_matches(name, values, n=1, cutoff=0.8):
         return ""  # mistyped: told without waiting for TensorFlow
     command.start_tensorflow()

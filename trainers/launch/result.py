@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from trainers.reports import plots, records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 History = dict[str, dict[str, np.ndarray]]
 """By split, "train" or "validation", a column for each measurement; "step" is one."""
@@ -36,7 +40,7 @@ class Result:
         """What `charrnn.load` gives: the best weights by validation, or the newest. UserError where none are saved."""
         return loading.load(self.run_dir)
 
-    def plot(self):
+    def plot(self) -> "Figure":
         """The loss of training and validation over the steps, a matplotlib Figure; UserError without matplotlib."""
         return plots.losses(self.history, self.run_dir)
 
@@ -57,11 +61,8 @@ class Result:
 def _columns(lines: list[dict]) -> History:
     history: History = {}
     for split in dict.fromkeys(line["split"] for line in lines):
-        rows = [line for line in lines if line["split"] == split]
-        names = dict.fromkeys(name for row in rows for name in row if name != "split")
-        history[split] = {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+        of_split = [line for line in lines if line["split"] == split]
+        names = dict.fromkeys(name for line in of_split for name in line if name != "split")
+        columns = {name: [line.get(name) for line in of_split] for name in names}  # None becomes nan
+        history[split] = {name: np.array(found, int if name == "step" else float) for name, found in columns.items()}
     return history
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value

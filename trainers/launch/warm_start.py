@@ -14,8 +14,8 @@ from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary, listed
 
-_EQUAL = ("cell", "units", "num_layers", "embedding_size", "skip_connections")  # what decides on shapes and meaning
-_BY_CHARACTER = ((0, 0), (-2, 1), (-1, 0))
+_MUST_MATCH = ("cell", "units", "num_layers", "embedding_size", "skip_connections")  # shapes and meaning of weights
+_CHARACTER_AXES = ((0, 0), (-2, 1), (-1, 0))
 """Which of a model's weights have an entry for each character, and along which axis: the first, be it the embedding or
 a kernel; the readout's kernel; its bias."""
 
@@ -43,7 +43,7 @@ def warm_start(model: CharModel, vocabulary: Vocabulary, run_dir: str) -> str:
         )
     known, theirs = _matches(vocabulary, loaded.vocabulary)
     fresh, weights = model.get_weights(), loaded.model.get_weights()
-    for place, axis in _BY_CHARACTER:
+    for place, axis in _CHARACTER_AXES:
         taken = fresh[place].copy()
         taken[(slice(None),) * axis + (known,)] = weights[place].take(theirs, axis)
         weights[place] = taken
@@ -53,7 +53,7 @@ def warm_start(model: CharModel, vocabulary: Vocabulary, run_dir: str) -> str:
 
 def _check_same(run_dir: str, theirs: ModelConfig, ours: ModelConfig) -> None:
     """UserError where the weights of one model mean nothing to the other."""
-    differing = [name for name in _EQUAL if getattr(theirs, name) != getattr(ours, name)]
+    differing = [name for name in _MUST_MATCH if getattr(theirs, name) != getattr(ours, name)]
     if differing:
         was, now = (
             " and ".join(f"model.{name}={getattr(config, name)}" for name in differing) for config in (theirs, ours)

@@ -1,1 +1,1 @@
-"""Where measurements and sample texts go."""
+"""Measurements and samples: files, TensorBoard, the terminal."""

@@ -1,10 +1,10 @@
-"""What a person watches: a bar that moves on a terminal, plain lines elsewhere."""
+"""The progress of a run: a progress bar on a terminal, plain lines elsewhere."""
 
 import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from charrnn.errors import require
@@ -12,12 +12,12 @@ from charrnn.process.streams import guard
 from trainers.reports.samples import Sample
 
 VERBOSITIES = ("quiet", "normal", "all")
-"""Warnings and the last line; a line for each log and each evaluation too; all that is measured and sampled."""
+"""quiet: warnings and the last line; normal: also a line per log and evaluation; all: all measurements and samples."""
 
 _QUIET, _NORMAL, _ALL = range(3)
-_BAR = 24
-_LEAST_OF_A_SAMPLE = 12  # columns: less of it says nothing
-_SECONDS_BETWEEN_UPDATES = 0.1
+_BAR_COLUMNS = 24
+_MIN_SAMPLE_COLUMNS = 12  # columns: less of it says nothing
+_UPDATE_SECONDS = 0.1
 _LINE_SHOWS = """
     nats_per_char bits_per_char nats_per_char_window_256 chars_per_sec own_input_prob skipped_updates
 """.split()
@@ -26,60 +26,71 @@ _LINE_SHOWS = """
 class Console:
     """Prints a run's progress.
 
-    Sample texts are printed on a terminal; elsewhere only if all is to be shown, for they are in samples.jsonl.
-
-    Nothing raises if the stream fails: `output` says whether it did.
+    Samples are printed on a terminal; elsewhere only with verbosity "all", because samples.jsonl has them. A failing
+    stream raises nothing; `output` records the failure.
 
     Args:
-        stream: where to; default: standard output.
-        clock: seconds, for tests.
-        verbosity: the place of what is wanted in VERBOSITIES.
+        stream: the output; None: standard output.
+        clock: returns seconds; tests replace it.
+        verbosity: an index into VERBOSITIES.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock=time.monotonic, verbosity: int = _NORMAL):
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        verbosity: int = _NORMAL,
+    ):
         self.output = guard(sys.stdout if stream is None else stream)
         self._clock, self._verbosity = clock, verbosity
         self._terminal = self.output.isatty()
         self._start = clock()
-        self._drawn = 0  # columns of the bar, where it is shown
-        self._first: tuple[int, float] | None = None  # step and time of this process's first update
+        self._drawn = 0  # columns that the bar occupies; 0: it is not shown
+        self._first: tuple[int, float] | None = None  # step and seconds of the first update of this process
         self._last_update = -1.0
-        self._losses: dict[str, tuple[int, float]] = {}  # split -> the step, and the loss last measured
+        self._losses: dict[str, tuple[int, float]] = {}  # split -> step and value of the last loss
         self._speed = self._sample = ""
 
     @classmethod
     def named(cls, verbosity: str) -> "Console":
-        """As talkative as one of VERBOSITIES says, or its place among them; UserError if it is neither."""
+        """Returns a console on standard output.
+
+        Args:
+            verbosity: one of VERBOSITIES, or its index as text.
+
+        Raises:
+            UserError: it is neither.
+        """
         right = verbosity in (*VERBOSITIES, *map(str, range(len(VERBOSITIES))))
         require("--verbosity", verbosity, right, "quiet, normal or all; or 0, 1 or 2")
         return cls(verbosity=VERBOSITIES.index(verbosity) if verbosity in VERBOSITIES else int(verbosity))
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a line, unless the verbosity is quiet."""
         if self._verbosity > _QUIET:
             self.warning(text)
 
     def warning(self, text: str) -> None:
-        """A line that stays, however quiet the rest is."""
+        """Prints a line at every verbosity."""
         self.close()
         self.output.write(text + "\n")
         self.output.flush()
 
     def progress(self, step: int, steps: int) -> None:
-        """Redraws the bar. Called after every step, or after several."""
+        """Redraws the progress bar, at most every 0.1 seconds."""
         now = self._clock()
         self._first = self._first or (step, now)
-        if not self._terminal or self._verbosity == _QUIET or now - self._last_update < _SECONDS_BETWEEN_UPDATES:
+        if not self._terminal or self._verbosity == _QUIET or now - self._last_update < _UPDATE_SECONDS:
             return
         self._last_update = now
         columns = shutil.get_terminal_size().columns
-        text = self._bar(step, steps, now, columns - 1)  # the last column would break the line
+        text = self._bar(step, steps, now, columns - 1)  # text in the last column would wrap
         self.output.write(self._erasure(columns) + text)
         self.output.flush()
         self._drawn = _width(text)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """One line: the loss, and the speed where it was measured."""
+        """Prints one line: the loss, and the speed if there is one."""
         self._losses[split] = step, values["nats_per_char"]
         parts = [f"step {step:,}", f"{split:10}", f"{values['nats_per_char']:.4f} nats/char"]
         parts.append(f"{values['bits_per_char']:.4f} bits/char")
@@ -97,7 +108,7 @@ class Console:
         self.line("  ".join(parts))
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """The texts, each under its temperature; of the first a line goes with the bar."""
+        """Prints the samples, each with its temperature; the bar shows the start of the first one."""
         if samples:
             self._sample = " ".join((samples[0].prompt + samples[0].text).split())
         if not samples or not (self._terminal or self._verbosity == _ALL):
@@ -107,14 +118,8 @@ class Console:
             self.line(_shown((sample.prompt + sample.text).strip("\n"), but="\n\t"))
         self.line("─" * 60)
 
-    def histograms(self, step: int, values: dict) -> None:
-        """Nothing to do: no line shows them."""
-
-    def flush(self) -> None:
-        """Nothing to do: each line is written through."""
-
     def done(self, where: str) -> None:
-        """The last line, however quiet the rest is: what came of the run in `where`."""
+        """Prints the last line, at every verbosity: duration and last losses of the run in `where`."""
         parts = [f"Done in {_duration(self._clock() - self._start)}: {where}"]
         if self._losses:
             parts.append(f"step {max(step for step, _ in self._losses.values()):,}")
@@ -122,20 +127,20 @@ class Console:
         self.warning(", ".join(parts))
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Erases the progress bar."""
         if self._drawn:
             self.output.write(self._erasure(shutil.get_terminal_size().columns))
             self.output.flush()
         self._drawn = 0
 
     def _erasure(self, columns: int) -> str:
-        """What takes the bar away, also where a terminal that became narrower has broken it into several lines."""
-        broken = max(0, self._drawn - 1) // columns
-        return "\r" + "\x1b[A" * broken + ("\x1b[J" if broken else "\x1b[K")
+        """Returns what erases the bar, even if a terminal that became narrower has wrapped it."""
+        wrapped = max(0, self._drawn - 1) // columns
+        return "\r" + "\x1b[A" * wrapped + ("\x1b[J" if wrapped else "\x1b[K")
 
     def _bar(self, step: int, steps: int, now: float, columns: int) -> str:
-        """As much as there is room for, the most important first."""
-        length = min(_BAR, columns // 8)
+        """Returns as much as fits, the most important first."""
+        length = min(_BAR_COLUMNS, columns // 8)
         filled = length * step // steps
         bar = "━" * filled + "╌" * (length - filled)
         text = _cut(f"{bar} {step:,}/{steps:,} {self._time_left(step, steps, now)}", columns)
@@ -143,7 +148,7 @@ class Console:
             if _width(text) + 3 + _width(part) <= columns:
                 text += f" · {part}"
         room = columns - _width(text) - 3
-        return f"{text} · {_cut(self._sample, room)}" if self._sample and room >= _LEAST_OF_A_SAMPLE else text
+        return f"{text} · {_cut(self._sample, room)}" if self._sample and room >= _MIN_SAMPLE_COLUMNS else text
 
     def _beside_the_bar(self) -> Iterator[str]:
         if "train" in self._losses:
@@ -154,7 +159,7 @@ class Console:
             yield f"validation {self._losses['validation'][1]:.4f}"
 
     def _time_left(self, step: int, steps: int, now: float) -> str:
-        first_step, start = self._first
+        first_step, start = self._first or (step, now)
         if step == first_step:
             return "…"
         return f"{_duration((steps - step) * (now - start) / (step - first_step))} left"
@@ -167,23 +172,23 @@ def _duration(seconds: float) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal."""
+    """Returns columns on a terminal."""
     return sum(map(_width_of_character, text))
 
 
 def _width_of_character(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):  # stands upon the one before
+    if unicodedata.category(character) in ("Mn", "Me"):  # combining: drawn over the previous character
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _shown(text: str, but: str = "") -> str:
-    """The text with nothing in it that a terminal would obey."""
+    """Returns the text without control characters."""
     return "".join(c if c.isprintable() or c in but else " " for c in text)
 
 
 def _cut(text: str, columns: int) -> str:
-    """What fits, on one line."""
+    """Returns what fits on one line."""
     text = _shown(text)
     if _width(text) <= columns:
         return text

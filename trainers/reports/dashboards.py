@@ -1,4 +1,4 @@
-"""What TensorBoard's tabs CUSTOM SCALARS and HPARAMS show: which curves share a chart, and what tells runs apart."""
+"""TensorBoard's tabs CUSTOM SCALARS and HPARAMS: which curves share a chart, and which settings distinguish runs."""
 
 import re
 
@@ -34,7 +34,7 @@ _CHARTS = {
         "recovery after so many characters": [f"{OPEN_LOOP_TAGS}/recovery"],
     },
 }
-"""Category -> chart -> tags. The same for all runs: TensorBoard merges the layouts of those that it shows."""
+"""Category -> chart -> tags. The same for all runs, because TensorBoard merges the layouts of the runs it shows."""
 
 _COMPARED = """
     experiment corpus seed trainer loop.steps runtime.precision runtime.xla
@@ -44,7 +44,7 @@ _COMPARED_GROUPS = ("model.", "optimizer.", "trainer.")
 
 
 def layout() -> layout_pb2.Layout:
-    """The tab CUSTOM SCALARS."""
+    """Returns the layout of the tab CUSTOM SCALARS."""
     return layout_pb2.Layout(
         category=[
             layout_pb2.Category(title=category, chart=[_chart(title, tags) for title, tags in charts.items()])
@@ -54,13 +54,16 @@ def layout() -> layout_pb2.Layout:
 
 
 def hyperparameters(settings: dict) -> dict[str, bool | int | float | str]:
-    """What the tab HPARAMS compares runs by: the flat settings that decide what a run learns.
+    """Returns the hyperparameters of the tab HPARAMS: the settings that affect what a run learns.
 
     Args:
-        settings: as in config.json.
+        settings: the nested settings in config.json.
+
+    Returns:
+        By name, "group.field".
     """
     found = flat(settings)
-    found["trainer"] = registered(found.pop("trainer.class"))
+    found["trainer"] = registered(str(found.pop("trainer.class")))
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in found.items()

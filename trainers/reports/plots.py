@@ -1,20 +1,27 @@
-"""The loss of a run as a picture. Only here, and where several runs are drawn, matplotlib is imported."""
+"""The loss curves of a run. Only this module and `evaluation.pictures` use matplotlib."""
 
 import functools
 import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.errors import UserError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
-    """The loss of each split over the steps: a matplotlib Figure, which a notebook shows.
+
+def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str) -> "Figure":
+    """Draws the loss of each split over the steps.
 
     Args:
-        history: columns by split, "step" and "nats_per_char" among them.
-        title: what stands above.
+        history: split -> columns, "step" and "nats_per_char" among them.
+        title: title of the figure.
+
+    Returns:
+        A matplotlib Figure, which a notebook displays.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -32,18 +39,26 @@ def losses(history: Mapping[str, Mapping[str, np.ndarray]], title: str):
     return drawn
 
 
-def new_figure(width: float, height: float):
-    """Returns an empty matplotlib Figure of this size in inches. Raises UserError without matplotlib."""
+def new_figure(width: float, height: float) -> "Figure":
+    """Returns an empty matplotlib Figure.
+
+    Args:
+        width: inches.
+        height: inches.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UserError("No pictures were drawn: they need matplotlib: pip install matplotlib.") from error
-    made = Figure((width, height), layout="constrained")
-    made._repr_png_ = functools.partial(_png, made)  # what a notebook asks for: pyplot, which it knows, has no part
+        raise UserError("Pictures need matplotlib, which is not installed: pip install matplotlib.") from error
+    made: Any = Figure((width, height), layout="constrained")
+    made._repr_png_ = functools.partial(_png, made)  # for notebooks, which know only pyplot's figures
     return made
 
 
-def _png(figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""metrics.jsonl and samples.jsonl: one JSON object a line."""
+"""metrics.jsonl and samples.jsonl: one JSON object per line."""
 
 import contextlib
 import json
@@ -11,51 +11,60 @@ from charrnn import run_files
 from charrnn.errors import UserError
 from charrnn.files import atomic, strict_json
 from charrnn.text import corpora
+from trainers.reports.reports import Report
 from trainers.reports.samples import Sample
 from trainers.run_directory import disk
 
 
-class Records:
-    """Appends to the two files of a run directory. A value that is not finite becomes null."""
+class Records(Report):
+    """Appends to the two files of a run directory. Non-finite values become null."""
 
     def __init__(self, run_dir: str):
         self._metrics, self._samples = (os.path.join(run_dir, name) for name in (run_files.METRICS, run_files.SAMPLES))
 
     def start(self, step: int, measured: int) -> None:
-        """Takes out the lines that will be written anew, left by a run that was killed.
+        """Removes the lines that a killed run wrote and the resumed run will write again.
 
         Args:
-            step: the run goes on after it: training's lines stay up to there.
-            measured: lines of evaluations and samples stay up to there.
+            step: last step whose training lines are kept.
+            measured: last step whose evaluations and samples are kept.
+
+        Raises:
+            UserError: a line is damaged.
         """
         _keep(self._metrics, lambda line: line["step"] <= (step if line.get("split") == "train" else measured))
         _keep(self._samples, lambda line: line["step"] <= measured)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """One line of metrics.jsonl."""
+        """Writes one line of metrics.jsonl."""
         _append(self._metrics, {"step": step, "split": split, **values})
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """A line of samples.jsonl each."""
+        """Writes one line of samples.jsonl per sample."""
         for sample in samples:
             line = {"step": step, **sample._asdict()}
             del line["label"]
             _append(self._samples, line)
 
-    def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """Nothing to do: no line holds them."""
-
-    def flush(self) -> None:
-        """Nothing to do: each line is written through."""
-
 
 def read(run_dir: str, name: str) -> list[dict]:
-    """The lines of `run_files.METRICS` or SAMPLES; none where there is no such file. UserError where it is damaged."""
+    """Reads a file of records.
+
+    Args:
+        run_dir: the run directory.
+        name: `run_files.METRICS` or `run_files.SAMPLES`.
+
+    Returns:
+        One dict per line; none if there is no such file.
+
+    Raises:
+        UserError: a line is damaged.
+    """
     path = os.path.join(run_dir, name)
     if not tf.io.gfile.exists(path):
         return []
     lines, _ = _lines(path)
-    with _telling_of_damage(path):
+    with _damage_reported(path):
         return [json.loads(line) for line in lines]
 
 
@@ -66,33 +75,33 @@ def _append(path: str, line: dict) -> None:
             file.write(strict_json.dumps(line, ensure_ascii=False) + "\n")
     except disk.NotWritten:
         with contextlib.suppress(OSError), open(path, "r+b") as file:
-            file.truncate(size)  # no half of a line stays where the disk was full
+            file.truncate(size)  # a full disk leaves no partial line
         raise
 
 
 def _keep(path: str, stays: Callable[[dict], bool]) -> None:
     if not tf.io.gfile.exists(path):
         return
-    lines, torn = _lines(path)
-    with _telling_of_damage(path):
+    lines, partial = _lines(path)
+    with _damage_reported(path):
         kept = [line for line in lines if stays(json.loads(line))]
-    if kept != lines or torn:
+    if kept != lines or partial:
         with disk.writing(path):
             atomic.replace(path, b"".join(line + b"\n" for line in kept))
 
 
 def _lines(path: str) -> tuple[list[bytes], bytes]:
-    """The lines of a file, and what comes after the last line's end where its writer was killed.
+    """Returns the lines of a file, and the partial line that a killed writer left at its end.
 
-    Bytes: a line may be torn in the middle of a character.
+    Bytes, because a line may end within a character.
     """
     with corpora.file_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        *lines, torn = file.read().split(b"\n")
-    return lines, torn
+        *lines, partial = file.read().split(b"\n")
+    return lines, partial
 
 
 @contextlib.contextmanager
-def _telling_of_damage(path: str) -> Iterator[None]:
+def _damage_reported(path: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, RecursionError) as error:

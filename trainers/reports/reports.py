@@ -1,7 +1,6 @@
-"""Where a run's measurements and samples go: to each of several places, as if they were one."""
+"""Measurements and samples, sent to several places: files, TensorBoard, the console."""
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import tensorflow as tf
 
@@ -9,53 +8,55 @@ from trainers.reports.console import Console
 from trainers.reports.samples import Sample
 
 
-class Report(Protocol):
-    """One place."""
+class Report:
+    """One place. A method that a subclass does not override does nothing."""
 
     def start(self, step: int, measured: int) -> None:
-        """Takes out what will be written anew: training's after `step`, evaluations and samples after `measured`."""
+        """Removes what will be written again: training after `step`, evaluations and samples after `measured`."""
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """The values of a split, "train" or "validation"."""
+        """Writes the measurements of a split, "train" or "validation"."""
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """Sample texts."""
+        """Writes samples."""
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """Tensors, whose distribution is shown where that can be."""
+        """Writes the distribution of each tensor."""
 
     def flush(self) -> None:
         """Writes what is buffered."""
 
 
 class Reports:
-    """All of them, and what is only for whoever watches.
+    """All places together, and what only the console shows.
 
     Args:
-        console: where progress is shown.
-        written: where else measurements go.
+        console: shows progress.
+        written: the other places.
     """
 
     def __init__(self, console: Console, written: Iterable[Report] = ()):
         self._console, self._written = console, list(written)
 
     def start(self, step: int, measured: int) -> None:
-        """Takes out what will be written anew."""
+        """Removes what will be written again, see `Report.start`."""
         for report in self._written:
             report.start(step, measured)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """The values of a split."""
-        for report in [*self._written, self._console]:
+        """Writes the measurements of a split."""
+        for report in self._written:
             report.scalars(step, split, values)
+        self._console.scalars(step, split, values)
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """Sample texts."""
-        for report in [*self._written, self._console]:
+        """Writes samples."""
+        for report in self._written:
             report.samples(step, samples)
+        self._console.samples(step, samples)
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """Tensors, whose distribution is shown where that can be."""
+        """Writes the distribution of each tensor."""
         for report in self._written:
             report.histograms(step, values)
 
@@ -65,9 +66,9 @@ class Reports:
             report.flush()
 
     def progress(self, step: int, steps: int) -> None:
-        """How far the run has come."""
+        """Shows the progress: `step` of `steps`."""
         self._console.progress(step, steps)
 
     def warning(self, text: str) -> None:
-        """A sentence to whoever watches, however little."""
+        """Prints a sentence at every verbosity."""
         self._console.warning(text)

@@ -1,4 +1,4 @@
-"""Sample text while training: the same prompts, temperatures and seeds at each evaluation, so that progress shows."""
+"""Samples during training: the same prompts, temperatures and seeds at each evaluation, to show the progress."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,26 +15,26 @@ from trainers.configs import SamplesConfig
 
 
 class Sample(NamedTuple):
-    """One line of samples.jsonl, less the step."""
+    """One line of samples.jsonl, without the step."""
 
     prompt: str
     temperature: float
     seed: int
-    text: str  # what follows the prompt
-    label: str = ""  # what a chart files it under; "": the prompt. Not in samples.jsonl
+    text: str  # the continuation of the prompt
+    label: str = ""  # name in TensorBoard; "": the prompt. Not in samples.jsonl
 
 
-class Sampling:
-    """Writes the samples that `config` asks for, all in one batch.
+class SampleWriter:
+    """Writes the samples of a config, all in one batch.
 
-    Prompts are read as the text was. Characters that the vocabulary lacks are removed, and a prompt of which nothing
-    remains is replaced; `left_out` and `replaced` say which.
+    Prompts are normalised like the text. Characters that are not in the vocabulary are removed (`left_out`). A prompt
+    without any character left is replaced (`replaced`).
 
     Args:
-        config: what is asked for.
-        model: whose weights are used, as they are at each call.
+        config: prompts, temperatures, length and seed.
+        model: the model; each call uses its current weights.
         vocabulary: its characters.
-        train: the training text, ids `[N]`, where `config.from_text` takes prompts from.
+        train: the training text, ids `[N]`, the source of prompts for `config.from_text`.
         end_of_text: as in `Generator`.
     """
 
@@ -57,7 +57,15 @@ class Sampling:
         }
 
     def write(self, step: int, look: Callable[[], None] = lambda: None) -> list[Sample]:
-        """The samples of the model as it is now. `look` is called now and then; what it raises ends the writing."""
+        """Generates the samples with the current weights. Eager.
+
+        Args:
+            step: the step, which determines the prompt from the text.
+            look: called regularly; an exception that it raises ends the generation.
+
+        Returns:
+            One sample per prompt and temperature.
+        """
         labelled = [*((prompt, "") for prompt in self._prompts), *((p, "from the text") for p in self._from_text(step))]
         asked = [
             (prompt, temperature, self._config.seed + i, label)
@@ -71,10 +79,10 @@ class Sampling:
         return [Sample(*fields) for fields in zip(prompts, temperatures, seeds, texts, labels, strict=True)]
 
     def _from_text(self, step: int) -> Iterator[str]:
-        """A place of the training text; a function of the samples' seed and the step."""
+        """Yields a prompt from a random place of the training text: a function of the samples' seed and the step."""
         if not self._config.from_text or self._train is None:
             return
         length = min(self._config.from_text, len(self._train))
         seed = randomness.seed_for(self._config.seed, randomness.Purpose.PROMPTS, step)
         start = tf.random.stateless_uniform([], seed, 0, len(self._train) - length + 1, tf.int64).numpy()
-        yield self._vocabulary.decode(self._train[start : start + length])
+        yield self._vocabulary.decode(np.asarray(self._train[start : start + length]))

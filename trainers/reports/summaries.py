@@ -1,4 +1,4 @@
-"""All that is written for TensorBoard: one writer a split, so that both lines share a chart."""
+"""Event files for TensorBoard: one writer per split, so that the curves of both share a chart."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ from charrnn.errors import UserError
 from charrnn.files import atomic
 from charrnn.measures.open_loop import Curve
 from trainers.reports import dashboards
+from trainers.reports.reports import Report
 from trainers.reports.samples import Sample
 from trainers.run_directory import disk
 from trainers.run_directory.event_files import EventFiles
@@ -24,15 +25,15 @@ from trainers.run_directory.event_files import EventFiles
 OPEN_LOOP = "open_loop"
 
 
-class Summaries:
-    """Scalars, sample text and histograms, under `train/` and `validation/` of a run directory."""
+class Summaries(Report):
+    """Scalars, samples and histograms, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
         self._run_dir = run_dir
         self._writers: dict[str, _Writer] = {}
 
     def start(self, step: int, measured: int) -> None:
-        """Takes out the events that will be written anew, lest curves go back and forth; see `Records.start`."""
+        """Removes the events that will be written again, so that curves do not jump back; see `Records.start`."""
         for split, last in (("train", step), ("validation", measured)):
             if split in self._writers:
                 self._writers.pop(split).close()
@@ -42,13 +43,13 @@ class Summaries:
                 _keep_until(path, last)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """A point on each value's curve."""
+        """Writes one point per curve."""
         with self._writer(split).writes(step, len(values)):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """The texts, one tag a label and temperature."""
+        """Writes the samples, one tag per label and temperature."""
         with self._writer("validation").writes(step, len(samples)):
             for sample in samples:
                 label = sample.label or sample.prompt.strip() or "line break"
@@ -56,14 +57,18 @@ class Summaries:
                 tf.summary.text(tag, fenced(sample.prompt + sample.text))
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """The distribution of each tensor's numbers, less those that are not finite."""
+        """Writes the distribution of the finite values of each tensor."""
         with self._writer("train").writes(step, len(values)):
             for name, value in values.items():
                 value = tf.convert_to_tensor(value)
                 tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
 
     def flush(self) -> None:
-        """Writes what is buffered. NotWritten where not all of it arrives."""
+        """Writes what is buffered.
+
+        Raises:
+            NotWritten: an event did not reach the file.
+        """
         for writer in self._writers.values():
             writer.flush()
 
@@ -74,49 +79,45 @@ class Summaries:
 
 
 class _Writer:
-    """Writes one event file, and looks whether it arrives: TensorFlow says nothing where the disk is full."""
+    """Writes one event file and verifies it, because TensorFlow does not report a full disk."""
 
     def __init__(self, run_dir: str, folder: str = ""):
         self._files, self._name, self._folder = EventFiles(run_dir), folder, os.path.join(run_dir, folder)
         self._others = self._files.own(folder)
         seconds = {os.path.basename(path).split(".")[3] for path in self._others}
-        while str(int(time.time())) in seconds:  # TensorBoard reads files by their names: by the second
+        while str(int(time.time())) in seconds:  # TensorBoard orders files by name, which has seconds
             time.sleep(0.05)
         with disk.writing(self._folder):
-            self._writer = _file_writer(self._files, self._folder)
-        self._missing = 1  # events that were not yet seen in the file, of which the first tells the format's version
-        self._end = 0  # of those that were
+            self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=self._files.record().suffix)
+        self._missing = 1  # events not yet found in the file; the first one is the version of the format
+        self._end = 0  # offset after the last event found, in bytes
 
     @contextlib.contextmanager
     def writes(self, step: int, count: int) -> Iterator[None]:
-        """Where `count` summaries of a step are written."""
+        """Lets the body write `count` summaries of a step."""
         with disk.writing(self._folder), self._writer.as_default(step):
             yield
         self._missing += count
 
     def flush(self) -> None:
-        """Writes what is buffered, and looks."""
+        """Writes what is buffered, and verifies that it is in the file."""
         with disk.writing(self._folder):
             self._writer.flush()
-            for path in set(self._files.own(self._name)).difference(self._others):  # one, or none where it cannot be
+            for path in set(self._files.own(self._name)).difference(self._others):  # at most one
                 ends = [end for end, _ in _events(path, self._end)]
                 self._missing, self._end = self._missing - len(ends), max([self._end, *ends])
             if self._missing:
                 raise OSError(f"{self._missing} summaries did not arrive: is the disk full?")
 
     def close(self) -> None:
-        """To be called before the file is cut."""
+        """Closes the file, before it is truncated."""
         self._writer.close()
 
 
-def _file_writer(files: EventFiles, folder: str) -> tf.summary.SummaryWriter:
-    return tf.summary.create_file_writer(folder, filename_suffix=files.recorded().suffix)
-
-
 def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """The events of a file from the offset `start` on, up to one that is torn: where each ends, and what it says.
+    """Yields (offset of its end, content) of each complete event from the offset `start` on.
 
-    A file is a row of records: length uint64, its checksum uint32, the event, its checksum uint32.
+    A file is a sequence of records: length uint64, its checksum uint32, the event, its checksum uint32.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
         file.seek(start)
@@ -128,7 +129,7 @@ def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
 
 
 def _keep_until(path: str, step: int) -> None:
-    """Cuts an event file off before the first event of a later step, or the first that is torn."""
+    """Truncates an event file before the first event of a later step, or the first incomplete one."""
     kept = 0
     for end, event in _events(path):
         if Event.FromString(event).step > step:
@@ -139,12 +140,17 @@ def _keep_until(path: str, step: int) -> None:
             atomic.replace(path, file.read(kept))
 
 
-@contextlib.contextmanager
-def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Iterator[Callable[[], None]]:
-    """For TensorBoard, what tells the run in the body from others, and the layout of its charts.
+def begin_session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Callable[[], None]:
+    """Writes a run's hyperparameters and the layout of its charts for TensorBoard. A resumed run replaces both.
 
-    In the run directory itself, where TensorBoard looks for the metrics in the folders below. A run that goes on writes
-    both anew in the place of what was there. To be called by the body where the run came to its end.
+    They lie in the run directory itself, because TensorBoard looks for the metrics in the folders below.
+
+    Args:
+        run_dir: the run directory.
+        hyperparameters: see `dashboards.hyperparameters`.
+
+    Returns:
+        A function that marks the run as finished.
     """
     with disk.writing(run_dir):
         _remove_own(run_dir, "")
@@ -154,23 +160,27 @@ def session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) 
         hparams.hparams(hyperparameters, trial_id=_trial(run_dir))
     writer.flush()
 
-    def end():
+    def end() -> None:
         with writer.writes(0, 1):
             status = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
             tf.summary.experimental.write_raw_pb(status.SerializeToString())
         writer.flush()
 
-    yield end
+    return end
 
 
 def _trial(run_dir: str) -> str:
-    """What the tab HPARAMS calls a run: the name first, for the column is narrow, and what makes it unique after it."""
+    """Returns the name of a run in the tab HPARAMS: its own name first, because the column is narrow."""
     parent, name = os.path.split(os.path.normpath(run_dir))
     return f"{name} in {parent}" if parent else name
 
 
 def open_loop_folder(run_dir: str) -> str:
-    """For what `evaluate` and `compare` write; made if it is not there. UserError where it cannot be."""
+    """Creates the folder for the output of `evaluate` and `compare`, and returns its path.
+
+    Raises:
+        UserError: it cannot be created.
+    """
     folder = os.path.join(run_dir, OPEN_LOOP)
     with writing_to(folder):
         tf.io.gfile.makedirs(folder)
@@ -179,7 +189,7 @@ def open_loop_folder(run_dir: str) -> str:
 
 @contextlib.contextmanager
 def writing_to(folder: str) -> Iterator[None]:
-    """Raises UserError where the body cannot write to a run directory's folder."""
+    """Raises UserError if the body cannot write to a folder of a run directory."""
     try:
         yield
     except disk.DISK_ERRORS as error:
@@ -188,9 +198,11 @@ def writing_to(folder: str) -> Iterator[None]:
 
 
 def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
-    """Curves over the position in a rollout, in the place of the step; own and real text share a chart.
+    """Writes curves over the position in a rollout, as the step. Replaces those of an earlier evaluation.
 
-    They take the place of those that an earlier evaluation left.
+    Args:
+        run_dir: the run directory.
+        curves: by name; the model's text and real text share a chart.
     """
     for which in ("own", "real"):
         with _fresh_writer(run_dir, which):
@@ -200,11 +212,11 @@ def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:
 
 
 def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
-    """PNG files as images.
+    """Writes PNG files as images.
 
     Args:
         run_dir: the run directory.
-        which: "evaluation" or "comparison"; they take the place of those that an earlier one left.
+        which: "evaluation" or "comparison"; replaces the images of an earlier one.
         paths: the files.
     """
     with _fresh_writer(run_dir, which):
@@ -216,11 +228,11 @@ def write_pictures(run_dir: str, which: str, paths: list[str]) -> None:
 
 @contextlib.contextmanager
 def _fresh_writer(run_dir: str, which: str) -> Iterator[None]:
-    """Replaces the run's events in a folder of open_loop/: two writers' curves would be drawn as one that zigzags."""
+    """Replaces the events in a folder of open_loop/, because TensorBoard would join the curves of two writers."""
     folder = os.path.join(open_loop_folder(run_dir), which)
     with writing_to(folder):
         _remove_own(run_dir, os.path.join(OPEN_LOOP, which))
-        writer = _file_writer(EventFiles(run_dir), folder)
+        writer = tf.summary.create_file_writer(folder, filename_suffix=EventFiles(run_dir).record().suffix)
         with writer.as_default():
             yield
         writer.close()
@@ -232,7 +244,7 @@ def _remove_own(run_dir: str, folder: str) -> None:
 
 
 def fenced(text: str) -> str:
-    """The text as a Markdown code block that nothing in it can end."""
+    """Returns the text as a Markdown code block with a fence longer than any in the text."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

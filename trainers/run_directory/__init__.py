@@ -1,1 +1,1 @@
-"""The directory of a run: its files, its lock, its writes."""
+"""The directory of a run: its files, its lock, its event files, errors of the disk."""

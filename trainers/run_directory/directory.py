@@ -1,4 +1,4 @@
-"""The directory that a run lives in: what it must hold, and whether a run may go on in it."""
+"""The run directory: what it must contain, and whether a run may resume in it."""
 
 import json
 import os
@@ -14,50 +14,51 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.experiment import Experiment, registered, to_dict
 from trainers.run_directory import disk, event_files, lock
 
-_WRITTEN = (event_files.NAME, run_files.VOCABULARY, run_files.CONFIG, lock.NAME, run_files.METRICS, run_files.SAMPLES)
-"""The files that a run replaces at once."""
+_NAMES = run_files.VOCABULARY, run_files.CONFIG, run_files.METRICS, run_files.SAMPLES
+_REPLACED_FILES = (event_files.NAME, lock.NAME, *_NAMES)
+"""The files that a run replaces atomically."""
 
-_MAY_CHANGE = ("experiment", "loop", "samples", "versions", "command", "corpus")
-"""Parts of config.json that a resumed run may have otherwise; the corpus and the experiment only in name, for the one's
-sha256 and the other's settings stand beside."""
+_CHANGEABLE_GROUPS = ("experiment", "loop", "samples", "versions", "command", "corpus")
+"""Groups of config.json that may differ when a run resumes. The corpus and the experiment may differ in name only: the
+corpus's sha256 and the experiment's settings are compared too."""
 
-_SETTINGS_MAY_CHANGE = (
+_CHANGEABLE_SETTINGS = (
     "runtime.strategy",
     "runtime.virtual_replicas",
     "runtime.worker_timeout",
     "optimizer.accumulate",
     "model.temperature",
 )
-"""And these settings: on how many replicas a run runs, and in how many parts; and what training does not look at."""
+"""Settings that may differ too: number of replicas and of accumulated parts, and what training does not use."""
 
 
 class RunDirectory:
-    """`runs/<name>/`. Looking is apart from writing: nothing is written before `prepare`."""
+    """`runs/<name>/`. Nothing is written before `prepare`."""
 
     def __init__(self, path: str):
         self.path = paths.given(path)
 
     def file(self, name: str) -> str:
-        """The path of a file or folder in it."""
+        """Returns the path of a file or folder in it."""
         return os.path.join(self.path, name)
 
     def as_begun(self, data: DataConfig) -> DataConfig:
-        """Returns the settings with what is left to be found in the files as the run has it that is there, if any."""
+        """Returns the settings; values that are detected in files come from the run in this directory, if any."""
         try:
             return dialects.as_begun(data, run_files.read_config(self.path))
-        except UserError:  # there is none, or one that `check` refuses
+        except UserError:  # no run, or one that `may_resume` refuses
             return data
 
-    def check(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
-        """Whether a run is there to be resumed.
+    def may_resume(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
+        """Returns whether the directory contains a run to resume.
 
         Args:
             resume: "auto", "never" or "must".
-            config: what config.json would say of the run that is to be started.
-            vocabulary: the one of that run.
+            config: the content of config.json for the run to be started.
+            vocabulary: the vocabulary of that run.
 
         Raises:
-            UserError: `resume` forbids it, or the run there is another one; the differences are listed.
+            UserError: `resume` forbids it, or the directory belongs to another run; the message lists the differences.
         """
         require("--resume", resume, resume in ("auto", "never", "must"), "auto, never or must")
         with corpora.file_errors(self.path):
@@ -85,51 +86,55 @@ class RunDirectory:
         return True
 
     def _is_empty(self) -> bool:
-        """Whether nothing is there but what a start leaves that was killed before it wrote config.json.
+        """Returns whether there are no files except those of a start that was killed before it wrote config.json.
 
-        It writes the lock first, then event_files.json, which tells the rest from another program's files.
+        A start writes the lock first, then event_files.json, which tells its files from those of another program.
         """
         if not tf.io.gfile.isdir(self.path):
             return False
-        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _WRITTEN))
-        if lock.NAME in names and not lock.is_left(self.file(lock.NAME)):
+        names = set(paths.names_in(self.path)).difference(atomic.unfinished(self.path, _REPLACED_FILES))
+        if lock.NAME in names and not lock.is_stale(self.file(lock.NAME)):
             return False
         begun = event_files.is_record(self.file(event_files.NAME))
-        return names <= {lock.NAME, *(_WRITTEN if begun else ())}
+        return names <= {lock.NAME, *(_REPLACED_FILES if begun else ())}
 
     def prepare(self, config: dict, vocabulary: Vocabulary) -> None:
-        """Makes the directory, and writes config.json and vocabulary.json.
+        """Creates the directory, and writes config.json and vocabulary.json.
+
+        Args:
+            config: the content of config.json.
+            vocabulary: the vocabulary.
 
         Raises:
-            UserError: it cannot be written to.
+            UserError: the directory cannot be written to.
         """
         try:
             tf.io.gfile.makedirs(self.path)
-            atomic.remove_remains(self.path, _WRITTEN)
-            event_files.EventFiles(self.path).recorded()
+            atomic.remove_remains(self.path, _REPLACED_FILES)
+            event_files.EventFiles(self.path).record()
             vocabulary.save(self.file(run_files.VOCABULARY))
-            write_json(self.file(run_files.CONFIG), config)  # last: it makes the directory one of a run
+            write_json(self.file(run_files.CONFIG), config)  # last, because it marks a run directory
         except disk.DISK_ERRORS as error:
             sentence = f"{self.path} cannot be written to ({disk.reason(error)}): give another --run_dir."
             raise UserError(sentence) from error
 
 
 def write_json(path: str, value: object) -> None:
-    """Writes a JSON file at once."""
+    """Writes a JSON file atomically."""
     atomic.replace(path, (strict_json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _differences(old: dict, new: dict) -> list[str]:
-    """Each setting that differs, as "model.units was 1024, is 512".
+    """Returns each setting that differs, as "model.units was 1024, is 512".
 
-    One that the program did not have when the run was started is as it was then if it has its default.
+    A setting that is missing in the old config, because it is newer, is equal if it has its default.
     """
-    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # tuples as lists
-    old, new = (flat({k: v for k, v in config.items() if k not in _MAY_CHANGE}) for config in (old, new))
+    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # lists
+    old, new = (flat({k: v for k, v in config.items() if k not in _CHANGEABLE_GROUPS}) for config in (old, new))
     for config in (old, new):
-        if "trainer.class" in config:  # an earlier version wrote where the class lay, which may have moved since
+        if "trainer.class" in config:  # an earlier version wrote the module of the class, which may have moved
             config["trainer.class"] = registered(str(config["trainer.class"]))
-    names = [name for name in dict.fromkeys([*old, *new]) if name not in _SETTINGS_MAY_CHANGE]
+    names = [name for name in dict.fromkeys([*old, *new]) if name not in _CHANGEABLE_SETTINGS]
     return [
         f"{name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in names
@@ -139,14 +144,22 @@ def _differences(old: dict, new: dict) -> list[str]:
 
 
 def _moved(old: object, new: object) -> bool:
-    """Whether two "module:Class" may be one class, which has moved from a notebook or script to a module, or back."""
+    """Returns whether two "module:Class" may be one class that moved from a notebook or script to a module, or back."""
     modules, classes = zip(*(str(name).partition(":")[::2] for name in (old, new)), strict=True)
     return "__main__" in modules and len(set(classes)) == 1
 
 
 def flat(config: dict, prefix: str = "") -> dict[str, object]:
-    """Nested settings as {"model.units": 1024, …}."""
-    settings = {}
+    """Flattens nested settings.
+
+    Args:
+        config: nested dicts.
+        prefix: the start of each name.
+
+    Returns:
+        {"model.units": 1024, …}.
+    """
+    settings: dict[str, object] = {}
     for name, value in config.items():
         settings.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return settings

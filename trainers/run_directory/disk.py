@@ -1,4 +1,4 @@
-"""Errors of the disk: a run ends with a sentence, and what was saved before is whole."""
+"""Errors of the disk: the run ends with one sentence, and files written before are complete."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,12 +9,19 @@ DISK_ERRORS = (OSError, tf.errors.OpError)
 
 
 class NotWritten(Exception):
-    """Something could not be written: the disk is full, or gone. What was written before is whole."""
+    """A file could not be written: the disk is full or gone. Files written before are complete."""
 
 
 @contextlib.contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Tells of a disk's error in the body as NotWritten."""
+    """Raises an error of the disk in the body as NotWritten.
+
+    Args:
+        what: the path, for the message.
+
+    Raises:
+        NotWritten: the body could not write.
+    """
     try:
         yield
     except DISK_ERRORS as error:
@@ -22,6 +29,6 @@ def writing(what: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What the file system says, in a few words, of TensorFlow's "PATH; REASON [Op:NAME]"."""
+    """Returns the file system's reason, also from TensorFlow's "PATH; REASON [Op:NAME]"."""
     said = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
     return said.partition("\n")[0].rpartition("; ")[2].partition(" [Op:")[0]

@@ -1,10 +1,10 @@
-"""One run directory, one writer.
+"""The lock of a run directory: one writer at a time.
 
     with hold("runs/mine"):
         …
 
-A file names the process that writes. On a local disk the operating system's lock on that file decides, and is gone with
-its process, however that ended. In a bucket there are no locks: there the name decides, and whether the process lives.
+The lock file names the process that writes. On a local disk the operating system's lock on this file decides; it ends
+with its process. A bucket has no locks: there the name decides, and whether that process is alive.
 """
 
 import contextlib
@@ -23,17 +23,20 @@ from trainers.run_directory import disk
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 NAME = "lock"
 
 
 @contextlib.contextmanager
 def hold(folder: str) -> Iterator[None]:
-    """Makes the folder, and keeps other processes out of it. A folder that stays empty is removed in the end.
+    """Creates the folder and locks it for the body. Folders that were created and stay empty are removed.
+
+    Args:
+        folder: the run directory.
 
     Raises:
-        UserError: another process writes there, or nobody can.
+        UserError: another process holds the lock, or the folder cannot be written to.
     """
     path, made = os.path.join(folder, NAME), []
     try:
@@ -55,13 +58,13 @@ def hold(folder: str) -> Iterator[None]:
                 os.rmdir(each)
 
 
-def is_left(path: str) -> bool:
-    """Whether a file is a lock that a killed process has left, and no other file of that name."""
+def is_stale(path: str) -> bool:
+    """Returns whether a file is the lock of a killed process, and not another file of that name."""
     return bool(_read(path)) or not tf.io.gfile.stat(path).length
 
 
 def _make(folder: str) -> list[str]:
-    """Makes a folder; returns those that were not there, the deepest first."""
+    """Creates a folder; returns the folders that did not exist, the deepest first."""
     missing, parent = [], folder
     while parent and not tf.io.gfile.exists(parent):
         missing.append(parent)
@@ -71,7 +74,7 @@ def _make(folder: str) -> list[str]:
 
 
 def _lock(path: str) -> contextlib.AbstractContextManager:
-    """Takes the operating system's lock."""
+    """Acquires the operating system's lock."""
     while True:
         file = open(path, "a+", encoding="utf-8")
         try:
@@ -82,31 +85,31 @@ def _lock(path: str) -> contextlib.AbstractContextManager:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 break
-        file.close()  # whoever held it has just removed it
+        file.close()  # the previous holder has just removed it
     file.truncate(0)
-    file.write(_myself())
+    file.write(_own_entry())
     file.flush()
     return file
 
 
 def _claim(path: str) -> contextlib.AbstractContextManager:
-    """Writes one's name, unless there is that of a process which may be alive."""
+    """Writes this process into the file, unless it names another one that may be alive."""
     holder = _read(path)
     if holder and holder["host"] != socket.gethostname():
-        raise UserError(f"{_refusal(path, holder)} If it is dead, remove {path}.")
+        raise UserError(f"{_refusal(path, holder)} If that process is dead, remove {path}.")
     if holder and _started(holder["pid"]) == holder["started"]:
         raise _refusal(path, holder)
-    atomic.replace(path, _myself().encode())
+    atomic.replace(path, _own_entry().encode())
     return contextlib.nullcontext()
 
 
-def _myself() -> str:
+def _own_entry() -> str:
     me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
     return json.dumps({**me, "since": time.strftime("%Y-%m-%d %H:%M:%S")}) + "\n"
 
 
 def _read(path: str) -> dict:
-    """Whom the file names; empty where it names nobody."""
+    """Returns the process that the file names; empty if it names none."""
     try:
         with tf.io.gfile.GFile(path) as file:
             holder = json.loads(file.read())
@@ -116,7 +119,7 @@ def _read(path: str) -> dict:
 
 
 def _started(pid: int) -> str | None:
-    """When a process of this host began, in the kernel's ticks, for process ids recur; None where there is none."""
+    """Returns the start of a process in the kernel's ticks, because process ids recur; None if there is no process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             return file.read().rpartition(")")[2].split()[19]

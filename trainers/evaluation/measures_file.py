@@ -1,0 +1,87 @@
+"""open_loop/measures.json: the evaluation of a run, written into its directory so that comparisons do not repeat it."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from charrnn import run_files
+from charrnn.files import paths
+from charrnn.measures.open_loop import Curve, Measure, Protocol, Report
+from charrnn.process import outputs
+from trainers.evaluation import evaluation
+from trainers.evaluation.evaluation import Evaluation
+from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
+from trainers.run_directory.directory import write_json
+
+_NAME = "measures.json"
+_VERSION = 2  # of the measures; a file of an earlier version is replaced
+
+
+def read_or_evaluate(
+    run_dir: str, protocol: Protocol, text: str | None, weights: str, temperatures: Sequence[float]
+) -> Evaluation:
+    """Reads the evaluation of a run from its directory; if there is none, evaluates the run and writes it.
+
+    The arguments are those of `evaluation.evaluate`. With a `text`, nothing is read or written.
+
+    Returns:
+        The measurements.
+
+    Raises:
+        UserError: there is no such run, or its directory cannot be written to.
+    """
+    if text:
+        return evaluation.evaluate(run_dir, protocol, lambda line: None, text, weights, temperatures)
+    run_dir = paths.given(run_dir)
+    path = os.path.join(run_dir, OPEN_LOOP, _NAME)
+    how = {
+        "version": _VERSION,
+        "checkpoint": os.path.basename(run_files.find_checkpoint(run_dir, weights)),
+        "protocol": dataclasses.asdict(protocol),
+        "temperatures": list(temperatures),
+    }
+    found = _read(path, how)
+    if found:
+        return found
+    outputs.require_folder(run_dir, "copy the run to where you may write")
+    evaluated = evaluation.evaluate(run_dir, protocol, lambda line: None, None, weights, temperatures)
+    how["checkpoint"] = os.path.basename(evaluated.checkpoint)  # a run that saves meanwhile may have a newer one
+    open_loop_folder(run_dir)
+    with writing_to(os.path.dirname(path)):
+        write_json(path, {"how": how, "evaluation": _to_json(evaluated)})
+    return evaluated
+
+
+def _read(path: str, how: dict) -> Evaluation | None:
+    """Returns None if there is no such file, if it is damaged, or if it was made otherwise than `how`."""
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            content = json.load(file)
+        return _from_json(content["evaluation"]) if content["how"] == how else None
+    except (tf.errors.OpError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _to_json(evaluated: Evaluation) -> dict:
+    parts = evaluated.report._asdict().items()
+    report = {part: {name: list(entry) for name, entry in entries.items()} for part, entries in parts}
+    return {**evaluated._asdict(), "report": report, "sweep": list(evaluated.sweep.items())}
+
+
+def _from_json(content: dict) -> Evaluation:
+    measures = {
+        name: Measure(*(None if number is None else float(number) for number in entry))
+        for name, entry in content["report"]["measures"].items()
+    }
+    curves = {name: Curve(*map(_floats, entry)) for name, entry in content["report"]["curves"].items()}
+    sweep = {float(t): (quality, diversity) for t, point in content["sweep"] for quality, diversity in [_floats(point)]}
+    return Evaluation(content["checkpoint"], content["corpus"], Report(measures, curves), sweep)
+
+
+def _floats(column: list) -> list:
+    """Returns numbers with nan for None, which stands for it in JSON."""
+    return np.asarray(column, float).tolist()

@@ -1,0 +1,108 @@
+"""Tables of a comparison, in Markdown.
+
+    print(table(compare(runs)))
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainers.evaluation.comparison import ERROR_RATE, MIN_SEEDS, Comparison, Difference, Group
+
+
+def table(comparison: Comparison) -> str:
+    """Returns a table with one line per measure: real text (as the first group reads it), groups, and differences."""
+    groups = comparison.groups
+    first, *others = groups
+    rows = [["measure", "real text", *(group.name for group in groups), *(f"{g.name} − first" for g in others)]]
+    for name in comparison.measures:
+        row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
+        rows.append(row + [_shown(comparison.differences.get((group.name, name))) for group in others])
+    seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
+    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
+
+
+def by_group(comparison: Comparison) -> str:
+    """Returns two tables with one line per group: the values, and the differences from the first group."""
+    first, *others = comparison.groups
+    names = comparison.measures
+    rows = [["", *names], ["real text", *(_real(first, name) for name in names)]]
+    rows += [[group.name, *(_spread(group.values(name)) for name in names)] for group in comparison.groups]
+    differing = [[f"less {first.name}", *names]]
+    for other in others:
+        differences = (comparison.differences.get((other.name, name)) for name in names)
+        differing.append([other.name, *(_shown(difference, with_p=False) for difference in differences)])
+    bases = [f"- {group.name}{_bases(group)}" for group in comparison.groups if len(group.bases) > 1]
+    return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
+
+
+def sweep_table(comparison: Comparison) -> str:
+    """Returns a table of quality and diversity by temperature: reference loss and reverse loss, means over seeds."""
+    temperatures = list(comparison.groups[0].evaluations[0].sweep)
+    rows = [["reference loss, reverse loss at temperature", *(group.name for group in comparison.groups)]]
+    for temperature in temperatures:
+        points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
+        rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
+    return "\n".join(_aligned(rows))
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    """Returns a line on the measures that are not in the table because some run has no value."""
+    runs = [run for group in comparison.groups for run in group.runs.values()]
+    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
+    return [f"- left out, because some run has no value: {', '.join(names)}"] if names else []
+
+
+def _bases(group: Group) -> str:
+    """Returns the warm starts of a group if there are several: their differences contribute to its noise."""
+    return f", warm-started from different runs: {', '.join(group.bases)}" if len(group.bases) > 1 else ""
+
+
+def _real(group: Group, measure: str) -> str:
+    reals = [real for run in group.runs.values() if (real := run.measures[measure].real) is not None]
+    return _number(float(np.mean(reals)), math.nan) if len(reals) == len(group.runs) else ""
+
+
+def _spread(values: Sequence[float]) -> str:
+    return _number(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
+
+
+def _shown(difference: Difference | None, with_p: bool = True) -> str:
+    if difference is None:
+        return ""
+    p = f" (p {difference.p:.2g})" if with_p and not math.isnan(difference.p) else ""
+    star = " \\*" if difference.beyond_noise else ""
+    return f"{_number(difference.mean, difference.deviation, '+')}{p}{star}"
+
+
+def _number(mean: float, deviation: float, sign: str = "") -> str:
+    """Returns a number with its deviation, if there is one; large numbers (per cent) have fewer digits."""
+    digits = 1 if abs(mean) >= 100 or deviation >= 2 else 4
+    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
+
+
+def _tested(comparison: Comparison) -> str:
+    if len(comparison.groups) == 1:
+        return "Mean ± standard deviation over seeds. There is only one group, so there is no comparison."
+    count = sum(not math.isnan(difference.p) for difference in comparison.differences.values())
+    how = f"No test was made, because no group has {MIN_SEEDS} seeds in common with the first one."
+    if count:
+        how = (
+            "\\*: beyond noise, by a two-sided paired t test (noise from all groups if all have the same seeds) with "
+            f"Holm's correction over the {count} tests of this table, at a family-wise error rate of {ERROR_RATE:.0%}."
+        )
+    return (
+        "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "
+        f"{how} A group is better only if it also lies outside the first group's curve of quality and diversity."
+    )
+
+
+def _point(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "–"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["| " + " | ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) + " |" for row in rows]
+    return [lines[0], "|" + "|".join("-" * (n + 2) for n in widths) + "|", *lines[1:]]
