@@ -77,7 +77,7 @@ def interrupting(function):
 OF_RUN, SHORT = "--run_dir=run", ["--num_rollouts=2", "--num_chars=50"]
 MOMENTS = {
     "generate, loading": (generate, [OF_RUN], loading, "load"),
-    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_text"),
+    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_write"),
     "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
     "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
