@@ -96,7 +96,7 @@ def main(beside: list[str]) -> int:
                 print(f"error: {planned.run_dir} diverged: {error}; leave {planned.curriculum} out.", file=sys.stderr)
                 return command.DIVERGED
             except Stopped:
-                print(f"Stopped and saved in {FLAGS.runs}; run the same command to go on.", file=sys.stderr)
+                print(f"Stopped and saved in {FLAGS.runs}; run the same command to resume.", file=sys.stderr)
                 return command.STOPPED
             loss, took = evaluations[-1].report.measures["nats_per_char"].value, time.perf_counter() - start
             said = f"{number + 1}/{len(plan)} {planned.run_dir}: {loss:.4f} nats per character, {took:.0f} s"
