@@ -5,7 +5,7 @@
 Trains a GRU of 256 units with teacher forcing and with each curriculum, on each corpus and with each training seed, for
 the same number of steps on the same batches, and evaluates each run like `trainers.evaluate`. Runs and measurements
 stay in --runs: after Ctrl-C the same command resumes, and a finished study is only printed. The study takes an hour on
-two cores. docs/measures.md explains the columns.
+two cores. docs/notes/measures.md explains the columns.
 """
 
 import dataclasses
@@ -137,11 +137,11 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 def _run(planned: Planned, protocol, look):
     """Trains and evaluates a run, or what is left of it. Returns its Evaluation; raises Stopped if asked to stop."""
     from trainers.evaluation.measures_file import read_or_evaluate
-    from trainers.launch.build import train
+    from trainers.launch.build import run_experiment
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
 
-    if not train(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
+    if not run_experiment(planned.experiment, "curricula", planned.run_dir, console=Console(io.StringIO()), look=look):
         raise Stopped
     look()
     return read_or_evaluate(planned.run_dir, protocol, None, "newest", TEMPERATURES)

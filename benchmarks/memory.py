@@ -42,7 +42,7 @@ def train(num_steps: int, run_dir: str) -> float:
     """Returns the growth of a run after a tenth of its steps, in MB."""
     from experiments.quickstart import EXPERIMENT
     from trainers.experiment import override
-    from trainers.launch.build import train
+    from trainers.launch.build import run_experiment
     from trainers.reports.console import Console
 
     every = num_steps // 20
@@ -60,7 +60,7 @@ def train(num_steps: int, run_dir: str) -> float:
         def progress(self, step, steps):
             watch(step)
 
-    train(override(EXPERIMENT, settings), "memory", run_dir, console=Watching())
+    run_experiment(override(EXPERIMENT, settings), "memory", run_dir, console=Watching())
     return watch.megabytes
 
 

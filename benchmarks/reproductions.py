@@ -1,6 +1,6 @@
-"""Prints the tables of docs/reproductions.md: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
+"""Prints the tables of docs/notes/reproductions.md: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
 
-    python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/reproductions.md
+    python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/notes/reproductions.md
 
 Reads run directories, and prints Markdown; --page replaces the text between the marks of that page. --speed names files
 from `benchmarks.train_step --json=FILE`. No figure of ours is typed by hand; those of the originals are below.

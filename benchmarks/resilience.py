@@ -202,7 +202,7 @@ def _began(log: str) -> bool:
             text = file.read()
     except FileNotFoundError:
         return False
-    return any(mark in text for mark in ("Starting in", "Going on at step", "nothing to do"))
+    return any(mark in text for mark in ("Starting in", "Resuming at step", "nothing to do"))
 
 
 def _left(run_dir: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Prints the tables and draws the picture of docs/results.md from finished runs.
+"""Prints the tables and draws the picture of docs/notes/results.md from finished runs.
 
     python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
-    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/results.md --plot=results.png
+    python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/notes/results.md
 
 Runs that differ only in their seed share a line; other runs of an experiment are named by their settings. The losses
 are those at the end of each run. --evaluated names output files of `trainers.evaluate --json`, for the table of other

@@ -74,7 +74,7 @@ def _ours(path: str, start: float) -> list[float]:
     """Runs what trainers.run does, from `import tensorflow` on. Returns the seconds of each part."""
     command.start_tensorflow()
     from experiments.shakespeare_gru import EXPERIMENT
-    from trainers.launch.build import train
+    from trainers.launch.build import run_experiment
     from trainers.loop.stopping import Stopped
     from trainers.reports.console import Console
 
@@ -94,7 +94,7 @@ def _ours(path: str, start: float) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         experiment = dataclasses.replace(EXPERIMENT, corpus=path)
-        train(experiment, "startup", folder, console=Clock(), look=look)
+        run_experiment(experiment, "startup", folder, console=Clock(), look=look)
     return [after - before for before, after in itertools.pairwise(stamps)][: len(PARTS)]
 
 

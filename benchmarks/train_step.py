@@ -1,6 +1,6 @@
 """Compares a training step with the same model in Keras and PyTorch: python -m benchmarks.train_step.
 
-    python -m benchmarks.train_step --json=train_step.json --page=docs/performance.md
+    python -m benchmarks.train_step --json=train_step.json --page=docs/notes/performance.md
     python -m benchmarks.train_step --experiment=shakespeare_gru runtime.precision=mixed_bfloat16
 
 Ours is the loop of trainers.run, with clipping, metrics, log lines and summaries: closed loop (teacher forcing), and
@@ -8,7 +8,7 @@ open loop (free running) at probability 0.5. The others are Keras `fit`, PyTorch
 a step alone, which are the limit of the machine. All take turns; medians are printed. Without --experiment it measures
 all models of the page, in half an hour. Run it on an otherwise idle machine.
 
-    python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md
+    python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md
 
 compares curricula with teacher forcing instead, for the tutorial's model, in four minutes.
 """

@@ -1,11 +1,13 @@
-"""What all commands share: exit statuses, one sentence for a user's mistake, and silence otherwise."""
+"""The common part of all commands: flags, exit statuses, and error messages of one sentence."""
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -16,11 +18,11 @@ from charrnn.process import interrupts, streams
 DONE = 0
 MISTAKE = 2  # the user's
 DIVERGED = 3
-NOT_WRITTEN = 74  # the disk is full, or gone
-STOPPED = 75  # by a signal, at --max_minutes, or because the reader has left; all saved
+NOT_WRITTEN = 74  # the disk is full or has disappeared
+STOPPED = 75  # by a signal, --max_minutes or the exit of the reader; everything is saved
 INTERRUPTED = 130  # by Ctrl-C
 
-_LONGEST = 1000  # characters of a sentence; what was given may be longer
+_MOST_CHARS = 1000  # of an error message, because the user's input may be long
 
 
 def run(
@@ -29,15 +31,15 @@ def run(
     argv: list[str] | None = None,
     suggest: Callable[[str, str], str] = lambda name, argument: "",
 ) -> int:
-    """Parses the flags, calls `main`, and tells a user's mistake in one sentence on standard error.
+    """Parses the flags, calls `main`, and reports a user's mistake in one sentence on standard error.
 
-    Standard output and standard error never raise meanwhile. A reader that leaves, as `head` does, is no error.
+    Standard output and standard error never raise during the call. A reader that exits, like `head`, is not an error.
 
     Args:
-        main: reads the flags; takes what was given beside them, and returns the exit status.
+        main: the command: positional arguments -> exit status. It reads the flags from `values`.
         values: the command's flags.
-        argv: default: the process's.
-        suggest: (name of an unknown flag, its argument) -> the end of the sentence about it, or "".
+        argv: the command line; None: the process's.
+        suggest: (an unknown flag's name, its argument) -> the end of the sentence about it, or "".
 
     Returns:
         The exit status.
@@ -53,21 +55,21 @@ def run(
 
 
 def ended(sentence: str, status: int) -> int:
-    """Tells on standard error why the command ended. Returns `status`.
+    """Reports on standard error why the command ended. Returns `status`.
 
     Args:
-        sentence: any text; what is printed is one line, of bounded length, in which nothing drives the terminal.
+        sentence: any text. The printed line has a bounded length and no control characters.
         status: the exit status.
     """
     sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(sentence.split()))
-    if len(sentence) > _LONGEST:
-        sentence = f"{sentence[: _LONGEST - 300]} […] {sentence[-300:]}"
+    if len(sentence) > _MOST_CHARS:
+        sentence = f"{sentence[: _MOST_CHARS - 300]} […] {sentence[-300:]}"
     print(f"error: {sentence}", file=sys.stderr)
     return status
 
 
 class _Path(flags.ArgumentParser):
-    """Parses a path, which comes in by `paths.given`."""
+    """Parses a path with `paths.given`."""
 
     syntactic_help = "a path"
 
@@ -77,45 +79,70 @@ class _Path(flags.ArgumentParser):
 
 
 def path_flag(name: str, default: str | None, text: str, values: flags.FlagValues) -> None:
-    """Defines a flag for one file or folder. A corpus is none: it may be a name or a pattern.
+    """Defines a flag for one file or folder. Not for a corpus, which may be a name or a pattern.
 
     Args:
-        name: the flag's.
-        default: the path if the flag is not given.
-        text: its help.
+        name: the flag's name.
+        default: the default path.
+        text: the flag's help.
         values: the command's flags.
     """
     flags.DEFINE(_Path(), name, default, text, flag_values=values)
 
 
 def paths_flag(name: str, text: str, values: flags.FlagValues) -> None:
-    """Defines a flag for a file or folder that may be given several times."""
+    """Defines a flag for a file or folder that the user may give several times."""
     flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, [], text, flag_values=values)
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow without the chatter of its start-up: what a command prints is what the user asked for.
+def reading_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
+    """Defines the flags for the settings `data.*` about reading a text.
 
-    Commands call this before they import anything that imports TensorFlow. A signal ends it.
+    Args:
+        values: the command's flags.
+
+    Returns:
+        A function that returns the given values by the names of the settings.
+    """
+    string, before = functools.partial(flags.DEFINE_string, default=None, flag_values=values), set(values)
+    number = functools.partial(flags.DEFINE_float, default=None, flag_values=values)
+    string("vocabulary", help="As data.vocabulary: characters (default) or bytes.")
+    flags.DEFINE_boolean("lowercase", None, "As data.lowercase: convert the text to lower case.", values)
+    column = "As data.csv_column: a CSV's column, from 1; 0 (default): plain text."
+    flags.DEFINE_integer("csv_column", None, column, flag_values=values)
+    string("csv_delimiter", help="As data.csv_delimiter: the character between fields, tab, space; default: detected.")
+    string("csv_header", help="As data.csv_header: true, false or auto (default).")
+    string("encoding", help="As data.encoding: cp1252, utf-16 or another; default: by the byte-order mark, or UTF-8.")
+    string("normalization", help="As data.normalization: NFC, NFD, NFKC or NFKD; default: none.")
+    number("validation_fraction", help="As data.validation_fraction: the validation part's share; default: 0.1.")
+    number("test_fraction", help="As data.test_fraction: the test part's share; default: 0.")
+    names = set(values) - before
+    return lambda: {name: values[name].value for name in names if values[name].value is not None}
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without its start-up messages.
+
+    Commands call this before they import a module that imports TensorFlow. A signal ends it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back(), interrupts.insisted():
-        import keras  # noqa: F401 - which TensorFlow's import leaves for later
+        import keras  # noqa: F401 - TensorFlow imports it lazily
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        tf.get_logger().setLevel("CRITICAL")  # what it logs of a checkpoint that cannot be read, it raises too
+        tf.get_logger().setLevel("CRITICAL")  # its errors about checkpoints are raised too
 
 
 def _require_text(arguments: list[str]) -> None:
-    """Raises UserError for an argument that was not in UTF-8: TensorFlow could not open a file of that name either."""
+    """Raises UserError for an argument that is not UTF-8, because TensorFlow could not open a file of that name."""
     for argument in arguments:
         if "\0" in argument or argument != argument.encode("utf-8", "replace").decode():
-            raise UserError(f"The argument {argument!a} is not text in UTF-8: give it otherwise, or rename the file.")
+            raise UserError(f"The argument {argument!a} is not text in UTF-8: change it, or rename the file.")
 
 
 def _parsed(values: flags.FlagValues, argv: list[str]) -> list[str]:
-    """Sets the flags; returns the arguments beside them. What absl raises for `--noxla=true` is no error of its own."""
+    """Sets the flags and returns the positional arguments. absl raises ValueError for `--noxla=true`."""
     try:
         return values(argv)[1:]
     except ValueError as error:
@@ -123,20 +150,20 @@ def _parsed(values: flags.FlagValues, argv: list[str]) -> list[str]:
 
 
 def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: Callable[[str, str], str]) -> int:
-    """Parses the flags and calls `main`. Returns the exit status of what came of it."""
+    """Parses the flags, calls `main` and returns the exit status."""
     if "help" not in values:
-        flags.DEFINE_boolean("help", False, "Show this help and leave.", short_name="h", flag_values=values)
+        flags.DEFINE_boolean("help", False, "Show this help and exit.", short_name="h", flag_values=values)
     values.unparse_flags()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stream without an encoding, or a closed one
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         _require_text(argv)
-        beside = _parsed(values, argv)
+        arguments = _parsed(values, argv)
         if values.help:
             print(f"{sys.modules[main.__module__].__doc__}{values.get_help()}")
-        status = DONE if values.help else main(beside)
-        sys.stdout.flush()  # a disk that is full shows only now, if little was written
+        status = DONE if values.help else main(arguments)
+        sys.stdout.flush()  # a full disk may raise an error only here
         return status
     except flags.UnrecognizedFlagError as error:
         end = suggest(error.flagname, error.flagvalue) or nearest(error.flagname, values)
@@ -156,20 +183,17 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Keeps what is written to standard error, by native code too, and shows it only if the body fails.
-
-    An interrupt is no failure.
-    """
+    """Holds back standard error, including native code's, and shows it only if the body raises an Exception."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
+    with tempfile.TemporaryFile() as held:
         real = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+        os.dup2(held.fileno(), 2)
         try:
             yield
         except Exception:
-            kept.seek(0)
-            with contextlib.suppress(OSError):  # nobody reads standard error
-                os.write(real, kept.read())
+            held.seek(0)
+            with contextlib.suppress(OSError):  # standard error has no reader
+                os.write(real, held.read())
             raise
         finally:
             os.dup2(real, 2)

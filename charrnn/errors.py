@@ -1,21 +1,24 @@
-"""The one exception that means: the user can mend this; and how to say what is allowed."""
+"""The exception for users' mistakes, and checks of settings.
+
+    require("data.batch_size", 0, 0 >= 1, "at least 1")     # UserError: data.batch_size=0 is not possible: …
+"""
 
 import difflib
 import os
 from collections.abc import Iterable
 
 _GIGABYTE = 1e9  # bytes
-_SMALLEST, _LARGEST = 1e-30, 1e30  # with room to multiply before 32 bits overflow
+_SMALLEST, _LARGEST = 1e-30, 1e30  # leave room for products within float32
 
 COOLEST, HOTTEST = 1e-6, 1e6
-"""The temperatures allowed: logits divided by one, and noise multiplied by one, stay far from what 32 bits can hold."""
+"""The range of temperatures, in which quotients of logits and products with noise stay within float32."""
 
 
 class UserError(ValueError):
-    """The user's mistake, told in one plain sentence.
+    """A user's mistake, described in one sentence.
 
-    The sentence names what was given, what is allowed and what to do. Commands print it on standard error and
-    exit with status 2; nothing has been written when it is raised.
+    The sentence contains the given value, the allowed values and the remedy. Commands print it on standard error and
+    exit with status 2. Raise it before you write anything.
     """
 
 
@@ -23,25 +26,23 @@ def require(name: str, value: object, right: bool, allowed: str) -> None:
     """Raises UserError for the setting `name` unless `right`.
 
     Args:
-        name: as the user writes it, "group.field".
-        value: what was given.
-        right: whether the value may stand.
-        allowed: the values allowed, to follow "must be".
+        name: the setting as the user writes it, "group.field".
+        value: the given value.
+        right: whether the value is allowed.
+        allowed: the allowed values, to follow "must be".
     """
     if not right:
         raise UserError(f"{name}={value} is not possible: it must be {allowed}.")
 
 
-def check_float32(
-    name: str, value: float, zero: str = "", bounds: tuple[float, float] = (_SMALLEST, _LARGEST)
-) -> None:
-    """Raises UserError for a number that 32 bits cannot hold, or that is not above 0.
+def check_float32(name: str, value: float, zero: str = "", bounds: tuple[float, float] = (_SMALLEST, _LARGEST)) -> None:
+    """Raises UserError for a number outside the range of float32, or not above 0.
 
     Args:
         name: as in `require`.
         value: as in `require`.
-        zero: what 0 means, where 0 is allowed.
-        bounds: the smallest and the largest number allowed.
+        zero: the meaning of 0; "" if 0 is not allowed.
+        bounds: the smallest and the largest allowed number.
     """
     right = bounds[0] <= value <= bounds[1] or (zero != "" and value == 0)
     allowed = f"from {bounds[0]:.0e} to {bounds[1]:.0e}"
@@ -49,35 +50,40 @@ def check_float32(
 
 
 def check_temperature(name: str, value: float, zero: str = "") -> None:
-    """Raises UserError for a temperature that is out of range; the arguments are those of `check_float32`."""
+    """Raises UserError for a temperature that is out of range; for the arguments see `check_float32`."""
     check_float32(name, value, zero, (COOLEST, HOTTEST))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: "; nearest: …", or, where none is near, all there are."""
+    """Returns the end of a sentence about an unknown name: the most similar names, or all if none is similar.
+
+    Args:
+        name: the unknown name.
+        names: the known ones.
+    """
     names = sorted(names)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"; nearest: {', '.join(near)}" if near else f"; there are {', '.join(names)}"
 
 
 def require_memory(num_bytes: int, what: str, remedy: str) -> None:
-    """Raises UserError if the machine has less memory than `what` takes at the very least.
+    """Raises UserError if the machine has less memory than a task needs.
 
     Args:
-        num_bytes: of the largest arrays; what else there is may be left out.
-        what: names it, with the settings that decide.
-        remedy: what to do.
+        num_bytes: the size of the largest arrays, bytes: a lower bound.
+        what: the task, with the settings that determine its size.
+        remedy: the user's way out, as the end of a sentence.
     """
-    there_is = _physical()
-    if num_bytes > there_is:
+    available = _physical()
+    if num_bytes > available:
         raise UserError(
-            f"{what} takes {num_bytes / _GIGABYTE:,.0f} GB of memory at the least, and this machine has "
-            f"{there_is / _GIGABYTE:,.0f}: {remedy}."
+            f"{what} takes at least {num_bytes / _GIGABYTE:,.0f} GB of memory, but this machine has "
+            f"{available / _GIGABYTE:,.0f} GB: {remedy}."
         )
 
 
 def _physical() -> float:
-    """Bytes; infinite where the system does not tell."""
+    """Returns the machine's memory in bytes; infinity if the system does not report it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

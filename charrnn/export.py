@@ -1,8 +1,8 @@
 """Exports a trained model: python -m charrnn.export --run_dir=DIR --output=DIR [--formats=saved_model,keras,tflite].
 
-Makes a folder that needs no charrnn: saved_model/ (step, generate and score, of strings), model.keras (stock layers),
-step.tflite (one character), vocabulary.json, and a README.md that says how to use them.
-Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C, nothing made.
+Makes a folder that needs no charrnn: saved_model/ (step, generate and score, on strings), model.keras (stock layers),
+step.tflite (one character), vocabulary.json, and a README.md that explains their use.
+Exit status: 0 done, 2 a wrong argument, 74 the disk of the output is full, 130 Ctrl-C; the folder is only made with 0.
 """
 
 import functools
@@ -20,23 +20,24 @@ _path = functools.partial(command.path_flag, values=FLAGS)
 _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 
 _path("run_dir", None, "The run directory of the model.")
-_path("output", None, "The folder to make.")
-flags.DEFINE_list("formats", ["saved_model", "keras", "tflite"], "What to make.", flag_values=FLAGS)
+_path("output", None, "Folder to make.")
+_formats = ["saved_model", "keras", "tflite"]
+flags.DEFINE_list("formats", _formats, "Formats to export, separated by commas.", flag_values=FLAGS)
 flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_values=FLAGS)
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")
 _float("min_p", 0.0, "For generate: as in charrnn.generate.")
-_string("unknown", "refuse", "What saved_model does with characters that the model never saw: refuse, drop or replace.")
-_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
+_string("unknown", "refuse", "Treatment of characters that the model never saw: refuse, drop or replace.")
+_string("weights", "best", "best (by validation, else the newest), newest, or a checkpoint's name, such as step-24.")
 
 
 def main(beside: list[str]) -> int:
-    """Exports. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     if beside:
         raise UserError(f"{beside[0]!r} belongs to no flag; see --help.")
     if not FLAGS.run_dir:
-        raise UserError("Which model? Give --run_dir=DIR, a directory that trainers.run has made.")
+        raise UserError("--run_dir is missing: give --run_dir=DIR, a directory that trainers.run has made.")
     if not FLAGS.output:
-        raise UserError("Where to? Give --output=DIR, a folder to make.")
+        raise UserError("--output is missing: give --output=DIR, a folder to make.")
     outputs.require_new_folder(FLAGS.output)
     command.start_tensorflow()
     from charrnn import sampling

@@ -1,18 +1,20 @@
 """Writes text with a trained model: python -m charrnn.generate --run_dir=DIR --prompt='ROMEO:' [--num_chars=N …].
 
-The text alone, prompt included, goes to standard output, as it is made; several texts come together, for programs as
-JSON lines with --format=jsonl, or one text a line with --format=lines.
---interactive asks for prompts: \\n in one is a line break, an empty line goes on with the last text, Ctrl-C ends a
-text, Ctrl-D leaves.
+Prints only the text, with its prompt, while the model writes it. Several texts are printed when they are complete; for
+programs as JSON lines with --format=jsonl, or one text per line with --format=lines.
+--interactive asks for prompts: \\n in a prompt is a line break, an empty line continues the last text, Ctrl-C ends a
+text, Ctrl-D exits.
 --surprisal=FILE reads a text, and shows how unexpected each character is: in colours at a terminal, else as JSON lines.
-Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
+Exit status: 0 done, 2 a wrong argument, 74 the disk of the output is full, 130 Ctrl-C.
 """
 
 import contextlib
 import functools
+import io
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -20,6 +22,10 @@ from charrnn import command
 from charrnn.errors import UserError, require
 from charrnn.files import strict_json
 from charrnn.process import outputs, streams
+
+if TYPE_CHECKING:
+    from charrnn.generation.generator import Generator
+    from charrnn.generation.loading import Loaded
 
 _MOST_SAMPLES = 1_000_000
 
@@ -34,37 +40,37 @@ _several = functools.partial(flags.DEFINE_multi_string, flag_values=FLAGS)
 _choice = functools.partial(flags.DEFINE_enum, flag_values=FLAGS)
 
 _path("run_dir", None, "The run directory of the model.")
-_several("prompt", None, "What the text begins with; default: a line break, or where a document begins.")
-_integer("num_chars", 500, "How many characters to write after the prompt, at most.")
+_several("prompt", None, "Beginning of the text; default: a line break, or the start of a document.")
+_integer("num_chars", 500, "Maximum number of characters to write after the prompt.")
 _integer("min_chars", 0, "Minimum length: ignore stop strings and end-of-document before this many characters.")
-_several("stop", None, "End a text before this string.")
-_float("temperature", 1.0, "Below 1: safer; above 1: wilder.")
-_integer("top_k", 0, "Choose among the k likeliest characters only; 0: among all.")
-_float("top_p", 1.0, "Choose among the likeliest that together have this probability only.")
-_float("min_p", 0.0, "Choose among characters only that have this share of the likeliest's probability.")
-_boolean("greedy", False, "Take the likeliest character always.")
-_integer("beam", 0, "Search for the likeliest texts, with so many at a time; the --num_samples best are shown.")
-_integer("seed", 0, "The text is a function of it; sample i has seed + i.")
-_integer("num_samples", 1, "How many texts to write after each prompt.")
-_boolean("xla", False, "Compile first: pays for one long text, or a few.")
-_unknown = "What becomes of characters that the model never saw; default: refuse, for --surprisal replace."
+_several("stop", None, "Stop string: end a text before it.")
+_float("temperature", 1.0, "Sampling temperature; below 1: less random, above 1: more random.")
+_integer("top_k", 0, "Choose among the k likeliest characters; 0: among all.")
+_float("top_p", 1.0, "Choose among the likeliest characters that together have this probability; 1: among all.")
+_float("min_p", 0.0, "Choose among characters with at least this share of the likeliest's probability; 0: among all.")
+_boolean("greedy", False, "Always take the likeliest character.")
+_integer("beam", 0, "Beam search of this width; prints the --num_samples likeliest texts; 0: sample.")
+_integer("seed", 0, "Random seed; sample i has seed + i.")
+_integer("num_samples", 1, "Number of texts to write after each prompt.")
+_boolean("xla", False, "Compile with XLA: worthwhile for one or a few long texts.")
+_unknown = "Treatment of characters that the model never saw; default: refuse, for --surprisal replace."
 _choice("unknown", None, ["refuse", "drop", "replace"], _unknown)
-_format = "jsonl: one JSON object a text; lines: one text a line, with \\n for a line break in it; plain: as they are."
+_format = "Output: plain text; jsonl: one JSON object per text; lines: one text per line, with \\n for a line break."
 _choice("format", "plain", ["plain", "jsonl", "lines"], _format)
 _boolean("interactive", False, "Ask for prompts.")
-_path("save_state", None, "A file to write where the text stands at its end.")
-_path("state", None, "Continue the text whose state is in this file, as if it had never stopped.")
-_path("surprisal", None, "A text file, or - for standard input, to be read.")
-_choice("color", "auto", ["auto", "always", "never"], "Whether --surprisal colours; auto: at a terminal.")
-_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
+_path("save_state", None, "File to write with the state at the end of the text, for --state.")
+_path("state", None, "Continue the text whose state --save_state wrote to this file, as if it had never stopped.")
+_path("surprisal", None, "Text file to score, or - for standard input.")
+_choice("color", "auto", ["auto", "always", "never"], "Colours in --surprisal; auto: only at a terminal.")
+_string("weights", "best", "best (by validation, else the newest), newest, or a checkpoint's name, such as step-24.")
 
 
 def main(beside: list[str]) -> int:
-    """Does what the flags ask for. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     if beside:
-        raise UserError(f"{beside[0]!r} belongs to no flag; quote a prompt that has spaces: --prompt='{beside[0]}'.")
+        raise UserError(f"{beside[0]!r} belongs to no flag: quote a prompt with spaces, as in --prompt='{beside[0]}'.")
     if not FLAGS.run_dir:
-        raise UserError("Whose model? Give --run_dir=DIR, a directory that trainers.run has made.")
+        raise UserError("--run_dir is missing: give --run_dir=DIR, a directory that trainers.run has made.")
     require("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
     require("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
     possible = 1 <= FLAGS.num_samples <= _MOST_SAMPLES
@@ -87,7 +93,7 @@ def main(beside: list[str]) -> int:
     prompts = FLAGS.prompt or ["" if FLAGS.state else generator.beginning]
     stops, notes = _stops(generator)
     if not (FLAGS.prompt or FLAGS.state or FLAGS.interactive or prompts[0] in ("", "\n")):
-        notes.append(f"There is no --prompt, and the model knows no line break: the text begins with {prompts[0]!r}.")
+        notes.append(f"The text begins with {prompts[0]!r}: no --prompt, and the model knows no line break.")
     if FLAGS.interactive:
         _tell(notes)
         _converse(generator, stops)
@@ -102,18 +108,18 @@ def main(beside: list[str]) -> int:
 
 
 def _check_together() -> None:
-    """Raises UserError where two flags ask for different things."""
-    asked = [name for name in ("interactive", "surprisal", "beam", "state", "save_state") if FLAGS[name].value]
-    if asked and asked != ["beam"] and FLAGS.format != "plain":
-        raise UserError(f"--{asked[0]} and --format={FLAGS.format} do not go together: give one of them.")
-    if len(asked) > 1 and asked != ["state", "save_state"]:
-        raise UserError(f"--{asked[0]} and --{asked[1]} do not go together: give one of them.")
-    if (asked and len(FLAGS.prompt or []) > 1) or ({"state", "save_state"} & {*asked} and FLAGS.num_samples > 1):
-        raise UserError(f"--{asked[0]} is for one text: give one --prompt, and no --num_samples.")
+    """Raises UserError for flags that contradict each other."""
+    given = [name for name in ("interactive", "surprisal", "beam", "state", "save_state") if FLAGS[name].value]
+    if given and given != ["beam"] and FLAGS.format != "plain":
+        raise UserError(f"--{given[0]} and --format={FLAGS.format} do not go together: give one of them.")
+    if len(given) > 1 and given != ["state", "save_state"]:
+        raise UserError(f"--{given[0]} and --{given[1]} do not go together: give one of them.")
+    if (given and len(FLAGS.prompt or []) > 1) or ({"state", "save_state"} & {*given} and FLAGS.num_samples > 1):
+        raise UserError(f"--{given[0]} is for one text: give one --prompt, and no --num_samples.")
 
 
-def _stops(generator) -> tuple[list[str], list[str]]:
-    """The stop strings that can end a text, and a sentence on each of the others."""
+def _stops(generator: "Generator") -> tuple[list[str], list[str]]:
+    """Returns the stop strings that can end a text, and a sentence about each of the others."""
     stops = FLAGS.stop or []
     impossible = generator.impossible(stops, FLAGS.num_chars, FLAGS.min_chars)
     if "" in stops:
@@ -127,19 +133,19 @@ def _tell(notes: list[str]) -> None:
         print(note, file=sys.stderr)
 
 
-def _samples(generator, prompts, stops) -> Iterator[dict]:
-    """What is known of each sample, as they are made; a mistake is told before the first."""
-    asked = [(prompt, FLAGS.seed + i) for prompt in prompts for i in range(FLAGS.num_samples)]
-    prompts, seeds = zip(*asked, strict=True)
-    parts = generator.in_parts(prompts, FLAGS.num_chars, seeds, None, stops, FLAGS.min_chars)
+def _samples(generator: "Generator", prompts: list[str], stops: list[str]) -> Iterator[dict]:
+    """Returns the records of the samples, each when it is written; refuses wrong arguments before the first."""
+    pairs = [(prompt, FLAGS.seed + i) for prompt in prompts for i in range(FLAGS.num_samples)]
+    every_prompt, seeds = zip(*pairs, strict=True)
+    parts = generator.in_parts(every_prompt, FLAGS.num_chars, seeds, None, stops, FLAGS.min_chars)
     temperature = 0.0 if FLAGS.greedy else FLAGS.temperature
     return (
         {"prompt": prompt, "seed": seed, "temperature": temperature, "text": text}
-        for (prompt, seed), text in zip(asked, itertools.chain.from_iterable(parts), strict=True)
+        for (prompt, seed), text in zip(pairs, itertools.chain.from_iterable(parts), strict=True)
     )
 
 
-def _beams(generator, prompts, stops) -> list[dict]:
+def _beams(generator: "Generator", prompts: list[str], stops: list[str]) -> list[dict]:
     found = generator.beam(prompts[0], FLAGS.num_chars, FLAGS.beam, stops, FLAGS.min_chars)
     found = found[: FLAGS.num_samples]
     print("ln p:", ", ".join(f"{hypothesis.log_prob:.4f}" for hypothesis in found), file=sys.stderr)
@@ -147,7 +153,7 @@ def _beams(generator, prompts, stops) -> list[dict]:
 
 
 def _show(records: Iterable[dict]) -> None:
-    """Prints the texts as --format says."""
+    """Prints the texts in the format of --format."""
     for i, record in enumerate(records):
         text = record["prompt"] + record["text"]
         if FLAGS.format == "jsonl":
@@ -159,7 +165,7 @@ def _show(records: Iterable[dict]) -> None:
         streams.write(f"{text}\n")
 
 
-def _stream(loaded, generator, prompt, stops, notes) -> None:
+def _stream(loaded: "Loaded", generator: "Generator", prompt: str, stops: list[str], notes: list[str]) -> None:
     from charrnn.generation.state import GenerationState
 
     state = GenerationState.load(FLAGS.state, loaded.model, loaded.vocabulary) if FLAGS.state else None
@@ -169,7 +175,7 @@ def _stream(loaded, generator, prompt, stops, notes) -> None:
         streams.write(prompt)
         for piece in stream:
             streams.write(piece)
-    finally:  # also if Ctrl-C ends the text, or its reader leaves
+    finally:  # also if Ctrl-C ends the text, or the reader of the output exits
         if FLAGS.save_state:
             stream.state.save(FLAGS.save_state, loaded.model, loaded.vocabulary)
         else:
@@ -177,10 +183,11 @@ def _stream(loaded, generator, prompt, stops, notes) -> None:
         print(flush=True)
 
 
-def _converse(generator, stops) -> None:
+def _converse(generator: "Generator", stops: list[str]) -> None:
     from charrnn.generation.interactive import converse
 
-    sys.stdin.reconfigure(errors="replace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     ask = "> " if sys.stdin.isatty() and sys.stdout.isatty() else ""
     if ask:
         with contextlib.suppress(ImportError):
@@ -198,7 +205,7 @@ def _converse(generator, stops) -> None:
     converse(generator, read, streams.write, tell, FLAGS.num_chars, FLAGS.seed, stops, FLAGS.min_chars)
 
 
-def _show_surprisal(loaded) -> None:
+def _show_surprisal(loaded: "Loaded") -> None:
     from charrnn.measures.rollouts import Reader
     from charrnn.measures.surprisal import coloured, decoded, surprisals
     from charrnn.text.vocabulary import listed
@@ -223,7 +230,8 @@ def _show_surprisal(loaded) -> None:
 def _bytes(path: str) -> bytes:
     from charrnn.text import corpora
 
-    return sys.stdin.buffer.read() if path == "-" else corpora.load(path, as_bytes=True).content
+    content = sys.stdin.buffer.read() if path == "-" else corpora.load(path, as_bytes=True).content
+    return content if isinstance(content, bytes) else content.encode()
 
 
 if __name__ == "__main__":

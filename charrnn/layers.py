@@ -1,9 +1,9 @@
-"""Keras's GRU and LSTM layers with the loops of `recurrence.py` inside, for a Keras model of one's own.
+"""Keras's GRU and LSTM layers with the loops of `loops.py` inside, for use in any Keras model.
 
     keras.Sequential([keras.layers.Embedding(66, 256), GRU(1024, return_sequences=True), keras.layers.Dense(66)])
 
-Arguments, weights, config, results and gradients are those of `keras.layers.GRU` and `keras.layers.LSTM`; on a CPU a
-step of training is faster. Import this module before loading a `.keras` file that names these layers.
+Arguments, weights, config, results and gradients are the same as in `keras.layers.GRU` and `keras.layers.LSTM`; a
+training step is faster on a CPU. Import this module before loading a `.keras` file that names these layers.
 """
 
 import keras
@@ -14,13 +14,15 @@ from charrnn.model.cells import Cell
 from charrnn.model.weights import Layer
 
 
-class _FusedLoop:
-    """Takes the place of a Keras layer's loop over time wherever it gives the same results sooner."""
+class _FusedLoop(keras.layers.RNN):
+    """Replaces a Keras layer's loop over time wherever `loops.py` gives the same results faster."""
 
     _equations: Cell
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
-        """What Keras's `call` leaves to the layer. Eager or graph.
+    def inner_loop(
+        self, sequences: tf.Tensor, initial_state: list[tf.Tensor], mask: tf.Tensor | None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Runs the loop over time for Keras's `call`. Eager or graph.
 
         Args:
             sequences: `[B, T, …]`; B and T may be unknown.
@@ -42,8 +44,8 @@ class _FusedLoop:
         outputs = tf.transpose(outputs, [1, 0, 2]) if self.return_sequences else last[:, None]
         return last, outputs, list(state)
 
-    def _is_fused(self, mask, training) -> bool:
-        """Whether the fused loops compute what this call asks for, and no GPU is there: cuDNN is the fastest on one."""
+    def _is_fused(self, mask: tf.Tensor | None, training: bool) -> bool:
+        """Returns True if the loops support this call and there is no GPU, on which cuDNN is the fastest."""
         return (
             mask is None
             and not (training and (self.dropout or self.recurrent_dropout))
@@ -56,7 +58,7 @@ class _FusedLoop:
         )
 
     def _recurrence_layer(self) -> Layer:
-        """The weights in the compute dtype."""
+        """Returns the weights in the compute dtype."""
         kernel, recurrent_kernel = (self._cast(w) for w in (self.cell.kernel, self.cell.recurrent_kernel))
         if self.use_bias:
             bias = self._cast(self.cell.bias)
@@ -64,16 +66,16 @@ class _FusedLoop:
             bias = tf.zeros((2, kernel.shape[1]) if self._equations is cells.GRU else kernel.shape[1], kernel.dtype)
         return Layer.from_keras(self._equations, kernel, recurrent_kernel, bias)
 
-    def _cast(self, given):
-        return tf.cast(tf.convert_to_tensor(given), self.cell.compute_dtype)
+    def _cast(self, tensor):
+        return tf.cast(tf.convert_to_tensor(tensor), self.cell.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="charrnn")
 class GRU(_FusedLoop, keras.layers.GRU):
     """`keras.layers.GRU`, faster on a CPU.
 
-    Keras's own code runs on a GPU, with a mask, with dropout in training, with `unroll=True`, and with other than the
-    default `activation`, `recurrent_activation` and `reset_after`.
+    Keras's own loop runs on a GPU, with a mask, with dropout in training, with `unroll=True`, and if `activation`,
+    `recurrent_activation` or `reset_after` is not the default.
     """
 
     _equations = cells.GRU
@@ -83,8 +85,8 @@ class GRU(_FusedLoop, keras.layers.GRU):
 class LSTM(_FusedLoop, keras.layers.LSTM):
     """`keras.layers.LSTM`, faster on a CPU.
 
-    Keras's own code runs on a GPU, with a mask, with dropout in training, with `unroll=True`, and with other than the
-    default `activation` and `recurrent_activation`.
+    Keras's own loop runs on a GPU, with a mask, with dropout in training, with `unroll=True`, and if `activation` or
+    `recurrent_activation` is not the default.
     """
 
     _equations = cells.LSTM

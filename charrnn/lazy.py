@@ -1,4 +1,4 @@
-"""Names of a package that are imported with their first use, because TensorFlow takes seconds.
+"""Imports names of a package at their first use, because TensorFlow's import takes seconds.
 
     __getattr__ = lazy.attributes(__name__, CharModel="char_model")     # in a package's __init__.py
 """
@@ -11,8 +11,8 @@ def attributes(package: str, **modules: str) -> Callable[[str], object]:
     """Returns a package's `__getattr__`.
 
     Args:
-        package: its name.
-        modules: by the name of an attribute, the module of the package that defines it.
+        package: the package's name.
+        **modules: for each attribute's name, the package's module that defines it.
     """
 
     def attribute(name: str) -> object:

@@ -1,12 +1,14 @@
-"""Modules that have moved into a folder: their old names can still be imported.
+"""Keeps the old names of moved modules importable.
 
     from charrnn.open_loop import Protocol       # the module charrnn.measures.open_loop
 """
 
 import importlib
 import importlib.abc
-import importlib.machinery
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _CURRICULA = """
     scheduled_sampling by_position open_loop_horizon spans two_pass soft_inputs confidence_aware accuracy_driven
@@ -30,31 +32,31 @@ NAMES = {
     "trainers.starting": "trainers.launch.start",
     **{f"trainers.{name}": f"trainers.curricula.{name}" for name in _CURRICULA},
 }
-"""The old names that the documentation once gave, and the new ones."""
+"""The module names in earlier documentation, and the current ones."""
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module by its old name: it is the same module object as by the new one."""
+    """Finds a module by its old name. Returns the same module object as for the new name."""
 
-    def __init__(self):
-        self._specs: dict[str, importlib.machinery.ModuleSpec | None] = {}
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Returns a spec for an old name, None for other names."""
+        return ModuleSpec(fullname, self) if fullname in NAMES else None
 
-    def find_spec(self, fullname, path=None, target=None):
-        """Returns a spec for an old name, None for any other."""
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname in NAMES else None
-
-    def create_module(self, spec):
-        """Returns the module by its new name."""
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Imports the module by its new name."""
         module = importlib.import_module(NAMES[spec.name])
-        self._specs[spec.name] = module.__spec__
+        spec.loader_state = module.__spec__
         return module
 
-    def exec_module(self, module):
-        """Gives the module its own spec back, in whose place the import system has put the old name's."""
-        module.__spec__ = self._specs.pop(module.__spec__.name)
+    def exec_module(self, module: ModuleType) -> None:
+        """Restores the module's own spec, which the import system has replaced by the old name's."""
+        assert module.__spec__
+        module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:
-    """Lets the old names be found; a second time changes nothing."""
+    """Makes the old names importable. Idempotent."""
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.append(Finder())

@@ -1,21 +1,23 @@
-"""What lies in a run directory: the names of its files, and readers of its settings and of its list of checkpoints.
+"""Names the files of a run directory, and reads its settings and its list of checkpoints.
 
     config = run_files.read_config("runs/mine")
     prefix = run_files.find_checkpoint("runs/mine", weights="best")
 
-The directory may have been moved; nothing in it is executed.
+The directory may have been moved. Nothing in it is executed.
 """
 
-import json
 import os
 import re
 import typing
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from charrnn.errors import UserError
-from charrnn.files import paths
+from charrnn.files import paths, strict_json
 from charrnn.text import dialects
+
+T = TypeVar("T")
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
@@ -23,39 +25,55 @@ METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 NEWEST = "checkpoints"
 BEST = "best"
-LIST = "checkpoint"  # of the checkpoints in a folder, as TensorFlow names and writes it
+LIST = "checkpoint"  # TensorFlow's list of the checkpoints in a folder
 
 _CHECKPOINT = re.compile(r"(retry-\d+-)?(step|stopped)-\d+")
-_DEEPEST = 20  # lists and objects in each other in config.json
+_DEEPEST = 20  # nested lists and objects in config.json
 
 CHECKPOINT_ERRORS = (tf.errors.OpError, AssertionError, ValueError, IndexError)
-"""What TensorFlow raises for a checkpoint of other objects, or a damaged one: IndexError where data are cut off."""
+"""TensorFlow's errors for a checkpoint of other objects, or a damaged one; IndexError for truncated data."""
 
 
 def read_config(run_dir: str) -> dict:
-    """A run directory's config.json; UserError where there is none, or no JSON object in it."""
+    """Returns a run directory's config.json, with the CSV settings that an older version did not write.
+
+    Args:
+        run_dir: the run directory.
+
+    Raises:
+        UserError: the file is missing, unreadable or not a JSON object.
+    """
     path = os.path.join(paths.given(run_dir), CONFIG)
     try:
-        with tf.io.gfile.GFile(path) as file:
-            config = json.load(file)
-    except tf.errors.NotFoundError as error:
+        config = strict_json.read(path)
+    except FileNotFoundError as error:
         raise UserError(
-            f"{run_dir} is not a run directory: it has no {CONFIG}. Give one that trainers.run has made."
+            f"{run_dir} is not a run directory, because it has no {CONFIG}: give one that trainers.run has made."
         ) from error
-    except tf.errors.OpError as error:
-        raise UserError(f"{path} cannot be read ({error.message}).") from error
-    except (ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(config, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object.")
+        raise UserError(f"{path} is damaged: it is not a JSON object.")
     if _depth(config, most=_DEEPEST) == _DEEPEST:
         raise UserError(f"{path} is damaged: it is nested too deeply.")
-    return dialects.as_meant(config)
+    return dialects.with_csv_settings(config)
 
 
-def read_setting(run_dir: str, config: dict, kind: type, *names: str):
-    """The value at `names` of a run directory's config.json, such as ("data", "order"); UserError if no `kind`."""
-    value = config
+def read_setting(run_dir: str, config: dict, kind: type[T], *names: str) -> T:
+    """Returns a value in a run directory's config.json.
+
+    Args:
+        run_dir: the run directory, for the error message.
+        config: the content of config.json.
+        kind: the value's type.
+        *names: the path of the value, such as "data", "order".
+
+    Raises:
+        UserError: the value is missing or of another type.
+    """
+    value: Any = config
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     if not _is(value, kind):
@@ -63,11 +81,17 @@ def read_setting(run_dir: str, config: dict, kind: type, *names: str):
     return value
 
 
-def read_group(run_dir: str, config: dict, group: str, kind: type):
-    """A group of a run directory's config.json as the dataclass that it was written from.
+def read_group(run_dir: str, config: dict, group: str, kind: type[T]) -> T:
+    """Returns a group of settings in a run directory's config.json as its dataclass.
+
+    Args:
+        run_dir: the run directory, for the error message.
+        config: the content of config.json.
+        group: the group's name, such as "data".
+        kind: the dataclass.
 
     Raises:
-        UserError: it is missing, or a setting in it is unknown, of another type, or not possible.
+        UserError: the group is missing, or a setting in it is unknown, of another type or invalid.
     """
     given, types = read_setting(run_dir, config, dict, group), typing.get_type_hints(kind)
     for name, value in given.items():
@@ -87,20 +111,20 @@ def _undescribed(run_dir: str, reason: str) -> UserError:
 
 
 def _depth(value: object, most: int) -> int:
-    """How deep lists and objects lie in each other, `most` at most."""
+    """Returns the nesting depth of lists and objects, at most `most`."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max((_depth(one, most - 1) for one in inner), default=0) if most else 0
 
 
 def find_checkpoint(run_dir: str, weights: str = "best") -> str:
-    """Returns a checkpoint's path without the ends of its files' names.
+    """Returns a checkpoint's path, without the extensions of its files.
 
     Args:
         run_dir: the run directory.
-        weights: as in `load`.
+        weights: "best", "newest", or a checkpoint's name, as in `charrnn.load`.
 
     Raises:
-        UserError: there is none, or the list of checkpoints is damaged.
+        UserError: there is no such checkpoint, or the list of checkpoints is damaged.
     """
     if weights not in ("best", "newest"):
         return _named(run_dir, weights)
@@ -110,27 +134,27 @@ def find_checkpoint(run_dir: str, weights: str = "best") -> str:
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(f"The list of checkpoints in {run_dir} is damaged, in {' or '.join(folders)}.") from error
     if not any(found):
-        raise UserError(f"{run_dir} has no checkpoint yet: let trainers.run reach its first save.")
+        raise UserError(f"{run_dir} has no checkpoint yet: continue the run until its first save.")
     return next(filter(None, found))
 
 
 def _named(run_dir: str, name: str) -> str:
-    """The path of a checkpoint that the run has kept, without the ends of its files' names."""
-    kept = {}
+    """Returns the path of a checkpoint by its name, without the extensions of its files."""
+    saved: dict[str, str] = {}
     for folder in (os.path.join(paths.given(run_dir), part) for part in (BEST, NEWEST)):
         found = (file.removesuffix(".index") for file in paths.names_in(folder) if file.endswith(".index"))
-        kept.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
-    if name not in kept:
-        names = sorted(kept, key=lambda each: int(each.rpartition("-")[2]))
-        others = f", or for one that is there: {', '.join(names)}" if names else ""
+        saved.update((each, os.path.join(folder, each)) for each in found if _CHECKPOINT.fullmatch(each))
+    if name not in saved:
+        names = sorted(saved, key=lambda each: int(each.rpartition("-")[2]))
+        others = f", or an existing one: {', '.join(names)}" if names else ""
         raise UserError(f"{run_dir} has no {name!r} weights: ask for best or newest{others}.")
-    return kept[name]
+    return saved[name]
 
 
 def _newest_in(folder: str) -> str | None:
-    """The newest checkpoint that a folder's list names, or None if there is no list, or no such checkpoint.
+    """Returns the newest checkpoint in a folder's list, or None if the list or the checkpoint does not exist.
 
-    A run that saves meanwhile may remove the checkpoint after the list was read: then the list names another one.
+    Reads the list again if a run has removed the checkpoint and listed a newer one in the meantime.
     """
     newest = None
     while (listed := listed_in(folder)) and listed[-1] != newest:
@@ -141,10 +165,13 @@ def _newest_in(folder: str) -> str | None:
 
 
 def listed_in(folder: str) -> list[str]:
-    """Returns the paths of the checkpoints that a folder's list names, the newest last.
+    """Returns the paths of the checkpoints in a folder's list, the newest last.
+
+    Args:
+        folder: the folder of the checkpoints.
 
     Raises:
-        UserError: the list names a checkpoint in another folder: what is there is neither read nor removed.
+        UserError: the list names a checkpoint in another folder, which must be neither read nor removed.
     """
     state = tf.train.get_checkpoint_state(folder)
     if state is None:

@@ -56,7 +56,8 @@ def make_trainer(make_model):
         model = make_model() if model is None else model
         text = np.random.default_rng(5).integers(0, model.vocabulary_size, 2000) if text is None else text
         source = make_source(text, DataConfig(**{"seq_length": 5, "batch_size": 3, **(data or {})}), seed=0)
-        return cls(model, source, keras.optimizers.Adam(0.01) if optimizer is None else optimizer, **arguments)
+        optimizer = keras.optimizers.Adam(0.01) if optimizer is None else optimizer
+        return cls(model, source, optimizer, **arguments)
 
     return make
 

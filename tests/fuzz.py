@@ -53,7 +53,7 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
     from charrnn.batches.sources import DataConfig
     from charrnn.batches.texts import load_texts
     from charrnn.model.config import ModelConfig
-    from charrnn.text import documents
+    from charrnn.text import chunks
     from charrnn.text.vocabulary import Vocabulary
     from trainers.evaluation import evaluation
 
@@ -69,7 +69,7 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
 
     def read_rows(path):
         with open(path, encoding="utf-8", errors="replace", newline="") as file:
-            return documents.read_documents(file.read(), 2)
+            return chunks.read_text(file.read(), chunks.Settings(csv_column=2))
 
     rows = [b'a,"b, c"\r\n"d ""e""","f\ng"\n', b"x,y\n\n", b"a\rb,c\n"]
     rows += [b"id;name\n1;a\n2;b\n", b"id\ttitle\n1\ta\n"]

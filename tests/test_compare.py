@@ -15,7 +15,7 @@ from charrnn.model.config import ModelConfig
 from trainers import compare
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 
@@ -33,7 +33,7 @@ def run_dirs(tmp_path_factory):
             samples=SamplesConfig(num_chars=0),
         )
         paths.append(str(folder / str(units)))
-        assert train(experiment, "tiny", paths[-1], console=Console(io.StringIO()))
+        assert run_experiment(experiment, "tiny", paths[-1], console=Console(io.StringIO()))
     return paths
 
 

@@ -22,7 +22,7 @@ from trainers import check, checks, compare, evaluate
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
         loop=LoopConfig(steps=2, evaluate_every=1),
         samples=SamplesConfig(num_chars=0),
     )
-    assert train(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
     return folder
 
 
@@ -110,7 +110,7 @@ def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
     assert (status, err) == (command.INTERRUPTED, "Interrupted.\n")
     assert not half.exists() and (folder / "encoded" / "shard-00000.ids").exists()
     status, out, _ = call(encode, "*.txt", "--output=encoded")
-    assert status == command.DONE and "where it was begun" in out
+    assert status == command.DONE and "resuming" in out
 
 
 class Reader(io.StringIO):

@@ -97,13 +97,13 @@ def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_pat
         (["texts/a.txt"], "--output=DIR"),
         (["texts/*.tex", "--output=out"], "'texts/*.tex'"),
         (["latin", "--output=out"], "byte 0xe9 at offset 3"),
-        (["texts/a.txt", "--output=texts"], "in use for something else"),
+        (["texts/a.txt", "--output=texts"], "contains something else"),
         (["texts/a.txt", "--output=out", "--documents=pages"], "files or lines"),
         (["texts/a.txt", "--output=out", "--vocabulary=words"], "characters or bytes"),
         (["texts/a.txt", "--output=out", "--csv_column=-1"], "at least 0"),
-        (["texts/a.txt", "--output=out", "--csv_header=maybe"], "--csv_header=maybe"),
-        (["texts/a.txt", "--output=out", "--csv_delimiter=::"], "--csv_delimiter=::"),
-        (["texts/a.txt", "--output=out", "--encoding=cp0"], "--encoding=cp0"),
+        (["texts/a.txt", "--output=out", "--csv_header=maybe"], "csv_header=maybe"),
+        (["texts/a.txt", "--output=out", "--csv_delimiter=::"], "csv_delimiter=::"),
+        (["texts/a.txt", "--output=out", "--encoding=cp0"], "encoding=cp0"),
         (["texts/a.txt", "--output=out", "--normalization=NFX"], "normalization=NFX"),
         (["texts/a.txt", "--output=out", "--csv_column=2"], "has 1 column"),
         (["texts/a.txt", "--output=out", "--validation_fraction=1"], "validation_fraction"),
@@ -140,7 +140,7 @@ def test_a_changed_bit_is_refused(folder, name):
         (byte,) = file.read(1)
         file.seek(8)
         file.write(bytes([byte ^ 1]))
-    assert f"out/{name} is damaged, for its checksum does not fit" in refusal(folder)
+    assert f"out/{name} is damaged" in refusal(folder)
 
 
 def test_shards_of_several_folders_are_refused(start, folder):
@@ -154,7 +154,7 @@ def test_shards_of_several_folders_are_refused(start, folder):
     for name in ("documents.bin", "documents.json"):
         shutil.copy(f"twice/{name}", f"other/{name}")
     rewrite("other/documents.json", vocabulary=json.loads(open("other/corpus.json").read())["vocabulary"])
-    assert "is of another corpus than its folder" in refusal("other")
+    assert "another corpus than its folder" in refusal("other")
 
 
 @pytest.mark.parametrize("name", ["shard-00000.ids", "shard-00000.json", "documents.bin", "vocabulary.json"])
@@ -165,7 +165,7 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_damaged_description_is_refused(folder):
     rewrite("out/corpus.json", format=99)
-    assert "no encoded corpus of this version" in refusal(folder)
+    assert "corpus.json is damaged" in refusal(folder)
     with open("out/corpus.json", "w") as file:
         file.write("{")
     assert "corpus.json is damaged" in refusal(folder)
@@ -181,7 +181,7 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
     assert "set data.csv_column=0" in refusal(folder, csv_column=1)
     assert "--documents=lines" in refusal(folder, order="lines")
     assert start("texts/a.txt", "--output=lines", "--documents=lines")[0] == command.DONE
-    assert "has a line as a document" in refusal("lines", within_documents=True)
+    assert "a document per line" in refusal("lines", within_documents=True)
 
 
 def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):

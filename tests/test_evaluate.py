@@ -26,7 +26,7 @@ from trainers.evaluation import pictures
 from trainers.evaluation.evaluation import closed_loop_loss
 from trainers.evaluation.evaluation import evaluate as measured
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5", "--nopictures"]
@@ -43,7 +43,7 @@ def run_dir(tmp_path_factory):
         loop=LoopConfig(steps=2, evaluate_every=1),
         samples=SamplesConfig(num_chars=0),
     )
-    assert train(experiment, "tiny", str(folder / "tiny"), console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", str(folder / "tiny"), console=Console(io.StringIO()))
     return str(folder / "tiny")
 
 

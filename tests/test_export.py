@@ -1,4 +1,4 @@
-"""The command: what it makes, and one sentence for a mistake."""
+"""The command: its outputs, and one sentence for a mistake."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def run(make_model, tmp_path, capsys):
     return run
 
 
-def test_makes_what_is_asked_for_and_only_once(run, tmp_path):
+def test_makes_the_given_formats_once(run, tmp_path):
     output = tmp_path / "new" / "exported"
     assert run(f"--output={output}", "--formats=keras,tflite") == (0, f"Exported to {output}: keras, tflite\n", "")
     made = ["README.md", "model.keras", "step.tflite", "vocabulary.json"]
@@ -40,8 +40,8 @@ def test_makes_what_is_asked_for_and_only_once(run, tmp_path):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([], "Where to? Give --output=DIR"),
-        (["--output=x", "--run_dir="], "Which model? Give --run_dir=DIR"),
+        ([], "--output"),
+        (["--output=x", "--run_dir="], "--run_dir"),
         (["--output=x", "more"], "'more' belongs to no flag"),
         (["--output=x", "--formats=onnx"], "formats=onnx is not possible"),
         (["--output=x", "--top_p=0"], "top_p=0.0 is not possible"),

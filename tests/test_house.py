@@ -59,7 +59,7 @@ def test_the_commands_are_entry_points():
 def test_rooms_know_only_the_rooms_below():
     assert not users("trainers") & in_room("charrnn")
     assert not users("experiments") & in_room("charrnn")
-    assert users("experiments") & in_room("trainers") == {"trainers/launch/start.py"}
+    assert users("experiments") & in_room("trainers") == {"trainers/launch/resolve.py"}
 
 
 def folder_of(module):
@@ -138,7 +138,7 @@ def test_nothing_that_is_read_is_executed():
         "charrnn/lazy.py",  # attributes of packages, imported with their first use
         "charrnn/moved.py",  # modules by the names that they had before
         "trainers/experiment.py",  # --trainer=module:Class
-        "trainers/launch/start.py",  # --experiment, one of those in the folder
+        "trainers/launch/resolve.py",  # --experiment, one of those in the folder
     }
     called = {
         (name, node.func.id)

@@ -119,7 +119,7 @@ def test_graphs_give_keras_s_results(relative_error, fused_calls, name, shape, x
     ],
     ids=lambda value: "_".join(value),
 )
-def test_keras_s_own_code_runs_what_the_fused_loops_do_not(relative_error, fused_calls, name, options, arguments):
+def test_keras_s_own_code_runs_unsupported_calls(relative_error, fused_calls, name, options, arguments):
     stock, ours = pair(name, **options, return_sequences=True, return_state=True)
     x = tf.constant(normal(9, B, T, D))
     assert relative_error(results(ours, x, **arguments), results(stock, x, **arguments)) == 0
@@ -324,7 +324,7 @@ def test_a_mask_of_the_embedding_is_kept(relative_error, fused_calls, name):
 
 
 def test_the_model_on_the_page_runs_as_it_stands(fused_calls):
-    page = pathlib.Path("docs/keras_layers.md").read_text()
+    page = pathlib.Path("docs/generation.md").read_text()
     (code,) = re.findall(r"```python\n(import keras\n.*?)```", page, flags=re.DOTALL)
     names = {}
     exec(code, names)

@@ -1,4 +1,4 @@
-"""What is drawn, against softmax and a NumPy reference of the two sets."""
+"""Samples against softmax and a NumPy reference of both filters."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_sample_is_softmax_too():
     assert_within_four_sigma(shares(sample), softmax(LOGITS))
 
 
-def test_draws_follow_the_softmax_of_what_is_kept():
+def test_draws_follow_the_softmax_of_the_kept_characters():
     kept = np.array([1, 1, 1, 0, 1, 0], bool)
     expected = softmax(np.where(kept, LOGITS / 1.5, -np.inf))
     assert_within_four_sigma(shares(Sampler(temperature=1.5, top_k=4).choose), expected)
@@ -125,14 +125,14 @@ def test_rows_are_cut_at_their_own_temperatures(keep):
 )
 @example([0.0, 0.0], HOTTEST, 0, 5e-324, 5e-324, False)
 @example([1e9, -1e9], COOLEST, 0, 1 - 1e-16, 1.0, False)
-def test_what_must_not_be_chosen_is_not_at_any_setting(logits, temperature, top_k, top_p, min_p, greedy):
+def test_an_excluded_character_is_never_chosen(logits, temperature, top_k, top_p, min_p, greedy):
     sampler = Sampler(temperature, top_k, top_p, min_p, greedy)
     noise = randomness.gumbel((64, len(logits) + 1), tf.constant([1, 2]))
     rows = tf.tile(tf.constant([[NEVER, *logits]], tf.float32), [64, 1])
     assert (sampler.choose(rows, noise).numpy() > 0).all()
 
 
-def test_top_p_applies_to_what_top_k_left():
+def test_top_p_applies_after_top_k():
     """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
     assert (shares(Sampler(top_p=0.5).choose, logits) > 0).tolist() == [True, True, False, False]

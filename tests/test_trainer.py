@@ -20,7 +20,7 @@ def train(trainer, first, end):
     """Steps `first` to `end`, without it; the measurements of each as floats."""
     measured = []
     for step in range(first, end):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        numbers = trainer.train_step(trainer.batch_at(step))
         measured.append({name: float(value) for name, value in numbers.items()})
     return measured
 
@@ -64,10 +64,10 @@ def test_several_updates_in_one_call_are_those_of_one_call_each(make_trainer, ar
     measured = []
     for steps in (range(0, 3), range(3, 4), range(4, 5)):
         batches = [several.batch_at(step) for step in steps]
-        measured += several.train_steps(batches, [several.source.continues(step) for step in steps])
+        measured += several.train_steps(batches)
     assert measured == expected
     assert_equal(several.variables, one.variables)
-    assert several._train_steps.experimental_get_tracing_count() == 1
+    assert several._compiled.several.experimental_get_tracing_count() == 1
 
 
 def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, relative_error):
@@ -77,13 +77,13 @@ def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, rel
     trainer = make_trainer(AccuracyDriven, optimizer=optimizer, **arguments)
     train(trainer, 0, 2)
     trainer.accuracy.assign(0.0)  # teacher forcing, to compare it with
-    batch, continues, model = trainer.batch_at(2), trainer.source.continues(2), make_model()
+    batch, model = trainer.batch_at(2), make_model()
     model.set_weights(weights_of(trainer))
     before = [v.numpy() for v in (*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables)]
-    gradients = trainer.gradients(batch, continues)
+    gradients = trainer.gradients(batch)
     assert_equal((*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables), before)
     _, expected, _ = gradients_by_hand(model, batch, trainer.carried)
-    assert continues and list(gradients) == [variable.path for variable in model.trainable_variables]
+    assert batch.continues and list(gradients) == [variable.path for variable in model.trainable_variables]
     assert relative_error(list(gradients.values()), expected) < rounding.MODEL
     (measured,) = train(trainer, 2, 3)
     assert measured["gradient_norm"] == pytest.approx(
@@ -229,7 +229,7 @@ def test_streams_carry_the_state_and_start_epochs_from_zero(
     reference, state = make_model(cell="lstm", num_layers=2), None
     for step in range(4):
         batch = trainer.batch_at(step)
-        goes_on = np.full(3, step not in (0, 2)) & trainer.source.continues(step)  # an epoch has two steps
+        goes_on = np.full(3, step not in (0, 2)) & batch.continues  # an epoch has two steps
         state = state and tf.nest.map_structure(lambda s, keep=goes_on: s * keep[:, None], state)
         loss, gradients, state = gradients_by_hand(reference, batch, state)
         for variable, gradient in zip(reference.trainable_variables, gradients, strict=True):
@@ -249,8 +249,8 @@ def test_positions_of_weight_zero_do_not_matter(make_trainer):
     unread = np.cumsum(weights[:, ::-1], 1)[:, ::-1] == 0  # no target that counts comes after
     other = Batch(np.where(unread, 6 - batch.inputs, batch.inputs), np.where(weights == 0, 0, batch.targets), weights)
     assert (other.inputs != batch.inputs).any() and (other.targets != batch.targets).any()
-    measured = first.train_step(batch._replace(weights=weights), False)
-    assert_equal(measured.values(), second.train_step(other, False).values())
+    measured = first.train_step(batch._replace(weights=weights))
+    assert_equal(measured.values(), second.train_step(other).values())
     assert_equal(weights_of(first), weights_of(second))
     assert float(measured["chars"]) == 9.5
 
@@ -266,7 +266,7 @@ def test_a_step_is_traced_once(make_trainer):
     trainer = make_trainer(Counting, data={"order": "streams"})
     train(trainer, 0, 4)
     assert len(traces) == 1
-    assert {trainer.source.continues(step) for step in range(4)} == {False, True}
+    assert {trainer.batch_at(step).continues for step in range(4)} == {False, True}
 
 
 def test_evaluation_is_the_mean_loss_with_the_state_carried(make_model, make_trainer):
@@ -462,7 +462,7 @@ def test_a_skipped_update_moves_no_average(make_trainer, scaled):
     before = trainer.averaged.get_weights()
     assert any((a != b).any() for a, b in zip(start, before, strict=True))
     batch = trainer.batch_at(3)
-    trainer.train_step(batch._replace(weights=np.full_like(batch.weights, np.inf)), False)
+    trainer.train_step(batch._replace(weights=np.full_like(batch.weights, np.inf)))
     assert int(trainer.skipped_updates) == 1
     assert_equal(trainer.averaged.get_weights(), before)
 
@@ -478,7 +478,7 @@ def test_each_step_drops_anew_and_the_same_step_the_same(make_model, make_traine
     still = keras.optimizers.SGD(1e-9)
     trainer = make_trainer(model=make_model(output_dropout=0.5), optimizer=still, seed=1)
     batch = trainer.batch_at(0)
-    losses = [float(trainer.train_step(batch, False)["nats"]) for _ in range(4)]
+    losses = [float(trainer.train_step(batch)["nats"]) for _ in range(4)]
     assert len({round(loss, 3) for loss in losses}) == 4
     first, again, other = made(), made(), made(seed=2)
     for each in (first, again, other):

@@ -45,7 +45,7 @@ class Trial:
 
     def traced_once(self) -> Finding:
         """Checks that the step was traced once per shape of a batch."""
-        traces = self.trainer._train_step.experimental_get_tracing_count()
+        traces = self.trainer._compiled.one.experimental_get_tracing_count()
         return traces == len(self._shapes), f"{traces} for {len(self._shapes)} shapes of batches"
 
     def loss_falls(self) -> Finding:
@@ -87,7 +87,7 @@ class Trial:
         for step in range(first, end):
             batch = trainer.batch_at(step)
             self._shapes.add(batch.inputs.shape)
-            numbers = trainer.train_step(batch, trainer.source.continues(step))
+            numbers = trainer.train_step(batch)
             measured.append({name: float(value) for name, value in numbers.items()})
             if step % 10 == 4:  # not at the step of the checkpoint
                 trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})
@@ -121,7 +121,7 @@ def same_with_xla(experiment: Experiment, texts: Texts) -> Finding:
 def _second_step(trainer: Trainer) -> dict[str, float]:
     """Returns the measurements of the second step, after the first has changed the weights."""
     for step in range(2):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        numbers = trainer.train_step(trainer.batch_at(step))
     return {name: float(value) for name, value in numbers.items()}
 
 

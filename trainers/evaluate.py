@@ -1,7 +1,7 @@
 """Evaluates a trained run: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
 Measures teacher forcing (closed loop) and free running (open loop), each beside its value for real text;
-docs/measures.md explains the measures. Writes curves over the position in a rollout into the run directory, for
+docs/evaluation.md explains the measures. Writes curves over the position in a rollout into the run directory, for
 TensorBoard and as a picture. --dynamic, --ngram and --calibrate add the losses of other systems: a model that continues
 to learn, n-grams with and without the model, and the model at its best temperature. Exit status: 0 finished; 2 a
 mistake in the arguments; 74 the disk behind the output is full; 130 Ctrl-C.

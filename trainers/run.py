@@ -17,7 +17,7 @@ from charrnn import command
 from charrnn.errors import UserError
 from charrnn.process import streams
 from trainers.distribution.cluster import leave
-from trainers.launch import misplaced, start
+from trainers.launch import misplaced, resolve, start
 from trainers.loop.stopping import Stop, Stopped
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def main(settings: list[str]) -> int:
         UserError: a mistake in the arguments.
     """
     if FLAGS.list:
-        print("\n".join(f"{name:28}{start.summary(path)}" for name, path in start.known().items()))
+        print("\n".join(f"{name:28}{resolve.summary(name)}" for name in resolve.known()))
         return command.DONE
     if FLAGS.help_settings:
         command.start_tensorflow()
@@ -75,8 +75,8 @@ def main(settings: list[str]) -> int:
         print("\n\n".join(map(as_text, settings or [""])))
         return command.DONE
     if FLAGS.experiment is None:
-        raise UserError(f"No experiment is given: give --experiment=NAME, one of {', '.join(start.known())}.")
-    start.require_experiment(FLAGS.experiment)
+        raise UserError(f"No experiment is given: give --experiment=NAME, one of {', '.join(resolve.known())}.")
+    resolve.require_experiment(FLAGS.experiment)
     stop = Stop(FLAGS.max_minutes)
     try:
         with stop.listen(kill=True):
@@ -90,8 +90,8 @@ def _main(settings: list[str], stop: Stop) -> int:
     command.start_tensorflow()
     if FLAGS.trainer is not None:
         sys.path.insert(0, os.getcwd())
-    options = {name: FLAGS[name].value for name in (*start.SHORTHANDS, *start.OF_ITS_OWN)}
-    experiment = start.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
+    options = {name: FLAGS[name].value for name in (*resolve.SHORTHANDS, *resolve.OF_ITS_OWN)}
+    experiment = resolve.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
     if FLAGS.print_config:
         from trainers.experiment import to_dict
 
@@ -109,7 +109,7 @@ def _train(experiment: "Experiment", run_dir: str, stop: Stop) -> int:
 
     try:
         how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity
-        finished = start.run(experiment, FLAGS.experiment, run_dir, *how)
+        finished = start.run_until_stopped(experiment, FLAGS.experiment, run_dir, *how)
     except Diverged as error:
         return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:

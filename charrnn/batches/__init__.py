@@ -1,4 +1,4 @@
-"""From ids to batches."""
+"""Batches from ids."""
 
 from typing import TYPE_CHECKING
 

@@ -1,16 +1,17 @@
-"""One pass over a text with the state carried, read by several rows at once.
+"""Reads a text once with carried state, several rows in parallel.
 
-    nats = read(step, model.initial_state, StatefulPass(ids))      # a block of losses each
+    nats = read(step, model.initial_state, StatefulPass(ids))      # the losses of each batch
 
-    all rows at once, each from the zero state
-    again, each row from the state in which the row before ended, until the losses agree
-    no agreement by a row's end? again from there; and after some readings, by one single row
+    read all rows in parallel, each from the zero state
+    read them again, each from the previous row's final state, until the losses agree
+    if they do not agree by the rows' end, repeat; after some readings, read with a single row
 
-An ordinary model forgets within a few blocks, so that only the beginnings are read twice. The result is that of one
-single row but for rounding, however long the model's memory is.
+Most models forget within a few batches, so that only the rows' beginnings are read twice. The result equals a single
+row's up to rounding, for a memory of any length.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,15 +20,15 @@ from charrnn.batches.sources import Batch
 from charrnn.encoded.array import Sharded
 
 _EPSILONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-_ROUNDING = 8 * _EPSILONS["float32"]  # relative, of losses, which are float32 in all precisions
-_READINGS = 8  # by all rows, about as long as one row takes on its own, which reads after that …
-_BY_ONE_ROW = 1 << 20  # … and only a text of at most this many characters: a longer one would take hours
+_ROUNDING = 8 * _EPSILONS["float32"]  # relative, because losses are float32 in all precisions
+_READINGS = 8  # by all rows; about the time of a single row, which reads next
+_BY_ONE_ROW = 1 << 20  # characters; a single row would read a longer text for hours
 
 
 class StatefulPass:
     """Batches that read a text once, every prediction counted once; each batch continues the one before.
 
-    Row r reads the r-th piece of the text. Iterating yields (batch, whether it continues the one before).
+    Row r reads the r-th piece of the text.
 
     Args:
         ids: `[N]`, N at least 2; it has N - 1 predictions.
@@ -46,10 +47,11 @@ class StatefulPass:
     def __len__(self) -> int:
         return self._num_blocks
 
-    def __iter__(self) -> Iterator[tuple[Batch, bool]]:
+    def __iter__(self) -> Iterator[Batch]:
         starts = self.length * len(self) * np.arange(self.rows)
         for block in range(len(self)):
-            yield padded(self.ids, starts + block * self.length, self.rows, self.length), block > 0
+            batch = padded(self.ids, starts + block * self.length, self.rows, self.length)
+            yield batch._replace(continues=block > 0)
 
     def by_one_row(self) -> "StatefulPass":
         """The same pass by one single row."""
@@ -57,18 +59,19 @@ class StatefulPass:
 
 
 def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list[np.ndarray]:
-    """The losses of a pass, those of one single row but for rounding. Eager.
+    """Returns the losses of a pass, equal to a single row's up to rounding. Eager.
 
     Args:
-        step: (batch of tensors, state) -> nats float32 `[…, B, T]` of the predictions, 0 where a weight is 0, or of
-            several at a time; and the state after the batch.
+        step: (batch of tensors, state) -> (losses in nats float32 `[…, B, T]`, 0 for weight 0; state after the batch).
+            Leading axes are for several losses per prediction.
         initial_state: number of rows -> the zero state.
         batches: the pass.
 
     Returns:
-        What `step` gives, of each batch, one after the other; of one row's batches where `batches` has too few.
+        The losses of each batch; those of a single row's batches if parallel rows do not agree.
     """
-    zero, found = initial_state(batches.rows), []
+    found: list[np.ndarray] = []
+    zero = initial_state(batches.rows)
     end = _read_from(zero, step, batches, found)
     for _ in range(min(batches.rows, _READINGS) - 1):
         totals = [_total(found)]
@@ -78,18 +81,18 @@ def read(step: Callable, initial_state: Callable, batches: StatefulPass) -> list
         if end is None or _is_rounding(np.diff(totals, axis=0), totals[-1], _noise(zero, batches)):
             return found
     if batches.rows <= _READINGS or len(batches.ids) > _BY_ONE_ROW:
-        return found  # as many readings as rows: each row's state has come through from the first
+        return found  # with as many readings as rows, the first row's state has reached the last
     return read(step, initial_state, batches.by_one_row())
 
 
-def _read_from(state, step, batches, found: list[np.ndarray]):
-    """Reads all batches from a state into `found`; where they agree with what is there, it stops.
+def _read_from(state: Any, step: Callable, batches: StatefulPass, found: list[np.ndarray]) -> Any:
+    """Reads all batches from a state into `found`, until they agree with the earlier losses.
 
     Returns:
-        The state at the end; None where it stopped: the end is as it was.
+        The final state; None if the losses agreed, because the final state then did not change.
     """
-    tolerance = max(_ROUNDING, _epsilon(state) / 16)  # of the changes without their signs: tighter than `_noise`
-    for block, (batch, _) in enumerate(batches):
+    tolerance = max(_ROUNDING, _epsilon(state) / 16)  # for absolute changes, tighter than `_noise`
+    for block, batch in enumerate(batches):
         nats, state = step(Batch(*map(tf.convert_to_tensor, batch)), state)
         nats = np.asarray(nats)
         if block == len(found):
@@ -103,27 +106,27 @@ def _read_from(state, step, batches, found: list[np.ndarray]):
 
 
 def _total(found: list[np.ndarray]) -> np.ndarray:
-    """Nats over all predictions, float64 `[…]`."""
+    """Returns the sum over all predictions, nats, float64 `[…]`."""
     return np.sum([nats.sum((-2, -1), dtype=np.float64) for nats in found], 0)
 
 
 def _is_rounding(change: np.ndarray, of: np.ndarray, tolerance: float) -> bool:
-    """Whether a change is no more than rounding; so is one that is not a number, of a model that is broken."""
+    """Returns whether a change is only rounding, or NaN, as for a model with non-finite weights."""
     return not np.any(np.abs(change) > tolerance * np.abs(of))
 
 
-def _noise(state, batches: StatefulPass) -> float:
-    """How far rounding moves a total, relative: each prediction's error is one ε or so, and they are independent."""
+def _noise(state: Any, batches: StatefulPass) -> float:
+    """Returns the relative rounding error of a total, assuming independent errors of about ε per prediction."""
     return max(_ROUNDING, 4 * _epsilon(state) / len(batches.ids) ** 0.5)
 
 
-def _epsilon(state) -> float:
-    """Of the format in which the state is carried."""
+def _epsilon(state: Any) -> float:
+    """Returns the machine epsilon of the state's format."""
     return _EPSILONS[tf.nest.flatten(state)[0].dtype.name]
 
 
 def padded(ids: np.ndarray | Sharded, starts: np.ndarray, rows: int, length: int) -> Batch:
-    """Like `batches.cut`, for positions that may lie beyond the text: those have weight 0."""
+    """Returns a batch like `sources.cut`, with weight 0 for positions beyond the text."""
     positions = np.full((rows, 1), len(ids), np.int64)
     positions[: len(starts), 0] = starts
     positions = positions + np.arange(length)

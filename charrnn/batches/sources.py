@@ -1,11 +1,12 @@
-"""Where batches come from. A batch is a function of (seed, step): no shuffle buffer, no iterator state to save.
+"""Sources of training batches. A batch is a function of (seed, step), so there is no shuffle buffer or state to save.
 
     source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
-    inputs, targets, weights = source.batch_at(step)
+    batch = source.batch_at(step)      # inputs, targets, weights, continues
 """
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,40 +17,41 @@ from charrnn.errors import UserError, require
 from charrnn.text import decoding, dialects
 from charrnn.text.reading import Reading
 
-_LONGEST = 1_000_000  # characters of a row
+_LONGEST = 1_000_000  # characters per row
 
 
 class Batch(NamedTuple):
-    """Inputs and targets int32 `[B, T]`, and float32 `[B, T]` weights of the targets in the loss."""
+    """B rows of T characters."""
 
-    inputs: np.ndarray | tf.Tensor
-    targets: np.ndarray | tf.Tensor
-    weights: np.ndarray | tf.Tensor
+    inputs: np.ndarray | tf.Tensor  # ids to read, int32 [B, T]
+    targets: np.ndarray | tf.Tensor  # ids to predict, int32 [B, T]
+    weights: np.ndarray | tf.Tensor  # weights of the targets in the loss, float32 [B, T]
+    continues: Any = False  # bool [] or [B]: which rows carry the state over from the batch before
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """How a text becomes batches."""
+    """The settings for reading a text and making batches of it."""
 
-    seq_length: int = 100  # characters a row, T
+    seq_length: int = 100  # characters per row, T
     batch_size: int = 64  # rows, B
-    order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, the state carried over;
-    # "lines": one document a row, longer ones cut off at seq_length
-    reset_probability: float = 0.0  # that a stream's state is zero before a step (Melis et al. 2017, arXiv 1707.05589)
+    order: str = "windows"  # "windows": shuffled, from the zero state; "streams": contiguous, with carried state;
+    # "lines": one document per row, truncated to seq_length
+    reset_probability: float = 0.0  # probability of a zero state before a stream's step (Melis et al. 2017, 1707.05589)
     stride: int = 0  # characters from one window to the next; 0: seq_length, so that windows do not overlap
-    targets: str = "all"  # "all" characters of a row are learnt, or only the "last"
-    lowercase: bool = False  # turn the text into lower case first
-    csv_column: int = 0  # the column of a CSV file that holds the text, counted from 1; 0: a plain text file
-    csv_delimiter: str = ""  # the character between a CSV's fields, "tab" or "space"; "": found by a look at it
-    csv_header: str = "auto"  # whether a CSV's first row is a header, no document: "true", "false"; "auto": by a look
-    encoding: str = ""  # of the files, a name that Python knows; "": UTF-8, or what a byte-order mark says
-    normalization: str = ""  # a Unicode form, such as "NFC", in which letters with accents are written alike; "": none
-    vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": any file, 256 ids
-    validation_fraction: float = 0.1  # the text's last part …
-    test_fraction: float = 0.0  # … less this much after it
-    validation_chars: int = 1_000_000  # length of the validation text that an evaluation reads, from its start; 0: all
-    within_documents: bool = False  # windows lie within a file each, rather than anywhere in all of them
-    overfit_batches: int = 0  # train on only this many batches, to check that the model can overfit; 0: all
+    targets: str = "all"  # the characters of a row in the loss: "all" or "last"
+    lowercase: bool = False  # convert the text to lower case
+    csv_column: int = 0  # a CSV's column with the text, counted from 1; 0: plain text files
+    csv_delimiter: str = ""  # a CSV's delimiter: one character, "tab" or "space"; "": detected
+    csv_header: str = "auto"  # whether a CSV's first row is a header: "true" or "false"; "auto": detected
+    encoding: str = ""  # the files' Python codec; "": by the byte-order mark, UTF-8 without one
+    normalization: str = ""  # Unicode form, such as "NFC", that unifies accented letters; "": none
+    vocabulary: str = "characters"  # "characters": the training part's code points; "bytes": 256 ids for any file
+    validation_fraction: float = 0.1  # share of the text for validation, before the test part
+    test_fraction: float = 0.0  # share of the text for the test part, at the text's end
+    validation_chars: int = 1_000_000  # characters of the validation part that an evaluation reads; 0: all
+    within_documents: bool = False  # keep each window within one file
+    overfit_batches: int = 0  # number of batches to train on, as a check that the model can overfit; 0: all
 
     def __post_init__(self):
         require("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
@@ -75,26 +77,24 @@ class DataConfig:
 
 
 class Source(Protocol):
-    """Where a trainer's batches come from."""
+    """A source of a trainer's batches."""
 
     batch_size: int  # rows, B
     steps_per_epoch: int
-    carries_state: bool  # whether `continues` is ever true
+    carries_state: bool  # whether a batch ever continues the one before
+    order: str  # the value of data.order
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether this step's rows go on from the state after the step before, or which: bool `[B]`. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
 
 
 class Windows:
-    """Windows of T characters from the zero state, in an order shuffled anew each epoch.
+    """Windows of T characters from the zero state, in a different random order each epoch.
 
-    What does not fill a batch is left out, other windows each epoch.
+    Each epoch skips the windows that do not fill a batch, different ones each time.
     """
 
-    carries_state = False
+    carries_state, order = False, "windows"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -102,13 +102,13 @@ class Windows:
         self._stride = config.stride or config.seq_length
         self._documents = _edges(ids) if config.within_documents else np.array([0, len(ids)])
         fitting = (np.diff(self._documents) - 1 - config.seq_length) // self._stride + 1
-        self._windows = np.cumsum([0, *np.maximum(0, fitting)])  # before each document, and in all
+        self._windows = np.cumsum([0, *np.maximum(0, fitting)])  # before each document, and in total
         self.num_windows = int(self._windows[-1])
         self.steps_per_epoch = self.num_windows // config.batch_size
         _check_filled(self, ids, config, 1 + config.seq_length + (config.batch_size - 1) * self._stride)
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
         epoch, index = divmod(step, self.steps_per_epoch)
         windows = _shuffled(self._seed, epoch, index, self._config.batch_size, self.num_windows)
         documents = np.searchsorted(self._windows, windows, side="right") - 1
@@ -116,39 +116,36 @@ class Windows:
         batch = cut(self._ids, starts, self._config.seq_length)
         return last_only(batch) if self._config.targets == "last" else batch
 
-    def continues(self, step: int) -> bool:
-        """Never: each window starts from the zero state."""
-        return False
-
 
 class Streams:
-    """Each row reads a contiguous part of the text, batch after batch, and carries the recurrent state over.
+    """Contiguous parts of the text, one per row, read batch after batch with the recurrent state carried over.
 
-    Truncated backpropagation through time. The parts begin elsewhere each epoch, so that window borders move; the
-    state starts from zero with each epoch, and in a row now and then if `reset_probability` says so.
+    This is truncated backpropagation through time. The parts start at different positions each epoch, so that window
+    borders move. The state starts from zero each epoch, and in random rows with `reset_probability`.
     """
 
-    carries_state = True
+    carries_state, order = True, "streams"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
         self.batch_size = config.batch_size
-        spare = config.seq_length - 1  # room for the borders to move
+        spare = config.seq_length - 1  # characters by which the borders can move
         self.steps_per_epoch = max(0, (len(ids) - 1 - spare) // (config.batch_size * config.seq_length))
         self._row_length = self.steps_per_epoch * config.seq_length
         _check_filled(self, ids, config, 1 + spare + config.batch_size * config.seq_length)
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
         epoch, index = divmod(step, self.steps_per_epoch)
         slack = len(self._ids) - 1 - self._config.batch_size * self._row_length
         seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
         shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
         rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
-        return cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        batch = cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
+        return batch._replace(continues=self._continues(step))
 
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: in none at an epoch's first step. Eager, pure."""
+    def _continues(self, step: int) -> bool | np.ndarray:
+        """Returns which rows carry the state over: none at an epoch's first step."""
         within = step % self.steps_per_epoch != 0
         if not self._config.reset_probability:
             return within
@@ -158,19 +155,18 @@ class Streams:
 
 
 class Lines:
-    """One document a row, from the zero state, in an order shuffled anew each epoch.
+    """One document per row, from the zero state, in a different random order each epoch.
 
-    A row reads the end-of-text character and then the document; what it learns is the document and then the
-    end-of-text character. It is padded on the right, with weight 0; a document longer than T is cut off, and its end is
-    not learnt.
+    A row's inputs are the end-of-text character and the document; its targets are the document and the end-of-text
+    character. It is padded on the right with weight 0. A document longer than T is truncated, without its end.
 
     Args:
         ids: `[N]`, documents with the end-of-text id before, between and after them.
-        config: with seq_length the limit T.
-        seed: of the order.
+        config: the settings; seq_length is the limit T.
+        seed: the seed of the order.
     """
 
-    carries_state = False
+    carries_state, order = False, "lines"
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -184,83 +180,67 @@ class Lines:
             )
 
     def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
+        """Returns the batch of a step. Eager, pure."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
         return documents_at(self._ids, self._borders, rows, self._config.seq_length)
 
-    def continues(self, step: int) -> bool:
-        """Never: no state leaks from one document into another."""
-        return False
 
-
-class FirstBatches:
-    """The first batches of a source, over and over. The carried state starts from zero with each round.
-
-    An epoch stays as long as the source's, so that all that happens once an epoch happens as often as without.
-
-    Raises:
-        UserError: an epoch has fewer batches.
-    """
-
-    def __init__(self, source: Source, count: int):
-        self._source, self._count = source, count
-        self.batch_size, self.carries_state = source.batch_size, source.carries_state
-        self.steps_per_epoch = source.steps_per_epoch
-        allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
-        require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
-
-    def batch_at(self, step: int) -> Batch:
-        """The batch of a step. Eager, pure."""
-        return self._source.batch_at(step % self._count)
-
-    def continues(self, step: int) -> bool | np.ndarray:
-        """Whether the state carries on, or in which rows: not from the last of the batches to the first."""
-        return self._source.continues(step % self._count)
-
-
-SOURCES = {"windows": Windows, "streams": Streams, "lines": Lines}
+SOURCES: dict[str, Callable[..., Source]] = {"windows": Windows, "streams": Streams, "lines": Lines}
 
 
 def make_source(ids: np.ndarray | Sharded, config: DataConfig, seed: int) -> Source:
-    """The source that `config.order` names, over the training ids `[N]`."""
+    """Returns the source that `config.order` names.
+
+    Args:
+        ids: the training ids, `[N]`.
+        config: the settings.
+        seed: the seed of the order.
+    """
     return SOURCES[config.order](ids, config, seed)
 
 
 def borders(ids: np.ndarray | Sharded) -> np.ndarray | Sharded:
-    """Where the end-of-text id stands, which is the first of `ids`: int64 `[documents + 1]`."""
+    """Returns the positions of the end-of-text id, which is the first of `ids`: int64 `[documents + 1]`."""
     return ids.borders if isinstance(ids, Sharded) else np.flatnonzero(ids == ids[0])
 
 
 def documents_at(
     ids: np.ndarray | Sharded, borders: np.ndarray | Sharded, rows: np.ndarray, length: int
 ) -> Batch:
-    """The documents with the numbers `rows` `[B]`, each padded on the right or cut off to `length` characters."""
+    """Returns documents by their numbers, each padded on the right or truncated to `length` characters.
+
+    Args:
+        ids: `[N]`, documents with the end-of-text id before, between and after them.
+        borders: the positions of the end-of-text id, `[documents + 1]`.
+        rows: the documents' numbers, `[B]`.
+        length: T.
+    """
     starts, ends = borders[rows], borders[rows + 1]
     positions = np.minimum(starts[:, None] + np.arange(length + 1), ends[:, None])  # padded with the end-of-text
     text = ids[positions].astype(np.int32)
     return Batch(text[:, :-1], text[:, 1:], (np.arange(length) < (ends - starts)[:, None]).astype(np.float32))
 
 
-def _edges(ids: Sharded) -> np.ndarray:
-    """Where files begin, and where the last one ends; of a part, its own ends too."""
+def _edges(ids: Any) -> np.ndarray:
+    """Returns the positions at which files begin, including both ends of this part."""
     return np.unique([0, *np.asarray(ids.borders), len(ids)])
 
 
 def last_only(batch: Batch) -> Batch:
-    """The batch with weights for each row's last target only."""
+    """Returns the batch with non-zero weights only for each row's last target."""
     return batch._replace(weights=batch.weights * (np.arange(batch.weights.shape[1]) == batch.weights.shape[1] - 1))
 
 
 def _shuffled(seed: int, epoch: int, index: int, batch_size: int, count: int) -> np.ndarray:
-    """The numbers int64 `[batch_size]` of batch `index` in the epoch's permutation of `count`."""
-    rows = tf.range(index * batch_size, (index + 1) * batch_size, dtype=tf.int64)  # a stride may make billions
+    """Returns the numbers of batch `index` in the epoch's permutation of `count`, int64 `[batch_size]`."""
+    rows = tf.range(index * batch_size, (index + 1) * batch_size, dtype=tf.int64)  # there may be billions
     epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
     return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy()
 
 
 def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:
-    """Rows of `length` characters from positions `starts` `[B]`; all targets count."""
+    """Returns rows of `length` characters from positions `starts` `[B]`, all with weight 1."""
     rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int32)
     return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32))
 

@@ -1,11 +1,14 @@
-"""From a corpus to what a run reads: parts by position, a vocabulary from the training part, ids.
+"""Prepares a corpus for a run: splits it by position, makes the vocabulary from the training part, and encodes it.
 
-A small corpus is read into memory. A large one is encoded into the cache folder, once, and read from there by index, as
-is a folder that `charrnn.encode` has made.
+    texts = load_texts("my.txt", DataConfig(), print)
+    texts.train, texts.validation, texts.vocabulary
+
+Reads a small corpus into memory. Encodes a large one into the cache folder once and reads it by index, like a folder of
+`charrnn.encode`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,57 +20,64 @@ from charrnn.encoded.writer import Parts
 from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
-from charrnn.text.chunks import END_OF_TEXT, Odd, Settings
-from charrnn.text.documents import no_document
+from charrnn.text.chunks import Findings, Settings
+from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
-IN_MEMORY = 1 << 24  # bytes of a corpus that is read into memory, at most
+IN_MEMORY_BYTES = 1 << 24  # largest corpus that is read into memory
+_BLOCK_DOCUMENTS = 1 << 20
+
+Ids = np.ndarray | Sharded
+Log = Callable[[str], None]
 
 
 class Texts(NamedTuple):
-    """A corpus, split and encoded."""
+    """A split and encoded corpus."""
 
     name: str
-    sha256: str  # of the files' bytes
+    sha256: str  # checksum of the files' bytes, hexadecimal
     vocabulary: Vocabulary
-    train: np.ndarray | Sharded  # ids [N]
-    validation: np.ndarray | Sharded  # ids; begun one character early, so that the first can be predicted too
-    entropy_rate: float | None = None  # as in `Corpus`
-    data: DataConfig | None = None  # as it was given, with what was found by a look at the files
+    train: Ids  # [N]
+    validation: Ids  # [M]; starts with a character of context, so that the first one can be predicted
+    entropy_rate: float | None = None  # nats per character; None: unknown
+    data: DataConfig | None = None  # the given config with the detected settings
 
 
-def load_texts(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool = False) -> Texts:
+def load_texts(spec: str, config: DataConfig, log: Log, every_character: bool = False) -> Texts:
     """Finds a corpus, splits it by position, and makes the vocabulary from the training part.
 
     Args:
-        spec: a registered corpus, a file, a glob of files, several of them, or an encoded folder.
-        config: how the text is split and read.
-        log: is given each line for the user.
-        every_character: the vocabulary has the characters of all parts, for a text that is encoded again with that of a
-            model; not if the corpus is encoded in files.
+        spec: a registered corpus, a file, a glob of files, several of these, or an encoded folder.
+        config: the settings for reading and splitting it.
+        log: called with each line for the user.
+        every_character: True to take the vocabulary from all parts, because the caller encodes the text again with a
+            model's vocabulary. No effect on a corpus that is encoded in files.
+
+    Returns:
+        The texts.
 
     Raises:
-        UserError: there is no such corpus, or it is not as `config` says.
+        UserError: there is no such corpus, or it does not match `config`.
     """
     texts = _find(spec, config, log, every_character)
     whole = len(texts.validation)
     texts = texts._replace(validation=_beginning(texts.validation, config))
-    kept, vocabulary = len(texts.validation), texts.vocabulary
+    measured, vocabulary = len(texts.validation), texts.vocabulary
     log(
-        f"{texts.name}: {len(texts.train):,} characters to train on, {max(0, kept - 1):,} to validate"
-        f"{f' (of {whole - 1:,}, as data.validation_chars has it)' if kept < whole else ''}, {vocabulary.size} ids"
+        f"{texts.name}: {len(texts.train):,} training characters, {max(0, measured - 1):,} validation characters"
+        f"{f' (of {whole - 1:,}; see data.validation_chars)' if measured < whole else ''}, {vocabulary.size} ids"
     )
     if vocabulary.unknown_id is not None and (
         unknown := int((np.asarray(texts.validation) == vocabulary.unknown_id).sum())
     ):
-        log(f"{unknown:,} characters of the validation text are not in the training text and count as unknown")
+        log(f"{unknown:,} characters of the validation text do not occur in the training text and count as unknown")
     if texts.entropy_rate is not None:
-        log(f"The source's true entropy is {texts.entropy_rate:.4f} nats per character: no model can have less")
+        log(f"The source's entropy rate is {texts.entropy_rate:.4f} nats per character: no model can have a lower loss")
     return texts
 
 
 def settings_of(config: DataConfig) -> Settings:
-    """Returns how the files of a corpus are read; what is to be found by a look at them is as before a look."""
+    """Returns the settings for reading a corpus, with defaults for those that are to be detected."""
     return Settings(
         config.vocabulary,
         config.lowercase,
@@ -80,27 +90,40 @@ def settings_of(config: DataConfig) -> Settings:
     )
 
 
-def _find(spec: str, config: DataConfig, log: Callable[[str], None], every_character: bool) -> Texts:
+def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
+    """Returns the settings of a config that differ from their defaults, as `--set` takes them.
+
+    Args:
+        config: the config.
+        always: names of settings to include even if they have the default value.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changed = {name: value for name, value in values.items() if name in always or value != getattr(DataConfig(), name)}
+    return [
+        f"data.{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in changed.items()
+    ]
+
+
+def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Texts:
     if corpora.is_plays(spec):
-        corpus, settings = corpora.plays(spec), settings_of(config)
-        content, odd = chunks.read_text(corpus.content, settings)
-        corpus = dataclasses.replace(corpus, content=content, odd=odd)
-        return _in_memory(corpus, settings, config, log, every_character)
+        settings = settings_of(config)
+        return _in_memory(corpora.plays(spec, settings), settings, config, log, every_character)
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return _from_folder(spec, reader.load(folder), config, log)
     return _from_files(spec, corpora.find(spec, log), config, log, every_character)
 
 
-def _from_files(spec, files: list[str], config: DataConfig, log, every_character: bool) -> Texts:
-    settings, said = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
+def _from_files(spec: str, files: list[str], config: DataConfig, log: Log, every_character: bool) -> Texts:
+    settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     config = _settled(config, settings)
-    if config.within_documents or chunks.is_longer(files, IN_MEMORY):
+    corpus: corpora.Corpus | reader.Encoded
+    if config.within_documents or chunks.is_longer(files, IN_MEMORY_BYTES):
         parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
         corpus = writer.cached(spec, files, settings, parts, log)
     else:
         corpus = corpora.read(spec, files, settings)
-    for line in (*formats.said_of(files), *_doubts(files, settings), *said):
+    for line in (*formats.notes_on(files), *_doubts(files, settings), *notes):
         log(line)
     if isinstance(corpus, reader.Encoded):
         return _from_folder(spec, corpus, config, log)
@@ -108,125 +131,112 @@ def _from_files(spec, files: list[str], config: DataConfig, log, every_character
 
 
 def _settled(config: DataConfig, settings: Settings) -> DataConfig:
-    """The config with what was found: so a run that resumes, or that is evaluated, reads the same."""
+    """Returns the config with the detected settings, with which a resumed run or an evaluation reads the same text."""
     if not settings.csv_column:
         return config
     header = str(settings.csv_header).lower()
     return dataclasses.replace(config, csv_delimiter=dialects.named(settings.csv_delimiter), csv_header=header)
 
 
-def _in_memory(corpus: corpora.Corpus, settings: Settings, config: DataConfig, log, every_character: bool) -> Texts:
+def _in_memory(
+    corpus: corpora.Corpus, settings: Settings, config: DataConfig, log: Log, every_character: bool
+) -> Texts:
     require("data.within_documents", config.within_documents, not config.within_documents, "false for this corpus")
-    cut = _lines if config.order == "lines" else _running_text
-    train, validation = cut(corpus.content, corpus.odd, settings, config, log)
-    vocabulary = Vocabulary.bytes()
-    if config.vocabulary == "characters":
-        vocabulary = Vocabulary.from_text(train + validation if every_character else train)
+    content = corpus.content
+    vocabulary = Vocabulary.bytes() if isinstance(content, bytes) else Vocabulary.from_text(content)
+    ids = vocabulary.encode(content)
+    if settings.of_documents and len(ids) < 2:
+        raise no_document(settings.csv_column, corpus.findings.num_empty)
+    parts = _split(ids, settings.of_documents, corpus.findings, config, log)
+    if not every_character and vocabulary.kind == "characters":
+        train, validation = (vocabulary.decode(np.asarray(part)) for part in parts)
+        vocabulary = Vocabulary.from_text(train)
+        parts = vocabulary.encode(train), vocabulary.encode(validation)
     vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
-    ids = vocabulary.encode(train), vocabulary.encode(validation)
-    return Texts(corpus.name, corpus.sha256, vocabulary, *ids, corpus.entropy_rate, config)
+    return Texts(corpus.name, corpus.sha256, vocabulary, *parts, corpus.entropy_rate, config)
 
 
-def _running_text(content, odd, settings, config, log):
-    if settings.of_documents:
-        content = content[1:-1]
-        if not content:
-            raise no_document(settings.csv_column, odd.num_empty)
-        _tell_of_rows(odd, log)
-    split = corpora.split(len(content), config.validation_fraction, config.test_fraction)
-    return content[split.train], content[max(0, split.validation.start - 1) : split.validation.stop]
-
-
-def _lines(content, odd, settings, config, log):
-    """The documents, joined; those of the validation part are whole documents too."""
-    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
-    documents = content.split(end)[1:-1]
-    if not documents:
-        raise no_document(settings.csv_column, odd.num_empty)
-    split = corpora.split(len(documents), config.validation_fraction, config.test_fraction)
-    num_long = sum(len(document) >= config.seq_length for document in documents)
-    _tell_of_documents(len(documents), odd, num_long, log)
-    return tuple(end.join([end[:0], *documents[part], end[:0]]) for part in (split.train, split.validation))
-
-
-def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Callable[[str], None]) -> Texts:
+def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log) -> Texts:
     _require_fit(spec, corpus.settings, config)
-    ids, fractions = corpus.ids, (config.validation_fraction, config.test_fraction)
-    if config.order == "lines":
-        split = corpora.split(corpus.num_documents, *fractions)
-        train, validation = (
-            ids[ids.borders[part.start] : ids.borders[part.stop] + 1] for part in (split.train, split.validation)
-        )
-        _tell_of_documents(corpus.num_documents, corpus.odd, _num_longer(ids.borders, config.seq_length), log)
-    else:
-        if corpus.settings.of_documents:
-            ids = ids[1:-1]
-            _tell_of_rows(corpus.odd, log)
-        split = corpora.split(len(ids), *fractions)
-        train, validation = ids[split.train], ids[max(0, split.validation.start - 1) : split.validation.stop]
+    train, validation = _split(corpus.ids, corpus.settings.of_documents, corpus.findings, config, log)
     config = _settled(config, corpus.settings)
     return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
 
 
+def _split(ids: Ids, of_documents: bool, findings: Findings, config: DataConfig, log: Log) -> tuple[Ids, Ids]:
+    """Returns the training and the validation part; of running text, the latter with a character of context."""
+    _tell_of_rows(findings, log)
+    fractions = config.validation_fraction, config.test_fraction
+    if config.order != "lines":
+        text = ids[1:-1] if of_documents else ids
+        split = corpora.split(len(text), *fractions)
+        return text[split.train], text[max(0, split.validation.start - 1) : split.validation.stop]
+    places = borders(ids)
+    _tell_of_documents(len(places) - 1, findings, _num_longer(places, config.seq_length), log)
+    split = corpora.split(len(places) - 1, *fractions)
+    train, validation = (ids[int(places[p.start]) : int(places[p.stop]) + 1] for p in (split.train, split.validation))
+    return train, validation
+
+
 def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
-    """Raises UserError where a folder was encoded otherwise than the run would read it."""
+    """Raises UserError if a folder was encoded with other settings than the run's."""
     given = settings_of(config)
     named = ["vocabulary", "lowercase", "csv_column", "normalization"]
-    named += ["csv_delimiter"] if config.csv_delimiter else []  # else as the folder has it
+    named += ["csv_delimiter"] if config.csv_delimiter else []  # otherwise the folder's
     named += ["csv_header"] if config.csv_header != "auto" else []
     named += ["encoding"] if config.encoding else []
     for name in named:
         wanted = getattr(settings, name)
         if getattr(given, name) != wanted and (settings.csv_column or name not in ("csv_delimiter", "csv_header")):
             wanted = str(wanted).lower() if isinstance(wanted, bool) else dialects.named(wanted)
-            raise UserError(f"{spec} was encoded with {name}={wanted}: set data.{name}={wanted}, or encode it anew.")
+            raise UserError(f"{spec} was encoded with {name}={wanted}: set data.{name}={wanted}, or encode it again.")
     if config.order == "lines" and not settings.of_documents:
         raise UserError(
-            f"{spec} has a file as a document, and data.order=lines reads lines: encode it anew with "
-            "--documents=lines, or set data.order=windows and data.within_documents=true."
+            f"{spec} was encoded with a document per file, but data.order=lines needs a document per line: encode it "
+            "again with --documents=lines, or set data.order=windows and data.within_documents=true."
         )
     if config.within_documents and settings.of_documents:
-        raise UserError(f"{spec} has a line as a document: set data.order=lines, not data.within_documents=true.")
+        raise UserError(f"{spec} has a document per line: set data.order=lines instead of data.within_documents=true.")
 
 
-def _tell_of_documents(num_documents: int, odd: Odd, num_long: int, log: Callable[[str], None]) -> None:
-    _tell_of_rows(odd, log)
-    if odd.num_empty:
-        log(f"{odd.num_empty:,} empty documents are left out")
+def _tell_of_documents(num_documents: int, findings: Findings, num_long: int, log: Log) -> None:
+    if findings.num_empty:
+        log(f"{findings.num_empty:,} empty documents are skipped")
     if num_long:
-        log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are cut off")
+        log(f"{num_long:,} of {num_documents:,} documents are longer than data.seq_length allows and are truncated")
 
 
-def _tell_of_rows(odd: Odd, log: Callable[[str], None]) -> None:
-    if odd.num_rows:
+def _tell_of_rows(findings: Findings, log: Log) -> None:
+    if findings.num_ragged:
         log(
-            f"{odd.num_rows:,} rows have more or fewer fields than the first, from {odd.first_row} on: a text with the "
-            "delimiter in it and without quotes is cut there. Put it in quotes, or read whole lines: data.csv_column=0"
+            f"{findings.num_ragged:,} rows have more or fewer fields than the first, from {findings.first_ragged} on: "
+            "an unquoted text that contains the delimiter is truncated there. Put such texts in quotes, or read whole "
+            "lines with data.csv_column=0"
         )
 
 
 def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
-    """A line on the first file that is read as asked, though it looks like something else."""
+    """Yields a line on the first file that looks different from the given encoding or vocabulary."""
     for file in files if settings.encoding or settings.vocabulary == "bytes" else ():
-        _, first = formats.look(file)
-        kind = formats.kind_of(first)
-        if settings.encoding and decoding.doubtful(settings.encoding, first):
-            yield f"{file} looks like UTF-8, and is read as {settings.encoding}, as data.encoding says"
+        _, first = formats.head(file)
+        kind = formats.non_text_format(first)
+        if settings.encoding and decoding.looks_like_utf8(settings.encoding, first):
+            yield f"{file} looks like UTF-8, but is read as {settings.encoding} because of data.encoding"
         elif kind and settings.vocabulary == "bytes":
-            yield f"{file} is {kind.name}, and its bytes are read as they are: {kind.remedy}"
+            yield f"{file} is {kind.name}, and its bytes are read without decoding: {kind.remedy}"
         else:
             continue
         return
 
 
-def _num_longer(borders: Sharded, length: int, block: int = 1 << 20) -> int:
-    """How many documents do not fit into `length` with the end-of-text."""
-    starts = range(0, len(borders), block)
-    return sum(int((np.diff(np.asarray(borders[i : i + block + 1])) > length).sum()) for i in starts)
+def _num_longer(borders: Ids, length: int) -> int:
+    """Returns the number of documents that do not fit into `length` with the end-of-text."""
+    parts = (borders[i : i + _BLOCK_DOCUMENTS + 1] for i in range(0, len(borders), _BLOCK_DOCUMENTS))
+    return sum(int((np.diff(np.asarray(part)) > length).sum()) for part in parts)
 
 
-def _beginning(validation: np.ndarray | Sharded, config: DataConfig) -> np.ndarray | Sharded:
-    """So much of the validation text as is measured; whole documents where it has them, at least one."""
+def _beginning(validation: Ids, config: DataConfig) -> Ids:
+    """Returns the first `data.validation_chars` characters; of documents, whole ones and at least one."""
     most = config.validation_chars
     if not most or len(validation) - 1 <= most:
         return validation

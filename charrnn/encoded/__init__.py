@@ -1,1 +1,1 @@
-"""A text larger than memory, as ids in files."""
+"""Corpora larger than memory, encoded as ids in files."""

@@ -1,12 +1,12 @@
-"""A long array in files, read by index: it takes no memory, however much of it is read.
+"""Reads a long array from files by index, without holding it in memory.
 
     ids = Sharded.open(["shard-00000.ids", "shard-00001.ids"], np.dtype(np.uint8))
     ids[positions]                           # an array, of the shape of `positions`
     ids[1000:2000]                           # a part, not yet read; np.asarray reads it
 
-Reads go through the system's cache of files, as those of a memory map do. A map's pages, though, count as memory of the
-process; to give them back after each batch took about twice as long as these reads. And where a mapped file is cut off,
-the process that reads it is killed.
+The reads use the system's file cache, like a memory map's. But a map's pages count as memory of the process, and
+releasing them after each batch took about twice as long as these reads. Besides, the system kills a process that reads
+a truncated mapped file.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import bisect
 import os
 import weakref
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
 
 class Sharded:
-    """One array `[N]` in several files one after another."""
+    """An array `[N]` in several consecutive files."""
 
     def __init__(
         self, shards: Sequence[_Shard], first: int, length: int, shift: int = 0, borders: Sharded | None = None
@@ -34,53 +35,68 @@ class Sharded:
         """Opens files of numbers.
 
         Args:
-            paths: the files.
-            dtype: of the numbers.
-            borders: int64 `[documents + 1]`, where in the array documents begin, and where the last one ends.
+            paths: the files, in their order.
+            dtype: the numbers' type.
+            borders: int64 `[documents + 1]`, the position of each document's first number, and the last one's end.
+
+        Returns:
+            The array.
         """
         shards = [_Shard(path, dtype) for path in paths]
         return cls(shards, 0, sum(len(shard) for shard in shards), borders=borders)
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the numbers."""
+        """The numbers' type."""
         return self._shards[0].dtype
 
     @property
     def borders(self) -> Sharded:
-        """The borders of documents that lie in this part, counted from its beginning."""
+        """The borders of the documents in this part, relative to its beginning."""
+        assert self._borders is not None
         first, end = (bisect.bisect_left(self._borders, self._first + length) for length in (0, self._length))
         return Sharded(self._borders._shards, first, end - first, shift=-self._first)
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: slice | int | np.ndarray) -> Sharded | np.ndarray:
-        """A part, for a slice without a step; else the numbers at positions of 0 … N - 1, in the shape of `index`.
+    @overload
+    def __getitem__(self, index: slice) -> Sharded: ...
 
-        Each row of positions is read at once, from the first of them to the last.
+    @overload
+    def __getitem__(self, index: int | np.ndarray) -> np.ndarray: ...
+
+    def __getitem__(self, index: slice | int | np.ndarray) -> Sharded | np.ndarray:
+        """Returns a part for a slice, which is not read yet; otherwise the numbers at `index`, in its shape.
+
+        Args:
+            index: a slice without a step, or positions from 0 to N - 1. Each sequence of positions along the last
+                axis takes one read, from its lowest position to its highest.
+
+        Raises:
+            IndexError: the slice has a step, or a position is out of range.
         """
         if isinstance(index, slice):
             start, stop, step = index.indices(self._length)
             if step != 1:
-                raise IndexError("a part has no step")
+                raise IndexError("a slice must not have a step")
             return Sharded(self._shards, self._first + start, max(0, stop - start), self._shift, self._borders)
         positions = np.asarray(index, np.int64)
-        rows = positions.reshape(-1, positions.shape[-1] if positions.ndim > 1 else 1)
-        taken = np.empty(rows.shape, self.dtype)
-        if rows.size:
-            firsts, lasts = rows.min(1), rows.max(1)
+        sequences = positions.reshape(-1, positions.shape[-1] if positions.ndim > 1 else 1)
+        taken = np.empty(sequences.shape, self.dtype)
+        if sequences.size:
+            firsts, lasts = sequences.min(1), sequences.max(1)
             if firsts.min() < 0 or lasts.max() >= self._length:
                 raise IndexError(f"positions must be from 0 to {self._length - 1}")
             for i, (first, last) in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
-                taken[i] = self._read(first, last + 1)[rows[i] - first]
+                taken[i] = self._read(first, last + 1)[sequences[i] - first]
         return taken.reshape(positions.shape)[()]
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self._read(0, self._length).astype(dtype or self.dtype, copy=False)
 
     def _read(self, start: int, stop: int) -> np.ndarray:
-        """What stands at `start` … `stop` - 1 of this part."""
+        """Returns the numbers from `start` to `stop` - 1 of this part."""
         start, stop = start + self._first, stop + self._first
         read, number = [], bisect.bisect_right(self._starts, start) - 1
         while start < stop:
@@ -92,7 +108,7 @@ class Sharded:
 
 
 class _Shard:
-    """One file of numbers."""
+    """A file of numbers."""
 
     def __init__(self, path: str, dtype: np.dtype):
         self.dtype, self._path = dtype, path
@@ -106,5 +122,5 @@ class _Shard:
     def read(self, start: int, stop: int) -> np.ndarray:
         data = os.pread(self._file, (stop - start) * self.dtype.itemsize, start * self.dtype.itemsize)
         if len(data) < (stop - start) * self.dtype.itemsize:
-            raise OSError(f"{self._path} is shorter than it was")
+            raise OSError(f"{self._path} is shorter than before")
         return np.frombuffer(bytearray(data), self.dtype)

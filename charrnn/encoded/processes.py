@@ -1,7 +1,7 @@
-"""Calls functions in processes of their own.
+"""Calls functions in worker processes.
 
-Unlike those of `multiprocessing`, they do not run the user's main module again, and none outlives the process that
-started it by more than the call it is at, not even where that is killed.
+Unlike `multiprocessing`, this does not import the user's main module in the workers. A worker exits after its current
+call if its parent exits, even if the parent was killed.
 """
 
 import concurrent.futures
@@ -12,22 +12,27 @@ import queue
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 def available() -> int:
-    """How many processes can run at once: the cores that this one may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterator:
-    """The results of calls (function, arguments), in their order; a single process is this one.
+    """Calls functions in parallel. Uses this process if there would be only one worker.
 
     Args:
-        calls: functions of modules, and what can be pickled; the results too.
-        processes: how many at most.
+        calls: (function, arguments) of each call. The function must belong to a module; arguments and results must be
+            picklable.
+        processes: the largest number of workers.
+
+    Yields:
+        The results, in the order of the calls.
 
     Raises:
-        What the first call that fails raises.
+        Exception: the exception of the first call that failed.
     """
     calls = list(calls)
     processes = min(processes, len(calls))
@@ -36,12 +41,12 @@ def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterato
         return
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(processes))
-        workers = [stack.enter_context(_worker()) for _ in range(processes)]  # ended before the threads are waited for
-        idle = queue.SimpleQueue()
+        workers = [stack.enter_context(_worker()) for _ in range(processes)]  # killed before the threads end
+        idle: queue.SimpleQueue[subprocess.Popen] = queue.SimpleQueue()
         for worker in workers:
             idle.put(worker)
 
-        def call(one):
+        def call(one: tuple[Callable, tuple]) -> Any:
             worker = idle.get()
             try:
                 return _ask(worker, one)
@@ -55,16 +60,22 @@ def call_all(calls: Iterable[tuple[Callable, tuple]], processes: int) -> Iterato
 def _worker() -> Iterator[subprocess.Popen]:
     code = "from charrnn.encoded import processes; processes._serve()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    # A session of its own: a Ctrl-C at the terminal is for the process that asks, and would be told by each of these.
-    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, **how) as worker:
+    # In a separate session, because a Ctrl-C at the terminal would make each worker print a traceback.
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    ) as worker:
         try:
             yield worker
         finally:
             worker.kill()
 
 
-def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
+def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]) -> Any:
+    assert worker.stdin and worker.stdout
     try:
         pickle.dump(call, worker.stdin)
         worker.stdin.flush()
@@ -77,7 +88,7 @@ def _ask(worker: subprocess.Popen, call: tuple[Callable, tuple]):
 
 
 def _serve() -> None:
-    """Answers calls from standard input until it ends."""
+    """Executes calls from standard input until it ends."""
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             function, arguments = pickle.load(sys.stdin.buffer)

@@ -1,11 +1,11 @@
-"""An encoded corpus: a folder of ids that `charrnn.encoding` has made, read by index, so that no size takes memory.
+"""Reads an encoded corpus: a folder of ids, read by index, so that a corpus of any size needs little memory.
 
-    corpus.json        which files, how they were read, how many ids each shard has; written last
+    corpus.json        the files, the settings, the number of ids in each shard; written last
     vocabulary.json
-    documents.bin      int64, where in the ids each document begins, and where the last one ends
-    documents.json     of which corpus it is, and its crc32
+    documents.bin      int64, the position of each document's first id, and the last one's end
+    documents.json     fingerprints of the corpus and the vocabulary, and the crc32 of documents.bin
     shard-00000.ids    ids, little-endian
-    shard-00000.json   of which corpus and vocabulary it is, and its crc32
+    shard-00000.json   fingerprints of the corpus and the vocabulary, and the crc32 of shard-00000.ids
 """
 
 import concurrent.futures
@@ -22,8 +22,8 @@ import numpy as np
 from charrnn.encoded import processes
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
-from charrnn.files import atomic
-from charrnn.text.chunks import READ_BYTES, Odd, Piece, Settings, contents
+from charrnn.files import atomic, strict_json
+from charrnn.text.chunks import READ_BYTES, Chunk, Findings, Settings, contents
 from charrnn.text.own_files import CORPUS, PLAN
 from charrnn.text.vocabulary import Vocabulary
 
@@ -32,97 +32,109 @@ FORMAT = 1
 
 
 class Encoded(NamedTuple):
-    """A corpus that was encoded before."""
+    """A corpus in an encoded folder."""
 
-    sha256: str  # of the files' bytes
+    sha256: str  # checksum of the files' bytes, hexadecimal
     settings: Settings
     vocabulary: Vocabulary
-    ids: Sharded  # with END_OF_TEXT before, between and after documents, where the settings say so
+    ids: Sharded  # with END_OF_TEXT before, between and after documents if `settings.of_documents`
     num_documents: int
-    odd: Odd  # what was noticed in lines or rows
-
-    @property
-    def num_empty(self) -> int:
-        """How many lines or rows were left out."""
-        return self.odd.num_empty
+    findings: Findings  # empty lines and ragged rows
 
 
 def shard_name(number: int) -> str:
-    """The name of a shard's files, less their ends."""
+    """Returns the name of a shard's files without their extensions."""
     return f"shard-{number:05}"
 
 
 def fingerprint(value: object) -> str:
-    """Tells what JSON can hold from any other."""
+    """Returns the sha256 of a value's JSON, hexadecimal."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def of_vocabulary(vocabulary: Vocabulary) -> str:
-    """A vocabulary's fingerprint."""
+def vocabulary_fingerprint(vocabulary: Vocabulary) -> str:
+    """Returns a vocabulary's fingerprint."""
     return fingerprint([vocabulary.kind, list(vocabulary.characters)])
 
 
 def read_json(path: str) -> dict | None:
-    """A JSON object; None where there is none, or what is there is damaged."""
+    """Returns a file's JSON object, or None if the file is missing or damaged."""
     try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
+        value = strict_json.read(path)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
 
 def write_json(path: str, value: dict) -> None:
-    """Writes a JSON file at once: a reader finds the old one or the new one, never half of it."""
+    """Writes a JSON file atomically."""
     atomic.replace(path, json.dumps(value).encode())
 
 
 def label_of(corpus: dict) -> dict:
-    """What the shards of a corpus are labelled with, beside their crc32."""
+    """Returns the label of a corpus's shards, without their crc32."""
     return {"corpus": fingerprint(corpus), "vocabulary": corpus["vocabulary"]}
 
 
-def make_shard(piece: Piece, settings: Settings, vocabulary: Vocabulary, base: str, label: dict, num_ids: int) -> None:
-    """Encodes a piece of the corpus, which must have as many ids as it had before."""
+def make_shard(chunk: Chunk, settings: Settings, vocabulary: Vocabulary, base: str, label: dict, num_ids: int) -> None:
+    """Encodes a chunk of the corpus into a shard.
+
+    Args:
+        chunk: the chunk.
+        settings: how to read it.
+        vocabulary: the corpus's vocabulary.
+        base: the path of the shard's files without their extensions.
+        label: the label, as `label_of` returns it.
+        num_ids: the chunk's length in ids, as surveyed.
+
+    Raises:
+        UserError: the chunk has another length now, or cannot be read.
+    """
     dtype = vocabulary.dtype.newbyteorder("<")
-    blocks = (vocabulary.encode(content).astype(dtype, copy=False) for content in contents(piece, settings))
+    blocks = (vocabulary.encode(content).astype(dtype, copy=False) for content in contents(chunk, settings))
     if write(base, ".ids", label, blocks) != num_ids * dtype.itemsize:
         os.remove(f"{base}.json")
-        raise UserError(f"{piece.spans[0].path} or a file after it has changed while it was read: encode it again.")
+        raise UserError(f"{chunk.spans[0].path} or a file after it has changed during encoding: encode it again.")
 
 
 def write(base: str, end: str, label: dict, blocks: Iterable[np.ndarray]) -> int:
-    """Writes a shard, and then its label: each appears under its name when it is whole. Returns the size in bytes."""
+    """Writes a shard and then its label, each atomically. Returns the shard's size in bytes."""
     checksum = 0
     with atomic.writing(base + end) as file:
         for block in blocks:
-            checksum = zlib.crc32(block, checksum)
-            file.write(block)
+            checksum = zlib.crc32(block.data, checksum)
+            file.write(block.data)
         num_bytes = file.tell()
     write_json(f"{base}.json", {**label, "crc32": checksum})
     return num_bytes
 
 
-def is_made(base: str, label: dict, num_bytes: int) -> bool:
-    """Whether a shard was written, with this label."""
+def is_written(base: str, label: dict, num_bytes: int) -> bool:
+    """Returns whether a shard of this label and size exists."""
     found = read_json(f"{base}.json")
     return found is not None and label.items() <= found.items() and os.path.getsize(f"{base}.ids") == num_bytes
 
 
 def load(folder: str) -> Encoded:
-    """Opens an encoded corpus, and checks all of it.
+    """Opens an encoded corpus and verifies all its files.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        The corpus.
 
     Raises:
-        UserError: it is not finished, not whole, or not of one piece.
+        UserError: the corpus is unfinished, incomplete or damaged, or mixes files of several corpora.
     """
     corpus = read_json(os.path.join(folder, CORPUS))
     if corpus is None and read_json(os.path.join(folder, PLAN)):
-        raise UserError(f"{folder} is not finished: run the same charrnn.encode again, and it goes on.")
+        raise UserError(f"{folder} is not finished: run the same charrnn.encode command again to resume it.")
     if corpus is None or corpus.get("format") != FORMAT:
-        raise UserError(f"{folder} holds no encoded corpus of this version, or {CORPUS} is damaged: encode it again.")
+        raise UserError(f"{folder} is no encoded corpus of this version, or {CORPUS} is damaged: encode it again.")
     vocabulary = Vocabulary.load(os.path.join(folder, VOCABULARY))
-    if of_vocabulary(vocabulary) != corpus["vocabulary"]:
-        raise UserError(f"{folder} has the {VOCABULARY} of another corpus: encode this one again.")
+    if vocabulary_fingerprint(vocabulary) != corpus["vocabulary"]:
+        raise UserError(f"{folder} contains the {VOCABULARY} of another corpus: encode the corpus again.")
     dtype, lengths = np.dtype(corpus["dtype"]), corpus["shards"]
     names = [(shard_name(number), ".ids", length * dtype.itemsize) for number, length in enumerate(lengths)]
     names.append((DOCUMENTS, ".bin", (corpus["num_documents"] + 1) * 8))
@@ -137,12 +149,12 @@ def load(folder: str) -> Encoded:
         dataclasses.replace(vocabulary, reading=settings.reading),
         ids,
         corpus["num_documents"],
-        Odd(corpus["num_empty"], *corpus.get("odd_rows", ())),
+        Findings(corpus["num_empty"], *corpus.get("odd_rows", ())),
     )
 
 
 def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> str:
-    """The path of a shard; UserError where it is not what it was when it was made."""
+    """Returns the path of a shard. Raises UserError if the shard is missing, damaged or of another corpus."""
     path = os.path.join(folder, name + end)
     label = read_json(os.path.join(folder, f"{name}.json"))
     if label is None or not os.path.isfile(path):
@@ -150,7 +162,7 @@ def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> 
     if label.get("vocabulary") != corpus["vocabulary"]:
         raise UserError(f"{path} was encoded with another vocabulary than its folder's: encode the corpus again.")
     if label.get("corpus") != fingerprint(corpus):
-        raise UserError(f"{path} is of another corpus than its folder: encode the corpus again.")
+        raise UserError(f"{path} belongs to another corpus than its folder: encode the corpus again.")
     if os.path.getsize(path) != num_bytes:
         raise UserError(f"{path} has {os.path.getsize(path):,} of {num_bytes:,} bytes: encode the corpus again.")
     checksum = 0
@@ -158,5 +170,5 @@ def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> 
         while block := file.read(READ_BYTES):
             checksum = zlib.crc32(block, checksum)
     if checksum != label.get("crc32"):
-        raise UserError(f"{path} is damaged, for its checksum does not fit: encode the corpus again.")
+        raise UserError(f"{path} is damaged, because its checksum is wrong: encode the corpus again.")
     return path

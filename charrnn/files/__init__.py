@@ -1,1 +1,1 @@
-"""Paths that come in, and files that are written at once."""
+"""Paths from the user, file systems, and atomic writing of files."""

@@ -1,9 +1,9 @@
-"""Writes files and folders at once: a reader, or the next run after a kill, finds the old content or the new one.
+"""Writes files atomically: a reader, or the next run after a kill, finds either the old content or the new content.
 
     atomic.replace("runs/mine/config.json", b"{}")
 
-An unfinished file or folder is called `.charrnn-`, 16 hexadecimal digits that stand for its final name, and 16 random
-ones. Nothing else is ever removed as a left-over.
+The name of an unfinished file or folder is `.charrnn-`, 16 hexadecimal digits that encode its final name, and 16 random
+ones. `remove_remains` removes nothing else.
 """
 
 import contextlib
@@ -12,41 +12,43 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from charrnn.files import paths
+from charrnn.files import paths, systems
 
 PREFIX = ".charrnn-"
 _NAME = re.compile(re.escape(PREFIX) + "([0-9a-f]{16})-[0-9a-f]{16}")
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # what file systems without fsync answer
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # errors of file systems without fsync
 
 
 def replace(path: str, content: bytes) -> None:
-    """Writes a file. OSError if that is impossible: the old file is kept, and nothing is left over."""
+    """Writes a file. Raises OSError if that is not possible; the old file then remains unchanged."""
     with writing(path) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
-    """Opens a new file for the body, syncs it to the disk, and gives it its name when the body ends without an error.
+    """Opens a new file for the body. If the body succeeds, syncs the file to disk and gives it its name.
 
     Args:
-        path: the file's final name. A device is written to directly.
+        path: the file's final path. A device is written to directly.
+
+    Yields:
+        The open file, binary.
 
     Raises:
-        OSError: it cannot be written. The old file is kept, and nothing is left over.
+        OSError: the file cannot be written. The old file remains unchanged, and no unfinished file remains.
     """
-    if "://" not in path and os.path.exists(path) and not os.path.isfile(path):
+    if not systems.is_address(path) and os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             yield file
         return
     unfinished = _unfinished(path)
-    with _os_errors(path):
+    with systems.os_errors(path):
         try:
-            with _create(unfinished) as file:
+            with systems.functions(path).GFile(unfinished, "wb") as file:
                 yield file
             move(unfinished, path)
         except BaseException:
@@ -58,18 +60,18 @@ def writing(path: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def scratch(folder: str, purpose: str) -> Iterator[str]:
-    """Makes a folder for the body to work in, and removes it with all that the body has not moved out of it.
+    """Creates a temporary folder for the body, and removes it afterwards with all its files.
 
     Args:
-        folder: where to make it; made too if it does not exist.
-        purpose: the final name that `remove_remains` knows it by.
+        folder: the parent folder; created if it does not exist.
+        purpose: the final name under which `remove_remains` finds the temporary folder.
 
     Yields:
-        Its path.
+        The temporary folder's path.
     """
     place = _unfinished(os.path.join(folder, purpose))
-    with _os_errors(place):
-        _make_folder(place)
+    with systems.os_errors(place):
+        systems.functions(place).makedirs(place)
         try:
             yield place
         finally:
@@ -78,21 +80,19 @@ def scratch(folder: str, purpose: str) -> Iterator[str]:
 
 
 def move(source: str, target: str) -> None:
-    """Syncs a file to the disk and gives it another name in the same file system; replaces a file of that name."""
-    if "://" in target:
-        import tensorflow as tf
-
-        tf.io.gfile.rename(source, target, overwrite=True)
+    """Syncs a file to disk and renames it within its file system. Replaces an existing file."""
+    if systems.is_address(target):
+        systems.functions(target).rename(source, target, overwrite=True)
     else:
         sync(source)
         os.replace(source, target)
 
 
 def sync(path: str) -> None:
-    """Returns when a file, or the names in a folder, are on the disk. Does nothing if the file system cannot tell."""
-    if "://" in path:
+    """Syncs a file, or the names in a folder, to disk. Does nothing if the file system does not support it."""
+    if systems.is_address(path):
         return
-    with contextlib.suppress(PermissionError):  # a folder without permission to read it
+    with contextlib.suppress(PermissionError):  # a folder that may not be read
         descriptor = os.open(path or ".", os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -104,19 +104,19 @@ def sync(path: str) -> None:
 
 
 def remove_remains(folder: str, names: Iterable[str]) -> None:
-    """Removes what a killed process left unfinished.
+    """Removes the unfinished files and folders of killed processes.
 
     Args:
-        folder: where to look; it need not exist.
-        names: the final names. The caller must be the only process that writes them.
+        folder: the folder; it need not exist.
+        names: the final names. No other process may be writing them.
     """
     for name in unfinished(folder, names):
-        with _os_errors(folder):
+        with systems.os_errors(folder):
             _remove(os.path.join(folder, name))
 
 
 def unfinished(folder: str, names: Iterable[str]) -> list[str]:
-    """Returns the names in a folder of what was to become one of `names`."""
+    """Returns the names of the unfinished files and folders in a folder whose final name is one of `names`."""
     wanted = {_digits(name) for name in names}
     found = {name: _NAME.fullmatch(name) for name in paths.names_in(folder)}
     return [name for name, match in found.items() if match and match[1] in wanted]
@@ -131,43 +131,7 @@ def _unfinished(path: str) -> str:
     return os.path.join(folder, f"{PREFIX}{_digits(name)}-{secrets.token_hex(8)}")
 
 
-def _create(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "xb")
-    import tensorflow as tf
-
-    return tf.io.gfile.GFile(path, "wb")
-
-
-def _make_folder(path: str) -> None:
-    if "://" not in path:
-        return os.makedirs(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.makedirs(path)
-
-
 def _remove(path: str) -> None:
-    """Removes a file, or a folder with all that is in it."""
-    if "://" in path:
-        import tensorflow as tf
-
-        tf.io.gfile.rmtree(path) if tf.io.gfile.isdir(path) else tf.io.gfile.remove(path)
-    elif os.path.isdir(path):
-        shutil.rmtree(path)
-    else:
-        os.remove(path)
-
-
-@contextlib.contextmanager
-def _os_errors(path: str) -> Iterator[None]:
-    """Raises TensorFlow's errors about a file in a bucket as OSError."""
-    if "://" not in path:
-        yield
-        return
-    import tensorflow as tf
-
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(errno.EIO, error.message, path) from error
+    """Removes a file, or a folder with its content."""
+    files = systems.functions(path)
+    files.rmtree(path) if files.isdir(path) else files.remove(path)

@@ -1,8 +1,8 @@
-"""The one place where a path comes in: from a flag, from Python, or from an experiment.
+"""Checks and expands all paths from the user: from flags, Python calls and experiments.
 
     run_dir = paths.given("~/runs/mine")     # "/home/me/runs/mine"
 
-A path is never a pattern. TensorFlow takes one for a pattern where it looks for a checkpoint: `plain` prevents that.
+A path is never a pattern. TensorFlow treats a path as a pattern when it looks for a checkpoint; `plain` prevents that.
 """
 
 import contextlib
@@ -11,16 +11,17 @@ import tempfile
 from collections.abc import Iterator
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
-_PATTERN = "*?[\\"  # characters that make TensorFlow read a path as a pattern
+_PATTERN = "*?[\\"  # characters by which TensorFlow recognizes a pattern
 _DESCRIPTORS = "/proc/self/fd"
 
 
 def given(path: str | os.PathLike) -> str:
-    """Returns a path that the user gave, as text, with a leading `~` or `~user` expanded.
+    """Returns the user's path as text, with a leading `~` or `~user` expanded.
 
     Args:
-        path: of a local file or folder, or an address such as "gs://bucket/folder". Every character stands for itself.
+        path: a local path, or an address such as "gs://bucket/folder". Every character is literal.
 
     Raises:
         UserError: no file can have this name.
@@ -33,15 +34,18 @@ def given(path: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def plain(folder: str) -> Iterator[str]:
-    """Yields a name of the folder that TensorFlow does not read as a pattern; valid within the body, in this process.
+    """Provides a path of the folder that TensorFlow does not treat as a pattern.
 
     Args:
-        folder: an existing folder. A bucket's has no second name, and is yielded as it is.
+        folder: an existing folder.
+
+    Yields:
+        The path, valid within the body and in this process; an address unchanged.
 
     Raises:
         OSError: the folder does not exist or cannot be read.
     """
-    if "://" in folder or not any(character in folder for character in _PATTERN):
+    if systems.is_address(folder) or not any(character in folder for character in _PATTERN):
         yield folder
     elif os.path.isdir(_DESCRIPTORS):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -57,9 +61,6 @@ def plain(folder: str) -> Iterator[str]:
 
 def names_in(folder: str) -> list[str]:
     """Returns the sorted names in a folder; none if it does not exist or is not a folder."""
-    if "://" not in folder:
-        return sorted(os.listdir(folder or ".")) if os.path.isdir(folder or ".") else []
-    import tensorflow as tf
-
-    names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
-    return sorted(name.rstrip("/") for name in names)
+    folder = folder or "."
+    files = systems.functions(folder)
+    return sorted(name.rstrip("/") for name in files.listdir(folder)) if files.isdir(folder) else []

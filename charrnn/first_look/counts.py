@@ -2,7 +2,7 @@
 
     found = tally(["to be\n", "or not"])     # found.counts["o"] == 3, found.lengths == {5: 1, 6: 1}
 
-Imports no TensorFlow: what runs here runs in processes of its own.
+Imports no TensorFlow, because worker processes run this code.
 """
 
 import io
@@ -13,30 +13,26 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.text import chunks
-from charrnn.text.chunks import Piece, Settings
+from charrnn.text.chunks import Chunk, Settings
 
 
 class Tally(NamedTuple):
-    """What stands in a text."""
+    """The numbers of characters and lines in a text."""
 
-    counts: Counter[str]  # of each character; of bytes, of the character with the byte's number
-    lengths: Counter[int]  # how many lines there are of each length, but for those of nothing but white space
-    num_blank: int  # those
-    num_crlf: int  # how often "\r" stands before "\n"
-
-    def __add__(self, other: "Tally") -> "Tally":
-        """What stands in two texts."""
-        return Tally(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+    counts: Counter[str]  # occurrences of each character; a byte counts as the character of that code point
+    lengths: Counter[int]  # number of lines of each length, without blank lines
+    num_blank: int  # lines of only white space
+    num_crlf: int  # occurrences of "\r\n"
 
     @property
     def line_ends(self) -> dict[str, int]:
-        """How often each line end stands in it, those that do."""
+        """The occurrences of each line end in the text, without absent ones."""
         crlf = self.num_crlf
         found = {"CR LF": crlf, "CR": self.counts["\r"] - crlf, "LF": self.counts["\n"] - crlf}
         return {end: count for end, count in found.items() if count}
 
-    def longest(self, share: float) -> int:
-        """The least length that this share of the lines do not exceed; 0 where there are none."""
+    def length_quantile(self, share: float) -> int:
+        """Returns the smallest length that this share of the lines does not exceed; 0 without lines."""
         left = share * self.lengths.total()
         for length in sorted(self.lengths):
             left -= self.lengths[length]
@@ -45,44 +41,55 @@ class Tally(NamedTuple):
         return 0
 
 
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Returns the sum of one or more tallies."""
+    counts, lengths, num_blank, num_crlf = zip(*tallies, strict=True)
+    return Tally(sum(counts, Counter()), sum(lengths, Counter()), sum(num_blank), sum(num_crlf))
+
+
 def tally(blocks: Iterable[str | bytes]) -> Tally:
-    r"""Counts what stands in a text, or in bytes. Lines end with "\n", "\r\n" or "\r"; the last may lack its end."""
-    counts, lengths, num_blank, num_crlf, before = Counter(), Counter(), 0, 0, ""
-    length, blank = 0, True  # of the line that the blocks so far end in: one of a gigabyte is never held in memory
+    r"""Counts the characters and lines of a text, or of bytes.
+
+    Args:
+        blocks: the text, in blocks of any size. Lines end with "\n", "\r\n" or "\r"; the last may lack its end.
+
+    Returns:
+        The tally.
+    """
+    counts: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    num_blank, num_crlf, before = 0, 0, ""
+    length, blank = 0, True  # of the current line, which may be larger than memory
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     for block in blocks:
         counts.update(_counts(block))
         text = block.decode("latin-1") if isinstance(block, bytes) else block
         num_crlf += text.count("\r\n") + (before == "\r" and text.startswith("\n"))
         before = text[-1:] or before
-        begun, *lines = newlines.decode(text).split("\n")
-        length, blank = length + len(begun), blank and not begun.strip()
+        first, *lines = newlines.decode(text).split("\n")
+        length, blank = length + len(first), blank and not first.strip()
         if lines:
             *whole, last = lines
             written = [line for line in whole if line.strip()]
             lengths.update([*map(len, written), *([] if blank else [length])])
             num_blank += len(whole) - len(written) + blank
             length, blank = len(last), not last.strip()
-    if newlines.decode("", final=True):  # the text ends with "\r"
-        lengths.update([] if blank else [length])
-        num_blank += blank
-        length = 0
-    if length:
+    if newlines.decode("", final=True) or length:  # the text ends with "\r", or without a line end
         lengths.update([] if blank else [length])
         num_blank += blank
     return Tally(counts, lengths, num_blank, num_crlf)
 
 
-def tally_piece(piece: Piece, settings: Settings) -> Tally:
-    """What stands in a piece of a corpus; each document in a line, where it is of documents."""
-    blocks = chunks.contents(piece, settings)
-    if settings.of_documents and piece.first:
+def tally_chunk(chunk: Chunk, settings: Settings) -> Tally:
+    """Returns the tally of a chunk of a corpus, with each document on its own line."""
+    blocks = chunks.contents(chunk, settings)
+    if settings.of_documents and chunk.first:
         next(blocks)  # the end-of-text before the first document
     return tally(blocks)
 
 
 def _counts(block: str | bytes) -> dict[str, int]:
-    """`Counter` of a text takes 30 times as long."""
+    """Returns the occurrences of each character. `Counter(block)` takes 30 times as long."""
     if isinstance(block, str) and not block.isascii():
         codes = np.frombuffer(block.encode("utf-32-le", "surrogatepass"), "<u4")
     else:

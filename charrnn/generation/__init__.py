@@ -1,4 +1,4 @@
-"""A trained model writes."""
+"""Generation: a trained model writes text."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest continuations that a search of a given width finds, in a graph."""
+"""Beam search for the likeliest continuations, in a graph."""
 
 import tensorflow as tf
 
@@ -16,24 +16,24 @@ def beam_search(
     min_chars: tf.Tensor,
     end_id: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Keeps, character by character, the `width` likeliest texts so far. Graph.
+    """Extends the `width` likeliest texts character by character. Graph.
 
     Args:
         network: the weights.
-        state: after the prompt, of one row.
+        state: the state after the prompt, of one row.
         logits: float32 `[1, V]`, the prediction of the first character.
-        width: K, int32 `[]`. With as many as there are texts the search is exhaustive.
+        width: K, int32 `[]`. If K is the number of all texts, the search is exhaustive.
         num_chars: N, at least 1, int32 `[]`.
-        min_chars: before so many characters no text ends, int32 `[]`.
-        end_id: a text ends with it, and is carried along at its log-probability; None: no text ends.
+        min_chars: the minimum length of a text, int32 `[]`.
+        end_id: ends a text, which then keeps its log-probability; None: no text ends.
 
     Returns:
-        Ids int32 `[K, N]`, the likeliest text first, the end and all after it as `end_id`; and the log-probability of
-        each, float32 `[K]`. NEVER or less: there are fewer texts than K.
+        Ids int32 `[K, N]`, the likeliest text first, with `end_id` from its end on; and the log-probability of each,
+        float32 `[K]`. NEVER or less marks the rows beyond the number of all texts.
     """
     size = logits.shape[-1]
     is_end = tf.range(size) == (-1 if end_id is None else end_id)
-    after_end = tf.where(is_end, 0.0, NEVER)  # an ended text goes on in one way, and that is certain
+    after_end = tf.where(is_end, 0.0, NEVER)  # an ended text has one continuation, of probability 1
 
     def body(t, state, logits, scores, ended, ids, parents):
         log_probs = tf.nn.log_softmax(tf.where(is_end & (t < min_chars), NEVER, logits))
@@ -48,7 +48,7 @@ def beam_search(
 
     rows = tf.zeros([width], tf.int32)
     state = tf.nest.map_structure(lambda entry: tf.gather(entry, rows), state)
-    scores = tf.where(tf.range(width) == 0, 0.0, NEVER)  # one text to begin with
+    scores = tf.where(tf.range(width) == 0, 0.0, NEVER)  # the search begins with one text
     arrays = [tf.TensorArray(tf.int32, size=num_chars, element_shape=[None]) for _ in range(2)]
     start = (tf.constant(0), state, tf.gather(logits, rows), scores, tf.zeros([width], tf.bool), *arrays)
     *_, scores, _, ids, parents = tf.while_loop(lambda t, *_: t < num_chars, body, start)

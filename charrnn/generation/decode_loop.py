@@ -1,11 +1,11 @@
-"""A block of characters, read or written in a graph: the loop that generation, rollouts and exported models share.
+"""Reads or writes a block of characters in a graph: the loop of generation, rollouts and exported models.
 
     noise = choice_noise(forced, seeds, start, temperatures, vocabulary_size)
     choose = lambda logits, t: sample(logits, noise[t])
-    ids, _, state, logits = read_and_write(network, choose, state, logits, 0, BLOCK_CHARS)
+    ids, _, state, logits = read_and_write(network, choose, state, logits, 0, DECODE_BLOCK_CHARS)
 
-The characters of a text are numbered from 0 on, its prompt included, and the noise of each is a function of (seed,
-number): it does not depend on how many characters a graph call makes, nor on the other texts of a batch.
+The characters of a text, its prompt included, are numbered from 0 on. The noise of each is a function of (seed,
+number): it depends neither on the size of a graph call nor on the other texts of a batch.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from charrnn import randomness
 from charrnn.model.char_model import States
 from charrnn.model.weights import Network
 
-BLOCK_CHARS = 128  # characters whose noise is drawn together, and the most that a graph call makes
-OWN = -1  # in a block of ids to read: the network's own choice
+DECODE_BLOCK_CHARS = 128  # characters whose noise is drawn together, and the most of one graph call
+OWN = -1  # in place of an id to read: the network's own choice
 _FORCED = 1e38  # added to a logit, it outweighs all others
 
 
 class Block(NamedTuple):
-    """What a graph call made of a block's places; those outside of begin … end - 1 are 0."""
+    """The result of a graph call. Places outside of begin … end - 1 are 0."""
 
-    ids: tf.Tensor  # int32 [BLOCK_CHARS, B], what was read
-    predictions: tf.Tensor | None  # float32 [BLOCK_CHARS, B, V], the logits of each before it was read, if asked for
+    ids: tf.Tensor  # int32 [DECODE_BLOCK_CHARS, B], the input ids
+    predictions: tf.Tensor | None  # float32 [DECODE_BLOCK_CHARS, B, V], the logits before each id; None if not wanted
     state: States
     logits: tf.Tensor  # float32 [B, V], the prediction of the character that follows
 
@@ -34,21 +34,21 @@ class Block(NamedTuple):
 def choice_noise(
     forced: tf.Tensor, seeds: tf.Tensor, start: tf.Tensor | int, temperatures: tf.Tensor, vocabulary_size: int
 ) -> tf.Tensor:
-    """What turns arg-max(logits + noise) into the choice of each character, drawn at once for a whole block. Graph.
+    """Draws the noise of a block, with which arg-max(logits + noise) is the choice of each character. Graph.
 
     Args:
-        forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
+        forced: int32 `[B, DECODE_BLOCK_CHARS]`, the ids to read, or OWN.
         seeds: int32 `[B]`.
         start: the number of the block's first character, int32 `[]`.
-        temperatures: float32 `[B]`; 0: the likeliest always.
+        temperatures: float32 `[B]`; 0: the likeliest character always.
         vocabulary_size: V.
 
     Returns:
-        float32 `[BLOCK_CHARS, B, V]`: temperature times Gumbel noise, because temperature · (logits / temperature +
-        noise) has the same arg-max; for a forced id, so much that it is the choice. So the loop needs neither a
-        division nor a case.
+        float32 `[DECODE_BLOCK_CHARS, B, V]`: temperature times Gumbel noise, because temperature · (logits /
+        temperature + noise) has the same arg-max; for a forced id, a number that outweighs all others. The loop then
+        needs no division and no branch.
     """
-    size = (BLOCK_CHARS, vocabulary_size)
+    size = (DECODE_BLOCK_CHARS, vocabulary_size)
     noise = tf.map_fn(
         lambda seed: randomness.gumbel(size, randomness.seed_for(seed, randomness.Purpose.GENERATION, start)),
         seeds,
@@ -69,17 +69,17 @@ def read_and_write(
     end_id: int | None = None,
     predictions: bool = False,
 ) -> Block:
-    """Reads the places begin … end - 1 of a block, one character after the other. Graph; one graph for any places.
+    """Runs the places begin … end - 1 of a block, one character after the other. One graph for any places.
 
     Args:
         network: the weights.
-        choose: (logits float32 `[B, V]`, place t int32 `[]`) -> ids int32 `[B]`: what is read there.
+        choose: (logits float32 `[B, V]`, place t int32 `[]`) -> ids int32 `[B]` to read there.
         state: the recurrent state before the first of them.
         logits: float32 `[B, V]`, the prediction of the first of them.
         begin: int32 `[]`.
         end: int32 `[]`.
-        end_id: what stands between documents, from where on the state is the zero state; None: running text.
-        predictions: whether to return the predictions too.
+        end_id: the id between documents, which resets the state to zero; None: the text is not documents.
+        predictions: True to return the logits before each id, too.
     """
 
     def body(t, state, logits, arrays):
@@ -91,11 +91,11 @@ def read_and_write(
         arrays = tuple(array.write(t, entry) for array, entry in zip(arrays, (ids, logits), strict=False))
         return t + 1, after, network.predict(after), arrays
 
-    arrays = [tf.TensorArray(tf.int32, size=BLOCK_CHARS, element_shape=logits.shape[:1])]
+    arrays = [tf.TensorArray(tf.int32, size=DECODE_BLOCK_CHARS, element_shape=logits.shape[:1])]
     if predictions:
-        arrays.append(tf.TensorArray(tf.float32, size=BLOCK_CHARS, element_shape=logits.shape))
+        arrays.append(tf.TensorArray(tf.float32, size=DECODE_BLOCK_CHARS, element_shape=logits.shape))
     start = (tf.convert_to_tensor(begin), state, logits, tuple(arrays))
-    # Each character hangs on the one before; the book-keeping for several at once would take a tenth of the time.
+    # Each character depends on the one before; bookkeeping for parallel iterations would cost 10 % of the time.
     _, state, logits, arrays = tf.while_loop(lambda t, *_: t < end, body, start, parallel_iterations=1)
     ids, seen = (*(array.stack() for array in arrays), None)[:2]
     return Block(ids, seen, state, logits)

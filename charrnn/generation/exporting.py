@@ -1,4 +1,4 @@
-"""A model for programs that have no charrnn: a SavedModel, a Keras model of stock layers, a TFLite model.
+"""Exports a model for programs without charrnn: a SavedModel, a Keras model of stock layers, a TFLite model.
 
 export(load("runs/x"), "exported")
 generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
@@ -15,10 +15,10 @@ from charrnn import run_files
 from charrnn.errors import COOLEST, HOTTEST, UserError, require
 from charrnn.files import atomic, paths
 from charrnn.generation import decode_loop
-from charrnn.generation.decode_loop import BLOCK_CHARS, OWN
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN
 from charrnn.generation.loading import Loaded
 from charrnn.generation.lower_case import LowerCase
-from charrnn.generation.manual import manual
+from charrnn.generation.readme import readme
 from charrnn.generation.unknown import UNKNOWN
 from charrnn.generation.writer import writing_network
 from charrnn.model.char_model import CharModel
@@ -27,10 +27,10 @@ from charrnn.process import outputs
 from charrnn.sampling import Sampler
 from charrnn.text.vocabulary import REPLACEMENT
 
-_TEMPERATURES = f"0 (the likeliest always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
+_TEMPERATURES = f"0 (the likeliest character always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
 
 FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite"}
-"""What can be made, and what it is called in the folder."""
+"""The formats, and the name of each in the folder."""
 
 
 def export(
@@ -40,17 +40,17 @@ def export(
     sampler: Sampler | None = None,
     unknown: str = "refuse",
 ) -> None:
-    """Writes a folder with the model in each format, its vocabulary, and a README.md that says how to use them.
+    """Writes a folder with the model in each format, its vocabulary, and a README.md that explains their use.
 
     Args:
-        loaded: what to export.
+        loaded: the model.
         output: the folder to make.
         formats: some of FORMATS.
-        sampler: how the SavedModel's `generate` chooses; the temperature is an input of its own.
-        unknown: what becomes of characters that the model never saw, in the SavedModel: see `unknown.UNKNOWN`.
+        sampler: the filters of the SavedModel's `generate`; the temperature is an input of the signature.
+        unknown: the SavedModel's treatment of unknown characters, one of `unknown.UNKNOWN`.
 
     Raises:
-        UserError: the folder is there already, or cannot be written.
+        UserError: the folder exists already or cannot be written, or a format cannot hold the model.
     """
     for name in formats:
         require("formats", name, name in FORMATS, f"some of {', '.join(FORMATS)}")
@@ -75,7 +75,7 @@ def export(
 def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
     places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
     loaded.vocabulary.save(os.path.join(folder, run_files.VOCABULARY))
-    atomic.replace(os.path.join(folder, "README.md"), manual(loaded, formats, _TEMPERATURES).encode())
+    atomic.replace(os.path.join(folder, "README.md"), readme(loaded, formats, _TEMPERATURES).encode())
     if "saved_model" in places:
         Serving(loaded, sampler, unknown).save(places["saved_model"])
     if "keras" in places:
@@ -88,19 +88,19 @@ class Serving:
     """A model's functions of strings, in graphs that need no Python; B rows, V ids, T characters.
 
     - `step`: text string `[B]`, one character each, and state float32 `[B, S]`, zeros at first -> log_probs float32
-      `[B, V]` of the next character, the state after it, and characters string `[V]`, which log_probs are of.
+      `[B, V]` of the next character, the state after it, and characters string `[V]`, in the order of log_probs.
     - `generate`: prompt string `[B]`, num_chars int32 `[]`, seed int32 `[B]`, temperature float32 `[B]`, 0: the
-      likeliest always -> text string `[B]`, what `Generator.generate` writes after each prompt.
-    - `score`: text string `[B]` -> nats float32 `[B, T]` of each character, 0 where there is no prediction or no
-      character; and nats_per_char float32 `[B]`, of what is predicted.
+      likeliest character always -> text string `[B]`, the result of `Generator.generate` for each prompt.
+    - `score`: text string `[B]` -> nats float32 `[B, T]` of each character, 0 beyond the end and without a prediction;
+      and nats_per_char float32 `[B]`, the mean over the predictions.
 
-    Strings are read as the model's text was, but for a Unicode normalization, which no graph can do. With a vocabulary
-    of bytes each byte counts as a character. What is refused raises InvalidArgumentError.
+    Strings are read as the model's training text was, except for a Unicode normalization, which no graph can do. With a
+    vocabulary of bytes each byte counts as a character. Refused input raises InvalidArgumentError.
 
     Args:
         loaded: the model.
-        sampler: how `generate` chooses.
-        unknown: see `unknown.UNKNOWN`.
+        sampler: the filters of `generate`.
+        unknown: treatment of unknown characters, one of `unknown.UNKNOWN`.
     """
 
     def __init__(self, loaded: Loaded, sampler: Sampler, unknown: str = "refuse"):
@@ -111,7 +111,8 @@ class Serving:
             lambda entry: tf.Variable(entry, trainable=False) if tf.is_tensor(entry) else entry, loaded.model.network()
         )
         codes = [*map(ord, loaded.vocabulary.characters)] or [0]
-        self._lower = LowerCase() if loaded.vocabulary.reading.lowercase else None
+        unicode = loaded.vocabulary.reading.lowercase and not loaded.vocabulary.lowers_ascii_only
+        self._lower = LowerCase() if unicode else None
         ids = tf.range(1, len(codes) + 1, dtype=tf.int64)
         self._id_of_code = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(codes, tf.int64), ids), default_value=0
@@ -125,7 +126,7 @@ class Serving:
         prompt, num_chars = spec([None], tf.string, "prompt"), spec([], tf.int32, "num_chars")
         seed, temperature = spec([None], tf.int32, "seed"), spec([None], tf.float32, "temperature")
         takes = {"step": (text, state), "generate": (prompt, num_chars, seed, temperature), "score": (text,)}
-        module = tf.Module()  # what must be saved with the functions
+        module = tf.Module()  # holds the variables and tables of the functions
         module.held = [entry for entry in tf.nest.flatten(self._network) if isinstance(entry, tf.Variable)]
         module.tables = [self._id_of_code, self._lower and self._lower.table]
         signatures = {
@@ -135,16 +136,16 @@ class Serving:
         tf.saved_model.save(module, path, signatures)
 
     def step(self, text: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One character a row. Graph."""
+        """Reads one character per row. Graph."""
         ids = self._encode(text)
         _require(tf.reduce_all(ids.row_lengths() == 1), "Each text must be one character.")
-        log_probs, state = advance(self._current_network(), self._model, ids.values, state)
+        log_probs, state = advance_flat(self._current_network(), self._model, ids.values, state)
         return {"log_probs": log_probs, "state": state, "characters": tf.constant(self._characters())}
 
     def generate(
         self, prompt: tf.Tensor, num_chars: tf.Tensor, seed: tf.Tensor, temperature: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """A text a row. Graph."""
+        """Writes one text per row. Graph."""
         network = writing_network(self._current_network(), self._vocabulary)
         end_id = self._writer.end_id
         if end_id is not None:
@@ -153,8 +154,8 @@ class Serving:
         lengths = tf.cast(ids.row_lengths(), tf.int32)[:, None]
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
         possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
-        _require(tf.reduce_all(possible), f"A temperature is {_TEMPERATURES}, and at least 0, not", temperature)
-        with tf.control_dependencies([_require(num_chars >= 0, "num_chars is at least 0, not", num_chars)]):
+        _require(tf.reduce_all(possible), f"temperature must be {_TEMPERATURES}, not", temperature)
+        with tf.control_dependencies([_require(num_chars >= 0, "num_chars must be at least 0, not", num_chars)]):
             num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):
@@ -170,7 +171,7 @@ class Serving:
         return {"text": tf.strings.reduce_join(tf.gather(characters, rows), 1)}
 
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The nats of each character. Graph."""
+        """Computes the nats of each character. Graph."""
         network, end_id = self._current_network(), self._writer.end_id
         ids = self._after_end(self._encode(text))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
@@ -190,31 +191,42 @@ class Serving:
         return {"nats": nats[:, int(end_id is not None) : tf.reduce_max(lengths)], "nats_per_char": mean}
 
     def _in_blocks(self, ids: tf.RaggedTensor, total: tf.Tensor, call: Callable, dtype: tf.DType) -> tf.Tensor:
-        """Reads `ids`, and on to `total` characters, block by block -> what `call` says of each, `[B, ≥ total]`."""
-        num_blocks = tf.maximum(1, -(-total // BLOCK_CHARS))
+        """Runs `call` block by block until `total` characters.
+
+        Args:
+            ids: of each row, to be read first.
+            total: characters, int32 `[]`.
+            call: (forced, position, count, state, logits) -> an entry for each character of a block
+                `[B, DECODE_BLOCK_CHARS]`, and state and logits after it.
+            dtype: of the entries.
+
+        Returns:
+            The entries, `[B, ≥ total]`.
+        """
+        num_blocks = tf.maximum(1, -(-total // DECODE_BLOCK_CHARS))
         given = ids.to_tensor(OWN)
-        given = tf.pad(given, [[0, 0], [0, num_blocks * BLOCK_CHARS - tf.shape(given)[1]]], constant_values=OWN)
+        given = tf.pad(given, [[0, 0], [0, num_blocks * DECODE_BLOCK_CHARS - tf.shape(given)[1]]], constant_values=OWN)
 
-        def body(i, state, logits, said):
-            start = i * BLOCK_CHARS
-            forced = tf.ensure_shape(given[:, start : start + BLOCK_CHARS], [None, BLOCK_CHARS])
-            entries, state, logits = call(forced, start, tf.minimum(BLOCK_CHARS, total - start), state, logits)
-            return i + 1, state, logits, said.write(i, tf.transpose(entries))
+        def body(i, state, logits, found):
+            start = i * DECODE_BLOCK_CHARS
+            forced = tf.ensure_shape(given[:, start : start + DECODE_BLOCK_CHARS], [None, DECODE_BLOCK_CHARS])
+            entries, state, logits = call(forced, start, tf.minimum(DECODE_BLOCK_CHARS, total - start), state, logits)
+            return i + 1, state, logits, found.write(i, tf.transpose(entries))
 
-        num_rows = tf.shape(given)[0]
-        said = tf.TensorArray(dtype, size=num_blocks, element_shape=[BLOCK_CHARS, None])
-        logits = tf.zeros((num_rows, self._model.vocabulary_size))
-        start = (tf.constant(0), self._model.initial_state(num_rows), logits, said)
+        batch_size = tf.shape(given)[0]
+        found = tf.TensorArray(dtype, size=num_blocks, element_shape=[DECODE_BLOCK_CHARS, None])
+        logits = tf.zeros((batch_size, self._model.vocabulary_size))
+        start = (tf.constant(0), self._model.initial_state(batch_size), logits, found)
         return tf.transpose(tf.while_loop(lambda i, *_: i < num_blocks, body, start)[-1].concat())
 
     def _current_network(self) -> Network:
-        """The variables' values: a loop that read the variables would do so at each character."""
+        """Returns the values of the variables, because a loop over variables would read them at each character."""
         return tf.nest.map_structure(
             lambda entry: tf.convert_to_tensor(entry) if isinstance(entry, tf.Variable) else entry, self._network
         )
 
     def _encode(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """Strings `[B]` -> ids int32 `[B, None]`."""
+        """Turns strings `[B]` into ids int32 `[B, None]`."""
         text = self._read(text)
         if self._vocabulary.kind == "bytes":
             each = tf.strings.bytes_split(text)
@@ -230,34 +242,34 @@ class Serving:
         return ids
 
     def _read(self, text: tf.Tensor) -> tf.Tensor:
-        """Strings `[B]` as `Vocabulary.read` reads them, without its normalization."""
+        """Does `Vocabulary.read` for strings `[B]`, without its normalization."""
         reading = self._vocabulary.reading
         if reading.universal_newlines:
             text = tf.strings.regex_replace(text, "\r\n?", "\n")
         if not reading.lowercase:
             return text
-        return tf.strings.lower(text) if self._vocabulary.lowers_ascii_only else self._lower(text)
+        return tf.strings.lower(text) if self._lower is None else self._lower(text)
 
     def _after_end(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
-        """With what stands before a document, where the model has learnt documents."""
+        """Puts the end of a document before each row, if the model was trained on documents."""
         if self._writer.end_id is None:
             return ids
         return tf.concat([tf.fill([ids.nrows(), 1], self._writer.end_id), ids], 1)
 
     def _characters(self) -> list[bytes]:
-        """What each id stands for."""
+        """Returns the character of each id, in UTF-8."""
         if self._vocabulary.kind == "bytes":
             return [bytes([i]) for i in range(256)]
         return [character.encode("utf-8", "replace") for character in (REPLACEMENT, *self._vocabulary.characters)]
 
 
 def state_size(model: CharModel) -> int:
-    """S: all layers' states in one tensor `[B, S]`."""
+    """Returns S, the size of all layers' states in one tensor `[B, S]`."""
     return sum(entry.shape[-1] for entry in tf.nest.flatten(model.initial_state(1)))
 
 
-def advance(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One character: ids `[B]` and state float32 `[B, S]` -> log-probabilities of the next `[B, V]`, and state."""
+def advance_flat(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads one character: ids `[B]`, state float32 `[B, S]` -> log-probabilities of the next `[B, V]`, and state."""
     layers = model.initial_state(1)
     parts = tf.split(state, len(tf.nest.flatten(layers)), -1)
     kernel = network.layers[0].kernel
@@ -268,16 +280,16 @@ def advance(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor
 
 
 def stock_model(model: CharModel) -> keras.Model:
-    """The same function of ids `[B, T]`, from the zero state, of Keras's own layers: logits float32 `[B, T, V]`."""
-    size, policy = model.vocabulary_size, model.dtype_policy
-    one_hot = model.embedding is None
+    """Builds a model of Keras's own layers: ids `[B, T]`, from the zero state -> logits float32 `[B, T, V]`."""
+    size, policy, embedding = model.vocabulary_size, model.dtype_policy, model.embedding
     stock = keras.Sequential(name=model.name)
     stock.add(keras.Input((None,), dtype="int32", name="ids"))
-    stock.add(keras.layers.Embedding(size, model.config.embedding_size or size, trainable=not one_hot, dtype=policy))
+    width = model.config.embedding_size or size
+    stock.add(keras.layers.Embedding(size, width, trainable=embedding is not None, dtype=policy))
     for layer in model.recurrent_layers:
         stock.add(type(layer)(model.config.units, return_sequences=True, name=layer.name, dtype=policy))
     stock.add(keras.layers.Dense(size, name="readout", dtype="float32"))
-    embeddings = [np.eye(size, dtype=np.float32)] if one_hot else model.embedding.get_weights()
+    embeddings = [np.eye(size, dtype=np.float32)] if embedding is None else embedding.get_weights()
     recurrent = (layer.get_weights() for layer in model.recurrent_layers)
     readout = [weight / model.config.temperature for weight in model.readout.get_weights()]
     for layer, weights in zip(stock.layers, [embeddings, *recurrent, readout], strict=True):
@@ -286,9 +298,9 @@ def stock_model(model: CharModel) -> keras.Model:
 
 
 def tflite_step(model: CharModel) -> bytes:
-    """A TFLite model of `step` for one row, with ids in the place of strings, in float32 and of built-in operations.
+    """Converts `step` to a TFLite model for one row, in float32 and with built-in operations only.
 
-    id int32 `[1]`, state float32 `[1, S]` -> log_probs float32 `[1, V]`, state.
+    It takes an id instead of a string: id int32 `[1]`, state float32 `[1, S]` -> log_probs float32 `[1, V]`, state.
     """
     network = tf.nest.map_structure(
         lambda entry: tf.cast(entry, tf.float32) if tf.is_tensor(entry) else entry, model.network()
@@ -297,7 +309,7 @@ def tflite_step(model: CharModel) -> bytes:
     takes = tf.TensorSpec([1], tf.int32, "id"), tf.TensorSpec([1, size], tf.float32, "state")
 
     def step(id, state):
-        log_probs, state = advance(network, model, id, state)
+        log_probs, state = advance_flat(network, model, id, state)
         return {"log_probs": log_probs, "state": state}
 
     module = tf.Module()
@@ -307,5 +319,5 @@ def tflite_step(model: CharModel) -> bytes:
 
 
 def _require(condition: tf.Tensor, sentence: str, *values: tf.Tensor) -> tf.Operation:
-    """Fails where the condition is false, with the sentence and the first of the values."""
+    """Fails if the condition is false, with the sentence and the first of the values."""
     return tf.debugging.Assert(condition, [sentence, *values])

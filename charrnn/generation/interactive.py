@@ -1,9 +1,9 @@
-"""A prompt, its text, the next prompt: a loop for a terminal, or a pipe."""
+"""The loop of --interactive: a prompt, its text, the next prompt."""
 
 from collections.abc import Callable
 
 from charrnn.errors import UserError
-from charrnn.generation.asked import Stops
+from charrnn.generation.arguments import Stops
 from charrnn.generation.generator import Generator
 
 
@@ -17,17 +17,17 @@ def converse(
     stop: Stops = "",
     min_chars: int = 0,
 ) -> None:
-    """Continues each line that is read, until there are no more.
+    """Continues each prompt until there are no more.
 
-    Each prompt begins a text of its own, with the next seed. An empty line goes on with the text before, as if it had
-    never stopped: over the stop string, where one had ended it. Ctrl-C ends a text.
+    Each prompt begins a new text, with the next seed. An empty line continues the last text as if it had never stopped,
+    across a stop string that ended it. Ctrl-C ends a text.
 
     Args:
-        generator: writes.
-        read: returns the next line, in which \\n stands for a line break; None: there is none.
-        write: is given each piece of text as it is made.
-        tell: is given what is wrong with a prompt.
-        num_chars: characters after each prompt, at most.
+        generator: writes the texts.
+        read: returns the next line, in which \\n stands for a line break; None at the end.
+        write: called with each piece of text.
+        tell: called with a sentence if a prompt is refused.
+        num_chars: the most characters to write after each prompt.
         seed: of the first text.
         stop: as in `Generator.generate`.
         min_chars: as in `Generator.generate`.
@@ -35,14 +35,14 @@ def converse(
     state = None
     while (line := read()) is not None:
         prompt = line.replace("\\n", "\n")
-        goes_on = not prompt and state is not None
+        continues = not prompt and state is not None
         try:
-            least = max(min_chars, int(goes_on))
-            stream = generator.stream(prompt, num_chars, seed, stop, least, state if goes_on else None)
+            least = max(min_chars, int(continues))
+            stream = generator.stream(prompt, num_chars, seed, stop, least, state if continues else None)
         except UserError as error:
             tell(str(error))
             continue
-        seed += not goes_on
+        seed += not continues
         try:
             write(prompt)
             for piece in stream:

@@ -1,4 +1,4 @@
-"""Lower case in a graph, as `str.lower` of Python has it.
+"""Lower case in a graph, with the results of Python's `str.lower`.
 
 lower = LowerCase()
 lower(tf.constant(["İΑΣ"]))              # "i̇ας"
@@ -9,8 +9,8 @@ import sys
 
 import tensorflow as tf
 
-_DOTTED = "İ"  # the one letter of which `str.lower` makes two
-_BY_LANGUAGE = "IJĮÌÍĨ"  # what TensorFlow makes of these depends on the language of the process: Turkish, Lithuanian
+_DOTTED = "İ"  # the one letter that `str.lower` turns into two
+_BY_LANGUAGE = "IJĮÌÍĨ"  # TensorFlow's result for these depends on the process's language: Turkish, Lithuanian
 
 
 class LowerCase:
@@ -23,17 +23,17 @@ class LowerCase:
         self.table = tf.lookup.StaticHashTable(pairs, default_value=-1)
 
     def __call__(self, text: tf.Tensor) -> tf.Tensor:
-        """Strings `[B]` in UTF-8 -> strings `[B]`. Eager or graph."""
+        """Turns strings `[B]` in UTF-8 into lower case. Eager or graph."""
         codes = tf.strings.unicode_decode(tf.strings.regex_replace(text, _DOTTED, _DOTTED.lower()), "UTF-8")
         lower = self.table.lookup(codes.values)
         codes = codes.with_values(tf.where(lower < 0, codes.values, lower))
-        # The rest depends on the word: a sigma at its end.
+        # TensorFlow does the rest, because it depends on the word: a sigma at its end.
         return tf.strings.lower(tf.strings.unicode_encode(codes, "UTF-8"), "utf-8")
 
 
 @functools.cache
 def _exceptions() -> list[str]:
-    """The letters that Python's Unicode knows and TensorFlow's, which is older, does not."""
+    """Returns the letters that Python's Unicode version knows, but TensorFlow's older one does not."""
     letters = [c for c in map(chr, range(sys.maxunicode + 1)) if c.lower() != c and c not in _DOTTED + _BY_LANGUAGE]
     lower = tf.strings.lower(tf.constant([letter.encode() for letter in letters]), "utf-8").numpy()
     return [c for c, found in zip(letters, lower, strict=True) if c.lower().encode() != found]

@@ -1,4 +1,4 @@
-"""Where texts stand that are being written: saved to a file, and gone on with as if they had never stopped."""
+"""The state of texts in the middle of generation: saved to a file, and resumed as if they had never stopped."""
 
 import dataclasses
 import hashlib
@@ -17,23 +17,32 @@ from charrnn.text.vocabulary import Vocabulary
 
 
 class GenerationState(NamedTuple):
-    """All that decides how B texts go on, beside the model and how it is sampled."""
+    """The state of B texts. With the model and the sampler it determines how they continue."""
 
     position: int  # characters read so far
     seeds: np.ndarray  # int32 [B]
     layers: States
     logits: tf.Tensor  # float32 [B, V], the prediction of the next character
-    pending: bytes = b""  # of one text in bytes: the beginning of a character of which more must follow
+    pending: bytes = b""  # with a vocabulary of bytes: the unfinished character at the end of one text
 
     @classmethod
     def start(cls, model: CharModel, seeds: np.ndarray) -> "GenerationState":
-        """Before the first character."""
+        """Returns the state before the first character, for seeds int `[B]`."""
         logits = tf.zeros((len(seeds), model.vocabulary_size))
         return cls(0, np.asarray(seeds, np.int32), model.initial_state(len(seeds)), logits)
 
     def save(self, path: str, model: CharModel, vocabulary: Vocabulary) -> None:
-        """Writes an .npz file of plain arrays at once. Raises UserError where that is impossible."""
-        # A state in 16 bits is saved in 32, without loss: NumPy has no bfloat16.
+        """Writes an .npz file of plain arrays at once.
+
+        Args:
+            path: of the file.
+            model: its settings and a checksum of its weights are stored, for `load`.
+            vocabulary: its characters are stored, for `load`.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        # A state in 16 bits is saved in 32, without loss, because NumPy has no bfloat16.
         layers = [tf.cast(entry, tf.float32).numpy() for entry in tf.nest.flatten(self.layers)]
         content = io.BytesIO()
         np.savez(
@@ -52,10 +61,15 @@ class GenerationState(NamedTuple):
 
     @classmethod
     def load(cls, path: str, model: CharModel, vocabulary: Vocabulary) -> "GenerationState":
-        """Reads what `save` wrote; nothing in it is executed.
+        """Reads a file that `save` wrote; nothing in it is executed.
+
+        Args:
+            path: of the file.
+            model: must be the one of `save`, with the same weights.
+            vocabulary: must be the one of `save`.
 
         Raises:
-            UserError: it cannot be read, is damaged, or was saved with another model or other weights.
+            UserError: the file cannot be read, is damaged, or belongs to another model, vocabulary or weights.
         """
         try:
             with tf.io.gfile.GFile(paths.given(path), "rb") as file:
@@ -68,16 +82,16 @@ class GenerationState(NamedTuple):
             same = found["model"].tobytes().decode() == _describe(model, vocabulary)
             state = cls.start(model, found["seeds"])._restored(found) if same else None
         except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, tf.errors.OpError) as error:
-            raise UserError(f"{path} is no saved state, or damaged.") from error
+            raise UserError(f"{path} is damaged or not a saved state: give a file that --save_state wrote.") from error
         if state is None:
             raise UserError(
                 f"{path} was saved with another model, vocabulary or weights: give the run directory that it belongs "
-                "to, or let the text go on without it, as a prompt."
+                "to, or continue the text without it, as a prompt."
             )
         return state
 
     def _restored(self, found: dict[str, np.ndarray]) -> "GenerationState":
-        """The state that a file holds, where this one has the types and shapes that it must have."""
+        """Returns the state in a file, after checking that it has the types and shapes of this one."""
         layers = [
             tf.ensure_shape(tf.cast(found[f"layers_{i}"], entry.dtype), entry.shape)
             for i, entry in enumerate(tf.nest.flatten(self.layers))
@@ -91,7 +105,7 @@ class GenerationState(NamedTuple):
 
 
 def _describe(model: CharModel, vocabulary: Vocabulary) -> str:
-    """What a state belongs to: the model's settings, its characters, and its weights as a checksum."""
+    """Returns the identity of a model: its settings, its characters, and a checksum of its weights."""
     weights = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()))
     known = {"characters": vocabulary.characters, "kind": vocabulary.kind}
     parts = (dataclasses.asdict(model.config), model.compute_dtype, known, weights.hexdigest())

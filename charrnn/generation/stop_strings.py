@@ -1,29 +1,35 @@
-"""A text that is made piece by piece, and where it ends."""
+"""A text that grows piece by piece until a stop string ends it."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+Ids = Sequence[int] | np.ndarray
 
-class Text:
-    """Ids, without those that follow the end: the same text whatever the pieces that it comes in.
 
-    It remembers only the ids that were not yet taken.
+class StoppingText:
+    """The ids of a text up to its end: the same ids, however the text is cut into pieces.
+
+        text = StoppingText([vocabulary.encode("END")], min_chars=0, max_chars=500)
+        text.add(ids)
+        text.take()     # the ids so far, without those that may be the beginning of "END"
+
+    It holds only the ids that were not yet taken.
 
     Args:
-        stops: ids `[N]` each: the text ends before the first to be complete. An empty one counts for nothing.
-        min_chars: a stop that begins earlier ends nothing.
-        max_chars: the text ends there at the latest.
+        stops: stop strings, ids `[N]` each. The text ends before the first complete one. Empty ones are ignored.
+        min_chars: a stop string that begins before this position does not end the text.
+        max_chars: the length at which the text ends at the latest.
     """
 
-    def __init__(self, stops: Iterable[Sequence[int]], min_chars: int, max_chars: int):
+    def __init__(self, stops: Iterable[Ids], min_chars: int, max_chars: int):
         self._stops = [_as_str(stop) for stop in stops if len(stop)]
         self._longest = max(map(len, self._stops), default=0)
         self._before_stop, self._left = min_chars, max_chars  # counted from the first id that was not yet taken
-        self._text = ""  # each id as the code point of that number, for `str` has a fast search
+        self._text = ""  # each id as the code point of that number, because `str` has a fast search
         self.ended = max_chars <= 0
 
-    def add(self, ids: Sequence[int]) -> None:
+    def add(self, ids: Ids) -> None:
         """Adds the next ids, `[N]`."""
         if self.ended:
             return
@@ -35,19 +41,19 @@ class Text:
         self._text = self._text[: min(ends)[1]] if ends else self._text
 
     def take(self) -> np.ndarray:
-        """Returns the ids that are certain, less those taken before, int32 `[N]`, and forgets them."""
+        """Returns the certain ids that were not yet taken, int32 `[N]`, and forgets them."""
         count = self.num_certain
         ids, self._text = self.ids(0, count), self._text[count:]
         self._before_stop, self._left = max(0, self._before_stop - count), self._left - count
         return ids
 
     def ids(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Returns the ids so far that were not taken, or a part of them, int32 `[N]`."""
+        """Returns the ids that were not yet taken, or a part of them, int32 `[N]`."""
         return np.array([*map(ord, self._text[start:stop])], np.int32)
 
     @property
     def num_certain(self) -> int:
-        """How many of these ids stay, whatever follows: all, less what may be the beginning of a stop."""
+        """The number of these ids that stay in any case: all but a possible beginning of a stop string."""
         size = len(self._text)
         if not self.ended:
             for start in range(max(self._before_stop, size - self._longest + 1), size):
@@ -56,5 +62,5 @@ class Text:
         return size
 
 
-def _as_str(ids) -> str:
+def _as_str(ids: Ids) -> str:
     return "".join(map(chr, np.asarray(ids).tolist()))

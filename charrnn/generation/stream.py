@@ -1,82 +1,93 @@
-"""A text as it is made, piece by piece; of what was given out, only the state after it is kept."""
+"""A text that is given out piece by piece while the model writes it."""
 
 import codecs
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from charrnn.generation.state import GenerationState
-from charrnn.generation.stop_strings import Text
+from charrnn.generation.stop_strings import StoppingText
 from charrnn.text.vocabulary import Vocabulary
 
 
-class Decoder:
-    """Ids -> text, a piece at a time; of bytes, no character is cut in two.
+class RowText:
+    """The text of one row of a batch: takes ids, and gives pieces of text. No character of several bytes is cut in two.
 
     Args:
         vocabulary: of the ids.
-        pending: the beginning of a character, of which the next ids are the rest.
+        text: takes the ids after the prompt.
+        num_prompt: the number of ids in the prompt.
+        pending: the first bytes of a character that the next ids complete.
     """
 
-    def __init__(self, vocabulary: Vocabulary, pending: bytes = b""):
-        self._vocabulary, self._utf_8 = vocabulary, codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(self, vocabulary: Vocabulary, text: StoppingText, num_prompt: int, pending: bytes = b""):
+        self._vocabulary, self._text, self._num_prompt = vocabulary, text, num_prompt
+        self._utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._utf_8.setstate((pending, 0))
 
-    def decode(self, ids: np.ndarray) -> str:
-        """Returns the text of the next ids, int `[N]`."""
+    def add(self, ids: np.ndarray) -> tuple[np.ndarray, str]:
+        """Adds the next ids `[N]`, prompt included. Returns the ids that are certain now, and their text."""
+        self._text.add(ids[self._num_prompt :])
+        self._num_prompt = max(0, self._num_prompt - len(ids))
+        certain = self._text.take()
         if self._vocabulary.kind == "characters":
-            return self._vocabulary.decode(ids)
-        return self._utf_8.decode(ids.astype(np.uint8).tobytes())
+            return certain, self._vocabulary.decode(certain)
+        return certain, self._utf_8.decode(certain.astype(np.uint8).tobytes())
 
-    def end(self) -> str:
-        """Returns what stands for an unfinished character at the end."""
-        return self._utf_8.decode(b"", final=True)
+    @property
+    def ended(self) -> bool:
+        """True if all further ids are ignored."""
+        return self._text.ended
 
     @property
     def pending(self) -> bytes:
-        """The unfinished character at the end; no text has it yet."""
+        """The unfinished character at the end, which no piece contains yet."""
         return self._utf_8.getstate()[0]
 
 
 class Stream:
-    """A text as it is made: iterate over its pieces, once; `Generator.stream` makes it.
+    """A text as it is written: iterate over its pieces, once. `Generator.stream` makes it.
+
+        stream = generator.stream("ROMEO:", 500)
+        for piece in stream:
+            print(piece, end="")
+        stream.state    # continues the text later
+
+    It keeps no text and only one state: the one after the last piece.
 
     Args:
-        prompt: ids `[N]`, what is read before the text.
+        prompt: ids `[N]`, read before the text.
         text: takes the ids after the prompt.
         calls: ids int32 `[1, N]`, prompt included, and the state after them.
-        generator: makes the calls.
         state: before the prompt.
+        vocabulary: of the ids.
+        read: (state, ids `[N]`) -> the state after reading the ids.
     """
 
     def __init__(
         self,
         prompt: Sequence[int],
-        text: Text,
+        text: StoppingText,
         calls: Iterator[tuple[np.ndarray, GenerationState]],
-        generator,
         state: GenerationState,
+        vocabulary: Vocabulary,
+        read: Callable[[GenerationState, Sequence[int]], GenerationState],
     ):
-        self._num_prompt, self._text, self._calls, self._generator = len(prompt), text, calls, generator
+        self._row, self._calls, self._read = RowText(vocabulary, text, len(prompt), state.pending), calls, read
         self._state, self._since = state, deque(prompt)  # a state, and the ids read since, up to the end of the pieces
         self._ahead: deque[GenerationState] = deque()  # the states beyond that end
-        self._decoder = Decoder(generator.vocabulary, state.pending)
 
     def __iter__(self) -> Iterator[str]:
-        """The pieces: no character is cut in two, and what may yet turn out to be a stop string is held back."""
-        done = 0
+        """Yields the pieces. Holds back a possible beginning of a stop string, and unfinished characters."""
         for ids, state in self._calls:
             self._ahead.append(state)
-            self._text.add(ids[0][max(0, self._num_prompt - done) :])
-            done += ids.shape[1]
-            fresh = self._text.take()
-            self._since.extend(fresh.tolist())
+            certain, piece = self._row.add(ids[0])
+            self._since.extend(certain.tolist())
             self._forget()
-            piece = self._decoder.decode(fresh)
             if piece:
                 yield piece
-            if self._text.ended:
+            if self._row.ended:
                 break
 
     def _forget(self) -> None:
@@ -88,10 +99,10 @@ class Stream:
 
     @property
     def state(self) -> GenerationState:
-        """Where the text stands: after the last character that was given out."""
-        return self._generator.after(self._state, [*self._since])._replace(pending=self.pending)
+        """The state after the last piece."""
+        return self._read(self._state, [*self._since])._replace(pending=self.pending)
 
     @property
     def pending(self) -> bytes:
-        """The unfinished character at the end, of a byte vocabulary; no piece has it."""
-        return self._decoder.pending
+        """The unfinished character at the end, with a vocabulary of bytes; no piece contains it."""
+        return self._row.pending

@@ -1,4 +1,4 @@
-"""Admits a text that is given to a model: reads it as the model's text was read, and looks for unknown characters."""
+"""Reads a text as the model's training text was read, and looks for characters that the model does not know."""
 
 import unicodedata
 
@@ -7,37 +7,37 @@ from charrnn.text.reading import NORMALIZATIONS, Reading
 from charrnn.text.vocabulary import Vocabulary, listed
 
 UNKNOWN = ("refuse", "drop", "replace")
-"""Refuse the text, drop the characters, or read the unknown character in their place."""
+"""Refuse the text, drop its unknown characters, or replace each by the unknown character."""
 
-_OTHERWISE = {
+_OTHER_SPELLINGS = {
     "in lower case": Reading(lowercase=True),
     "with \\n alone as line break": Reading(universal_newlines=True),
     **{f"in the Unicode normalization form {form}": Reading(normalization=form) for form in NORMALIZATIONS[1:]},
 }
-"""How else a text may be written, so that a model knows it."""
+"""Other ways to write a text, in which the model may know it."""
 
-_MOST_SHOWN = 300  # characters of a vocabulary
+_SHOWN_CHARS = 300  # of a vocabulary in a message
 
 
 def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
-    """Returns the text as it may be encoded, read as the model's text was.
+    """Returns a text ready to be encoded, read as the model's training text was.
 
     Args:
-        text: anything.
-        subject: what a message calls it.
-        vocabulary: what the model knows, and how its text was read.
+        text: any text.
+        subject: the text's name in a message.
+        vocabulary: the model's.
         unknown: one of UNKNOWN.
 
     Raises:
-        UserError: it has unknown characters, and they are refused.
+        UserError: `unknown` is not one of UNKNOWN; or it is "refuse", and the text has unknown characters.
     """
     require("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
     text = vocabulary.read(text)
     found = vocabulary.unknown_characters(text)
     if found and unknown == "refuse":
-        known = "".join(vocabulary.characters[:_MOST_SHOWN])
+        known = "".join(vocabulary.characters[:_SHOWN_CHARS])
         more = f" and {more:,} more" if (more := len(vocabulary.characters) - len(known)) else ""
-        hint = otherwise(text, found, vocabulary)
+        hint = spelling_hint(text, found, vocabulary)
         remedy = f"{'convert it, ' if hint else ''}leave them out, or say unknown=drop or unknown=replace"
         raise UserError(
             f"{subject} has characters that the model never saw: {listed(found)}{hint}; {remedy}. "
@@ -46,26 +46,26 @@ def admit(text: str, subject: str, vocabulary: Vocabulary, unknown: str) -> str:
     return text.translate({ord(c): None for c in found}) if unknown == "drop" else text
 
 
-def otherwise(text: str, found: list[str], vocabulary: Vocabulary) -> str:
-    """Returns how a text may be written so that a model knows it, and what differs; "" if nothing helps.
+def spelling_hint(text: str, found: list[str], vocabulary: Vocabulary) -> str:
+    """Returns the end of a sentence: the spelling in which the model knows the text best; "" if none helps.
 
     Args:
-        text: as the model's text was read.
+        text: read as the model's training text was.
         found: its unknown characters.
-        vocabulary: what the model knows.
+        vocabulary: the model's.
     """
     known = "".join(vocabulary.characters)
-    alike = {how: read for how, read in _OTHERWISE.items() if not read.lowercase or known == known.lower()}
-    remaining = {how: len(vocabulary.unknown_characters(read.apply(text))) for how, read in alike.items()}
-    how = min(remaining, key=remaining.get)
-    if remaining[how] >= len(found):
+    spellings = {how: read for how, read in _OTHER_SPELLINGS.items() if not read.lowercase or known == known.lower()}
+    remaining = {how: len(vocabulary.unknown_characters(read.apply(text))) for how, read in spellings.items()}
+    best = min(remaining, key=lambda how: remaining[how])
+    if remaining[best] >= len(found):
         return ""
-    share = "more" if remaining[how] else "all"
-    return f"; {how} it knows {share} of them{_difference(text, found, _OTHERWISE[how])}"
+    share = "more" if remaining[best] else "all"
+    return f"; {best} it knows {share} of them{_difference(text, found, spellings[best])}"
 
 
 def _difference(text: str, found: list[str], reading: Reading) -> str:
-    """An example of what another normalization form changes: the two look the same."""
+    """Returns an example of the change by another normalization form, because both spellings look the same."""
     if not reading.normalization:
         return ""
     for given in found:

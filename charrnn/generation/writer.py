@@ -1,16 +1,17 @@
-"""The graphs that write characters: one call makes up to BLOCK_CHARS of them, for any texts at any temperatures.
+"""The graphs that write characters: a call writes up to DECODE_BLOCK_CHARS of them, for any texts at any temperatures.
 
-writer = Writer(model, vocabulary, Sampler(top_k=5))
+writer = Writer(model, vocabulary, Sampler(top_k=5), end_of_text="", xla=False)
 ids, layers, logits = writer.call(writer.network(), forced, seeds, temperatures, position, count, layers, logits)
 """
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
 from charrnn.generation import decode_loop
 from charrnn.generation.beam import beam_search
-from charrnn.generation.decode_loop import BLOCK_CHARS
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS
 from charrnn.model.char_model import CharModel, States
 from charrnn.model.weights import Network
 from charrnn.sampling import NEVER, Sampler, sample
@@ -21,10 +22,10 @@ class Writer:
     """Compiled once for each combination of its arguments: temperature and greedy choice are inputs of the graph.
 
     Args:
-        model: whose weights are used, as they are at each call of `network`.
-        vocabulary: its characters; the unknown character is never written.
-        sampler: which characters are kept; its temperature and `greedy` do not matter.
-        end_of_text: the character between documents; "": the model has learnt running text.
+        model: its weights are read at each call of `network`.
+        vocabulary: the characters; the unknown character is never written.
+        sampler: the filters of the choice; its temperature and `greedy` are ignored.
+        end_of_text: the character between documents; "": the training text is not documents.
         xla: compile the loop with XLA.
     """
 
@@ -33,12 +34,12 @@ class Writer:
         self.end_id = int(vocabulary.encode(end_of_text)[0]) if end_of_text else None
         self._sampler = dataclasses.replace(sampler, temperature=1.0, greedy=False)
         self._loop = tf.function(self._read_and_write, autograph=False, jit_compile=xla)
-        # Two traces, of the first number of texts and of any other, rather than one for each.
+        # Two traces, for the first number of texts and for any other, rather than one for each.
         self.call = tf.function(self.block, autograph=False, reduce_retracing=True)
-        self.search = tf.function(self._search, autograph=False)
+        self.search = tf.function(functools.partial(beam_search, end_id=self.end_id), autograph=False)
 
     def network(self) -> Network:
-        """Returns the weights as they are now, computed once for all calls. Eager."""
+        """Returns the current weights, computed once for all calls. Eager."""
         return writing_network(self.model.network(), self.vocabulary)
 
     def block(
@@ -53,48 +54,45 @@ class Writer:
         logits: tf.Tensor,
         end_from: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, States, tf.Tensor]:
-        """Reads and writes `count` characters from `position` on, which lie in one block. Graph.
+        """Reads and writes `count` characters of one block. Graph.
 
         Args:
             network: from `writing_network`.
-            forced: int32 `[B, BLOCK_CHARS]`, the ids to read, or OWN.
+            forced: int32 `[B, DECODE_BLOCK_CHARS]`, the ids to read, or OWN.
             seeds: int32 `[B]`.
             temperatures: float32 `[B]`; 0: the likeliest character always.
-            position: int32 `[]`, how many characters were read before.
+            position: int32 `[]`, the number of characters read before.
             count: int32 `[]`.
             layers: the recurrent state before them.
             logits: float32 `[B, V]`, the prediction of the first of them.
-            end_from: int32 `[B]`, the position before which no text ends; None: there is none.
+            end_from: int32 `[B]`, the position before which no text ends; None: any text may end anywhere.
 
         Returns:
-            The ids read int32 `[B, BLOCK_CHARS]`, 0 elsewhere; and state and logits after them.
+            The ids int32 `[B, DECODE_BLOCK_CHARS]`, 0 outside of the `count` places; and state and logits after them.
         """
-        begin = position % BLOCK_CHARS
+        begin = position % DECODE_BLOCK_CHARS
         start = position - begin
         noise = decode_loop.choice_noise(forced, seeds, start, temperatures, self.vocabulary.size)
-        heat = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
-        bars = None
+        divisors = tf.where(temperatures > 0, temperatures, 1.0)[:, None]
+        penalty = None
         if end_from is not None:
-            early = (start + tf.range(BLOCK_CHARS))[:, None] < end_from
-            bars = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
-        ids, _, layers, logits = self._loop(network, noise, heat, bars, layers, logits, begin, begin + count)
+            early = (start + tf.range(DECODE_BLOCK_CHARS))[:, None] < end_from
+            penalty = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
+        ids, _, layers, logits = self._loop(network, noise, divisors, penalty, layers, logits, begin, begin + count)
         return tf.transpose(ids), layers, logits
 
-    def _read_and_write(self, network, noise, heat, bars, layers, logits, begin, end):
-        """The loop of a call. What does not change from character to character was done before."""
+    def _read_and_write(self, network, noise, divisors, penalty, layers, logits, begin, end):
+        """Runs the loop of a call. Everything that is the same for all characters was computed before."""
 
         def choose(logits, t):
-            logits = logits if bars is None else logits + bars[t]
-            return sample(self._sampler.keep(logits, heat), noise[t])
+            logits = logits if penalty is None else logits + penalty[t]
+            return sample(self._sampler.keep(logits, divisors), noise[t])
 
         return decode_loop.read_and_write(network, choose, layers, logits, begin, end)
 
-    def _search(self, network, layers, logits, width, num_chars, min_chars):
-        return beam_search(network, layers, logits, width, num_chars, min_chars, self.end_id)
-
 
 def writing_network(network: Network, vocabulary: Vocabulary) -> Network:
-    """Returns the weights for `Writer.block`: with them the unknown character is never chosen."""
+    """Returns weights with which the unknown character is never chosen, for `Writer.block`."""
     if vocabulary.unknown_id is None:
         return network
     known = tf.range(vocabulary.size) != vocabulary.unknown_id

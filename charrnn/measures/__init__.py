@@ -1,1 +1,1 @@
-"""How good a model is."""
+"""Measures of how good a model is."""

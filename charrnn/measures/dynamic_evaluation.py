@@ -1,10 +1,10 @@
-"""Dynamic evaluation: the model goes on learning from the text on which it is evaluated.
+"""Dynamic evaluation: the model keeps learning from the text on which it is evaluated.
 
     loss = dynamic_loss(model, train, validation)
 
 Krause et al. 2017, "Dynamic Evaluation of Neural Sequence Models", arXiv 1709.07432: the variant with RMS normalisation
-by training gradients, and with decay back to what was learnt in training. Each character is predicted before the model
-learns from it; but the figure is one of another system than the model alone, and never to be compared with such.
+by training gradients, and with decay towards the trained weights. Each character is predicted before the model learns
+from it. The result describes another system than the model alone: never compare it with a loss of the model.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from charrnn.model.char_model import CharModel
 
 @dataclasses.dataclass(frozen=True)
 class Dynamic:
-    """How fast the model adapts. To be chosen on text that is neither trained nor reported on."""
+    """The speed of adaptation. Choose it on text that is neither trained nor reported on."""
 
-    rate: float = 5e-5  # η
-    decay: float = 1e-3  # λ
+    rate: float = 5e-5  # η, the learning rate
+    decay: float = 1e-3  # λ, the decay towards the trained weights, at most 1
     segment: int = 20  # characters between two updates
-    batches: int = 100  # of training text, that the mean squares of gradients are taken over
+    batches: int = 100  # batches of training text for the mean squares of the gradients
 
     def __post_init__(self):
         require("--dynamic_rate", self.rate, 0 < self.rate < float("inf"), "above 0")
@@ -38,18 +38,18 @@ class Dynamic:
 def dynamic_loss(
     model: CharModel, train: np.ndarray | Sharded, ids: np.ndarray | Sharded, config: Dynamic = Dynamic()
 ) -> float:
-    """Nats per character in one pass by one row, state and weights carried. Eager; the model itself stays as it is.
+    """Returns nats per character of one pass with one row, with state and weights carried. Eager.
 
         θ <- θ + min(λ r / mean(r), 1) (θ_0 - θ) - η g / (r + mean(r))
 
     where g is a segment's gradient and r the root of the mean square of training gradients. The paper divides by r + ε
-    with a small ε. But the weights of a character that training hardly saw have r near 0, so that the first time that
-    it is read would throw them far off, for good.
+    with a small ε. But a character that is rare in training has weights with r near 0, so that its first occurrence
+    would throw them far off, for good.
 
     Args:
-        model: with the weights θ_0.
+        model: has the weights θ_0, and keeps them.
         train: training ids `[N]`.
-        ids: those to be predicted, `[N]`, at least 2.
+        ids: the text to predict, `[N]`, at least 2.
         config: η, λ, and the lengths.
     """
     adapted = model.copy()
@@ -71,8 +71,8 @@ def dynamic_loss(
     return float(evaluation_batches.closed_loop_loss(step, model.initial_state, batches))
 
 
-def _root_mean_squares(model, train, config) -> list[tf.Tensor]:
-    """Of the gradients of training batches: float32, as the weights."""
+def _root_mean_squares(model: CharModel, train: np.ndarray | Sharded, config: Dynamic) -> list[tf.Tensor]:
+    """Returns the root of the mean square of training gradients, float32 with the shapes of the weights."""
     sums = [tf.Variable(tf.zeros(weight.shape)) for weight in model.trainable_variables]
 
     @tf.function(autograph=False)

@@ -1,42 +1,44 @@
-"""Did a curriculum help? What becomes of a model that reads what it wrote itself; docs/measures.md says how to read it.
+"""Measures of open loop: how good a model is when it reads its own output. docs/notes/measures.md explains them.
 
     report = measure(reader, reference, vocabulary, train, validation, validation_loss, Protocol())
     report.measures["excess_error_1000"].value
 
-The model reads pieces of validation text, and from there on writes: a rollout. Beside each measure stands that of real
-text in the place of the rollouts, which is what a model should come to; often that is not 0.
+Closed loop is teacher forcing: the model reads the text. Open loop is free running: it reads its own output. Here the
+model reads pieces of validation text, and then continues each by itself: a rollout. Each measure comes with its value
+for real text instead of the rollouts. This is the target, and often it is not 0.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError, check_temperature, require, require_memory
 from charrnn.generation.decode_loop import OWN
 from charrnn.measures import text_measures
-from charrnn.measures.reference import Reference
+from charrnn.measures.reference import Reference, at_ids
 from charrnn.measures.rollouts import Reader
 from charrnn.text.vocabulary import Vocabulary
 
-GOLD_AFTER = 50  # characters of gold text by which recovery is measured …
-OWN_BEFORE = (10, 50, 200)  # … after so many own ones
-EXCESS_AT = (100, 1000)  # characters
+GOLD_AFTER = 50  # characters of gold text over which recovery is measured …
+OWN_BEFORE = (10, 50, 200)  # … after this many own characters
+EXCESS_AT = (100, 1000)  # lengths of the rollouts for the excess error, characters
 NUM_BINS = 20  # of a curve over the position
 _MOST_FLOATS = 1 << 26  # of predictions in memory at once
-_JUDGED_ROWS = 10  # at once
+_MOST_SCORED = 10  # rows that are scored at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What is rolled out. Only figures of one protocol can be compared."""
+    """Number and length of the rollouts. Only results of one protocol can be compared."""
 
     num_rollouts: int = 100  # R
-    num_chars: int = 1000  # of each rollout, L
-    seed: int = 0  # of the first rollout's noise; each next one has the next
+    num_chars: int = 1000  # characters of each rollout, L
+    seed: int = 0  # seed of the first rollout's noise; each next rollout has the next seed
     warm_up: int = 100  # gold characters before each rollout, W
 
     def __post_init__(self):
@@ -48,11 +50,15 @@ class Protocol:
 
     @property
     def seeds(self) -> np.ndarray:
-        """One a rollout, `[R]`."""
+        """The seed of each rollout, `[R]`."""
         return self.seed + np.arange(self.num_rollouts)
 
-    def pieces(self, ids: np.ndarray) -> np.ndarray:
-        """Pieces of a text at equal distances, int64 `[R, W + L]`; UserError where it is shorter than one."""
+    def pieces(self, ids: np.ndarray | Sharded) -> np.ndarray:
+        """Returns pieces of a text `[N]` at equal distances, int64 `[R, W + L]`.
+
+        Raises:
+            UserError: the text is shorter than one piece.
+        """
         length = self.warm_up + self.num_chars
         if len(ids) < length:
             raise UserError(
@@ -60,10 +66,10 @@ class Protocol:
                 f"{self.warm_up} needs {length:,}: give a smaller --num_chars, or a longer text with --text."
             )
         starts = np.arange(self.num_rollouts) * (len(ids) - length) // (self.num_rollouts - 1)
-        return ids[starts[:, None] + np.arange(length)].astype(np.int64)
+        return np.asarray(ids[starts[:, None] + np.arange(length)], np.int64)
 
     def start(self, pieces: np.ndarray) -> np.ndarray:
-        """The pieces with all after the warm-up left to the model, `[R, W + L]`."""
+        """Returns the pieces `[R, W + L]` with OWN in place of the ids after the warm-up."""
         rows = pieces.copy()
         rows[:, self.warm_up :] = OWN
         return rows
@@ -72,12 +78,12 @@ class Protocol:
 class Measure(NamedTuple):
     """One number about a model."""
 
-    value: float | None  # None: it cannot be measured, as valid words in a text that has none
-    real: float | None  # of real text; None where that has no meaning
-    error: float | None = None  # the value's standard error over the rollouts, where it is known
+    value: float | None  # None: it cannot be measured, for example valid words in a text without words
+    real: float | None  # the value of real text; None if that has no meaning
+    error: float | None = None  # the standard error over the rollouts; None if it is unknown
 
     def finite(self) -> "Measure":
-        """None for each number that is not finite, as 0 / 0 in a text that has one character only."""
+        """Replaces non-finite numbers by None, for example 0 / 0 in a text of one repeated character."""
         return Measure(*(None if number is None or not math.isfinite(number) else number for number in self))
 
 
@@ -90,23 +96,23 @@ class Curve(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All that was measured, by name."""
+    """All measures and curves, by name."""
 
     measures: dict[str, Measure]
     curves: dict[str, Curve]
 
 
-class Judged(NamedTuple):
-    """Rows of text, and what model and reference say to each character, nats: `[R, T]` each."""
+class Scores(NamedTuple):
+    """Rows of text with the scores of each character, in nats: `[R, T]` each."""
 
     ids: np.ndarray
     nats: np.ndarray  # -ln p(character) under the model
     reference_nats: np.ndarray  # the same under the reference
     divergence: np.ndarray  # KL(reference ‖ model) of the predictions, over the V characters
 
-    def after(self, length: int) -> "Judged":
-        """Without the first characters of each row."""
-        return Judged(*(array[:, length:] for array in self))
+    def after(self, length: int) -> "Scores":
+        """Returns the scores without the first `length` characters of each row."""
+        return Scores(*(array[:, length:] for array in self))
 
 
 def measure(
@@ -118,30 +124,30 @@ def measure(
     validation_loss: float,
     protocol: Protocol,
 ) -> Report:
-    """All measures of a model: a function of its weights and the arguments. Eager.
+    """Computes all measures of a model: a function of its weights and the arguments. Eager.
 
     Args:
         reader: reads with the model.
-        reference: for the training text.
+        reference: of the training text.
         vocabulary: of the ids.
         train: ids `[N]`.
         validation: ids `[N]`.
         validation_loss: in closed loop, nats per character.
-        protocol: what is rolled out.
+        protocol: number and length of the rollouts.
 
     Raises:
-        UserError: the validation text is too short.
+        UserError: the validation text is too short for the protocol.
     """
     pieces = protocol.pieces(validation)
-    gold = judge(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
-    own = judge(reader, reference, protocol.start(pieces), protocol.seeds).after(protocol.warm_up)
+    gold = score(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
+    own = score(reader, reference, protocol.start(pieces), protocol.seeds).after(protocol.warm_up)
     last = slice(-(protocol.num_chars // 5), None)
     entropy, real_entropy = (mean(nats[:, last]) for nats in (own.nats, gold.nats))
     recoveries = recovery_after(reader, pieces, protocol)
     measures = {
         **_excess_errors(own.divergence, gold.divergence),
-        "reference_loss": Measure(*_beside(mean, own.reference_nats, gold.reference_nats)),
-        "reference_loss_drift": Measure(*_beside(drift, own.reference_nats, gold.reference_nats)),
+        "reference_loss": _beside(mean, own.reference_nats, gold.reference_nats),
+        "reference_loss_drift": _beside(drift, own.reference_nats, gold.reference_nats),
         **{f"recovery_{k}": recovered for k, recovered in recoveries.items()},
         "entropy_drift": Measure(entropy[0] - validation_loss, real_entropy[0] - validation_loss, entropy[1]),
         **_of_texts(own.ids, gold.ids, vocabulary, train, validation, protocol),
@@ -150,7 +156,7 @@ def measure(
         "divergence": _curve(own.divergence, gold.divergence),
         "reference_loss": _curve(own.reference_nats, gold.reference_nats),
         "nats_per_char": _curve(own.nats, gold.nats),
-        "recovery": Curve(list(recoveries), *([recovered[i] for recovered in recoveries.values()] for i in (0, 1))),
+        "recovery": _recovery_curve(recoveries),
     }
     return Report({name: found.finite() for name, found in measures.items()}, curves)
 
@@ -163,9 +169,23 @@ def sweep(
     protocol: Protocol,
     temperatures: Sequence[float],
 ) -> dict[float, tuple[float, float]]:
-    """Quality and diversity: for each temperature reference loss and reverse loss of the rollouts, nats per character.
+    """Measures quality and diversity of the rollouts at several temperatures.
 
     One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549).
+
+    Args:
+        reader: reads with the model.
+        reference: of the training text.
+        vocabulary: of the ids.
+        validation: ids `[N]`.
+        protocol: number and length of the rollouts.
+        temperatures: of the choice of each character.
+
+    Returns:
+        For each temperature, reference loss and reverse loss, nats per character.
+
+    Raises:
+        UserError: a temperature is out of range, or the validation text is too short for the protocol.
     """
     for temperature in temperatures:
         check_temperature("temperatures", temperature)
@@ -179,58 +199,73 @@ def sweep(
     return points
 
 
-def judge(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray) -> Judged:
-    """Reads rows of ids or OWN, and lets model and reference say how likely each character was. Eager."""
-    judged = []
+def score(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray) -> Scores:
+    """Reads rows, and scores each character with model and reference. Eager.
+
+    Args:
+        reader: reads with the model.
+        reference: of the training text.
+        rows: int `[R, T]`, ids or OWN.
+        seeds: int `[R]`, of the rows' own choices.
+    """
+    scores = []
     for part in _parts(reader, rows):
         ids, log_probs = reader.read(rows[part], seeds[part])
-        for i in range(0, len(ids), _JUDGED_ROWS):
-            judged.append(compare(ids[i : i + _JUDGED_ROWS], log_probs[i : i + _JUDGED_ROWS], reference))
-    return Judged(*map(np.concatenate, zip(*judged, strict=True)))
+        for i in range(0, len(ids), _MOST_SCORED):
+            scores.append(score_predictions(ids[i : i + _MOST_SCORED], log_probs[i : i + _MOST_SCORED], reference))
+    return Scores(*map(np.concatenate, zip(*scores, strict=True)))
 
 
-def compare(ids: np.ndarray, log_probs: np.ndarray, reference: Reference) -> Judged:
-    """Rows of ids `[R, T]` with a model's predictions of them, ln p `[R, T, V]`, beside the reference's."""
+def score_predictions(ids: np.ndarray, log_probs: np.ndarray, reference: Reference) -> Scores:
+    """Scores rows with a model's predictions and the reference's.
+
+    Args:
+        ids: int `[R, T]`.
+        log_probs: the model's prediction of each character, ln p `[R, T, V]`.
+        reference: of the training text.
+    """
     probs = reference.distributions(ids)
-    chosen = ids[..., None].astype(np.int64)
     logs = np.log(np.maximum(probs, np.finfo(np.float64).tiny))  # 0 · ln 0 is 0
-    return Judged(
+    return Scores(
         ids,
-        -np.take_along_axis(log_probs, chosen, -1)[..., 0].astype(np.float64),
-        -np.take_along_axis(logs, chosen, -1)[..., 0],
+        -at_ids(log_probs, ids).astype(np.float64),
+        -at_ids(logs, ids),
         np.sum(probs * (logs - log_probs), -1),
     )
 
 
 def excess_error(own: np.ndarray, gold: np.ndarray) -> tuple[float, float]:
-    """How much larger the divergence is along own rollouts than along gold text, per cent, and its standard error.
+    """Computes by how much the divergence along rollouts exceeds that along gold text.
 
     After Arora et al. 2022, arXiv 2204.01171; here the divergence is an exact sum over the V characters.
 
     Args:
-        own: the divergence along rollouts `[R, l]`.
-        gold: the same along gold text after the same beginnings.
+        own: the divergence along rollouts, nats `[R, l]`.
+        gold: the divergence along gold text after the same warm-up, nats `[R, l]`.
+
+    Returns:
+        The excess in per cent, and its standard error.
     """
     ratio, error = ratio_of_means(own.mean(1), gold.mean(1))
     return 100 * (ratio - 1), 100 * error
 
 
 def drift(nats: np.ndarray) -> tuple[float, float]:
-    """The last fifth of each row `[R, L]` less the first: mean over rows, and its standard error."""
+    """Returns the mean over rows of the last fifth `[R, L]` minus the first fifth, and its standard error."""
     fifth = nats.shape[1] // 5
     return mean(nats[:, -fifth:] - nats[:, :fifth])
 
 
 def mean(rows: np.ndarray) -> tuple[float, float]:
-    """The mean of `[R, T]`, and its standard error over the rows."""
+    """Returns the mean of `[R, T]`, and its standard error over the rows."""
     each = rows.mean(1)
     return float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
 
 
 def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
-    """mean(above) / mean(below) of paired values `[R]`, and its standard error to first order (Cochran 1977).
+    """Returns mean(above) / mean(below) of paired values `[R]`, and its standard error to first order (Cochran 1977).
 
-    Not finite where mean(below) is 0.
+    Both are non-finite if mean(below) is 0.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(above.mean(), below.mean())
@@ -239,13 +274,21 @@ def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
 
 
 def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> dict[int, Measure]:
-    """By how many own characters the model has read: how much worse it then predicts gold text.
+    """Measures how much worse the model predicts gold text after own characters.
 
         R_k = (E_own - E_gold) / (E_unrelated - E_gold)
 
-    Each E is the loss of the GOLD_AFTER characters that follow the warm-up in the gold text, after the warm-up and k
-    own characters; nothing, for E_gold; or k characters of another piece. 0: no damage, 1: as after unrelated text.
-    For real text the k characters are those that follow the warm-up.
+    Each E is the loss of the GOLD_AFTER gold characters that follow the warm-up. For E_gold the model reads them
+    directly after it; for E_own after k own characters; for E_unrelated after k characters of another piece. R is 0
+    without damage, and 1 if own characters are as bad as unrelated text. For real text, the k characters are gold.
+
+    Args:
+        reader: reads with the model.
+        pieces: from `Protocol.pieces`, `[R, W + L]`.
+        protocol: number and length of the rollouts.
+
+    Returns:
+        R_k for each k of OWN_BEFORE that is not longer than a rollout.
     """
     start, rest = np.split(pieces, [protocol.warm_up], axis=1)
     gold = rest[:, :GOLD_AFTER]
@@ -255,9 +298,8 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
         rows = np.concatenate([start, between, gold], axis=1)
         nats = []
         for part in _parts(reader, rows):
-            reading = reader.read(rows[part], protocol.seeds[part])
-            logs = np.take_along_axis(reading.log_probs, reading.ids[..., None].astype(np.int64), -1)[..., 0]
-            nats.append(-logs[:, -GOLD_AFTER:].mean(1, dtype=np.float64))
+            ids, log_probs = reader.read(rows[part], protocol.seeds[part])
+            nats.append(-at_ids(log_probs, ids)[:, -GOLD_AFTER:].mean(1, dtype=np.float64))
         return np.concatenate(nats)
 
     after_gold = loss(rest[:, :0])
@@ -271,19 +313,26 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
 
 
 def _parts(reader: Reader, rows: np.ndarray) -> list[slice]:
-    """All rows at once, or as many as their predictions leave room for."""
+    """Returns slices of the rows whose predictions fit into memory."""
     at_once = max(1, _MOST_FLOATS // (rows.shape[1] * reader.vocabulary_size))
     return [slice(i, i + at_once) for i in range(0, len(rows), at_once)]
 
 
-def _excess_errors(own, gold) -> dict[str, Measure]:
+def _excess_errors(own: np.ndarray, gold: np.ndarray) -> dict[str, Measure]:
     lengths = [length for length in EXCESS_AT if length <= own.shape[1]] or [own.shape[1]]
     found = {length: excess_error(own[:, :length], gold[:, :length]) for length in lengths}
     return {f"excess_error_{length}": Measure(value, 0.0, error) for length, (value, error) in found.items()}
 
 
-def _of_texts(own, gold, vocabulary, train, validation, protocol) -> dict[str, Measure]:
-    """The measures of the rollouts as text. Where validation text is the yardstick, training text stands for real."""
+def _of_texts(
+    own: np.ndarray,
+    gold: np.ndarray,
+    vocabulary: Vocabulary,
+    train: np.ndarray,
+    validation: np.ndarray,
+    protocol: Protocol,
+) -> dict[str, Measure]:
+    """Measures the rollouts as text. Measures against validation text take training text as the real one."""
     sized = dataclasses.replace(protocol, warm_up=0)
     elsewhere = sized.pieces(train)
     known = frozenset(text_measures.words([vocabulary.decode(train)]))
@@ -301,13 +350,18 @@ def _of_texts(own, gold, vocabulary, train, validation, protocol) -> dict[str, M
     }
 
 
-def _beside(function, own, gold) -> tuple[float, float, float]:
+def _beside(function: Callable[[np.ndarray], tuple[float, float]], own: np.ndarray, gold: np.ndarray) -> Measure:
     value, error = function(own)
-    return value, function(gold)[0], error
+    return Measure(value, function(gold)[0], error)
+
+
+def _recovery_curve(recoveries: dict[int, Measure]) -> Curve:
+    own, real, _ = zip(*recoveries.values(), strict=True)
+    return Curve(list(recoveries), list(own), list(real))
 
 
 def _curve(own: np.ndarray, gold: np.ndarray) -> Curve:
-    """Means of bins, each at the position where it ends."""
+    """Returns the means of bins, each at the position where the bin ends."""
     ends = np.unique(np.linspace(0, own.shape[1], NUM_BINS + 1).astype(int))
     bins = [slice(a, b) for a, b in pairwise(ends)]
     return Curve(ends[1:].tolist(), *([float(nats[:, part].mean()) for part in bins] for nats in (own, gold)))

@@ -1,12 +1,13 @@
-"""What text should be like: models that samples and predictions are judged by.
+"""References: distributions of text that the model's samples and predictions are compared with.
 
     reference = KneserNey(train_ids, vocabulary.size)     # of the training text
-    reference.log_probs(rows)                             # how likely each character of some text is under it
-    reference.distributions(rows)                         # and what else might have stood there
+    reference.log_probs(rows)                             # ln p of each character of some text
+    reference.distributions(rows)                         # the probability of every character at each position
 
-Two references have this one interface: n-grams of the training text, and for the corpus `plays` the source itself.
+There are two: n-grams of the training text, and for the corpus `plays` the exact source.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,25 +16,30 @@ from charrnn.text.finite_state import FiniteStateSource
 from charrnn.text.vocabulary import Vocabulary
 
 _NO_ESTIMATE = (0.5, 1.0, 1.5)
-"""The discounts where the counts of counts give none, as with `lmplz --discount_fallback` of KenLM."""
+"""The discounts if the counts of counts give none, as with `lmplz --discount_fallback` of KenLM."""
 
 
 class Reference(Protocol):
-    """A distribution over the V ids at every position of a text, given all before it in its row."""
+    """A distribution over the V ids at each position of a text, given the ids before it in its row."""
 
     def log_probs(self, rows: np.ndarray) -> np.ndarray:
-        """ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
+        """Returns ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
 
     def distributions(self, rows: np.ndarray) -> np.ndarray:
-        """The whole distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
+        """Returns the distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
+
+
+def at_ids(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Returns the entry of each id: values `[R, T, V]`, ids int `[R, T]` -> `[R, T]`."""
+    return np.take_along_axis(values, ids[..., None].astype(np.int64), -1)[..., 0]
 
 
 class _Order(NamedTuple):
-    """The n-grams of one length m. G n-grams, C contexts, which are the n-grams of length m - 1."""
+    """The n-grams of one length m: G n-grams, and C contexts, which are the n-grams of length m - 1."""
 
     keys: np.ndarray  # int64 [G], sorted: the rank of the context times V, plus the last id
     shares: np.ndarray  # float64 [G], discounted count over the context's total
-    backoff: np.ndarray  # float64 [C], the probability that is left for the next shorter context
+    backoff: np.ndarray  # float64 [C], the probability left for the next shorter context
 
 
 class KneserNey:
@@ -41,14 +47,14 @@ class KneserNey:
 
         p(w | c) = max(a(c w) - D, 0) / Σ_w a(c w) + backoff(c) p(w | c less its first character)
 
-    The longest n-grams are counted as often as they occur; for a shorter one, a is the number of different characters
-    before it. D is one of three discounts of that length, for a = 1, 2 and 3 or more. After the single characters
-    comes the uniform distribution over V: every id has a probability above 0, the unknown character too.
+    For the longest n-grams a is the number of occurrences; for a shorter one it is the number of different characters
+    before it. D is one of three discounts of that length, for a = 1, 2 and 3 or more. Below the single characters
+    is the uniform distribution over V, so that every id has a probability above 0, even the unknown character.
 
     Args:
-        rows: the text to count, ids int `[N]`, or `[R, T]` for R texts.
+        rows: ids int, one text `[N]` or R texts `[R, T]`.
         vocabulary_size: V.
-        order: the n of the longest n-grams, from 1: a character depends on the n - 1 before it.
+        order: n of the longest n-grams, at least 1. A character depends on the n - 1 before it.
     """
 
     def __init__(self, rows: np.ndarray, vocabulary_size: int, order: int = 7):
@@ -56,7 +62,7 @@ class KneserNey:
         rows = np.atleast_2d(rows)
         self.order = order = min(order, rows.shape[1])
         ranks = np.zeros((len(rows), rows.shape[1] + 1), np.int64)  # of the n-gram before each position
-        found = []  # of each length: the keys, how often each occurs, and the rank of each less its first character
+        found = []  # of each length: the keys, their counts, and the rank of each without its first character
         for length in range(1, order + 1):
             places = ranks[:, :-1] * vocabulary_size + rows[:, length - 1 :]
             keys, inverse, counts = np.unique(places, return_inverse=True, return_counts=True)
@@ -74,7 +80,7 @@ class KneserNey:
             num_contexts = len(keys)
 
     def log_probs(self, rows: np.ndarray) -> np.ndarray:
-        """ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
+        """Returns ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
         probs = np.full(rows.shape, 1 / self.vocabulary_size)
         for order, (contexts, places) in zip(self._orders, self._found(rows), strict=True):
             known = contexts >= 0
@@ -83,7 +89,7 @@ class KneserNey:
         return np.log(probs)
 
     def distributions(self, rows: np.ndarray) -> np.ndarray:
-        """The whole distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
+        """Returns the distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
         size = self.vocabulary_size
         probs = np.full((rows.size, size), 1 / size)
         for order, (contexts, _) in zip(self._orders, self._found(rows), strict=True):
@@ -95,12 +101,12 @@ class KneserNey:
                 probs[known] *= order.backoff[of_known, None]
             else:
                 probs *= order.backoff[of_known, None]
-            # A context has each character once, so no place is added to twice.
+            # A context has each character once, so no place gets two additions.
             probs.ravel()[np.repeat(known * size, last - first) + order.keys[entries] % size] += order.shares[entries]
         return probs.reshape(*rows.shape, size)
 
-    def _found(self, rows: np.ndarray):
-        """For each length: the rank of the context before each position and that of the n-gram there, or -1."""
+    def _found(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields for each length the ranks of the context before each position and of the n-gram there; -1: none."""
         contexts = np.zeros(rows.shape, np.int64)
         for order in self._orders:
             wanted = contexts * self.vocabulary_size + rows
@@ -116,13 +122,13 @@ def _discounted(keys: np.ndarray, counts: np.ndarray, num_contexts: int, vocabul
     contexts = keys // vocabulary_size
     totals = np.bincount(contexts, counts, num_contexts)
     held_back = np.bincount(contexts, discounts, num_contexts)
-    # A context without a total stands at the beginning of a text only: all is left for the shorter one.
+    # A context without a total occurs only at the beginning of a text: all probability is left for the shorter one.
     backoff = np.divide(held_back, totals, out=np.ones(num_contexts), where=totals > 0)
     return _Order(keys, (counts - discounts) / np.maximum(totals, 1)[contexts], backoff)
 
 
 def _discounts(counts: np.ndarray) -> tuple[float, float, float]:
-    """For counts of 1, 2, and 3 or more by the closed form of Chen & Goodman 1999."""
+    """Returns the discounts for counts of 1, 2, and 3 or more, by the closed form of Chen & Goodman 1999."""
     of_count = np.bincount(np.minimum(counts, 5), minlength=6)
     if not of_count[1:5].all():
         return _NO_ESTIMATE
@@ -132,26 +138,26 @@ def _discounts(counts: np.ndarray) -> tuple[float, float, float]:
 
 
 def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """All of first[0] … last[0] - 1, then all of first[1] … last[1] - 1, and so on."""
+    """Returns first[0] … last[0] - 1, then first[1] … last[1] - 1, and so on."""
     lengths = last - first
     return np.arange(lengths.sum()) + np.repeat(first - np.cumsum(lengths) + lengths, lengths)
 
 
 class ExactSource:
-    """A finite-state source as a reference: exact for text that begins anywhere in what the source writes.
+    """A finite-state source as a reference: exact for text that begins anywhere in the source's output.
 
-    Where in its process the source stands is not known at first. It is inferred from the row, by Bayes' rule over all
-    states from their stationary distribution. What the source cannot have written is given the probability slip / V:
-    the reference is (1 - slip) · source + slip · uniform. After such a character the state is inferred anew.
+    The source's state is unknown at first. It is inferred from the row by Bayes' rule, starting from the stationary
+    distribution over all states. A character that the source cannot have written has the probability slip / V, because
+    the reference is (1 - slip) · source + slip · uniform. After such a character the inference starts again.
 
     Args:
-        source: what wrote the training text.
-        vocabulary: whose ids the rows are in.
+        source: the source of the training text.
+        vocabulary: of the ids.
         slip: the share of the uniform distribution.
     """
 
     def __init__(self, source: FiniteStateSource, vocabulary: Vocabulary, slip: float = 1e-4):
-        ids = vocabulary.encode(source.characters)  # of the source's symbols, one a character
+        ids = vocabulary.encode(source.characters)  # of the source's symbols, one per character
         self._slip, self._to_ids = slip, np.eye(vocabulary.size)[ids]
         self._symbols = np.full(vocabulary.size, -1)
         self._symbols[ids] = np.arange(len(ids))
@@ -162,12 +168,11 @@ class ExactSource:
         self._entered = [self._enter(visits, symbol) for symbol in range(len(ids))]
 
     def log_probs(self, rows: np.ndarray) -> np.ndarray:
-        """ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
-        chosen = np.take_along_axis(self.distributions(rows), rows[..., None].astype(np.int64), -1)
-        return np.log(chosen[..., 0])
+        """Returns ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
+        return np.log(at_ids(self.distributions(rows), rows))
 
     def distributions(self, rows: np.ndarray) -> np.ndarray:
-        """The whole distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
+        """Returns the distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
         size = self._to_ids.shape[1]
         result = np.empty((*rows.shape, size))
         belief = _Belief(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))
@@ -181,7 +186,7 @@ class ExactSource:
         return result
 
     def _after(self, belief: "_Belief", symbols: np.ndarray) -> "_Belief":
-        """The belief after each row's next symbol, int `[R]`; -1: none of the source's."""
+        """Returns the belief after each row's next symbol, int `[R]`; -1: not a symbol of the source."""
         read = symbols[belief.rows]
         weights = np.where(read >= 0, belief.weights * self._probs[belief.states, read], 0.0)
         possible = weights > 0
@@ -190,13 +195,13 @@ class ExactSource:
             states, entered = self._entered[symbols[row]]
             parts.append(_Belief(np.full(len(states), row), states, entered))
         rows, states, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-        # Paths that have met in one state are one hypothesis.
+        # Paths that meet in one state are one hypothesis.
         places, inverse = np.unique(rows * len(self._probs) + states, return_inverse=True)
         rows, weights = places // len(self._probs), np.bincount(inverse, weights, len(places))
         return _Belief(rows, places % len(self._probs), weights / np.bincount(rows, weights, len(symbols))[rows])
 
     def _enter(self, visits: np.ndarray, symbol: int) -> tuple[np.ndarray, np.ndarray]:
-        """The states after one symbol that is read with nothing known before it, and their weights."""
+        """Returns the states after one symbol if nothing is known before it, and their weights."""
         weights = visits * self._probs[:, symbol]
         before = np.flatnonzero(weights)
         states, inverse = np.unique(self._following[before, symbol], return_inverse=True)
@@ -204,8 +209,8 @@ class ExactSource:
 
 
 class _Belief(NamedTuple):
-    """Where the source may stand in each row: one entry a hypothesis, sorted by row. Weights sum to 1 in a row."""
+    """Hypotheses about the source's state: one entry each, sorted by row. The weights of a row sum to 1."""
 
-    rows: np.ndarray  # int64 [N]; a row with no entry: nothing is known
+    rows: np.ndarray  # int64 [N]; a row without an entry has an unknown state
     states: np.ndarray  # int64 [N]
     weights: np.ndarray  # float64 [N]

@@ -1,7 +1,7 @@
-"""What a model predicts at each position of a text that is given, or that it writes itself; in a graph.
+"""Reads texts with a model in a graph, and records its prediction at each position.
 
     reader = Reader(model, vocabulary.unknown_id)
-    reading = reader.read(rows, seeds)       # where rows hold OWN, the model reads its own choice
+    predicted = reader.read(rows, seeds)       # at places with OWN, the model reads its own choice
 """
 
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.generation import decode_loop
-from charrnn.generation.decode_loop import BLOCK_CHARS
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS
 from charrnn.model.char_model import CharModel
 from charrnn.sampling import NEVER, sample
 
 
-class Reading(NamedTuple):
-    """R rows, each from the zero state."""
+class Predicted(NamedTuple):
+    """The ids that a model read, and its predictions, for R rows, each from the zero state."""
 
-    ids: np.ndarray  # int32 [R, T], what was read
-    log_probs: np.ndarray  # float32 [R, T, V], the model's prediction of each before it was read
+    ids: np.ndarray  # int32 [R, T], the input ids
+    log_probs: np.ndarray  # float32 [R, T, V], the model's prediction before each id
 
 
 class Reader:
     """Reads rows of ids with a model.
 
     Args:
-        model: whose weights are used, as they are at each call.
-        unknown_id: what the model never chooses, or None.
-        end_id: what stands between documents, from where on the state is the zero state; None: running text.
+        model: its weights are read at each call.
+        unknown_id: an id that the model never chooses; None: any id may be chosen.
+        end_id: the id between documents, which resets the state to zero; None: the text is not documents.
     """
 
     def __init__(self, model: CharModel, unknown_id: int | None = None, end_id: int | None = None):
@@ -38,33 +38,33 @@ class Reader:
         self._bar = np.where(np.arange(model.vocabulary_size) == unknown_id, NEVER, 0.0).astype(np.float32)
         self._read_block = tf.function(self._read, autograph=False)
 
-    def read(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Reading:
+    def read(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Predicted:
         """Reads each row. Eager.
 
         Args:
             rows: int `[R, T]`, ids or OWN. The first of a row is an id.
             seeds: int `[R]`, of each row's choices.
-            temperature: of the choices; the predictions are always at 1.
+            temperature: of the choices; the predictions always have temperature 1.
         """
-        return Reading(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
+        return Predicted(*(np.concatenate(p, axis=1) for p in zip(*self.blocks(rows, seeds, temperature), strict=True)))
 
-    def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Reading]:
-        """What `read` reads, BLOCK_CHARS characters at a time."""
-        num_rows, length = rows.shape
-        network, state = self._model.network(), self._model.initial_state(num_rows)
-        logits = tf.zeros((num_rows, self.vocabulary_size))
-        seeds, heat = tf.constant(seeds, tf.int32), tf.fill([num_rows], float(temperature))
-        for start in range(0, length, BLOCK_CHARS):
-            block = rows[:, start : start + BLOCK_CHARS]
+    def blocks(self, rows: np.ndarray, seeds: np.ndarray, temperature: float = 1.0) -> Iterator[Predicted]:
+        """Yields the result of `read` by blocks of DECODE_BLOCK_CHARS characters; Args are the same."""
+        batch_size, length = rows.shape
+        network, state = self._model.network(), self._model.initial_state(batch_size)
+        logits = tf.zeros((batch_size, self.vocabulary_size))
+        seeds, heat = tf.constant(seeds, tf.int32), tf.fill([batch_size], float(temperature))
+        for start in range(0, length, DECODE_BLOCK_CHARS):
+            block = rows[:, start : start + DECODE_BLOCK_CHARS]
             num_chars = block.shape[1]
-            block = np.pad(block, ((0, 0), (0, BLOCK_CHARS - num_chars))).astype(np.int32)
+            block = np.pad(block, ((0, 0), (0, DECODE_BLOCK_CHARS - num_chars))).astype(np.int32)
             ids, log_probs, state, logits = self._read_block(
                 network, block, seeds, heat, tf.constant(start), tf.constant(num_chars), state, logits
             )
-            yield Reading(ids.numpy()[:, :num_chars], log_probs.numpy()[:, :num_chars])
+            yield Predicted(ids.numpy()[:, :num_chars], log_probs.numpy()[:, :num_chars])
 
     def _read(self, network, rows, seeds, temperatures, start, num_chars, state, logits):
-        """One block, in a graph: int32 `[R, N]` -> ids `[R, N]`, log-probabilities `[R, N, V]`, state and logits."""
+        """Reads one block, in a graph: int32 `[R, N]` -> ids `[R, N]`, ln p `[R, N, V]`, state and logits."""
         noise = decode_loop.choice_noise(rows, seeds, start, temperatures, self.vocabulary_size) + self._bar
         read = decode_loop.read_and_write(
             network,

@@ -1,4 +1,4 @@
-"""From ids to logits."""
+"""The model: from ids to logits."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,20 @@
-"""One time step of each recurrent cell, forward and backward.
+"""One time step of each recurrent cell, forward and backward, with Keras's equations, gate order and weight shapes.
 
-Keras's equations, gate order and weight shapes. H units, B rows. Where matmuls and states are in 16 bits, the gates
-between them are in float32: faster on a CPU, and more exact.
+    state, saved = GRU.step(x, state, kernel, bias)
+    d_gates, d_state = GRU.gradient(d_state, state_before, state_after, saved)
+
+B rows, H units, G gates. If matmuls and states are in 16 bits, the gates are in float32: faster on a CPU, and more
+exact.
+
+`step` takes the projected input x `[B, G·H]`, the state and the recurrent weights: the kernel `[H, G·H]`, and for a GRU
+the bias `[G·H]`. It returns the new state, and the activations that `gradient` needs besides the states.
+
+`gradient` takes the gradient of the new state, the states before and after the step, and the saved activations. It
+returns two tuples:
+
+- the gradients of the gates' sums: of a, `[B, G·H]`, and for a GRU also of x_g, `[B, H]`, because its r stands between
+  x_g and a. `input_gradient` joins them into the gradient of the projected input;
+- the direct gradient of each state before the step, without the part that comes through a; None for zero.
 """
 
 from collections.abc import Sequence
@@ -9,7 +22,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 State = tuple[tf.Tensor, ...]
-"""What a cell carries from one character to the next; the first entry, `[B, H]`, is also its output."""
+"""The tensors that a cell carries from one character to the next; the first, `[B, H]`, is also its output."""
 
 
 class GRU:
@@ -24,32 +37,28 @@ class GRU:
 
     num_gates = 3
     num_states = 1
-    num_saved = 4
-    sums = (3, 1)  # the widths, in H, of what `gradient` gives
+    num_saved = 4  # tensors that `step` saves
+    gradient_widths = (3, 1)  # of the tensors that `gradient` returns for the gates, in H
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, 3H]` and state -> new state, and what `gradient` needs besides the states."""
+        """Returns the new state and the saved activations."""
         (h,) = state
-        x_z, x_r, x_g = tf.split(wide(x), 3, -1)
-        a_z, a_r, q = tf.split(wide(tf.matmul(h, kernel) + bias), 3, -1)
+        x_z, x_r, x_g = tf.split(to_float32(x), 3, -1)
+        a_z, a_r, q = tf.split(to_float32(tf.matmul(h, kernel) + bias), 3, -1)
         z, r = tf.sigmoid(x_z + a_z), tf.sigmoid(x_r + a_r)
         g = tf.tanh(x_g + r * q)
-        return _narrow([z * wide(h) + (1 - z) * g], state), (z, r, g, q)
+        return _to_state_dtype([z * to_float32(h) + (1 - z) * g], state), (z, r, g, q)
 
     @staticmethod
     def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradient of `a`, `[B, 3H]`; that of x_g, `[B, H]`, by which the projected input's differs from it; and
-            that of the state before, less the part which comes through `a`.
-        """
-        d_h, h, (z, r, g, q) = wide(d_state[0]), wide(before[0]), saved
+        """Returns the gradients of the gates and of the state before the step."""
+        d_h, h, (z, r, g, q) = to_float32(d_state[0]), to_float32(before[0]), saved
         d_z = _through_sigmoid(z, d_h * (h - g))
         d_g = _through_tanh(g, d_h * (1 - z))
         d_r = _through_sigmoid(r, d_g * q)
-        return _narrow([tf.concat([d_z, d_r, d_g * r], -1), d_g], before), _narrow([d_h * z], before)
+        d_a = tf.concat([d_z, d_r, d_g * r], -1)
+        return _to_state_dtype([d_a, d_g], before), _to_state_dtype([d_h * z], before)
 
 
 class LSTM:
@@ -64,35 +73,31 @@ class LSTM:
     num_gates = 4
     num_states = 2
     num_saved = 4
-    sums = (4,)
+    gradient_widths = (4,)
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, 4H]` and state -> new state, and what `gradient` needs besides the states."""
+        """Returns the new state and the saved activations."""
         h, c = state
-        a_i, a_f, a_g, a_o = tf.split(wide(x + tf.matmul(h, kernel)), 4, -1)
+        a_i, a_f, a_g, a_o = tf.split(to_float32(x + tf.matmul(h, kernel)), 4, -1)
         i, f, g, o = tf.sigmoid(a_i), tf.sigmoid(a_f), tf.tanh(a_g), tf.sigmoid(a_o)
-        c = f * wide(c) + i * g
-        return _narrow([o * tf.tanh(c), c], state), (i, f, g, o)
+        c = f * to_float32(c) + i * g
+        return _to_state_dtype([o * tf.tanh(c), c], state), (i, f, g, o)
 
     @staticmethod
-    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradient of `a`, `[B, 4H]`, which is the projected input's too; and that of the state before, less the
-            part which comes through `a`.
-        """
-        (d_h, d_c), c, (i, f, g, o) = map(wide, d_state), wide(before[1]), saved
-        tanh_c = tf.tanh(wide(after[1]))
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, tuple[None, tf.Tensor]]:
+        """Returns the gradients of the gates and of the state before the step."""
+        (d_h, d_c), c, (i, f, g, o) = map(to_float32, d_state), to_float32(before[1]), saved
+        tanh_c = tf.tanh(to_float32(after[1]))
         d_c += _through_tanh(tanh_c, d_h * o)
         d_i, d_f = _through_sigmoid(i, d_c * g), _through_sigmoid(f, d_c * c)
         d_g, d_o = _through_tanh(g, d_c * i), _through_sigmoid(o, d_h * tanh_c)
-        return _narrow([tf.concat([d_i, d_f, d_g, d_o], -1)], before), (None, *_narrow([d_c * f], before))
+        d_a, d_c = _to_state_dtype([tf.concat([d_i, d_f, d_g, d_o], -1), d_c * f], before)
+        return (d_a,), (None, d_c)
 
 
 class RNN:
-    """The simple recurrent network (Elman 1990).
+    """Simple recurrent network (Elman 1990).
 
         a = x + h @ U                    [B, H]
         h' = tanh(a)
@@ -101,50 +106,50 @@ class RNN:
     num_gates = 1
     num_states = 1
     num_saved = 0
-    sums = (1,)
+    gradient_widths = (1,)
 
     @staticmethod
     def step(x: tf.Tensor, state: State, kernel: tf.Tensor) -> tuple[State, State]:
-        """Projected input `[B, H]` and state -> new state; `gradient` needs no more than the states."""
+        """Returns the new state; it saves no activations."""
         return (tf.tanh(x + tf.matmul(state[0], kernel)),), ()
 
     @staticmethod
-    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, State]:
-        """Gradient of one step.
-
-        Returns:
-            The gradient of `a`, `[B, H]`, which is the projected input's too; and no more of the state before than what
-            comes through `a`.
-        """
+    def gradient(d_state: State, before: State, after: State, saved: State) -> tuple[State, tuple[None]]:
+        """Returns the gradient of the gate, and None for the state before the step."""
         return (_through_tanh(after[0], d_state[0]),), (None,)
 
 
-def of_projected(d_sums: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The gradient `[…, G·H]` of the projected input, from those that a cell's `gradient` gives, or sums of them."""
-    d_a, *d_last = d_sums
+Cell = type[GRU] | type[LSTM] | type[RNN]
+"""A cell is used as a class, because it has no state of its own."""
+
+CELLS: dict[str, Cell] = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
+
+
+def input_gradient(d_gates: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the gradient of the projected input, `[…, G·H]`.
+
+    Args:
+        d_gates: the gradients of the gates from a cell's `gradient`, or sums of these over rows: `[…, G·H]`, and for a
+            GRU also `[…, H]`.
+    """
+    d_a, *d_last = d_gates
     return tf.concat([d_a[..., : -d_last[0].shape[-1]], *d_last], -1) if d_last else d_a
 
 
-def wide(x: tf.Tensor) -> tf.Tensor:
-    """The dtype of the gates: float32 in place of 16 bits."""
+def to_float32(x: tf.Tensor) -> tf.Tensor:
+    """Casts a 16-bit tensor to float32, the dtype of the gates; leaves others as they are."""
     return tf.cast(x, tf.float32) if x.dtype.size == 2 else x
 
 
-def _narrow(tensors: Sequence[tf.Tensor], like: State) -> State:
-    """Back to the dtype of the states."""
-    return tuple(tf.cast(tensor, like[0].dtype) for tensor in tensors)
+def _to_state_dtype(tensors: Sequence[tf.Tensor], state: State) -> State:
+    return tuple(tf.cast(tensor, state[0].dtype) for tensor in tensors)
 
 
 def _through_sigmoid(y: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """The gradient of x where y = sigmoid(x): dy * y * (1 - y), in one operation."""
+    """Returns the gradient of x for y = sigmoid(x): dy * y * (1 - y), in one operation."""
     return tf.raw_ops.SigmoidGrad(y=y, dy=dy)
 
 
 def _through_tanh(y: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """The gradient of x where y = tanh(x): dy * (1 - y * y), in one operation."""
+    """Returns the gradient of x for y = tanh(x): dy * (1 - y * y), in one operation."""
     return tf.raw_ops.TanhGrad(y=y, dy=dy)
-
-
-CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
-Cell = type[GRU] | type[LSTM] | type[RNN]
-"""A cell is used as a class: it has no state of its own."""

@@ -1,83 +1,93 @@
-"""Dropout masks: one set a step, functions of (seed, step, row), so that nothing needs saving.
+"""Dropout masks: one set per step, a function of (seed, step, row), so that nothing needs saving.
 
-    masks = draw(key, config, vocabulary_size, rows, length)
+    masks = draw(key, config, vocabulary_size, batch_size, length)
 
-Dropout here is always inverted: what stays is multiplied by 1 / (1 - rate), so that nothing changes where it is off.
+Dropout is always inverted: what stays is multiplied by 1 / (1 - rate), so that evaluation needs no correction.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.model.cells import CELLS, wide
+from charrnn.model.cells import CELLS, to_float32
 from charrnn.model.config import ModelConfig
 
-Key = tf.Tensor
-"""What a step's masks are functions of: a seed, int32 `[2]`. The same gives the same, however often they are drawn."""
+Key: TypeAlias = tf.Tensor
+"""The seed of a step's masks, int32 `[2]`. The same key gives the same masks, however often they are drawn."""
 
 
 class Masks(NamedTuple):
-    """In what training and use differ. Masks are float32, or None where nothing is dropped."""
+    """All differences between training and evaluation. A mask is float32, or None if nothing is dropped."""
 
-    embedding: tf.Tensor | None = None  # [V, 1]
-    recurrent: tuple[tf.Tensor | None, ...] = ()  # each layer's, [H, G·H]
-    outputs: tuple[tf.Tensor | None, ...] = ()  # each layer's, [B, H]
-    keep: tuple[tuple[tf.Tensor, ...], ...] = ()  # each layer's: for each state what zoneout keeps, [T, B, H] or []
-    temperature: float = 1.0  # by which logits are divided
+    embedding: tf.Tensor | None  # [V, 1]
+    recurrent: tuple[tf.Tensor | None, ...]  # of each layer, [H, G·H]
+    outputs: tuple[tf.Tensor | None, ...]  # of each layer, [B, H]
+    keep: tuple[tuple[tf.Tensor, ...], ...]  # of each layer and state: the share that zoneout keeps, [T, B, H] or []
+    temperature: float = 1.0  # divisor of the logits
 
 
 def nothing(config: ModelConfig) -> Masks:
-    """Outside of training: nothing is dropped, zoneout keeps its mean, logits are divided by the temperature."""
+    """Returns the masks of an evaluation: zoneout keeps its mean share, and `config.temperature` divides the logits."""
     none, keep = (None,) * config.num_layers, tuple(map(tf.constant, config.state_rates))
     return Masks(None, none, none, (keep,) * config.num_layers, config.temperature)
 
 
 def draw(
-    key: Key, config: ModelConfig, vocabulary_size: int, rows: int | tf.Tensor, length: int | tf.Tensor
+    key: Key, config: ModelConfig, vocabulary_size: int, batch_size: int | tf.Tensor, length: int | tf.Tensor
 ) -> Masks:
-    """All masks of a step that reads `rows` rows of `length` characters."""
+    """Draws all masks of a training step. Eager or graph.
+
+    Args:
+        key: int32 `[2]`, the seed.
+        config: gives the rates and the sizes.
+        vocabulary_size: V.
+        batch_size: B.
+        length: T, characters per row.
+    """
     layers, units = range(config.num_layers), config.units
     width = CELLS[config.cell].num_gates * units
-    parts = iter(part(key, number) for number in range(1 + 4 * config.num_layers))
+    keys = iter(part(key, number) for number in range(1 + 4 * config.num_layers))
 
-    def drawn(function, *sizes, rate):
-        key = next(parts)
+    def drawn(function: Callable[..., tf.Tensor], *sizes: int | tf.Tensor | list[int], rate: float) -> tf.Tensor | None:
+        key = next(keys)
         return function(key, *sizes, rate) if rate else None
 
     return Masks(
         drawn(dropout, [vocabulary_size, 1], rate=config.embedding_dropout),
         tuple(drawn(dropout, [units, width], rate=config.weight_drop) for _ in layers),
-        tuple(drawn(dropout_of_rows, rows, units, rate=config.dropout_of_layer(i)) for i in layers),
+        tuple(drawn(dropout_of_rows, batch_size, units, rate=config.dropout_of_layer(i)) for i in layers),
         tuple(
-            tuple(zoneout(next(parts), rows, length, units, rate) for rate in config.state_rates) for _ in layers
+            tuple(zoneout(next(keys), batch_size, length, units, rate) for rate in config.state_rates) for _ in layers
         ),
     )
 
 
 def part(key: Key, number: int) -> Key:
-    """The key of one mask of several."""
+    """Returns the key of the mask with this number."""
     return tf.random.experimental.stateless_fold_in(key, number)
 
 
-def dropout(key: Key, shape, rate: float) -> tf.Tensor:
-    """0 with probability `rate`, else 1 / (1 - rate): float32. The same for all rows."""
+def dropout(key: Key, shape: list[int], rate: float) -> tf.Tensor:
+    """Returns a mask for all rows: 0 with probability `rate`, else 1 / (1 - rate); float32 of the given shape."""
     return _dropped(randomness.draw(shape, key), rate)
 
 
-def dropout_of_rows(key: Key, rows: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
-    """The same with a mask of its own for each row, `[B, H]`."""
-    return _dropped(randomness.uniform([rows, units], key), rate)
+def dropout_of_rows(key: Key, batch_size: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
+    """Returns a separate mask for each row: 0 with probability `rate`, else 1 / (1 - rate); float32 `[B, H]`."""
+    return _dropped(randomness.uniform([batch_size, units], key), rate)
 
 
-def zoneout(key: Key, rows: int | tf.Tensor, length: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
-    """1 with probability `rate`, else 0: float32 `[T, B, H]`, for each row, position and unit."""
-    return tf.cast(randomness.uniform([length, rows, units], key, rows=1) < rate, tf.float32)
+def zoneout(key: Key, batch_size: int | tf.Tensor, length: int | tf.Tensor, units: int, rate: float) -> tf.Tensor:
+    """Returns 1 with probability `rate`, else 0, for each position, row and unit: float32 `[T, B, H]`."""
+    return tf.cast(randomness.uniform([length, batch_size, units], key, rows=1) < rate, tf.float32)
 
 
 def times(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """x times a mask, in the dtype of x; in float32 before, for 1 / (1 - rate) is no number of 16 bits."""
-    return tf.cast(wide(x) * tf.cast(mask, wide(x).dtype), x.dtype)
+    """Returns x times a mask, in the dtype of x. Multiplies in float32, because 16 bits cannot hold 1 / (1 - rate)."""
+    x32 = to_float32(x)
+    return tf.cast(x32 * tf.cast(mask, x32.dtype), x.dtype)
 
 
 def _dropped(drawn: tf.Tensor, rate: float) -> tf.Tensor:

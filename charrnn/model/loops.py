@@ -1,10 +1,12 @@
-"""The arithmetic over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
+"""The loops over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
 
-    outputs, state = closed_loop(layer, x, state, ids=ids)    # one layer, reads what it is given
-    fed, saved = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
-    outputs, _ = closed_loop(layer, x, state, ids=fed, saved=saved[0])  # the same values, now differentiable
+    outputs, state = closed_loop(layer, x, state, ids=ids)         # one layer, reads its input
+    fed, histories = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
+    outputs, _ = closed_loop(layer, x, state, ids=fed, histories=histories[0])  # the same values, now differentiable
 
-It runs the weights of Keras's GRU, LSTM and SimpleRNN layers and gives their results, faster on a CPU:
+Closed loop is teacher forcing: the network reads the text. Open loop is free running: it reads its own output.
+
+The loops run the weights of Keras's GRU, LSTM and SimpleRNN layers and give the same results, faster on a CPU:
 
 - the first layer's input projection is a table `[V, G·H]`, looked up by id inside the loop; a higher layer's is one
   matmul over all time steps, done before the loop;
@@ -26,82 +28,77 @@ from charrnn.model.weights import Layer, Network
 
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
 
+Arrays = tuple[tf.TensorArray, ...]
 
-class Saved(NamedTuple):
-    """One layer's history, for the backward loop."""
 
-    states: tuple[tf.TensorArray, ...]  # T + 1 entries `[B, H]`; entry 0 is the state before the first character
-    kept: tuple[tf.TensorArray, ...]  # T entries `[B, H]`, as the layer's `step` gave them
+class History(NamedTuple):
+    """One layer's states and saved activations, for the backward loop."""
+
+    states: Arrays  # T + 1 entries `[B, H]`; entry 0 is the state before the first character
+    saved: Arrays  # T entries `[B, H]`, from the layer's `step`
 
     @classmethod
-    def start(cls, layer: Layer, state: State, num_steps: int | tf.Tensor) -> "Saved":
-        """An empty history that begins with `state`."""
+    def start(cls, layer: Layer, state: State, num_steps: int | tf.Tensor) -> "History":
+        """Makes an empty history that begins with `state`."""
         return cls(
             tuple(array(num_steps + 1, entry).write(0, entry) for entry in state),
-            tuple(array(num_steps, cells.wide(state[0])) for _ in range(layer.num_saved)),
+            tuple(array(num_steps, cells.to_float32(state[0])) for _ in range(layer.num_saved)),
         )
 
-    def write(self, t: tf.Tensor, state: State, kept: State) -> "Saved":
-        """Adds the state after character `t`, and what that step kept."""
-        return Saved(
-            tuple(array.write(t + 1, entry) for array, entry in zip(self.states, state, strict=True)),
-            tuple(array.write(t, entry) for array, entry in zip(self.kept, kept, strict=True)),
-        )
+    def write(self, t: tf.Tensor, state: State, saved: State) -> "History":
+        """Adds the state after character `t`, and the activations that its step saved."""
+        return History(write(self.states, t + 1, state), write(self.saved, t, saved))
 
     def last(self, num_steps: int | tf.Tensor) -> State:
-        """The state after the last character."""
+        """Returns the state after the last character."""
         return tuple(array.read(num_steps) for array in self.states)
 
 
 def closed_loop(
-    layer: Layer, x: tf.Tensor, state: State, ids: tf.Tensor | None = None, saved: Sequence[Saved] = ()
+    layer: Layer, x: tf.Tensor, state: State, ids: tf.Tensor | None = None, histories: Sequence[History] = ()
 ) -> tuple[tf.Tensor, State]:
-    """One layer over all time steps.
+    """Runs one layer over all time steps.
 
     Args:
         layer: the weights; its `recurrent` ones get gradients here.
         x: projected inputs `[T, B, G·H]`; with `ids`, a table `[V, G·H]` instead.
-        state: `[B, H]` each.
+        state: the state before the first character, `[B, H]` each.
         ids: int32 `[T, B]`, rows of the table.
-        saved: the history of each group of rows, where the loop was run already (`open_loop`): it is replayed.
+        histories: of each group of rows, from `open_loop`: replayed instead of computed.
 
     Returns:
         Outputs `[T, B, H]` and the last state. Differentiable in `x`, `layer.recurrent` and `state`.
     """
-    steps = ids if ids is not None else x
-    num_steps = length(steps)
+    inputs = x if ids is None else ids
+    num_steps = length(inputs)
     num_weights, groups = len(layer.recurrent), num_groups(state)
+    layers, parts, starts = layer.in_groups(groups), split(inputs, groups, 1), split(state, groups, 0)
+    tables, lengths = [None if ids is None else x] * groups, [num_steps] * groups
+    histories = histories or list(map(_forward, layers, parts, starts, tables, lengths))
 
     @tf.custom_gradient
-    def run(x, *rest):
-        recurrent, start = rest[:num_weights], rest[num_weights:]
-        layers = layer._replace(recurrent=recurrent).in_groups(groups)
-        parts = split(x if ids is None else ids, groups, 1)
-        reads = [_reader(part, None if ids is None else x) for part in parts]
-        starts = zip(*(split(entry, groups, 0) for entry in start), strict=True)
-        histories = saved or [_forward(*part, num_steps) for part in zip(layers, reads, starts, strict=True)]
+    def differentiable(x, *rest):
+        recurrent = rest[:num_weights]
         outputs = [history.states[0].stack() for history in histories]
-        last = [join(entries, 0) for entries in zip(*(history.last(num_steps) for history in histories), strict=True)]
+        last = join([history.last(num_steps) for history in histories], 0)
 
         def gradient(d_outputs, *d_last):
-            # Each group on its own up to the sums of the weights' gradients: so they run side by side.
-            d_lasts = zip(*(split(entry, groups, 0) for entry in d_last), strict=True)
+            # Each group alone up to the sums of the weights' gradients, so that the groups run side by side.
             d_xs, d_weights, d_starts = [], [], []
             for part, group, history, output, d_output, d_state in zip(
-                parts, layers, histories, outputs, split(d_outputs, groups, 1), d_lasts, strict=True
+                parts, layers, histories, outputs, split(d_outputs, groups, 1), split(d_last, groups, 0), strict=True
             ):
-                d_sums, d_start = _backward(group, history, d_output, d_state, num_steps)
-                d_rows = d_sums if ids is None else [_table_gradient(x, part, d_sum) for d_sum in d_sums]
-                d_xs.append(cells.of_projected(d_rows))
-                d_weights.append(recurrent_gradients(recurrent, output, d_sums[0]))
+                d_gates, d_start = _backward(group, history, d_output, d_state, num_steps)
+                d_inputs = d_gates if ids is None else [_table_gradient(x, part, d_gate) for d_gate in d_gates]
+                d_xs.append(cells.input_gradient(d_inputs))
+                d_weights.append(recurrent_gradients(recurrent, output, d_gates[0]))
                 d_starts.append(d_start)
             d_x = join(d_xs, 1) if ids is None else tf.add_n(d_xs)
-            d_start = [join(entries, 0) for entries in zip(*d_starts, strict=True)]
-            return (d_x, *map(tf.add_n, zip(*d_weights, strict=True)), *d_start)
+            return (d_x, *map(tf.add_n, zip(*d_weights, strict=True)), *join(d_starts, 0))
 
         return (join(outputs, 1)[1:], *last), gradient
 
-    outputs, *last = run(x, *layer.recurrent, *state)
+    outputs, *last = differentiable(x, *layer.recurrent, *state)
     return outputs, tuple(last)
 
 
@@ -111,26 +108,28 @@ def open_loop(
     own: tf.Tensor,
     choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     states: Sequence[State],
-) -> tuple[tf.Tensor, list[tuple[Saved, ...]]]:
-    """All layers together, one character at a time, reading what they wrote wherever `own` is true.
+) -> tuple[tf.Tensor, list[tuple[History, ...]]]:
+    """Runs all layers together, one character at a time, reading the network's own output wherever `own` is true.
 
     Args:
         network: the weights.
         ids: int32 `[T, B]`, the text.
-        own: bool `[T, B]`; the first row is not looked at: nothing was written yet.
-        choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`: what the network writes at position t,
+        own: bool `[T, B]`; the first row is ignored, because there is no output yet.
+        choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`: the network's output at position t, chosen
             from its prediction after position t - 1.
         states: each layer's state before the first character.
 
     Returns:
-        The ids that were read, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through
-        this function: the ids are a choice; feed the history to `closed_loop` for the gradient through the states.
+        The input ids, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through this
+        function, because the ids are a choice. `closed_loop` with the histories gives the gradient through the states.
     """
     return run_open_loop(network, ids, own, choose, states, num_groups(states[0]))
 
 
-def run_open_loop(network, text, own, choose, states, groups) -> tuple[tf.Tensor, list[tuple[Saved, ...]]]:
-    """`open_loop` in a given number of groups of rows; the text is ids `[T, B]`, or mixtures of them `[T, B, V]`."""
+def run_open_loop(
+    network: Network, text: tf.Tensor, own: tf.Tensor, choose: Callable, states: Sequence[State], groups: int
+) -> tuple[tf.Tensor, list[tuple[History, ...]]]:
+    """Runs `open_loop` in `groups` groups of rows; the text is ids `[T, B]`, or mixtures of ids `[T, B, V]`."""
     num_steps = length(text)
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
     own = own if text.shape.rank == 2 else own[:, :, None]
@@ -140,102 +139,128 @@ def run_open_loop(network, text, own, choose, states, groups) -> tuple[tf.Tensor
         outputs = [part.output([state[0] for state in group]) for part, group in zip(networks, states, strict=True)]
         return network.logits(join(outputs, 0))
 
-    def body(t, states, logits, fed, saved):
+    def body(t, states, logits, fed, histories):
         read = tf.where(own[t], choose(logits, t), text[t])
         parts = zip(networks, split(read, groups, 0), states, strict=True)
-        states, kept = zip(*(part.advance(ids, state, t) for part, ids, state in parts), strict=True)
-        saved = tuple(
-            tuple(layer.write(t, *entry) for layer, *entry in zip(*group, strict=True))
-            for group in zip(saved, states, kept, strict=True)
+        states, saved = zip(*(part.advance(inputs, state, t) for part, inputs, state in parts), strict=True)
+        histories = tuple(
+            tuple(history.write(t, *entry) for history, *entry in zip(*group, strict=True))
+            for group in zip(histories, states, saved, strict=True)
         )
-        return t + 1, states, predict(states), fed.write(t, read), saved
+        return t + 1, states, predict(states), fed.write(t, read), histories
 
-    by_group = tf.nest.map_structure(lambda entry: split(entry, groups, 0), tuple(states))
-    states = tuple(tuple(tuple(parts[group] for parts in layer) for layer in by_group) for group in range(groups))
-    saved = tuple(
-        tuple(Saved.start(layer, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
-        for group in states
+    by_group = tuple(split(tuple(states), groups, 0))
+    histories = tuple(
+        tuple(History.start(layer, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
+        for group in by_group
     )
-    start = (tf.constant(0), states, tf.zeros_like(predict(states)), array(num_steps, text[0]), saved)
-    _, _, _, fed, saved = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
-    return fed.stack(), list(zip(*saved, strict=True))
+    start = (tf.constant(0), by_group, tf.zeros_like(predict(by_group)), array(num_steps, text[0]), histories)
+    _, _, _, fed, histories = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
+    return fed.stack(), list(zip(*histories, strict=True))
 
 
 def length(steps: tf.Tensor) -> int | tf.Tensor:
-    """T of `[T, …]`, a number where the graph knows it."""
+    """Returns T of `[T, …]`, as a Python number if the graph knows it."""
     return steps.shape[0] if steps.shape[0] is not None else tf.shape(steps)[0]
 
 
-def _reader(steps: tf.Tensor, table: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
-    """t -> projected input `[B, G·H]`: of `steps`, or the rows of the table that `steps` names."""
-    return (lambda t: steps[t]) if table is None else (lambda t: tf.gather(table, steps[t]))
-
-
 def array(size: int | tf.Tensor, like: tf.Tensor) -> tf.TensorArray:
-    """Of `size` entries like one that is given."""
+    """Makes an array of `size` entries with the dtype and shape of `like`."""
     return tf.TensorArray(like.dtype, size=size, element_shape=like.shape, clear_after_read=False)
 
 
-def _forward(layer, read, state, num_steps) -> Saved:
-    def body(t, state, saved):
-        state, kept = layer.step(read(t), state, t)
-        return t + 1, state, saved.write(t, state, kept)
+def write(arrays: Arrays, t: tf.Tensor, entries: Sequence[tf.Tensor]) -> Arrays:
+    """Writes one entry to each array, at t."""
+    return tuple(array.write(t, entry) for array, entry in zip(arrays, entries, strict=True))
 
-    start = (tf.constant(0), tuple(state), Saved.start(layer, state, num_steps))
+
+def _forward(
+    layer: Layer, inputs: tf.Tensor, state: State, table: tf.Tensor | None, num_steps: int | tf.Tensor
+) -> History:
+    def body(t, state, history):
+        x = inputs[t] if table is None else tf.gather(table, inputs[t])
+        state, saved = layer.step(x, state, t)
+        return t + 1, state, history.write(t, state, saved)
+
+    start = (tf.constant(0), tuple(state), History.start(layer, state, num_steps))
     return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
 
 
-def _backward(layer, saved, d_outputs, d_last, num_steps) -> tuple[list[tf.Tensor], State]:
-    """The gradients `[T, B, …]` of the cell's sums; and that of the state before the text."""
+def _backward(
+    layer: Layer, history: History, d_outputs: tf.Tensor, d_last: State, num_steps: int | tf.Tensor
+) -> tuple[list[tf.Tensor], State]:
+    """Returns the gradients of the gates, `[T, B, …]`, and of the state before the first character."""
     transposed = tf.transpose(layer.recurrent[0])  # once, not at every time step
 
     def body(t, d_state, arrays):
-        d_sums, d_state = step_back(layer, saved, transposed, t, d_outputs[t], d_state)
-        return t - 1, d_state, write(arrays, t, d_sums)
+        d_gates, d_state = step_back(layer, history, transposed, t, d_outputs[t], d_state)
+        return t - 1, d_state, write(arrays, t, d_gates)
 
-    arrays = sums_arrays(layer, d_outputs, num_steps)
+    arrays = gradient_arrays(layer, d_outputs, num_steps)
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
     _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
     return [array.stack() for array in arrays], d_start
 
 
-def step_back(layer, saved, transposed, t, d_output, d_state) -> tuple[tuple[tf.Tensor, ...], State]:
-    """One character back: the gradients `[B, …]` of the cell's sums, and that of the state before."""
+def step_back(
+    layer: Layer, history: History, transposed: tf.Tensor, t: tf.Tensor, d_output: tf.Tensor, d_state: State
+) -> tuple[State, State]:
+    """Goes one character back.
+
+    Args:
+        layer: the weights.
+        history: of the layer.
+        transposed: the recurrent kernel, `[G·H, H]`.
+        t: the character's position, int32 `[]`.
+        d_output: the gradient of the output after the character, `[B, H]`.
+        d_state: the gradient of the state after it, less the output's.
+
+    Returns:
+        The gradients of the gates, `[B, …]`, and of the state before the character.
+    """
     d_state = (d_state[0] + d_output, *d_state[1:])
-    before, after = (tuple(array.read(i) for array in saved.states) for i in (t, t + 1))
-    d_sums, (d_direct, *others) = layer.gradient(d_state, before, after, tuple(a.read(t) for a in saved.kept), t)
-    through = tf.matmul(d_sums[0], transposed)
-    return d_sums, (through if d_direct is None else d_direct + through, *others)
+    before, after = (tuple(array.read(i) for array in history.states) for i in (t, t + 1))
+    d_gates, (d_direct, *others) = layer.gradient(d_state, before, after, tuple(a.read(t) for a in history.saved), t)
+    through = tf.matmul(d_gates[0], transposed)
+    return d_gates, (through if d_direct is None else d_direct + through, *others)
 
 
-def sums_arrays(layer, d_outputs, num_steps) -> tuple[tf.TensorArray, ...]:
-    """For the gradients of a cell's sums, T entries `[B, …]` each."""
+def gradient_arrays(layer: Layer, d_outputs: tf.Tensor, num_steps: int | tf.Tensor) -> Arrays:
+    """Makes arrays for the gradients of a layer's gates, T entries `[B, …]` each."""
     kernel = layer.recurrent[0]
-    shapes = [tf.TensorShape([d_outputs.shape[1], gates * kernel.shape[0]]) for gates in layer.cell.sums]
+    shapes = [tf.TensorShape([d_outputs.shape[1], width * kernel.shape[0]]) for width in layer.cell.gradient_widths]
     return tuple(tf.TensorArray(kernel.dtype, size=num_steps, element_shape=shape) for shape in shapes)
 
 
-def write(arrays, t, entries) -> tuple[tf.TensorArray, ...]:
-    """Writes one entry to each array."""
-    return tuple(array.write(t, entry) for array, entry in zip(arrays, entries, strict=True))
+def recurrent_gradients(recurrent: Sequence[tf.Tensor], outputs: tf.Tensor, d_gate: tf.Tensor) -> list[tf.Tensor]:
+    """Returns the gradients of the recurrent kernel, and of the recurrent bias if there is one.
+
+    Args:
+        recurrent: the weights.
+        outputs: `[T + 1, B, H]`, from the one before the first character on.
+        d_gate: the first of the gates' gradients, `[T, B, G·H]`.
+    """
+    return [kernel_gradient(outputs[:-1], d_gate), *(_column_sums(_flat(d_gate)) for _ in recurrent[1:])]
 
 
-def recurrent_gradients(recurrent, outputs, d_sum) -> list[tf.Tensor]:
-    """Of the recurrent kernel, one matmul over all rows of all time steps; and of the recurrent bias, if any."""
-    kernel, *bias = recurrent
-    rows = tf.reshape(d_sum, [-1, kernel.shape[1]])
-    d_kernel = tf.matmul(tf.reshape(outputs[:-1], [-1, kernel.shape[0]]), rows, transpose_a=True)
-    return [d_kernel, *(_column_sums(rows) for _ in bias)]
+def kernel_gradient(inputs: tf.Tensor, d_outputs: tf.Tensor) -> tf.Tensor:
+    """Returns a kernel's gradient by one matmul over all time steps: `[T, B, N]`, `[T, B, M]` -> `[N, M]`."""
+    return tf.matmul(_flat(inputs), _flat(d_outputs), transpose_a=True)
 
 
-def _column_sums(rows) -> tf.Tensor:
+def _flat(steps: tf.Tensor) -> tf.Tensor:
+    """`[T, B, N]` -> `[T·B, N]`."""
+    return tf.reshape(steps, [-1, steps.shape[-1]])
+
+
+def _column_sums(rows: tf.Tensor) -> tf.Tensor:
     """`[N, M]` -> `[M]`, by a matmul: it uses all cores, and takes a quarter of `tf.reduce_sum`'s time."""
     return tf.linalg.matvec(rows, tf.ones_like(rows[:, 0]), transpose_a=True)
 
 
-def _table_gradient(table, ids, d_rows) -> tf.Tensor:
+def _table_gradient(table: tf.Tensor, ids: tf.Tensor, d_rows: tf.Tensor) -> tf.Tensor:
     """Sums the gradients `[T, B, N]` of looked-up rows, or of some columns, into those of the table, `[V, N]`."""
-    flat_ids, rows = tf.reshape(ids, [-1]), tf.reshape(d_rows, [-1, d_rows.shape[-1]])
+    flat_ids, rows = tf.reshape(ids, [-1]), _flat(d_rows)
     if table.shape[0] > _ONE_HOT_LIMIT:
         return tf.math.unsorted_segment_sum(rows, flat_ids, table.shape[0])
     return tf.matmul(tf.one_hot(flat_ids, table.shape[0], axis=0, dtype=rows.dtype), rows)

@@ -1,1 +1,1 @@
-"""What surrounds a command: its streams, its signals, the places that it writes to."""
+"""The surroundings of a command: its streams, its signals and its outputs."""

@@ -1,4 +1,4 @@
-"""Places that a command writes to at its end are tried before its work begins.
+"""Checks before a command's work that it will be able to write its outputs.
 
     outputs.require_file("--markdown", "tables.md")     # UserError if the disk is full, or the folder read-only
 """
@@ -6,44 +6,46 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
 
 def require_file(flag: str, path: str) -> None:
-    """Raises UserError if a file cannot be written. Leaves no file behind, and one that is there as it is.
+    """Raises UserError if a file cannot be written. Creates no file, and does not change an existing one.
 
     Args:
-        flag: what the user gave the path with.
-        path: of a local file. A device or a pipe is refused, because a file that is renamed to it would replace it. An
-            address such as "gs://bucket/file" is not tried.
+        flag: the flag with which the user gave the path.
+        path: a local path. A device or pipe is refused, because a rename would replace it. An address such as
+            "gs://bucket/file" is not tried.
     """
     with _refused(f"{flag}={path}", "give a file in a folder that exists and can be written to"):
         if not path or path.endswith(os.sep) or (os.path.exists(path) and not os.path.isfile(path)):
-            raise OSError(errno.EINVAL, "it is no file")
-        if "://" not in path:
+            raise OSError(errno.EINVAL, "it is not a file")
+        if not systems.is_address(path):
             _try_file(os.path.realpath(path))
 
 
 def require_new_folder(path: str) -> None:
-    """Raises UserError if a folder of that name cannot be made, or if anything of that name is there already.
+    """Raises UserError if a folder cannot be created, or if the path exists.
 
     Args:
-        path: of a local folder.
+        path: a local path.
     """
     if os.path.lexists(path):
-        raise UserError(f"{path} is there already, and is not overwritten: give another folder, or remove it first.")
+        raise UserError(f"{path} exists, and is not overwritten: give another folder, or remove it first.")
     require_folder(path, "give another --output")
 
 
 def require_folder(path: str, remedy: str) -> None:
-    """Raises UserError if files cannot be written to a folder, which may have to be made. Makes nothing.
+    """Raises UserError if a folder does not exist and cannot be created, or cannot be written to. Creates nothing.
 
     Args:
-        path: of a local folder. An address such as "gs://bucket/folder" is not tried.
-        remedy: what to do, as the end of a sentence.
+        path: a local path. An address such as "gs://bucket/folder" is not tried.
+        remedy: the user's way out, as the end of a sentence.
     """
-    if "://" in path:
+    if systems.is_address(path):
         return
     there = os.path.abspath(path)
     while not os.path.lexists(there):
@@ -53,22 +55,22 @@ def require_folder(path: str, remedy: str) -> None:
 
 
 def _try_file(path: str) -> None:
-    """Raises OSError unless a file can be written: tried with another one beside it, so that it stays as it is."""
+    """Raises OSError unless a file can be written. Tries it with another file in its folder."""
     if os.path.isfile(path):
         os.close(os.open(path, os.O_WRONLY))
-    beside, folder = f"{path}.{os.getpid()}.tmp", os.path.dirname(path)
+    probe, folder = f"{path}.{os.getpid()}.tmp", os.path.dirname(path)
     before = os.stat(folder)
-    with open(beside, "xb", buffering=0) as file:
+    with open(probe, "xb", buffering=0) as file:
         try:
-            file.write(b"\n")  # a full disk takes a name, but no byte
+            file.write(b"\n")  # a full disk accepts a name, but no byte
         finally:
-            os.remove(beside)
-            with contextlib.suppress(PermissionError):  # of another user's folder
+            os.remove(probe)
+            with contextlib.suppress(PermissionError):  # another user's folder
                 os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @contextlib.contextmanager
-def _refused(what: str, remedy: str):
+def _refused(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,1 +1,1 @@
-"""A text and its characters."""
+"""Texts: find them, decode them, cut them into documents, and map their characters to ids."""

@@ -1,10 +1,10 @@
-"""A corpus in pieces that are read apart from each other, each a block at a time: in any size, in little memory.
+"""Cuts a corpus of any size into chunks and reads each independently, a block at a time, in little memory.
 
-    for piece in cut(files, settings):
-        for content in contents(piece, settings):
-            ...                              # together what `corpora.load` would read at once
+    for chunk in cut(files, settings):
+        for content in contents(chunk, settings):
+            ...                              # joined, the content that `corpora.load` returns
 
-Imports no TensorFlow: what runs here runs in processes of its own.
+Imports no TensorFlow, because worker processes run this code.
 """
 
 import hashlib
@@ -12,105 +12,115 @@ import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 
 import numpy as np
 
 from charrnn.text import decoding, formats
-from charrnn.text.text_blocks import END_OF_TEXT, Odd, Settings, as_content, of_texts
+from charrnn.text.content import END_OF_TEXT, Findings, Settings, as_content, read_blocks
 
-PIECE = 1 << 26  # bytes of a piece, or a little more; where that makes more than MANY pieces, they are larger
-MANY = 256  # each is a file that stays open
+CHUNK_BYTES = 1 << 26  # a chunk's size, up to the next place to cut; larger if there would be over MOST_CHUNKS
+MOST_CHUNKS = 256  # each becomes a file that stays open
 READ_BYTES = 1 << 20  # bytes read at a time
 
 _STEADY_BYTES = re.compile(rb"[ \t]|[0-9A-Za-z](?=[0-9A-Za-z])")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])", re.DOTALL)
-_CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before the first byte of one
+_CHARACTER = re.compile(rb"(?=[^\x80-\xbf])", re.DOTALL)  # before a character's first byte
 _ASCII, _BEYOND_ASCII = bytes(range(128)), bytes(range(128, 256))
 
 
 class Span(NamedTuple):
-    """A part of a file, or all of one that cannot be cut."""
+    """A part of a file, or a whole file that cannot be cut."""
 
     path: str
-    start: int = 0
-    stop: int | None = None
+    start: int = 0  # bytes
+    stop: int | None = None  # bytes; None: the end of the file
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Parts of files that are read one after another."""
 
     spans: list[Span]
-    first: bool  # of the corpus
+    first: bool  # whether this is the corpus's first chunk
 
 
 class Survey(NamedTuple):
-    """What is known of a piece once it was read."""
+    """The statistics of a chunk."""
 
-    lengths: list[int]  # of each span, in ids
-    characters: str  # the distinct ones
-    num_documents: int  # lines or rows, the empty ones not counted
-    odd: Odd  # what was noticed in them
+    lengths: list[int]  # each span's length, in ids
+    characters: str  # the distinct characters, sorted
+    num_documents: int  # lines or rows that are not empty
+    findings: Findings  # empty lines and ragged rows
 
 
-def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Piece]:
-    """Cuts files, given with their sizes in bytes, into pieces of about PIECE bytes, at line breaks if possible.
+def cut(files: Iterable[tuple[str, int]], settings: Settings) -> list[Chunk]:
+    """Cuts files into chunks of about CHUNK_BYTES, at line breaks if possible.
 
-    A compressed file, a CSV and a text in another encoding than UTF-8 are not cut.
+    A compressed file, a CSV and text in another encoding than UTF-8 stay whole.
+
+    Args:
+        files: the paths and sizes in bytes.
+        settings: how to read the files.
+
+    Returns:
+        The chunks, in the order of the text.
     """
     files = list(files)
-    most = max(PIECE, sum(num_bytes for _, num_bytes in files) // MANY)
-    pieces, room = [], 0
+    most = max(CHUNK_BYTES, sum(num_bytes for _, num_bytes in files) // MOST_CHUNKS)
+    chunks: list[Chunk] = []
+    room = 0
     for path, num_bytes in files:
         for span in _spans(path, num_bytes, most, settings):
             size = num_bytes if span.stop is None else span.stop - span.start
-            if not pieces or size > room:
-                pieces.append(Piece([], first=not pieces))
+            if not chunks or size > room:
+                chunks.append(Chunk([], first=not chunks))
                 room = most
-            pieces[-1].spans.append(span)
+            chunks[-1].spans.append(span)
             room -= size
-    return pieces
+    return chunks
 
 
-def contents(piece: Piece, settings: Settings) -> Iterator[str | bytes]:
-    """The text of a piece, a block at a time; bytes where the vocabulary is of bytes."""
-    return (content for _, content, _ in _blocks(piece, settings))
+def contents(chunk: Chunk, settings: Settings) -> Iterator[str | bytes]:
+    """Returns the content of a chunk, a block at a time: text, or bytes if the vocabulary consists of bytes."""
+    return (content for _, content, _ in _blocks(chunk, settings))
 
 
-def survey(
-    piece: Piece, settings: Settings, most_ids: int | None = None, most_documents: int | None = None
-) -> Survey:
-    """Reads a piece, or so many of its first ids or documents, and tells what is in it."""
-    characters, lengths, all_odd = _Characters(), [0] * len(piece.spans), Odd()
-    num_documents = -1 if settings.of_documents and piece.first else 0  # one end-of-text stands before the first
-    for number, content, odd in _blocks(piece, settings):
+def survey(chunk: Chunk, settings: Settings, most_ids: int | None = None, most_documents: int | None = None) -> Survey:
+    """Returns the statistics of a chunk, or of its first `most_ids` ids or `most_documents` documents."""
+    characters, lengths, all_findings = _Characters(), [0] * len(chunk.spans), []
+    num_documents = -1 if settings.of_documents and chunk.first else 0  # an END_OF_TEXT precedes the first
+    for number, content, findings in _blocks(chunk, settings):
         if most_documents is not None:
-            content = _first_lines(content, most_documents - num_documents)
+            count = most_documents - num_documents
+            if isinstance(content, str):
+                content = _first_lines(content, END_OF_TEXT, count)
+            else:
+                content = _first_lines(content, END_OF_TEXT.encode(), count)
         if most_ids is not None:
             content = content[: most_ids - sum(lengths)]
         if isinstance(content, str):
             characters.add(content)
         lengths[number] += len(content)
         if settings.of_documents:
-            num_documents += content.count(END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode())
-        all_odd += odd
-    return Survey(lengths, characters.found(), num_documents, all_odd)
+            num_documents += _num_ends(content)
+        all_findings.append(findings)
+    return Survey(lengths, characters.found(), num_documents, Findings.total(all_findings))
 
 
-def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Odd]:
-    """Reads a small corpus at once: together what `contents` yields of its pieces, and what was noticed."""
-    return _joined(_blocks(Piece([Span(path) for path in paths], first=True), settings), settings)
+def read(paths: Iterable[str], settings: Settings) -> tuple[str | bytes, Findings]:
+    """Reads a small corpus into memory. Returns its content and the findings in it."""
+    return _joined(_blocks(Chunk([Span(path) for path in paths], first=True), settings), settings)
 
 
-def read_text(text: str, settings: Settings) -> tuple[str | bytes, Odd]:
-    """Reads a text that is in memory as `read` would read a file of it."""
-    frame = [(END_OF_TEXT, Odd())] if settings.of_documents else []
-    blocks = itertools.chain(frame, of_texts(iter([text]), settings, "the text"))
-    return _joined(((0, as_content(content, settings), odd) for content, odd in blocks), settings)
+def read_text(text: str, settings: Settings) -> tuple[str | bytes, Findings]:
+    """Reads a text in memory as `read` reads a file. Returns its content and the findings in it."""
+    frame = [(END_OF_TEXT, Findings())] if settings.of_documents else []
+    blocks = itertools.chain(frame, read_blocks(iter([text]), settings, "the text"))
+    return _joined(((0, as_content(content, settings), findings) for content, findings in blocks), settings)
 
 
 def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
-    """Reads a file's first characters, `most` or a few more, and tells whether that is all of it."""
+    """Returns a file's first characters, `most` or a few more, and whether that is the whole file."""
     blocks, text = _decoded(Span(path), settings), ""
     for block in blocks:
         text += block
@@ -120,7 +130,7 @@ def beginning(path: str, settings: Settings, most: int) -> tuple[str, bool]:
 
 
 def digest(paths: Iterable[str]) -> str:
-    """The sha256 of the files one after another, those that are compressed as they were before, hexadecimal."""
+    """Returns the sha256 of the concatenated files after decompression, hexadecimal."""
     sha256 = hashlib.sha256()
     for path in paths:
         for block in _bytes(Span(path)):
@@ -129,32 +139,27 @@ def digest(paths: Iterable[str]) -> str:
 
 
 def is_longer(paths: Iterable[str], most: int) -> bool:
-    """Whether the files have together more than `most` bytes; what is compressed counts as it was before."""
+    """Returns whether the files have more than `most` bytes together, after decompression."""
     lengths = (len(block) for path in paths for block in _bytes(Span(path)))
     return any(total > most for total in itertools.accumulate(lengths))
 
 
-def decode(path: str, data: bytes, encoding: str = "") -> tuple[str, int]:
-    """Decodes all of a file; returns its text, and of how many bytes that is. Raises as `decoding.texts`."""
-    return "".join(decoding.texts(path, [data], encoding)), len(data)
+def _joined(blocks: Iterator[tuple[int, str | bytes, Findings]], settings: Settings) -> tuple[str | bytes, Findings]:
+    _, contents, findings = zip((0, as_content("", settings), Findings()), *blocks, strict=True)
+    return contents[0].join(contents), Findings.total(findings)
 
 
-def _joined(blocks: Iterator[tuple[int, str | bytes, Odd]], settings: Settings) -> tuple[str | bytes, Odd]:
-    _, contents, odd = zip((0, as_content("", settings), Odd()), *blocks, strict=True)
-    return contents[0].join(contents), sum(odd, Odd())
-
-
-def _blocks(piece: Piece, settings: Settings) -> Iterator[tuple[int, str | bytes, Odd]]:
-    """(the span's number, content, what was noticed in it)."""
-    if settings.of_documents and piece.first:
-        yield 0, as_content(END_OF_TEXT, settings), Odd()
-    for number, span in enumerate(piece.spans):
+def _blocks(chunk: Chunk, settings: Settings) -> Iterator[tuple[int, str | bytes, Findings]]:
+    """Yields (the span's number, a block of content, the findings in it)."""
+    if settings.of_documents and chunk.first:
+        yield 0, as_content(END_OF_TEXT, settings), Findings()
+    for number, span in enumerate(chunk.spans):
         if settings.raw:
             for data in _bytes(span):
-                yield number, data.lower() if settings.lowercase else data, Odd()
+                yield number, data.lower() if settings.lowercase else data, Findings()
             continue
-        for content, odd in of_texts(_decoded(span, settings), settings, repr(span.path)):
-            yield number, as_content(content, settings), odd
+        for content, findings in read_blocks(_decoded(span, settings), settings, repr(span.path)):
+            yield number, as_content(content, settings), findings
 
 
 def _decoded(span: Span, settings: Settings) -> Iterator[str]:
@@ -184,14 +189,14 @@ def _spans(path: str, num_bytes: int, most: int, settings: Settings) -> Iterator
 
 
 def _can_be_cut(path: str, settings: Settings) -> bool:
-    compression, first = formats.look(path)
+    compression, first = formats.head(path)
     if settings.csv_column or compression:
         return False
     return settings.raw or decoding.is_utf8(settings.encoding, first)
 
 
 def _break_at(path: str, position: int, settings: Settings) -> int:
-    """Where a file may be cut: after the next line end; if that is far and need not be, as `_apart` does."""
+    """Returns the next position for a cut: after a line end, or as in `content` if that is nearer and possible."""
     if settings.raw:
         return position
     after, data = position, b""
@@ -209,8 +214,11 @@ def _apart_bytes(settings: Settings) -> re.Pattern[bytes]:
     return _STEADY_BYTES if settings.lowercase or settings.normalization else _CHARACTER
 
 
-def _first_lines(content: str | bytes, count: int) -> str | bytes:
-    end = END_OF_TEXT if isinstance(content, str) else END_OF_TEXT.encode()
+def _num_ends(content: str | bytes) -> int:
+    return content.count(END_OF_TEXT) if isinstance(content, str) else content.count(END_OF_TEXT.encode())
+
+
+def _first_lines(content: AnyStr, end: AnyStr, count: int) -> AnyStr:
     if count <= 0:
         return content[:0]
     parts = content.split(end, count)
@@ -218,7 +226,7 @@ def _first_lines(content: str | bytes, count: int) -> str | bytes:
 
 
 class _Characters:
-    """Gathers the distinct characters of texts."""
+    """Collects the distinct characters of texts."""
 
     def __init__(self):
         self._ascii = b""
@@ -232,5 +240,5 @@ class _Characters:
             self._others[np.frombuffer(others.encode("utf-32-le"), "<u4")] = True
 
     def found(self) -> str:
-        """All of them, sorted."""
+        """Returns the characters, sorted."""
         return "".join(sorted({*self._ascii.decode("ascii"), *map(chr, np.flatnonzero(self._others))}))

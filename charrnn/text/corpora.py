@@ -1,4 +1,4 @@
-"""Named corpora and files of one's own: find, download, verify, cache, read; and their parts.
+"""Finds, downloads, verifies, caches and reads corpora, published ones and the user's files, and splits them.
 
 corpus = load("shakespeare")                    # or "plays", "plays:200000", "notes.txt", "books/*.txt"
 parts = split(len(corpus.content), validation_fraction=0.1, test_fraction=0.0)
@@ -14,13 +14,13 @@ from fractions import Fraction
 from math import floor
 
 from charrnn.errors import UserError
-from charrnn.files import paths
+from charrnn.files import paths, systems
 from charrnn.text import chunks, downloads, own_files, standard_input
 from charrnn.text.downloads import DownloadError, Published
 from charrnn.text.own_files import file_errors, joined
 from charrnn.text.plays import Plays
 
-__all__ = ["file_errors", "find", "joined", "kept", "load", "plays", "read", "settled", "split", "stat"]
+__all__ = ["file_errors", "find", "joined", "load", "local_file", "plays", "read", "resolve", "split", "stat"]
 
 PUBLISHED = {
     "shakespeare": Published(
@@ -59,23 +59,23 @@ class Corpus:
     """A text to learn from.
 
     Attributes:
-        name: what the user called it.
-        content: the text, without byte-order mark and with its line ends as they were; or the raw bytes.
-        sha256: of the raw bytes, hexadecimal.
-        entropy_rate: the true one in nats per character, or None where nobody knows it.
-        odd: what was noticed in lines or rows.
+        name: the user's name for it.
+        content: the text, without byte-order mark and with unchanged line ends; or the raw bytes.
+        sha256: the checksum of the raw bytes, hexadecimal.
+        entropy_rate: the true entropy rate in nats per character, or None if it is unknown.
+        findings: empty lines and ragged rows.
     """
 
     name: str
     content: str | bytes
     sha256: str
     entropy_rate: float | None = None
-    odd: chunks.Odd = chunks.Odd()
+    findings: chunks.Findings = chunks.Findings()
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where the contiguous parts of a corpus lie: first train, then validation, then test."""
+    """The contiguous parts of a corpus: first train, then validation, then test."""
 
     train: slice
     validation: slice
@@ -83,7 +83,7 @@ class Split:
 
 
 def registered_names() -> list[str]:
-    """The names that `load` knows, sorted."""
+    """Returns the names that `load` knows, sorted."""
     return sorted([*PUBLISHED, "plays"])
 
 
@@ -91,94 +91,108 @@ def _to_standard_error(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def load(
-    spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error, encoding: str = ""
-) -> Corpus:
-    """Reads a corpus, eagerly; a published one is downloaded if it is neither in $CHARRNN_DATA_DIR nor in the cache.
+def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_standard_error) -> Corpus:
+    """Reads a corpus. Downloads a published one if it is neither in $CHARRNN_DATA_DIR nor in the cache.
 
     Args:
         spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
-        as_bytes: whether `content` is the raw bytes, which any file has, rather than text.
-        log: is given each line for the user.
-        encoding: of the text, a name that Python knows; "": UTF-8, or what a byte-order mark says.
+        as_bytes: True for the raw bytes of any file; False for text.
+        log: called with each line for the user.
+
+    Returns:
+        The corpus.
 
     Raises:
-        UserError: there is no such corpus, or it cannot be had, read or decoded, or is empty.
+        UserError: the corpus does not exist, cannot be downloaded, read or decoded, or is empty.
     """
-    settings = chunks.Settings("bytes" if as_bytes else "characters", encoding=encoding)
-    return plays(spec, as_bytes) if is_plays(spec) else read(spec, find(spec, log), settings)
+    settings = chunks.Settings("bytes" if as_bytes else "characters")
+    return plays(spec, settings) if is_plays(spec) else read(spec, find(spec, log), settings)
 
 
 def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
-    """Returns the files of a corpus that is not `plays`.
+    """Returns the files of any corpus except `plays`. Downloads a published one if necessary.
 
     Args:
-        spec: a registered name, else a file, else a glob of files, "**" for folders of any depth, which are joined in
-            the order of their paths with nothing between them; or several of the last two as a JSON list, or with
-            commas between.
-        log: is given each line for the user.
+        spec: a registered name, a file, or a glob of files ("**" matches folders of any depth); or several files and
+            globs, as a JSON list or separated by commas. The files are concatenated, a glob's in the order of paths.
+        log: called with each line for the user.
+
+    Returns:
+        The paths, in the order in which they are concatenated.
 
     Raises:
-        UserError: there is no such corpus, or it cannot be had.
+        UserError: there is no such corpus, or it cannot be downloaded.
     """
     if spec in PUBLISHED:
         found = [_published_file(spec, log)]
     else:
-        found = own_files.find(settled(spec, log), registered_names())
+        found = own_files.find(resolve(spec, log), registered_names())
     for path in found:
-        if "://" not in path and not os.path.isfile(path):
+        if not systems.is_address(path) and not os.path.isfile(path):
             raise UserError(
-                f"{path!r} is no regular file, and a corpus is read more than once; give one that is, or pipe the text "
-                "into --corpus=-."
+                f"{path!r} is not a regular file, but a corpus is read more than once: give a regular file, or pipe "
+                "the text into --corpus=-."
             )
         _tell_if_it_may_differ(path, log)
     return found
 
 
-def settled(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
-    """Returns a corpus that can be read again: for "-", the file that standard input is kept in; others as they are."""
-    return standard_input.kept(spec, os.path.join(cache_folder(), "standard_input"), log)
+def resolve(spec: str, log: Callable[[str], None] = _to_standard_error) -> str:
+    """Saves standard input ("-") to the cache and returns that file's path; returns any other corpus unchanged."""
+    return standard_input.saved(spec, os.path.join(cache_folder(), "standard_input"), log)
 
 
 def read(spec: str, paths: Sequence[str], settings: chunks.Settings | None = None) -> Corpus:
-    """Reads the files of a corpus at once; those that are compressed are decompressed.
+    """Reads the files of a corpus into memory. Decompresses compressed files.
 
     Args:
-        spec: what the user called it.
+        spec: the user's name for the corpus.
         paths: the files, in their order.
-        settings: how they are read; documents stand between END_OF_TEXT.
+        settings: how to read them. Documents are separated by END_OF_TEXT.
+
+    Returns:
+        The corpus.
 
     Raises:
-        UserError: one cannot be read or decoded, or all are empty.
+        UserError: a file cannot be read or decoded, or all files are empty.
     """
-    content, odd = chunks.read(paths, settings or chunks.Settings())
+    content, findings = chunks.read(paths, settings or chunks.Settings())
     if not content:
-        raise UserError(f"The corpus {spec!r} is empty; give a file with text in it.")
-    return Corpus(spec, content, chunks.digest(paths), odd=odd)
+        raise UserError(f"The corpus {spec!r} is empty: give a file that contains text.")
+    return Corpus(spec, content, chunks.digest(paths), findings=findings)
 
 
 def split(length: int, validation_fraction: float, test_fraction: float) -> Split:
-    """Cuts `length` characters into parts by position; what rounding leaves over goes to the later part.
+    """Splits `length` characters by position. A fractional character goes to the later part.
 
-    Raises UserError for fractions outside [0, 1) or that leave nothing to train on.
+    Args:
+        length: the number of characters, or of documents.
+        validation_fraction: the validation part's share, at least 0 and below 1.
+        test_fraction: the test part's share, at least 0 and below 1.
+
+    Returns:
+        The parts.
+
+    Raises:
+        UserError: a fraction is outside [0, 1), or nothing is left to train on.
     """
     fractions = {"data.validation_fraction": validation_fraction, "data.test_fraction": test_fraction}
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:
-            raise UserError(f"{name} is {fraction}, but must be at least 0 and less than 1; set another one.")
-    # A float's decimal form is what the user wrote: a tenth of 10 characters is 1, while int((1 - 0.9) * 10) is 0.
+            raise UserError(f"{name} is {fraction}, but must be at least 0 and less than 1: change it.")
+    # The decimal form is what the user wrote: a tenth of 10 characters is 1, but int((1 - 0.9) * 10) is 0.
     validation, test = (Fraction(str(float(fraction))) for fraction in fractions.values())
     if validation + test >= 1:
         raise UserError(
-            f"data.validation_fraction is {validation_fraction} and data.test_fraction is {test_fraction}, but "
-            "together they must be less than 1 to leave text to train on; set smaller ones."
+            f"data.validation_fraction is {validation_fraction} and data.test_fraction is {test_fraction}, but their "
+            "sum must be less than 1 to leave text to train on: set smaller ones."
         )
     first, second = floor(length * (1 - validation - test)), floor(length * (1 - test))
     return Split(slice(0, first), slice(first, second), slice(second, length))
 
 
-def kept(name: str) -> str | None:
-    """Where a published corpus is: in the data folder, else in the cache; None where it is in neither."""
+def local_file(name: str) -> str | None:
+    """Returns the path of a published corpus in the data folder, else in the cache; None if it is in neither."""
     published, folder = PUBLISHED[name], paths.given(os.environ.get("CHARRNN_DATA_DIR", ""))
     if folder and own_files.exists(path := os.path.join(folder, published.file_name)):
         return path
@@ -186,7 +200,7 @@ def kept(name: str) -> str | None:
 
 
 def stat(path: str) -> tuple[int, int]:
-    """A file's size in bytes, and when it was changed; UserError where there is none."""
+    """Returns a file's size in bytes and its time of change in nanoseconds. Raises UserError if it does not exist."""
     import tensorflow as tf
 
     with file_errors(path):
@@ -195,32 +209,32 @@ def stat(path: str) -> tuple[int, int]:
 
 
 def is_plays(spec: str) -> bool:
-    """Whether the corpus is the built-in one."""
+    """Returns whether the corpus is the built-in one."""
     return spec.partition(":")[0] == "plays"
 
 
-def plays(spec: str, as_bytes: bool = False) -> Corpus:
-    """The built-in corpus, "plays" or "plays:NUM_CHARS"; UserError for a number that cannot be."""
+def plays(spec: str, settings: chunks.Settings) -> Corpus:
+    """Returns the built-in corpus, "plays" or "plays:NUM_CHARS". Raises UserError for an invalid number."""
     _, colon, number = spec.partition(":")
     num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
     if not 1 <= num_chars <= MOST_PLAYS_CHARS:
         raise UserError(
-            f"The corpus {spec!r} has no valid length: write plays:NUM_CHARS with a whole number from 1 to "
+            f"The corpus {spec!r} has an invalid length: write plays:NUM_CHARS with a whole number from 1 to "
             f"{MOST_PLAYS_CHARS}, for example plays:{PLAYS_CHARS}."
         )
     source = Plays()
     text = source.text(num_chars, PLAYS_SEED)
-    data = text.encode("ascii")
-    return Corpus(spec, data if as_bytes else text, hashlib.sha256(data).hexdigest(), source.entropy_rate)
+    content, findings = chunks.read_text(text, settings)
+    return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, findings)
 
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:
-    """The path of a registered corpus: in the data folder, or in the cache, where it is put if need be."""
-    path, cached = kept(name), _cached(PUBLISHED[name])
+    """Returns the path of a registered corpus in the data folder or the cache. Downloads it if necessary."""
+    path, cached = local_file(name), _cached(PUBLISHED[name])
     if path and (path != cached or not _difference(PUBLISHED[name], path)):
         return path
     if path:
-        log(f"{path} is not the published file any more and is downloaded anew.")
+        log(f"{path} no longer matches the published file and is downloaded again.")
     return _download(name, log)
 
 
@@ -237,15 +251,15 @@ def _download(name: str, log: Callable[[str], None]) -> str:
     given = os.environ.get("CHARRNN_DATA_DIR")
     now = f", now {given!r}," if given else ""
     raise UserError(
-        f"The corpus {name!r} {problem}: give a file of your own with --corpus=FILE, set CHARRNN_DATA_DIR{now} to a "
-        f"folder that has {published.file_name}, or use the built-in --corpus=plays."
+        f"The corpus {name!r} {problem}: give your own file with --corpus=FILE, set CHARRNN_DATA_DIR{now} to a folder "
+        f"that contains {published.file_name}, or use the built-in --corpus=plays."
     )
 
 
 def cache_folder() -> str:
-    """Where published corpora, and large ones once they are encoded, are kept."""
+    """Returns the folder for downloaded corpora and for encoded large ones."""
     base = paths.given(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "charrnn")
 
 
@@ -270,7 +284,7 @@ def _tell_if_it_may_differ(path: str, log: Callable[[str], None]) -> None:
         if _difference(published, path):
             mark = "sha256" if published.sha256 else "size"
             log(f"{path} differs from the published file of the corpus {name!r} (by its {mark}) and is used as it is.")
-        # What is in the cache came from the publisher, as far as anyone can know.
+        # A file in the cache was downloaded from the publisher.
         elif published.sha256 is None and path != _cached(published):
             log(
                 f"{path} cannot be verified and is used as it is: no checksum of the published file of the corpus "

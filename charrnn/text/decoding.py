@@ -1,9 +1,9 @@
-"""Bytes to text, a block at a time, in any encoding that Python reads.
+"""Decodes bytes to text, a block at a time, from any encoding that Python knows.
 
     for text in decoding.texts("letters.txt", blocks, encoding="cp1252"):
         ...
 
-Without an encoding, a byte-order mark says what it is; without either, it is UTF-8.
+If no encoding is given, the byte-order mark decides; without one, the encoding is UTF-8.
 """
 
 import codecs
@@ -16,46 +16,46 @@ from charrnn.text import formats
 
 _WESTERN = ("cp1252", "latin-1")
 _OTHERS = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8-r")  # the strict ones first
-_LOOKED_AT = 1 << 16  # bytes, to guess an encoding by
+_GUESS_BYTES = 1 << 16  # read to guess an encoding
 
 
 def check_encoding(name: str, encoding: str) -> None:
-    """Raises UserError for the setting `name` unless Python decodes text from the encoding, a block at a time."""
-    allowed = "empty (UTF-8, or what a byte-order mark says) or an encoding of Python's, such as cp1252 or utf-16"
+    """Raises UserError for the setting `name` unless Python can decode the encoding a block at a time."""
+    allowed = "empty (the byte-order mark decides, UTF-8 without one) or a Python codec, such as cp1252 or utf-16"
     try:
         known = not encoding or bool(b"\n\0\0\0".decode(encoding, "replace") and codecs.getincrementaldecoder(encoding))
-    except (LookupError, ValueError):  # the latter for names that no module can have
+    except (LookupError, ValueError):  # ValueError: the name cannot be a module's
         known = False
     require(name, ascii(encoding)[1:-1], known, allowed)
 
 
 def is_utf8(encoding: str, data: bytes) -> bool:
-    """Whether text is read as UTF-8.
+    """Returns whether a file is decoded as UTF-8.
 
     Args:
         encoding: as in `texts`.
-        data: how the file begins.
+        data: the file's first bytes.
     """
-    return _named(encoding or formats.mark_of(data)) == "UTF-8"
+    return _named(encoding or formats.codec_of_mark(data)) == "UTF-8"
 
 
 def texts(
     path: str, blocks: Iterable[bytes], encoding: str = "", any_bytes: bool = False, start: int = 0
 ) -> Iterator[str]:
-    """Decodes a file, or a part of it that begins with a character.
+    """Decodes a file, or a part of it that starts at a character's first byte.
 
     Args:
-        path: the file's.
-        blocks: its bytes.
-        encoding: the name of a codec of Python's; "" for UTF-8, or what a byte-order mark says.
-        any_bytes: whether bytes that are not text become surrogates, as in `os.fsdecode`, rather than an error.
-        start: where in the file the first block begins.
+        path: the file's path, for error messages.
+        blocks: the file's bytes.
+        encoding: a Python codec name; "": the byte-order mark decides, UTF-8 without one.
+        any_bytes: True to turn undecodable bytes into surrogates, as `os.fsdecode` does, instead of raising an error.
+        start: the first block's offset in the file, bytes.
 
     Yields:
         The text, without a byte-order mark.
 
     Raises:
-        UserError: it is not in the encoding, or there is a NUL in it, or it is a format that is not text.
+        UserError: the bytes are invalid in the encoding, contain a NUL, or have a format that is not text.
     """
     blocks = iter(blocks)
     first = b""
@@ -63,73 +63,75 @@ def texts(
         first += block
     decoder = _Decoder(path, b"" if start else first, encoding, any_bytes, start)
     begun = start > 0
-    for text in (decoder.decode(data) for data in itertools.chain([first], blocks, [None])):
+    parts = ((data, False) for data in itertools.chain([first], blocks))
+    for data, final in itertools.chain(parts, [(b"", True)]):
+        text = decoder.decode(data, final)
         if text and not begun:
             text, begun = text.removeprefix("\ufeff"), True
         if text:
             yield text
 
 
-def doubtful(encoding: str, data: bytes) -> bool:
-    """Whether data that are to be read in another encoding look as if they were UTF-8.
+def looks_like_utf8(encoding: str, data: bytes) -> bool:
+    """Returns whether a file for which another encoding is given looks like UTF-8.
 
     Args:
         encoding: as in `texts`.
-        data: how the file begins.
+        data: the file's first bytes.
     """
     if is_utf8(encoding, b"") or data.isascii():
         return False
-    return formats.mark_of(data) == "utf-8" or _decodes(data, "utf-8")
+    return formats.codec_of_mark(data) == "utf-8" or _decodes(data, "utf-8")
 
 
 class _Decoder:
-    """Decodes a file in blocks, and knows where in it they are."""
+    """Decodes a file in blocks and keeps their offset for error messages."""
 
     def __init__(self, path: str, first: bytes, encoding: str, any_bytes: bool, position: int):
         self._path, self._first, self._encoding, self._any_bytes = path, first, encoding, any_bytes
-        self._codec, self._position = encoding or formats.mark_of(first) or "utf-8", position
+        self._codec, self._position = encoding or formats.codec_of_mark(first) or "utf-8", position
         self._errors = "surrogateescape" if any_bytes else "strict"
         self._incremental = codecs.getincrementaldecoder(self._codec)(self._errors)
         if first.startswith(formats.MARKUP) and not any_bytes:
             raise self._refusal("is not text", first)
 
-    def decode(self, data: bytes | None) -> str:
-        """Returns the text of a block, or, for None, what is left at the end."""
+    def decode(self, data: bytes, final: bool) -> str:
+        """Returns the text of a block. If `final`, also decodes bytes left over from earlier blocks."""
         before = self._position - len(self._incremental.getstate()[0])
         try:
-            text = self._incremental.decode(data or b"", data is None)
+            text = self._incremental.decode(data, final)
             if not text.isascii():
-                text.encode("utf-8", self._errors)  # not every codec gives what Unicode allows
+                text.encode("utf-8", self._errors)  # some codecs return lone surrogates
         except UnicodeError as error:
-            raise self._refusal(f"is not {_named(self._codec)}{_place(error, before)}", data or b"") from error
+            raise self._refusal(f"is not {_named(self._codec)}{_place(error, before)}", data) from error
         if "\0" in text and not self._any_bytes:
             at = f" at offset {self._position + data.index(0)}" if _named(self._codec) == "UTF-8" else ""
-            raise self._refusal(f"is not text but binary (a NUL{at})", data)
-        self._position += len(data or b"")
+            raise self._refusal(f"is binary, not text (a NUL{at})", data)
+        self._position += len(data)
         return text
 
     def _refusal(self, reason: str, data: bytes) -> UserError:
-        kind = formats.kind_of(self._first)
+        kind = formats.non_text_format(self._first)
         if kind:
-            return UserError(f"{self._path!r} {reason}: it is {kind.name}; {kind.remedy}.")
-        found = likely(data) if not self._encoding else []
+            return UserError(f"{self._path!r} {reason}, because it is {kind.name}: {kind.remedy}.")
+        found = likely_encodings(data) if not self._encoding else []
         guess = f"it may be {' or '.join(found)}: {_settings('encoding', found[0])}; or " if found else ""
         as_bytes = f"or read it as bytes: {_settings('vocabulary', 'bytes')}"
         return UserError(f"{self._path!r} {reason}; {guess}convert it to UTF-8, {as_bytes}.")
 
 
-def likely(data: bytes) -> list[str]:
-    """Returns at most three encodings that the data may be in, the likeliest first.
+def likely_encodings(data: bytes) -> list[str]:
+    """Returns up to three possible encodings, the likeliest first.
 
     Args:
-        data: of a file that is not UTF-8 and has no byte-order mark; UTF-16 and UTF-32 are known by their zeros.
+        data: bytes of a file that is not UTF-8 and has no byte-order mark. Zeros indicate UTF-16 or UTF-32.
     """
-    data = data[:_LOOKED_AT]
+    data = data[:_GUESS_BYTES]
     wide = [codec for codec, step, places in _WIDE if _has_zeros(data, step, *places) and _decodes(data, codec)]
     if wide or b"\0" in data:
         return wide[:1]
     runs = re.findall(rb"[\x80-\xff]+", data)
-    alone = sum(len(run) == 1 for run in runs)  # most letters of a Western text are ASCII
+    alone = sum(len(run) == 1 for run in runs)  # in Western text, most non-ASCII bytes stand alone
     named = _WESTERN if 2 * alone > len(runs) else (*_OTHERS, *_WESTERN)
     return [codec for codec in named if _decodes(data, codec)][:3]
 
@@ -140,7 +142,7 @@ _WIDE = (
     ("utf-16-le", 2, (1, 0)),
     ("utf-16-be", 2, (0, 1)),
 )
-"""Codecs, the bytes of a character, and in which byte most zeros are, and in which fewest."""
+"""Each codec, the bytes per character, and the positions of the bytes that are most often and least often zero."""
 
 
 def _has_zeros(data: bytes, step: int, most: int, fewest: int) -> bool:
@@ -161,7 +163,7 @@ def _settings(name: str, value: str) -> str:
 
 
 def _named(codec: str) -> str:
-    """The name to show; "UTF-8" for all names that it has."""
+    """Returns the codec's name for messages; "UTF-8" for all its aliases."""
     name = codecs.lookup(codec or "utf-8").name
     return "UTF-8" if name == "utf-8-sig" else name.upper()
 

@@ -1,4 +1,7 @@
-"""Fetch one published file into a folder: whole and checked against what is known of it, or not at all."""
+"""Downloads a published file into a folder, completely and verified, or not at all.
+
+path = fetch(Published("a/text.txt", "https://example.org/text.txt", num_bytes=1000, sha256=None), "cache")
+"""
 
 import hashlib
 import http.client
@@ -6,7 +9,6 @@ import os
 import queue
 import ssl
 import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -15,23 +17,23 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-# Without a network some systems let each address of a host wait for its own time-out: this bounds them together.
-ANSWER_SECONDS = 6.0
-# How long a download that has begun may stand still.
-STALL_SECONDS = 20.0
+from charrnn.files import atomic
+
+ANSWER_SECONDS = 6.0  # for all addresses of a host together; some systems try one after another without a network
+STALL_SECONDS = 20.0  # longest pause within a download
 READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a file as its publisher has it; a download must agree with all of that.
+    """A published file and its known properties, which a download must match.
 
     Attributes:
-        file_name: its name in a data folder, with "/" if it lies in a folder there.
+        file_name: its path below a data folder.
         url: its https address.
-        num_bytes: its size, or None where it is not known.
-        sha256: its checksum, hexadecimal, or None where it is not known.
-        most_bytes: a download whose size is not known is given up when it grows larger than this.
+        num_bytes: its size, or None if unknown.
+        sha256: its checksum, hexadecimal, or None if unknown.
+        most_bytes: the largest accepted size if `num_bytes` is unknown.
     """
 
     file_name: str
@@ -41,41 +43,41 @@ class Published:
     most_bytes: int = 100_000_000
 
     def difference(self, num_bytes: int, sha256: str) -> str | None:
-        """In what a file of this size and checksum is known to be another: "size", "sha256" or nothing."""
+        """Returns which property differs from the published one, "size" or "sha256"; None if none is known to."""
         if self.num_bytes not in (None, num_bytes):
             return "size"
         return "sha256" if self.sha256 not in (None, sha256) else None
 
 
 class DownloadError(Exception):
-    """Why a file could not be fetched, as a phrase."""
+    """The reason why a download failed, as a phrase."""
 
 
 def fetch(published: Published, folder: str) -> str:
-    """Downloads a file into `folder`, a local one that is made if need be; returns the file's path.
+    """Downloads a file. Shows progress on standard error if that is a terminal.
 
-    The file appears there under its name only when it is whole, and size and sha256 are right where they are known;
-    else nothing is left behind. Progress is shown on standard error if that is a terminal.
+    The file gets its name only after the last byte, if its size and checksum are right. Otherwise no file remains.
+
+    Args:
+        published: the file.
+        folder: a local folder; created if it does not exist.
+
+    Returns:
+        The downloaded file's path.
 
     Raises:
-        DownloadError: no connection, no https, or another file than the published one.
-        OSError: `folder` cannot be written.
+        DownloadError: there is no connection, the address is not https, or the file differs from the published one.
+        OSError: `folder` cannot be written to.
     """
     path = os.path.join(folder, published.file_name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".download-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _receive(published, file)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic.writing(path) as file:
+        _receive(published, file)
     return path
 
 
 def _receive(published: Published, file: BinaryIO) -> None:
-    """Writes the download to `file`, never more than its size or limit; raises DownloadError if it differs."""
+    """Writes the download to `file`, up to its size or limit. Raises DownloadError if it differs."""
     digest, received = hashlib.sha256(), 0
     try:
         for block in _blocks(published):
@@ -105,17 +107,17 @@ def _blocks(published: Published) -> Iterator[bytes]:
         with _open(published.url) as response:
             while block := response.read(READ_BYTES):
                 yield block
-            # A connection that breaks looks like the end of the file to `read`. Where no published size tells them
-            # apart, the server must have announced its own size, or the last of its chunks.
+            # To `read`, a broken connection looks like the end of the file. If the published size is unknown, only the
+            # server's own size or its last chunk shows that the file is complete.
             if published.num_bytes is None and not response.chunked and response.length != 0:
-                raise DownloadError("it ended without a sign that it is whole")
+                raise DownloadError("it ended without a sign that it is complete")
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error) if not isinstance(error, urllib.error.HTTPError) else error
         raise DownloadError(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__) from error
 
 
 def _open(url: str) -> http.client.HTTPResponse:
-    """Connects in a thread of its own: looking up a host's name has no time-out that could be set."""
+    """Connects in a separate thread, because the look-up of a host name has no timeout."""
     _require_https(url)
     https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
     opener = urllib.request.build_opener(https, _HttpsRedirects())
@@ -141,14 +143,14 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https only."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
-        """The request for the new address; raises DownloadError if that is not https."""
+        """Returns the request for the new address. Raises DownloadError if that is not https."""
         _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _require_https(url: str) -> None:
     if urlsplit(url).scheme != "https":
-        raise DownloadError(f"only https is allowed and {url} is not")
+        raise DownloadError(f"only https is allowed, which {url} is not")
 
 
 def _show_progress(published: Published, received: int) -> None:
@@ -160,6 +162,6 @@ def _show_progress(published: Published, received: int) -> None:
 
 
 def _show(line: str) -> None:
-    """Puts `line` in the place of the one before; an empty one leaves it clean for whatever is printed next."""
+    """Replaces the line that the terminal shows; an empty one clears it."""
     if sys.stderr.isatty():
         print(f"\r{line:78}", end="" if line else "\r", file=sys.stderr, flush=True)

@@ -1,13 +1,13 @@
-"""A source of text from a finite-state process whose exact next-character distribution is known.
+"""Generates text from a finite-state process whose exact next-character distribution is known.
 
     source = FiniteStateSource({"coin": [Choice("heads ", 0.5, "coin"), Choice("tails ", 0.5, "coin")]}, "coin")
     source.text(1000, seed=1)
     source.entropy_rate                      # ln 2 / 6 nats per character
 
-The process is in one of finitely many contexts. There it writes one of the context's tokens, each with its
-probability and the context that follows. No token of a context is a prefix of another one, so the text written so far
-always tells the context and how much of the next token has been written: as a source of single characters the process
-is unifilar, and its distributions and entropy rate are exact (C. E. Shannon, "A Mathematical Theory of
+The process is always in one of finitely many contexts. It writes one of the context's tokens, each of which has a
+probability and a following context. No token is a prefix of another token of its context, so the text so far
+determines the context and the written part of the next token. As a source of single characters the process is
+therefore unifilar, and its distributions and entropy rate are exact (C. E. Shannon, "A Mathematical Theory of
 Communication", 1948, theorem 5).
 """
 
@@ -26,8 +26,8 @@ class Choice(NamedTuple):
 
     Attributes:
         token: the characters, at least one.
-        probability: of this token in its context.
-        then: the context after it.
+        probability: the token's probability in its context.
+        then: the context after the token.
     """
 
     token: str
@@ -36,18 +36,18 @@ class Choice(NamedTuple):
 
 
 class FiniteStateSource:
-    """Endless text from `rules`, starting in the context `start`; every number about it is exact.
+    """A source of endless text with exact probabilities.
 
     Args:
-        rules: for each context its choices. Probabilities sum to 1; tokens are prefix-free; every context can be
-            reached from every other one.
-        start: the context that the text starts in.
+        rules: each context's choices. Their probabilities sum to 1, their tokens are prefix-free, and every context
+            can be reached from every other one.
+        start: the context in which the text starts.
 
     Attributes:
-        characters: all that the source can write, sorted, as one string.
+        characters: the characters that the source can write, sorted, as one string.
 
     Raises:
-        ValueError: the rules are not as described (that every context can be reached is not checked).
+        ValueError: the rules do not meet these conditions, except that reachability is not checked.
     """
 
     def __init__(self, rules: Mapping[Hashable, Sequence[Choice]], start: Hashable):
@@ -59,9 +59,14 @@ class FiniteStateSource:
         self.characters = "".join(sorted(set().union(*tokens)))
 
     def text(self, num_chars: int, seed: int) -> str:
-        """The first `num_chars` characters of the text that belongs to `seed`, an integer from 0.
+        """Returns a text. A shorter text is the beginning of a longer one with the same seed.
 
-        A shorter text is the beginning of a longer one with the same seed. Raises ValueError for negative numbers.
+        Args:
+            num_chars: its length in characters, at least 0.
+            seed: an integer, at least 0.
+
+        Raises:
+            ValueError: an argument is negative.
         """
         if num_chars < 0:
             raise ValueError(f"num_chars must be 0 or more, not {num_chars}")
@@ -76,9 +81,16 @@ class FiniteStateSource:
         return "".join(tokens)[:num_chars]
 
     def next_distribution(self, prefix: str) -> np.ndarray:
-        """The distribution of the character after `prefix`, all text from the start: float64 [len(characters)].
+        """Returns the distribution of the next character.
 
-        In the order of `characters`. Raises ValueError if the source cannot have written `prefix`.
+        Args:
+            prefix: the whole text so far.
+
+        Returns:
+            The probabilities of `characters`, float64 `[len(characters)]`.
+
+        Raises:
+            ValueError: the source cannot write `prefix`.
         """
         state = self._contexts[self.start]
         for position, character in enumerate(prefix):
@@ -89,9 +101,16 @@ class FiniteStateSource:
         return distribution
 
     def log_probs(self, text: str) -> np.ndarray:
-        """ln p of each character of `text`, nats, given all before it from the start: float64 [len(text)].
+        """Returns the log probability of each character of a text.
 
-        Raises ValueError if the source cannot have written `text`.
+        Args:
+            text: a text from the source's start on.
+
+        Returns:
+            ln p of each character given the text before it, nats, float64 `[len(text)]`.
+
+        Raises:
+            ValueError: the source cannot write `text`.
         """
         state, probabilities = self._contexts[self.start], []
         for position, character in enumerate(text):
@@ -101,7 +120,7 @@ class FiniteStateSource:
 
     @cached_property
     def entropy_rate(self) -> float:
-        """Nats per character: the loss that no model can undercut in the long run."""
+        """The entropy rate in nats per character: in the long run, no model has a lower loss."""
         contexts = self._contexts
         entropies, lengths = np.zeros(len(contexts)), np.zeros(len(contexts))
         for context, choices in self.rules.items():
@@ -112,7 +131,7 @@ class FiniteStateSource:
 
     @cached_property
     def _visits(self) -> np.ndarray:
-        """The share of all tokens that are written in each context in the long run."""
+        """The long-run share of all tokens that each context writes."""
         contexts = self._contexts
         moves = np.zeros((len(contexts), len(contexts)))
         for context, choices in self.rules.items():
@@ -121,12 +140,12 @@ class FiniteStateSource:
         return _stationary(moves)
 
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The process by characters. S states: a context, and how much of a token has been written.
+        """Returns the process as a chain over characters. Each of its S states is a context and a part of a token.
 
         Returns:
-            The probability of each of `characters` in each state, float64 [S, len(characters)]; the state that
-            follows it, int64 of the same shape, where the probability is above 0; and the share of all characters
-            that are written in each state in the long run, float64 [S].
+            The probability of each of `characters` in each state, float64 `[S, len(characters)]`; the following
+            state, int64 of the same shape, valid if the probability is above 0; and the long-run share of all
+            characters that each state writes, float64 `[S]`.
         """
         index = {character: i for i, character in enumerate(self.characters)}
         probabilities = np.zeros((len(self._steps), len(index)))
@@ -137,7 +156,7 @@ class FiniteStateSource:
                 following[state, index[character]] = then
         visits = np.zeros(len(self._steps))
         visits[: len(self._contexts)] = self._visits
-        # A state within a token has a higher number than the one before it, and is entered from there only.
+        # A state within a token has a higher number than its only predecessor.
         for state in range(len(visits)):
             for probability, then in self._steps[state].values():
                 if then >= len(self._contexts):
@@ -150,7 +169,7 @@ class FiniteStateSource:
 
     @cached_property
     def _tables(self) -> dict[Hashable, tuple[list[float], tuple[Choice, ...]]]:
-        """For each context the cumulative probabilities of all choices but the last, and the choices."""
+        """Each context's cumulative probabilities of all choices but the last, and its choices."""
         return {
             context: (list(accumulate(choice.probability for choice in choices[:-1])), choices)
             for context, choices in self.rules.items()
@@ -158,9 +177,9 @@ class FiniteStateSource:
 
     @cached_property
     def _steps(self) -> list[dict[str, tuple[float, int]]]:
-        """The process by characters: for each state {character: (probability, next state)}.
+        """The chain over characters: each state's {character: (probability, next state)}.
 
-        A state is a context and the beginning of a token; the contexts' own states come first, in their order.
+        A state is a context and the beginning of a token. The states with an empty beginning come first.
         """
         steps: list[dict] = [{} for _ in self._contexts]
         for context, choices in self.rules.items():
@@ -169,7 +188,7 @@ class FiniteStateSource:
         return [_normalised(step) for step in steps]
 
     def _add_token(self, steps: list[dict], state: int, choice: Choice) -> None:
-        """Adds the token's probability along its path from `state`, with new states where there are none yet."""
+        """Adds the token's probability along its path from `state`, and the states that are missing."""
         token, probability, then = choice
         for character in token[:-1]:
             mass, following = steps[state].get(character, (0.0, len(steps)))
@@ -191,7 +210,7 @@ def _check(context: Hashable, choices: Sequence[Choice], rules: Mapping) -> None
         raise ValueError(f"the probabilities of context {context} do not sum to 1")
     if any(not choice.token or choice.probability <= 0 or choice.then not in rules for choice in choices):
         raise ValueError(f"context {context} has an empty token, a probability of 0 or less or an unknown next context")
-    # Sorted, a token that is a prefix of any other one is a prefix of the one that follows it.
+    # In sorted order, a token that is a prefix of any other one is a prefix of the next one.
     for token, following in pairwise(sorted(choice.token for choice in choices)):
         if following.startswith(token):
             raise ValueError(f"in context {context}, {token!r} is a prefix of {following!r}")
@@ -203,15 +222,15 @@ def _normalised(step: dict[str, tuple[float, int]]) -> dict[str, tuple[float, in
 
 
 def _stationary(moves: np.ndarray) -> np.ndarray:
-    """The distribution [C] that the transition matrix [C, C] leaves as it is, for an irreducible chain."""
+    """Returns the stationary distribution `[C]` of an irreducible chain with the transition matrix `[C, C]`."""
     equations = moves.T - np.eye(len(moves))
-    # One of the balance equations follows from the others: the sum takes its place.
+    # One balance equation follows from the others; the sum replaces it.
     equations[-1] = 1.0
     return np.linalg.solve(equations, np.eye(len(moves))[-1])
 
 
 def _uniforms(seed: int, block: int = 1 << 14) -> Iterator[float]:
-    """Numbers in [0, 1) with 53 bits. NumPy keeps a bit generator's raw stream fixed, but not `Generator.random`."""
+    """Yields 53-bit numbers in [0, 1). NumPy fixes a bit generator's raw stream, but not `Generator.random`."""
     bits = np.random.Philox(seed)
     while True:
         yield from ((bits.random_raw(block) >> np.uint64(11)) * 2.0**-53).tolist()

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: compressed, Unicode with a byte-order mark, or a format that is not text.
+"""Detects a file's format from its first bytes: compression, a byte-order mark, or a format that is not text.
 
     with formats.opened("letters.bz2") as file:
         file.read(100)                        # decompressed
@@ -15,41 +15,42 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from charrnn.errors import UserError
+from charrnn.files import systems
 
-HEAD = 1 << 10  # bytes that are enough to know a format
+HEAD_BYTES = 1 << 10  # enough to detect a format
 
-MARKS = {
+BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which it begins with
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is its beginning
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte-order marks, and the codec that each stands for."""
+"""Byte-order marks and their codecs."""
 
-_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of what cannot be read, or decompressed
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of reading and of decompression
 
 
 class Compression(NamedTuple):
     """A format that the standard library decompresses."""
 
     first_bytes: re.Pattern[bytes]
-    ending: str  # of a file's name, in lower case
-    open: Callable[[BinaryIO], BinaryIO]
+    ending: str  # of a file name, lower case
+    open: Callable[[Any], Any]  # a compressed file -> a file of its content
 
 
 _COMPRESSIONS = (
-    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", lambda file: gzip.GzipFile(fileobj=file)),
-    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.BZ2File),
-    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.LZMAFile),
-    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.LZMAFile),
+    Compression(re.compile(rb"\x1f\x8b\x08"), ".gz", gzip.open),
+    Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), ".bz2", bz2.open),
+    Compression(re.compile(rb"\xfd7zXZ\0"), ".xz", lzma.open),
+    Compression(re.compile(rb"\x5d\0\0.{2}(\xff{8}|.{5}\0{3})", re.DOTALL), ".lzma", lzma.open),
 )
-_NAMES = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
+_NAMES: dict[type, str] = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
 _PLAIN = "save its text as plain text (.txt), and give that file"
 _UNPACK = "unpack it, and give the text files in it"
 _OTHERS = {
@@ -72,103 +73,92 @@ _OTHERS = {
     rb"PAR1|ARROW1|\x89HDF|Obj\x01|ORC": ("a file of tables", "export its text as a CSV file"),
     rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
 }
-_KINDS = {re.compile(signature, re.DOTALL): told for signature, told in _OTHERS.items()}
-_NOISE, _ENOUGH = 7.5, 1 << 12  # bits per byte, over this many bytes; text in any encoding has less
-
+_KINDS = {re.compile(signature, re.DOTALL): kind for signature, kind in _OTHERS.items()}
+_NOISE_BITS, _NOISE_BYTES = 7.5, 1 << 12  # entropy in bits per byte, over this many bytes; text has less
 
 MARKUP = (b"%PDF-", b"{\\rtf1")
-"""How formats begin that may be all ASCII, and yet are no text to learn."""
+"""First bytes of formats that may be pure ASCII but are not text."""
 
 
-class Kind(NamedTuple):
+class NonText(NamedTuple):
     """A format that is not text."""
 
-    name: str  # to follow "is"
-    remedy: str
+    name: str  # with an article, to follow "is"
+    remedy: str  # an imperative
 
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Opens a file, of any file system that TensorFlow knows, and decompresses it.
+    """Opens a file of any file system that TensorFlow supports. Decompresses a compressed file.
+
+    Args:
+        path: the file's path or address.
+
+    Yields:
+        The open file.
 
     Raises:
-        UserError: it cannot be opened; or, while it is open, cannot be read or decompressed.
+        UserError: the file cannot be opened, or the body cannot read or decompress it.
     """
     try:
-        with _plain(path) as file:
+        with systems.os_errors(path), systems.functions(path).GFile(path, "rb") as file:
             found = _compression(path, file)
             yield found.open(file) if found else file
-    except _read_errors(path) as error:
+    except _ERRORS as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path!r} cannot be read ({reason}); give a file that can.") from error
+        raise UserError(f"{path!r} cannot be read ({reason}): give a readable file.") from error
 
 
-def look(path: str) -> tuple[str, bytes]:
-    """Returns the name of a file's compression, or "", and its first bytes, decompressed.
+def head(path: str) -> tuple[str, bytes]:
+    """Returns the name of a file's compression, or "", and its first HEAD_BYTES bytes, decompressed.
 
-    The first bytes decide on the compression, and then the name.
+    The first bytes determine the compression; if they do not, the file's name does.
     """
     with opened(path) as file:
-        return _NAMES.get(type(file), ""), file.read(HEAD)
+        return _NAMES.get(type(file), ""), file.read(HEAD_BYTES)
 
 
-def mark_of(data: bytes) -> str:
-    """Returns the codec that the byte-order mark stands for which the data begin with, or ""."""
-    return next((codec for mark, codec in MARKS.items() if data.startswith(mark)), "")
+def codec_of_mark(data: bytes) -> str:
+    """Returns the codec for the byte-order mark at the beginning of the data, or ""."""
+    return next((codec for mark, codec in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "")
 
 
-def kind_of(data: bytes) -> Kind | None:
+def non_text_format(data: bytes) -> NonText | None:
     """Returns the format of a file that is not text, or None.
 
     Args:
-        data: how the file begins, decompressed; more bytes tell more.
+        data: the file's first bytes, decompressed; the detection of noise needs at least 4096.
     """
-    for signature, told in _KINDS.items():
-        if signature.match(data[:HEAD]):
-            return Kind(*told)
-    if len(data) >= _ENOUGH and _entropy(data) > _NOISE:
-        return Kind("compressed or encrypted, by the look of it", "give the text that it was made from")
+    for signature, kind in _KINDS.items():
+        if signature.match(data[:HEAD_BYTES]):
+            return NonText(*kind)
+    if len(data) >= _NOISE_BYTES and _entropy(data) > _NOISE_BITS:
+        return NonText("probably compressed or encrypted", "give the original text")
     return None
 
 
-def said_of(paths: Iterable[str]) -> list[str]:
-    """Returns a line on the files that are not plain UTF-8, or none: what was found by their first bytes."""
-    found = Counter()
+def notes_on(paths: Iterable[str]) -> list[str]:
+    """Returns a line for the user that counts compressed files and byte-order marks; none if there are none."""
+    found: Counter[str] = Counter()
     for path in paths:
-        name, first = look(path)
-        mark = mark_of(first)
+        name, first = head(path)
+        mark = codec_of_mark(first)
         found.update([f"{name}, decompressed"] if name else [])
         found.update([f"{mark.upper()}, by a byte-order mark"] if mark not in ("", "utf-8") else [])
-    counted = "; ".join(f"{count:,} of {what}" for what, count in found.items())
-    return [f"Found by the first bytes of the files: {counted}"] if found else []
+    counted = "; ".join(f"{count:,} in {what}" for what, count in found.items())
+    return [f"Detected from the first bytes of the files: {counted}"] if found else []
 
 
 def _compression(path: str, file: BinaryIO) -> Compression | None:
-    first = file.read(HEAD)
+    first = file.read(HEAD_BYTES)
     file.seek(0)
     by_bytes = (one for one in _COMPRESSIONS if one.first_bytes.match(first))
     by_name = (one for one in _COMPRESSIONS if path.lower().endswith(one.ending))
     return next(by_bytes, None) or next(by_name, None)
 
 
-def _read_errors(path: str) -> tuple[type[Exception], ...]:
-    if "://" not in path:
-        return _ERRORS
-    import tensorflow as tf
-
-    return *_ERRORS, tf.errors.OpError
-
-
-def _plain(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "rb")
-    import tensorflow as tf  # takes seconds, which a local file need not wait for
-
-    return tf.io.gfile.GFile(path, "rb")
-
-
 def _entropy(data: bytes) -> float:
-    """Bits a byte."""
+    """Returns the entropy in bits per byte."""
     counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256)
     shares = counts[counts > 0] / len(data)
     return float(-(shares * np.log2(shares)).sum())

@@ -1,8 +1,8 @@
-"""Which files a user means: a file, a glob, or several of these as a JSON list or with commas between.
+"""Finds the user's files: a file, a glob, or several of these as a JSON list or separated by commas.
 
     find("my texts/*.txt"), find('["a, b.txt", "c.txt"]'), find("a.txt,c.txt")
 
-A file that exists is always meant literally, whatever its name has in it.
+The name of an existing file is always taken literally, even if it contains special characters.
 """
 
 import contextlib
@@ -15,26 +15,28 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from charrnn.errors import UserError, nearest
-from charrnn.files import paths
+from charrnn.files import paths, systems
 
-_LOOKED_AT = 10_000  # files of a folder
-
+_MOST_FILES = 10_000  # of a folder, searched for a hint
 
 CORPUS, PLAN = "corpus.json", "plan.json"
-"""An encoded corpus has the one when it is finished, the other while it is made."""
+"""Files of an encoded corpus: the first once it is finished, the second while it is being written."""
 
 
 def is_encoded(path: str) -> bool:
-    """Returns whether a folder holds an encoded corpus, finished or begun."""
+    """Returns whether a folder holds an encoded corpus, finished or not."""
     return any(os.path.isfile(os.path.join(path, name)) for name in (CORPUS, PLAN))
 
 
 def find(spec: str, names: Sequence[str]) -> list[str]:
-    """Returns the files, those of a glob sorted, those of a list one part after another.
+    """Returns the files that a user's specification names.
 
     Args:
-        spec: what the user gave.
-        names: of registered corpora, for the message.
+        spec: the specification.
+        names: the registered corpora, for the error message.
+
+    Returns:
+        The paths: a glob's sorted, a list's in its order.
 
     Raises:
         UserError: there are no such files.
@@ -44,7 +46,7 @@ def find(spec: str, names: Sequence[str]) -> list[str]:
 
 
 def joined(specs: Sequence[str]) -> str:
-    """Returns one text for several corpora, which `find` reads as these."""
+    """Returns one specification for several corpora, which `find` resolves to all their files."""
     if len(specs) == 1:
         return specs[0]
     plain = all("," not in spec and spec == spec.strip() and spec and spec[0] != "[" for spec in specs)
@@ -53,60 +55,43 @@ def joined(specs: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def file_errors(path: str) -> Iterator[None]:
-    """Turns TensorFlow's errors about a file into the user's."""
+    """Raises TensorFlow's errors about a file in the body as UserError."""
     import tensorflow as tf
 
     try:
         if "\0" in path:
-            raise ValueError("a NUL in its name")
+            raise ValueError("it contains a NUL")
         yield
     except tf.errors.OpError as error:
-        raise UserError(f"{path!r} cannot be read ({error.message}); give a file that can.") from error
-    except ValueError as error:  # a name that UTF-8 cannot hold is one
+        raise UserError(f"{path!r} cannot be read ({error.message}): give a readable file.") from error
+    except ValueError as error:  # such as a name that is not UTF-8
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path!r} is no name of a file ({error}); give one that can be read.") from error
+        raise UserError(f"{path!r} cannot be a file name ({error}): give another one.") from error
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file or folder of this very name."""
-    if "://" not in path:
-        return os.path.lexists(path)
-    import tensorflow as tf
-
+    """Returns whether a file or folder has exactly this name."""
     with file_errors(path):
-        return tf.io.gfile.exists(path)
+        return systems.functions(path).exists(path)
 
 
 def _matches(spec: str) -> list[str]:
-    """The file of this name, or the files that it matches as a glob."""
+    """Returns the file of this name, or the files that match it as a glob."""
     path = paths.given(spec)
     if path and exists(path):
-        if _is_folder(path):
+        if systems.functions(path).isdir(path):
             raise UserError(_of_folder(spec, path))
         return [path]
-    return sorted(match for match in _globbed(path) if not _is_folder(match))
-
-
-def _is_folder(path: str) -> bool:
-    if "://" not in path:
-        return os.path.isdir(path)
-    import tensorflow as tf
-
-    return tf.io.gfile.isdir(path)
-
-
-def _globbed(path: str) -> list[str]:
-    if "://" not in path:
-        return glob.glob(_pattern(path), recursive=True)
-    import tensorflow as tf
-
+    files = systems.functions(path)
     with file_errors(path):
-        return tf.io.gfile.glob(path)
+        found = files.glob(path) if systems.is_address(path) else glob.glob(_pattern(path), recursive=True)
+        # Python's glob returns the folder before "**" even if it does not exist.
+        return sorted(match for match in found if files.exists(match) and not files.isdir(match))
 
 
 def _pattern(path: str) -> str:
-    """The glob, in which leading folders that exist under their very names stand for themselves."""
+    """Returns the glob with its leading existing folders escaped."""
     folder = os.path.dirname(path)
     while folder and not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -114,7 +99,7 @@ def _pattern(path: str) -> str:
 
 
 def _listed(spec: str) -> list[str]:
-    """The parts of a JSON list of texts; none where it is no such list."""
+    """Returns the parts of a JSON list of strings; none if `spec` is not such a list."""
     try:
         parts = json.loads(spec) if spec.startswith("[") else []
     except (ValueError, RecursionError):
@@ -123,8 +108,9 @@ def _listed(spec: str) -> list[str]:
 
 
 def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
-    """The files of a list with commas; of several readings the one with the longest names, which may have commas."""
-    found, parts = [], spec.split(",")
+    """Returns the files of a list with commas. Tries the longest names first, because a name may contain commas."""
+    found: list[str] = []
+    parts = spec.split(",")
     while parts:
         joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
         tried = ((number, _matches(one) or _matches(one.strip())) for number, one in joined)
@@ -136,29 +122,28 @@ def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
 
 
 def _unknown(spec: str, names: Sequence[str], several: bool) -> UserError:
-    more = ' Several are best given as a JSON list, such as ["one.txt", "two.txt"].' if several else ""
+    more = ' Give several files as a JSON list, such as ["one.txt", "two.txt"].' if several else ""
     return UserError(
-        f"The corpus {spec!r} is not a file, nor a glob that matches files, nor a registered name"
+        f"The corpus {spec!r} is not a file, a glob that matches files, or a registered name"
         f"{nearest(spec.partition(':')[0], names)}.{more}"
     )
 
 
 def _of_folder(spec: str, path: str) -> str:
-    """The sentence for a folder, with a glob that matches what is in it."""
+    """Returns the error message for a folder, with a glob that matches its files."""
     import tensorflow as tf
 
     if is_encoded(path):
-        return f"The corpus {spec!r} is an encoded folder, and cannot be joined or encoded again; give it alone."
-
+        return f"The corpus {spec!r} is an encoded folder, and cannot be joined or encoded again: give it alone."
     found = (os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(path) for name in names)
     files = (file[len(path) :].lstrip("/") for file in found)
-    seen = [file for file in itertools.islice(files, _LOOKED_AT) if not f"/{file}".count("/.")]
+    seen = [file for file in itertools.islice(files, _MOST_FILES) if not f"/{file}".count("/.")]
     endings = Counter(("**" if "/" in file else "", os.path.splitext(file)[1]) for file in seen)
     if not endings:
-        return f"The corpus {spec!r} is a directory without files; give a file or a glob of files."
+        return f"The corpus {spec!r} is a directory without files: give a file or a glob of files."
     (between, ending), _ = max(endings.items(), key=lambda item: (item[0][0] == "", item[1]))
     hint = shlex.quote(os.path.join(spec, between, f"*{ending}"))
     return (
-        f"The corpus {spec!r} is a directory, but not one that charrnn.encode has made; give a file or a glob of "
+        f"The corpus {spec!r} is a directory, but not one that charrnn.encode has made: give a file or a glob of "
         f"files, such as {hint}."
     )

@@ -1,12 +1,12 @@
-"""The built-in corpus `plays`: endless play-like text whose true entropy rate is known.
+"""Generates the built-in corpus `plays`: endless play-like text with a known entropy rate.
 
     plays = Plays()
     plays.text(1_000_000, seed=0)
-    plays.entropy_rate                       # nats per character: what a model's loss approaches, never undercuts
+    plays.entropy_rate                       # nats per character: the lower bound of a model's loss
 
-What there is to learn, from short range to long: how words are spelt; which class of word follows which; that verbs
-agree in number with their subject; how a verse line is built and where it ends; that a speech has at most three
-lines; each speaker's own favourite words and temper; who answers whom.
+A model can learn, from short range to long: the spelling of words; the order of word classes; the agreement of verbs
+with their subject; the structure and end of a verse line; the limit of three lines per speech; each speaker's
+favourite words and temper; and who answers whom.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,17 +25,16 @@ RESTING = "burn fall lie rest rise sing sleep wait weep".split()
 DETERMINERS = "the my thy our his no".split()
 PREPOSITIONS = "by for from in like on to with".split()
 OPENERS = {1: ("O", "Now", "Hear how", "Once"), 2: ("And", "But", "Yet", "For"), 3: ("And", "So", "Till", "Then")}
-# The chance that a line ends the speech; the third always does.
-LAST_LINE = {1: 0.3, 2: 0.5, 3: 1.0}
-FAVOURED = 2.5
+LAST_LINE = {1: 0.3, 2: 0.5, 3: 1.0}  # probability that a line ends the speech
+FAVOURED = 2.5  # relative weight of a favourite word
 
 
 class Speaker(NamedTuple):
-    """Whose words these are: favourite nouns and adjectives, how often a speech ends in '!', and who answers most."""
+    """The properties of a speaker."""
 
-    favourites: tuple[str, ...]
-    temper: float
-    answers: tuple[str, str]
+    favourites: tuple[str, ...]  # nouns and adjectives
+    temper: float  # probability that a speech ends in "!"
+    answers: tuple[str, str]  # the most frequent next speakers
 
 
 SPEAKERS = {
@@ -46,20 +45,19 @@ SPEAKERS = {
     "MAREN": Speaker(("heart", "rose", "hand", "hands", "soft"), 0.2, ("WREN", "FOOL")),
     "WREN": Speaker(("song", "songs", "star", "stars", "pale"), 0.4, ("FOOL", "MAREN")),
 }
-# How likely the two are who mostly answer a speaker; the others share the rest, and nobody answers himself.
-ANSWERS = (0.35, 0.2)
+ANSWERS = (0.35, 0.2)  # probabilities of the two most frequent next speakers; the other speakers share the rest
 
 
 class Place(NamedTuple):
-    """A context: what comes next, who speaks, and in which line (1 … 3; 0 between two speeches)."""
+    """A context of the process."""
 
-    slot: str
+    slot: str  # the next part of the line
     speaker: str
-    line: int
+    line: int  # from 1 to 3; 0 between two speeches
 
 
 class Plays(FiniteStateSource):
-    """The source of the corpus `plays`. Building it takes milliseconds; nothing is random but `text`'s seed."""
+    """The source of the corpus `plays`. Its construction takes milliseconds; only `text` uses a seed."""
 
     def __init__(self):
         rules = dict(_between(speaker) for speaker in SPEAKERS)
@@ -70,7 +68,7 @@ class Plays(FiniteStateSource):
 
 
 def _between(speaker: str) -> tuple[Place, list[Choice]]:
-    """After a speech: the name of the one who answers."""
+    """Returns the context after a speech, and its choices: the names of the next speakers."""
     likely = dict(zip(SPEAKERS[speaker].answers, ANSWERS, strict=True))
     rest = (1 - sum(ANSWERS)) / (len(SPEAKERS) - 1 - len(ANSWERS))
     others = [name for name in SPEAKERS if name != speaker]
@@ -80,13 +78,13 @@ def _between(speaker: str) -> tuple[Place, list[Choice]]:
 
 
 class _Line(NamedTuple):
-    """One verse line: [opener] determiner [adjective] noun verb [object] [preposition and its noun]."""
+    """A verse line: [opener] determiner [adjective] noun verb [object] [preposition and its noun]."""
 
     speaker: str
     number: int
 
     def contexts(self) -> Iterator[tuple[Place, list[Choice]]]:
-        """Every context of the line and its choices, in the order of the line."""
+        """Yields each context of the line and its choices, in the order of the line."""
         words, last_words, nouns = self._words, self._last_words, NOUNS + MANY
         capitals = [word.capitalize() for word in DETERMINERS]
         yield self._at("opening"), words(0.4, OPENERS[self.number], "determiner") + words(0.6, capitals, "subject")
@@ -122,18 +120,18 @@ class _Line(NamedTuple):
         return goes_on + self._last_words(0.1, resting)
 
     def _ends(self) -> list[tuple[str, float, Place]]:
-        """How the line may end: (mark, probability, context that follows)."""
+        """Returns the possible ends of the line: (mark, probability, following context)."""
         last, temper = LAST_LINE[self.number], SPEAKERS[self.speaker].temper
         answer = Place("answer", self.speaker, 0)
         ends = [(".\n\n", last * (1 - temper), answer), ("!\n\n", last * temper, answer)]
         if last < 1:
-            # A comma: a full stop with one line break would be a prefix of the end of a speech.
+            # A comma, because a full stop with one line break would be a prefix of the end of a speech.
             ends.append((",\n", 1 - last, Place("opening", self.speaker, self.number + 1)))
         return ends
 
 
 def _spread(probability: float, words: Sequence[str], mark: str, then: Place, speaker: str) -> list[Choice]:
-    """Shares `probability` among the words; the speaker's favourites get FAVOURED times another word's share."""
+    """Splits `probability` among the words; a favourite of the speaker gets FAVOURED times another word's share."""
     shares = [FAVOURED if word in SPEAKERS[speaker].favourites else 1.0 for word in words]
     scale = probability / sum(shares)
     return [Choice(word + mark, scale * share, then) for word, share in zip(words, shares, strict=True)]

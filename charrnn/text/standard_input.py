@@ -1,27 +1,30 @@
-"""A corpus from standard input: kept in the cache by its content, so that a run can read it again and resume.
+"""Saves a corpus from standard input in the cache, so that a run can read it again and resume.
 
-    kept("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
+    saved("-", folder, log)      # "/home/me/.cache/charrnn/standard_input/9f86d081884c7d65.txt"
 """
 
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 
 from charrnn.errors import UserError
+from charrnn.files import atomic
 
 NAME = "-"
-_BLOCK = 1 << 20  # bytes
+_READ_BYTES = 1 << 20
 
 
-def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
-    """Returns the file that holds what standard input gave; any other corpus as it is.
+def saved(spec: str, folder: str, log: Callable[[str], None]) -> str:
+    """Saves standard input to a file that is named by its content.
 
     Args:
-        spec: what the user gave as a corpus; only NAME is standard input.
-        folder: where the file is kept; made if need be.
-        log: is given each line for the user.
+        spec: the corpus; only NAME is standard input.
+        folder: the folder of the file; created if it does not exist.
+        log: called with each line for the user.
+
+    Returns:
+        The file's path, or `spec` if it is not NAME.
 
     Raises:
         UserError: standard input is closed or empty, or the folder cannot be written to.
@@ -29,36 +32,30 @@ def kept(spec: str, folder: str, log: Callable[[str], None]) -> str:
     if spec != NAME:
         return spec
     if sys.stdin is None or sys.stdin.closed:
-        raise UserError("The corpus '-' is standard input, which is closed; give a file, or pipe a text in.")
+        raise UserError("The corpus '-' is standard input, which is closed: give a file, or pipe a text in.")
     if sys.stdin.isatty():
-        log("Reading the text from the terminal; Ctrl-D ends it")
+        log("Reading the text from the terminal; end it with Ctrl-D")
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            path = _moved(file, folder)
+        with atomic.scratch(folder, NAME) as scratch:
+            copy = os.path.join(scratch, NAME)
+            path = os.path.join(folder, f"{_copied(copy)[:16]}.txt")
+            atomic.move(copy, path)
     except OSError as error:
         raise UserError(
-            f"Standard input cannot be kept in {folder} ({error.strerror or error}); make room, or set XDG_CACHE_HOME "
-            "to another folder."
+            f"Standard input cannot be saved in {folder} ({error.strerror or error}): make room, or set "
+            "XDG_CACHE_HOME to another folder."
         ) from error
-    log(f"Standard input, {os.path.getsize(path):,} bytes, is kept as {path}, from where a run that resumes reads it")
+    log(f"Standard input, {os.path.getsize(path):,} bytes, is saved as {path}; a resumed run reads it from there")
     return path
 
 
-def _moved(file, folder: str) -> str:
-    """Copies standard input into the file, which gets the name of its content."""
+def _copied(path: str) -> str:
+    """Copies standard input to a file; returns its sha256, hexadecimal."""
     sha256 = hashlib.sha256()
-    try:
-        while block := sys.stdin.buffer.read(_BLOCK):
+    with open(path, "wb") as file:
+        while block := sys.stdin.buffer.read(_READ_BYTES):
             sha256.update(block)
             file.write(block)
         if not file.tell():
-            raise UserError("The corpus '-' is standard input, which is empty; pipe a text in, or give a file.")
-        file.flush()
-        os.fsync(file.fileno())
-        path = os.path.join(folder, f"{sha256.hexdigest()[:16]}.txt")
-        os.replace(file.name, path)
-        return path
-    except BaseException:
-        os.remove(file.name)
-        raise
+            raise UserError("The corpus '-' is standard input, which is empty: pipe a text in, or give a file.")
+    return sha256.hexdigest()

@@ -1,4 +1,4 @@
-"""Characters to ids and back.
+"""Converts characters to ids and back.
 
 vocabulary = Vocabulary.from_text(text)
 ids = vocabulary.encode("ROMEO:")        # uint8 [6]
@@ -11,39 +11,41 @@ from __future__ import annotations
 import json
 import os
 import string
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.files import atomic, paths
+from charrnn.files import atomic, paths, strict_json
 from charrnn.text.reading import Reading
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Text is encoded a block at a time: the code points of a whole corpus would take four times its own memory.
-ENCODE_BLOCK_CHARS = 1 << 20
-# How many characters a message lists before it says "and 37 more".
-LISTED = 10
+ENCODE_BLOCK_CHARS = 1 << 20  # the code points of a whole corpus would take four times the corpus's own memory
+LISTED = 10  # characters in a message before "and 37 more"
 _AS_IT_IS = Reading()
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+Content = str | bytes  # named here, because the class below has a method `bytes`
 
 
 @dataclass(frozen=True, repr=False)
 class Vocabulary:
     """An immutable, ordered set of characters (Unicode code points), or the 256 bytes.
 
-    Characters get the ids 1 … n in the given order; id 0 is the unknown character. With bytes, the id is the byte's
-    value and nothing is unknown, so any file can be encoded.
+    Characters get the ids 1 … n in the given order; id 0 is the unknown character. In a vocabulary of bytes, the id is
+    the byte's value. Nothing is unknown to it, so it encodes any file.
 
     Attributes:
         characters: the known characters in the order of their ids, a tuple of single code points; () for bytes.
         kind: "characters" or "bytes".
-        reading: how the text was read that has the characters; two vocabularies that differ in nothing else are equal.
+        reading: the decoding and normalization of the text; ignored by comparisons.
 
     Raises:
-        ValueError: an entry is not one code point, or stands there twice.
+        ValueError: an entry is not one code point, or occurs twice.
     """
 
     characters: Sequence[str]
@@ -59,59 +61,60 @@ class Vocabulary:
         for character in self.characters:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(f"{character!r} is not a single character")
-        if len(set(self.characters)) < len(self.characters):
-            raise ValueError(f"{_first_repeated(self.characters)!r} stands there twice")
+        repeated = [character for character, count in Counter(self.characters).items() if count > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]!r} occurs twice")
 
     @classmethod
     def from_text(cls, text: str) -> Vocabulary:
-        """The distinct characters of `text`, sorted by code point."""
+        """Returns the vocabulary of the distinct characters of `text`, sorted by code point."""
         return cls(sorted(set(text)))
 
     @classmethod
     def bytes(cls) -> Vocabulary:
-        """The 256 bytes; `str` is encoded as UTF-8."""
+        """Returns the vocabulary of the 256 bytes, which encodes `str` as UTF-8."""
         return cls((), kind="bytes")
 
     @classmethod
     def load(cls, path: str | os.PathLike, older: Reading = _AS_IT_IS) -> Vocabulary:
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Args:
-            path: of the file.
-            older: the reading, if an older version wrote the file, which did not store it.
+            path: the file's path.
+            older: the reading to use if an older version, which did not store it, wrote the file.
+
+        Returns:
+            The vocabulary.
 
         Raises:
-            UserError: the file is missing, damaged or something else.
+            UserError: the file is missing, damaged or not a vocabulary.
         """
-        import tensorflow as tf  # here, for a process that only encodes needs none of it
-
         place = paths.given(path)
         try:
-            with tf.io.gfile.GFile(place, "rb") as file:
-                return _from_json(json.loads(file.read()), older)
-        except tf.errors.OpError as error:
-            problem = f"cannot be read ({error.message})"
+            return _from_json(strict_json.read(place), older)
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror or error})"
         except json.JSONDecodeError as error:
             problem = f"is not JSON ({error})"
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             problem = f"is damaged ({error})"
-        raise UserError(f"The vocabulary file {path} {problem}; give a vocabulary.json that a training run wrote.")
+        raise UserError(f"The vocabulary file {path} {problem}: give a vocabulary.json that a training run wrote.")
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes JSON to `path` at once: the file is never half written."""
+        """Writes the vocabulary to a JSON file atomically. Raises UserError if that is not possible."""
         content = {"kind": self.kind, "characters": list(self.characters), "reading": asdict(self.reading)}
         try:
-            # ASCII escapes: the only JSON form in which a lone surrogate survives.
+            # ASCII escapes are the only JSON form that preserves a lone surrogate.
             atomic.replace(paths.given(path), (json.dumps(content, ensure_ascii=True) + "\n").encode())
         except OSError as error:
             raise UserError(
-                f"The vocabulary cannot be written to {path} ({error.strerror}); give a file in a folder that exists "
+                f"The vocabulary cannot be written to {path} ({error.strerror}): give a file in a folder that exists "
                 "and is writable."
             ) from error
 
     @property
     def size(self) -> int:
-        """The number of ids, the unknown character included."""
+        """The number of ids, including the unknown character's."""
         return 256 if self.kind == "bytes" else len(self.characters) + 1
 
     @property
@@ -121,35 +124,41 @@ class Vocabulary:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of the ids: uint8, uint16 or int32, the smallest that holds them all."""
+        """The type of the ids: the smallest sufficient one of uint8, uint16 and int32."""
         return np.dtype(np.uint8 if self.size <= 1 << 8 else np.uint16 if self.size <= 1 << 16 else np.int32)
 
     def read(self, text: str) -> str:
-        """Returns a text as the model's own text was read. Every text that is given to a model passes here first."""
+        """Returns a text, normalized like the model's training text. Apply this to every text given to a model."""
         return text.translate(_ASCII_LOWER) if self.lowers_ascii_only else self.reading.apply(text)
 
     @property
     def is_raw(self) -> bool:
-        """Whether the files were read as bytes, without decoding them."""
+        """True if the files were read as bytes without decoding them."""
         return self.kind == "bytes" and replace(self.reading, lowercase=False) == _AS_IT_IS
 
     @property
     def lowers_ascii_only(self) -> bool:
-        """Whether "lower case" means A to Z, as it does for bytes."""
+        """True if lower-casing changes only A to Z, as in bytes."""
         return self.is_raw and self.reading.lowercase
 
-    def encode(self, text: str | bytes) -> np.ndarray:
-        """The ids of `text`, in `dtype`: [number of characters], or [number of bytes] for bytes.
+    def encode(self, text: Content) -> np.ndarray:
+        """Returns the ids of a text. Runs eagerly on the host.
 
-        Runs eagerly on the host. Unknown characters become id 0. Bytes given to a vocabulary of characters are read
-        as UTF-8 (UnicodeDecodeError if they are not).
+        Args:
+            text: a text; or bytes, which a vocabulary of characters decodes as UTF-8.
+
+        Returns:
+            Ids of type `dtype`, `[number of characters]`, or `[number of bytes]` for bytes; 0 for unknown characters.
+
+        Raises:
+            UnicodeDecodeError: the bytes given to a vocabulary of characters are not UTF-8.
         """
         if self.kind == "bytes":
             data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
             return np.frombuffer(data, np.uint8).copy()
         text = _as_str(text)
         if text.isascii() and self.dtype == np.uint8:
-            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii)), np.uint8)
+            return np.frombuffer(bytearray(text.encode("ascii").translate(self._id_of_ascii.data)), np.uint8)
         ids = np.empty(len(text), self.dtype)
         for start in range(0, len(text), ENCODE_BLOCK_CHARS):
             codes = _code_points(text[start : start + ENCODE_BLOCK_CHARS])
@@ -157,9 +166,16 @@ class Vocabulary:
         return ids
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of `ids`, integers [N]; the unknown id and broken UTF-8 become U+FFFD.
+        """Returns the text of ids.
 
-        Raises ValueError if `ids` has another shape or type, or an id is outside 0 … size - 1.
+        Args:
+            ids: integers from 0 to size - 1, `[N]`.
+
+        Returns:
+            The text, in which U+FFFD stands for the unknown id and for invalid UTF-8.
+
+        Raises:
+            ValueError: `ids` has another shape or type, or an id is out of range.
         """
         ids = np.asarray(ids)
         if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
@@ -170,14 +186,14 @@ class Vocabulary:
             return ids.astype(np.uint8).tobytes().decode("utf-8", "replace")
         return self._code_of_id[ids.astype(np.int64)].tobytes().decode("utf-32-le", "surrogatepass")
 
-    def unknown_characters(self, text: str | bytes) -> list[str]:
-        """The distinct characters of `text` that are not in the vocabulary, in order of first occurrence."""
+    def unknown_characters(self, text: Content) -> list[str]:
+        """Returns the distinct characters of `text` that the vocabulary lacks, in order of first occurrence."""
         if self.kind == "bytes":
             return []
         return [character for character in dict.fromkeys(_as_str(text)) if character not in self._known]
 
     def differences(self, other: Vocabulary) -> str | None:
-        """A phrase that says how `other` differs from this vocabulary, or None if they are equal."""
+        """Returns a phrase that describes how `other` differs from this vocabulary, or None if they are equal."""
         if self == other:
             return None
         if self.kind != other.kind:
@@ -201,15 +217,15 @@ class Vocabulary:
 
     @cached_property
     def _id_of_code(self) -> np.ndarray:
-        """A table over code points; its last entry is 0 and serves all code points beyond it."""
+        """A table over code points; its last entry, 0, serves all higher code points."""
         codes = self._code_of_id[1:]
         table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
         table[codes] = np.arange(1, self.size)
         return table
 
     @cached_property
-    def _id_of_ascii(self) -> bytes:
-        return self._id_of_code.take(np.arange(256), mode="clip").tobytes()
+    def _id_of_ascii(self) -> np.ndarray:
+        return self._id_of_code.take(np.arange(256), mode="clip")
 
 
 def _from_json(content: object, older: Reading) -> Vocabulary:
@@ -225,7 +241,7 @@ def _from_json(content: object, older: Reading) -> Vocabulary:
 def _reading(content: object) -> Reading:
     names = [each.name for each in fields(Reading)]
     if not isinstance(content, dict) or set(content) != set(names):
-        raise ValueError(f"its 'reading' is no object of {', '.join(names)}")
+        raise ValueError(f"its 'reading' is not an object with the fields {', '.join(names)}")
     return Reading(**content)
 
 
@@ -233,16 +249,11 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _as_str(text: str | bytes) -> str:
+def _as_str(text: Content) -> str:
     return text if isinstance(text, str) else bytes(text).decode("utf-8")
 
 
-def _first_repeated(characters: Iterable[str]) -> str:
-    seen: set[str] = set()
-    return next(character for character in characters if character in seen or seen.add(character))
-
-
 def listed(characters: Sequence[str]) -> str:
-    """The characters as a message has them: the first few, and how many more there are."""
+    """Returns a list of characters for a message: the first LISTED, and the number of the others."""
     more = f" and {len(characters) - LISTED} more" if len(characters) > LISTED else ""
     return ", ".join(map(repr, characters[:LISTED])) + more

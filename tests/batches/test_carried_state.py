@@ -19,9 +19,9 @@ from charrnn.batches.sources import Batch
 @example(size=1 + 9 * 4 * 5, rows=9, least=9, length=4)
 def test_each_character_is_counted_once_and_in_order(size, rows, least, length):
     batches = list(StatefulPass(np.arange(size), rows, least, length))
-    assert [continues for _, continues in batches] == [i > 0 for i in range(len(batches))]
-    inputs, targets, weights = (np.concatenate(part, 1) for part in zip(*(batch for batch, _ in batches), strict=True))
-    assert len(inputs) <= rows and {batch.inputs.shape for batch, _ in batches} == {(len(inputs), length)}
+    assert [batch.continues for batch in batches] == [i > 0 for i in range(len(batches))]
+    inputs, targets, weights = (np.concatenate(part, 1) for part in zip(*(batch[:3] for batch in batches), strict=True))
+    assert len(inputs) <= rows and {batch.inputs.shape for batch in batches} == {(len(inputs), length)}
     assert inputs[weights > 0].tolist() == list(range(size - 1)) and set(np.unique(weights)) <= {0.0, 1.0}
     np.testing.assert_array_equal(targets[weights > 0], inputs[weights > 0] + 1)
     assert (weights[:-1] == 1).all()  # only the last piece may be shorter: the state reaches each joint
@@ -110,7 +110,7 @@ def test_losses_come_in_the_order_of_the_text(make_model):
     step, _ = stepping(model)
     got = losses_in_order(step, model.initial_state, passes())
     (whole,) = StatefulPass(IDS, rows=1, length=len(IDS) - 1)
-    expected, _ = step(Batch(*map(tf.convert_to_tensor, whole[0])), model.initial_state(1))
+    expected, _ = step(Batch(*map(tf.convert_to_tensor, whole)), model.initial_state(1))
     np.testing.assert_allclose(got, expected[0], atol=bound("float32", 64))
 
 

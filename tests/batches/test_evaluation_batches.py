@@ -15,7 +15,7 @@ few = settings(max_examples=30, deadline=None)
 def counted_positions(batches):
     """With ids = positions: every target which counts, sorted; checks shapes and weights on the way."""
     shapes, counted = set(), []
-    for batch, _ in batches:
+    for batch in batches:
         shapes.add((batch.inputs.shape, batch.targets.shape, batch.weights.shape))
         assert set(np.unique(batch.weights)) <= {0.0, 1.0}
         counts = batch.weights == 1
@@ -32,8 +32,8 @@ def counted_positions(batches):
 def test_window_pass_counts_each_character_once(length, window, rows):
     batches = list(window_pass(np.arange(length), window, rows))
     assert counted_positions(batches) == list(range(1, length))
-    assert not any(continues for _, continues in batches)
-    starts = [batch.inputs[row, 0] for batch, _ in batches for row in range(len(batch.inputs)) if batch.weights[row, 0]]
+    assert not any(batch.continues for batch in batches)
+    starts = [batch.inputs[row, 0] for batch in batches for row in range(len(batch.inputs)) if batch.weights[row, 0]]
     assert starts == list(range(0, length - 1, window))  # ceil((N - 1) / window) windows, from their first character
 
 
@@ -50,8 +50,8 @@ def documents(lengths):
 def test_document_pass_counts_each_document_once_up_to_its_limit(lengths, length, rows):
     ids = documents(lengths)
     counted, ends, shapes = [], 0, set()
-    for batch, continues in document_pass(ids, length, rows):
-        assert not continues and (batch.inputs[:, 0] == 0).all()
+    for batch in document_pass(ids, length, rows):
+        assert not batch.continues and (batch.inputs[:, 0] == 0).all()
         shapes.add(batch.inputs.shape)
         targets = batch.targets[batch.weights > 0]
         counted += targets[targets > 0].tolist()
@@ -67,7 +67,7 @@ def test_document_pass_counts_each_document_once_up_to_its_limit(lengths, length
 def test_last_pass_counts_the_character_after_each_window(length, window, stride, rows):
     ids = np.arange(length)
     counted = [
-        target for batch, _ in last_pass(ids, window, stride, rows) for target in batch.targets[batch.weights > 0]
+        target for batch in last_pass(ids, window, stride, rows) for target in batch.targets[batch.weights > 0]
     ]
     assert counted == list(range(window, length, stride))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn.batches.sources import Batch, DataConfig, FirstBatches, Lines, Streams, Windows, make_source
+from charrnn.batches.sources import Batch, DataConfig, Lines, Streams, Windows, make_source
 from charrnn.errors import UserError
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
@@ -114,7 +114,7 @@ def test_billions_of_windows_take_no_memory_and_no_time():
 def test_windows_never_continue():
     source = Windows(np.arange(100), DataConfig(seq_length=4, batch_size=3), seed=0)
     assert not source.carries_state
-    assert not any(source.continues(step) for step in range(30))
+    assert not any(source.batch_at(step).continues for step in range(30))
 
 
 @few
@@ -142,7 +142,7 @@ def test_streams_rows_go_on_where_they_ended(length, seq_length, batch_size, epo
     for earlier, later in itertools.pairwise(batches):
         np.testing.assert_array_equal(later.inputs[:, 0], earlier.targets[:, -1])
     first = epoch * source.steps_per_epoch
-    continues = [source.continues(first + i) for i in range(source.steps_per_epoch + 1)]
+    continues = [source.batch_at(first + i).continues for i in range(source.steps_per_epoch + 1)]
     assert continues == [i not in (0, source.steps_per_epoch) for i in range(source.steps_per_epoch + 1)]
 
 
@@ -156,12 +156,13 @@ def test_streams_borders_move():
 def test_streams_start_anew_in_the_share_of_rows_that_is_asked_for():
     config = DataConfig(seq_length=2, batch_size=50, order="streams", reset_probability=0.2)
     source = make_source(np.arange(50 * 2 * 41 + 2), config, seed=0)
-    continues = np.array([source.continues(step) for step in range(41)])
+    continues = np.array([source.batch_at(step).continues for step in range(41)])
     assert source.steps_per_epoch == 41 and not continues[0].any()
     assert abs(1 - continues[1:].mean() - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000)
     assert len(np.unique(continues[1:], axis=0)) == 40  # other rows at each step ...
-    np.testing.assert_array_equal(make_source(np.arange(4200), config, seed=0).continues(7), continues[7])
-    assert (make_source(np.arange(4200), config, seed=1).continues(7) != continues[7]).any()  # ... and for each seed
+    np.testing.assert_array_equal(make_source(np.arange(4200), config, seed=0).batch_at(7).continues, continues[7])
+    other = make_source(np.arange(4200), config, seed=1)
+    assert (other.batch_at(7).continues != continues[7]).any()  # ... and for each seed
 
 
 @pytest.mark.parametrize("order, enough", [("windows", 1 + 3 * 4), ("streams", 1 + 3 * 4 + 3)])
@@ -202,7 +203,7 @@ def test_lines_are_one_document_a_row_each_once_an_epoch(lengths, length, seed):
     source = Lines(documents(lengths), DataConfig(order="lines", seq_length=length, batch_size=size), seed)
     seen = []
     for batch in epoch_of(source):
-        for inputs, targets, weights in zip(*batch, strict=True):
+        for inputs, targets, weights in zip(*batch[:3], strict=True):
             document = targets[0]
             count = int(weights.sum())
             assert count == min(lengths[document - 1] + 1, length) and (weights[:count] == 1).all()
@@ -227,20 +228,3 @@ def test_only_the_last_target_counts_where_it_is_asked_for():
 def test_nietzsches_windows_are_as_many_as_the_original_has():
     config = DataConfig(seq_length=60, batch_size=128, stride=3, targets="last")
     assert Windows(np.zeros(600_893, np.uint8), config, seed=0).num_windows == 200_278
-
-
-@pytest.mark.parametrize("order", ["windows", "streams", "lines"])
-def test_the_first_batches_come_over_and_over(order):
-    ids = documents([3, 5, 2, 7, 4, 6] * 5) if order == "lines" else np.arange(200)
-    whole = make_source(ids, DataConfig(seq_length=4, batch_size=3, order=order), seed=1)
-    source = FirstBatches(whole, 3)
-    for step in range(7):
-        for a, b in zip(source.batch_at(step), whole.batch_at(step % 3), strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert (source.batch_at(3).inputs != whole.batch_at(3).inputs).any()  # the twin that goes on
-    carried = [False, True, True] if order == "streams" else [False] * 3
-    assert [source.continues(step) for step in range(7)] == [*carried, *carried, False]
-    assert (source.batch_size, source.steps_per_epoch) == (3, whole.steps_per_epoch)
-    assert source.carries_state == whole.carries_state
-    with pytest.raises(UserError, match=f"must be at most {whole.steps_per_epoch}, the batches of an epoch"):
-        FirstBatches(whole, whole.steps_per_epoch + 1)

@@ -55,9 +55,9 @@ def test_the_table_gives_all_times_as_multiples_of_ours():
 def test_a_call_takes_as_many_steps_as_asked_for(monkeypatch):
     sizes, train_steps = [], Trainer.train_steps
 
-    def noted(self, batches, continues):
+    def noted(self, batches):
         sizes.append(len(batches))
-        return train_steps(self, batches, continues)
+        return train_steps(self, batches)
 
     monkeypatch.setattr(Trainer, "train_steps", noted)
     for count in (1, 3):

@@ -13,7 +13,7 @@ from charrnn.batches.sources import DataConfig
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 from trainers.reports.records import read
 
@@ -33,7 +33,7 @@ def run_dirs(tmp_path_factory):
         samples=SamplesConfig(num_chars=0),
     )
     paths = [str(folder / str(seed)) for seed in range(2)]
-    assert train(experiment, "tiny", paths[0], console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", paths[0], console=Console(io.StringIO()))
     shutil.copytree(*paths)
     for seed, (path, loss) in enumerate(zip(paths, LOSSES, strict=True)):
         config = json.loads((folder / path / "config.json").read_text())

@@ -15,7 +15,7 @@ def test_the_probability_follows_the_accuracy(make_model, make_trainer):
     batch = trainer.batch_at(0)
     logits, _ = make_model()(tf.constant(batch.inputs))  # the first step is teacher forcing
     accuracy = 0.25 * np.mean(logits.numpy().argmax(-1) == batch.targets)
-    measured = [trainer.train_step(trainer.batch_at(step), False) for step in range(2)]
+    measured = [trainer.train_step(trainer.batch_at(step)) for step in range(2)]
     assert [float(step["own_input_prob"]) for step in measured] == pytest.approx(
         [0.0, 0.5 * accuracy], rel=rounding.MODEL
     )

@@ -50,7 +50,7 @@ def class_of(name):
 def train(trainer, first, end):
     measured = []
     for step in range(first, end):
-        numbers = trainer.train_step(trainer.batch_at(step), trainer.source.continues(step))
+        numbers = trainer.train_step(trainer.batch_at(step))
         measured.append({name: float(value) for name, value in numbers.items()})
     return measured
 
@@ -146,8 +146,7 @@ def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
     page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
     named = re.findall(r"^\| `(\w+)` \|", page.partition("## One of your own")[0], re.MULTILINE)
     assert named == list(TRAINERS)
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(code.partition("class ")[2].splitlines()) <= 20
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class AfterMistakes" in code)
     space = {}
     exec(code, space)
     own = space["AfterMistakes"]

@@ -18,7 +18,7 @@ def test_what_was_written_is_read_again(make_trainer):
     trainer = make_trainer(ReplayedRollouts, config=config)
     shares, kept = [], []
     for step in range(8):
-        shares.append(float(trainer.train_step(trainer.batch_at(step), False)["own_input_share"]))
+        shares.append(float(trainer.train_step(trainer.batch_at(step))["own_input_share"]))
         kept.append(trainer.kept.numpy().copy())
     assert shares[0:2] == shares[2:4] == shares[4:6] and min(shares) > 0
     assert (kept[0][1] == -1).all()  # the second batch was not there yet

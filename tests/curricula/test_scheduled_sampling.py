@@ -62,7 +62,7 @@ def test_at_zero_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, cell
     before = forcing.model.get_weights()
     for step in range(3):
         batch = forcing.batch_at(step)
-        one, other = sampling.train_step(batch, False), forcing.train_step(batch, False)
+        one, other = sampling.train_step(batch), forcing.train_step(batch)
         assert {k: float(v) for k, v in one.items()} == {k: float(v) for k, v in other.items()}
     for a, b, start in zip(sampling.model.get_weights(), forcing.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -72,7 +72,7 @@ def test_at_zero_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, cell
 def test_share_of_own_characters_is_the_probability_but_for_first_characters(make_trainer):
     data = {"batch_size": 32, "seq_length": 25}
     trainer = make_trainer(ScheduledSampling, config=Config("constant", max_prob=0.5), data=data)
-    shares = [float(trainer.train_step(trainer.batch_at(step), False)["own_input_share"]) for step in range(4)]
+    shares = [float(trainer.train_step(trainer.batch_at(step))["own_input_share"]) for step in range(4)]
     draws = 4 * 32 * 24
     assert abs(np.mean(shares) - 0.5 * 24 / 25) <= 4 * math.sqrt(0.25 / draws) * 24 / 25
 
@@ -115,7 +115,7 @@ def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
 class TwoCharacters:
     """Texts of two characters after a beginning 0, each as often as its probability: AA 63 %, AB 7, BA 6, BB 24."""
 
-    batch_size, steps_per_epoch, carries_state = 1000, 1, False
+    batch_size, steps_per_epoch, carries_state, order = 1000, 1, False, "windows"
 
     def batch_at(self, step):
         rows = np.repeat([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2]], [630, 70, 60, 240], 0).astype(np.int32)
@@ -130,7 +130,7 @@ def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
         model, TwoCharacters(), keras.optimizers.Adam(0.03), Config("constant", max_prob=prob), seed=1
     )
     for step in range(200):
-        trainer.train_step(trainer.batch_at(step), False)
+        trainer.train_step(trainer.batch_at(step))
     logits, _ = model(tf.constant([[0, 1], [0, 2]]))
     learnt = tf.nn.softmax(logits)[:, :, 1]  # the probability of an A
     given_z, overall = np.array([0.9, 0.2]), 0.69

@@ -60,7 +60,7 @@ def test_in_a_graph_and_in_bfloat16(make_model, make_trainer):
         for p in ("float32", "mixed_bfloat16")
     ]
     eager = float(trainers[0].loss(roll_out(trainers[0])[0], trainers[0].batch_at(0))[0])
-    plain, coarse = (trainer.train_step(trainer.batch_at(0), False) for trainer in trainers)
+    plain, coarse = (trainer.train_step(trainer.batch_at(0)) for trainer in trainers)
     assert float(plain["nats"] / plain["chars"]) == pytest.approx(eager, rel=rounding.MODEL)
     assert float(coarse["nats"]) == pytest.approx(float(plain["nats"]), rel=0.02)
     assert np.isfinite(float(coarse["gradient_norm"]))

@@ -56,8 +56,7 @@ def build(make_trainer, make_model):
 
 def train(trainer, first, end):
     steps = range(first, end)
-    batches, continues = ([f(step) for step in steps] for f in (trainer.batch_at, trainer.source.continues))
-    return trainer.train_steps(batches, continues)
+    return trainer.train_steps([trainer.batch_at(step) for step in steps])
 
 
 def variables(trainer):
@@ -108,17 +107,17 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     Checkpoints(str(tmp_path), two, keep=1).save(2)
     again = build("one_device", **STREAMS)
     assert Checkpoints(str(tmp_path), again, keep=1).restore()
-    before, expected_gradients = variables(two), list(again.gradients(again.batch_at(2), True).values())
+    before, expected_gradients = variables(two), list(again.gradients(again.batch_at(2)).values())
     for trainer in (two, parts):
         assert (
-            relative_error(list(trainer.gradients(trainer.batch_at(2), True).values()), expected_gradients)
+            relative_error(list(trainer.gradients(trainer.batch_at(2)).values()), expected_gradients)
             < rounding.MODEL
         )
     assert relative_error(variables(two), before) == 0
     for trainer in (two, parts, again):  # saved on two replicas, goes on on one
         assert_close(train(trainer, 2, 3), expected[2:])
         assert relative_error(variables(trainer), variables(one)) < rounding.MODEL
-        assert trainer._train_step.experimental_get_tracing_count() == 1
+        assert trainer._compiled.one.experimental_get_tracing_count() == 1
     text = np.random.default_rng(2).integers(0, 7, 90)
     losses = [trainer.evaluate(StatefulPass(text))["nats_per_char"] for trainer in (one, two)]
     assert losses[0] == pytest.approx(losses[1], rel=rounding.MODEL)
@@ -144,7 +143,7 @@ def test_a_curriculum_that_looks_at_all_rows_sees_them(build, relative_error, st
     one, other = build("one_device", **arguments), build(strategy, accumulate=accumulate, **arguments)
     assert_close(train(other, 0, 3), train(one, 0, 3))
     assert relative_error(variables(other), variables(one)) < rounding.MODEL
-    assert other._train_step.experimental_get_tracing_count() == 1
+    assert other._compiled.one.experimental_get_tracing_count() == 1
 
 
 def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):

@@ -122,8 +122,8 @@ ARGUMENTS = [
     (train("--epochs=1e300"), "it must be at least 1 and below 2^31"),
     (train("--epochs=nan"), "loop.epochs=nan"),
     (train("--set=model.units=1e9"), "model.units=1e9 is not possible: it must be a whole number"),
-    (train("--set=model.units=1000000000"), "GB of memory at the least"),
-    (train(f"--set=model.embedding_size={2**62}"), "GB of memory at the least"),
+    (train("--set=model.units=1000000000"), "GB of memory"),
+    (train(f"--set=model.embedding_size={2**62}"), "GB of memory"),
     (train("--set=model.num_layers=1000000"), "from 1 to 100"),
     (train("--set=data.order=lines", "--set=data.seq_length=100000000"), "from 1 to 1000000"),
     (train("--set=data.order=lines", "--set=data.batch_size=9000000000"), "A batch takes"),
@@ -166,10 +166,10 @@ ARGUMENTS = [
     *(
         ((name, [*arguments, path]), said)
         for path, said in {
-            "pipe": "'pipe' is no regular file",
-            "/dev/zero": "'/dev/zero' is no regular file",
-            "loop": "'loop' is no regular file",
-            "dangling": "'dangling' is no regular file",
+            "pipe": "'pipe' is not a regular file",
+            "/dev/zero": "'/dev/zero' is not a regular file",
+            "loop": "'loop' is not a regular file",
+            "dangling": "'dangling' is not a regular file",
             "bom.txt": "is empty",
             "surrogate.txt": "is not UTF-8 (byte 0xed at offset 0)",
             "no.gz": "Not a gzipped file",
@@ -177,7 +177,7 @@ ARGUMENTS = [
         }.items()
         for name, arguments in {"run": [*TINY, "--run_dir=new", "--corpus"], "encode": ["--output=new"]}.items()
     ),
-    (train("--corpus=text.txt,pipe"), "'pipe' is no regular file"),
+    (train("--corpus=text.txt,pipe"), "'pipe' is not a regular file"),
     (train("--corpus=rows.csv", "--set=data.csv_column=1"), "begins on line 100"),
     (train("--corpus=line.csv", "--set=data.csv_column=1"), "larger than field limit"),
     (("encode", ["plays:100", "--output=new"]), "is not encoded: give files"),
@@ -229,7 +229,7 @@ CONFIGS = {
     "an object to make, resumed": ("run", {"model.recurrent_initializer": RUNS_ANYTHING}, "belongs to another run"),
     "a policy to make": ("evaluate", {"runtime.precision": RUNS_ANYTHING}, "runtime.precision is {"),
     "a quantised policy": ("generate", {"runtime.precision": "int8_from_float32"}, "precision=int8_from_float32"),
-    "many units": ("generate", {"model.units": 10**9}, "GB of memory at the least"),
+    "many units": ("generate", {"model.units": 10**9}, "GB of memory"),
     "truth for a number": ("generate", {"model.units": True}, "model.units is True, not a int"),
     "many layers": ("compare", {"model.num_layers": 10**20}, "from 1 to 100"),
     "a list for a word": ("generate", {"data.order": ["lines"]}, "data.order is ['lines'], not a str"),

@@ -105,7 +105,7 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
     output, errors = process.communicate(timeout=400)
     assert (process.returncode, errors) == (command.DONE, "")
     assert f"Stopped early at step {steps:,}: " in output
-    assert f"Going on at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # the chief's alone
+    assert f"Resuming at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # the chief's alone
     assert f"Profiled steps {steps - 5:,} to {steps - 4:,}" in output
     monkeypatch.syspath_prepend(tmp_path)
     arguments = ["run", *TINY, measured, f"--run_dir={one}", f"--steps={steps}", "--set=optimizer.accumulate=2"]

@@ -29,10 +29,14 @@ from charrnn.text.plays import Plays
 from trainers import local_workers, run
 
 HOUSE = pathlib.Path(__file__).parents[2]
-PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (HOUSE / "docs").glob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(str(path.relative_to(HOUSE)) for path in (HOUSE / "docs").rglob("*.md")),
+]
 
 _HALF_A_MINUTE = "takes half a minute; tests/test_check.py runs it"
-_COMPARED = "measures six runs; the same command is run in README.md"
+_COMPARED = "measures six runs; the same command is run in docs/evaluation.md"
 _HOURS = "takes up to hours; tests/test_benchmarks.py and tests/test_study.py run short ones"
 _TWO_LAYERS = "begins with a run of two layers, which is not at hand; tests/test_warm_start.py makes such runs"
 _MACHINES = "is for machines that share a disk; tests/test_local_workers.py starts several workers"
@@ -43,18 +47,13 @@ ONLY_READ = {
     "pytest -n auto": "is running",
     "tensorboard --logdir runs/": "serves until it is stopped; tests/test_summaries.py reads what it shows",
     "python -m trainers.check --trainer=my_curriculum:Ramp --set trainer.ramp_steps=20": _HALF_A_MINUTE,
-    "python -m trainers.check --trainer=my_curriculum:AfterMistakes": _HALF_A_MINUTE,
-    "python -m trainers.check --trainer=my_curricula:WholeRows": _HALF_A_MINUTE,
-    "python -m trainers.compare runs/one-0 runs/one-1 runs/one-2 runs/other-0 runs/other-1 runs/other-2 "
-    "--markdown=table.md": _COMPARED,
     "python -m trainers.compare runs/teacher_forcing-0 runs/teacher_forcing-1 runs/teacher_forcing-2 runs/rows-0 "
     "runs/rows-1 runs/rows-2 --markdown=table.md": _COMPARED,
-    "python -m benchmarks.curricula --corpora=plays --curricula=my_curriculum:AfterMistakes": _HOURS,
-    "python -m benchmarks.curricula --corpora=plays --page=docs/curricula.md": _HOURS,
-    "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/curricula.md": _HOURS,
-    "python -m benchmarks.train_step --page=docs/performance.md": _HOURS,
-    "python -m trainers.run --experiment=shakespeare_best --run_dir=runs/shakespeare_best_on "
-    "--init_from=runs/shakespeare_best --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
+    "python -m benchmarks.curricula --corpora=plays --page=docs/notes/study.md": _HOURS,
+    "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
+    "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
+    "python -m trainers.run --experiment=shakespeare_2x1024 --run_dir=runs/shakespeare_2x1024_on "
+    "--init_from=runs/shakespeare_2x1024 --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
     "optimizer.learning_rate=0.002 optimizer.decay_steps=4400 loop.steps=4400 loop.evaluate_every=4400": _TWO_LAYERS,
     "python -m trainers.local_workers --num_workers=2 -- --experiment=quickstart --run_dir=runs/workers": _MACHINES,
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/pair": _MACHINES,
@@ -75,6 +74,9 @@ SHORTER = {
     "charrnn.export": ["--formats=saved_model"],
 }
 """What is added to a call: flags of which the last counts, or settings."""
+
+NO_RUN = {"--list", "--help", "--help_settings", "--print_config", "--dry_run"}
+"""Flags of trainers.run that leave no run behind."""
 
 FEWER = {"steps=300": "steps=3"}
 """What else stands in a block of Python."""
@@ -134,7 +136,7 @@ def desk(tmp_path, monkeypatch):
 def blocks(page):
     """The blocks of a page: language, what is said before, and the block itself."""
     text = (HOUSE / page).read_text()
-    found = re.findall(r"((?:^[^\n]*\n){0,2})^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"((?:^(?!```)[^\n]*\n){0,2})^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert 2 * len(found) == len(re.findall("^ *```", text, re.MULTILINE)), page
     return [(language, before, block) for before, language, block in found]
 
@@ -181,8 +183,9 @@ def read(words):
 def make(words, a_run):
     """Makes a call, shorter; of a training run with the same network, optimizer and trainer as one before the text."""
     module, name = module_of(words)
-    arguments = [*words[3:], *SHORTER.get(name, [])]
-    if name == "trainers.run" and not {"--list", "--help", "--print_config", "--dry_run"} & set(words):
+    shorter = [] if "--help_settings" in words else SHORTER.get(name, [])  # it takes prefixes
+    arguments = [*words[3:], *shorter]
+    if name == "trainers.run" and not NO_RUN & set(words):
         config = resolved(arguments)
         trained = json.dumps([config[group] for group in ("model", "optimizer", "trainer", "runtime")])
         if trained in TRAINED:
@@ -272,8 +275,9 @@ def test_every_command_within_a_line_can_be_given():
 
 def test_every_link_of_the_readme_leads_somewhere():
     """Those of docs/ are checked when the site is built."""
-    for page in ("README.md", "BUILD.md"):
+    for page in ("README.md", "BUILD.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (HOUSE / page).read_text())
         assert all((HOUSE / link).exists() for link in links)
-    listed = re.findall(r"(\w+\.md)", (HOUSE / "mkdocs.yml").read_text())
-    assert sorted(listed) == sorted(page.removeprefix("docs/") for page in PAGES[1:])
+    listed = re.findall(r"([\w/]+\.md)", (HOUSE / "mkdocs.yml").read_text())
+    pages = [page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")]
+    assert sorted(listed) == sorted([*pages, "tutorial.md"])  # which the notebook is made into

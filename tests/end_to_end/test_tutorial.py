@@ -23,7 +23,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
 
     *_, ramp, measured = (text_of(cell) for cell in cells)
     first, more, table = (text_of(cell) for cell in cells[:3])
-    assert "<Result runs/tutorial: finished at step 150; validation" in first and "Going on at step 150" in more
+    assert "<Result runs/tutorial: finished at step 150; validation" in first and "Resuming at step 150" in more
     assert "<Result runs/tutorial-ramp: finished at step 300; validation" in ramp
     losses = [float(line.split()[1]) for line in table.splitlines()]
     assert len(losses) == 6 and losses == sorted(losses, reverse=True) and losses[-1] < 1.5

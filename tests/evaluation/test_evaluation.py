@@ -22,7 +22,7 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation, measures_file, other_systems
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 SHORT = Protocol(num_rollouts=4, num_chars=60)
@@ -44,7 +44,7 @@ def make_run(tmp_path):
             loop=LoopConfig(steps=2, evaluate_every=1),
             samples=SamplesConfig(num_chars=0),
         )
-        assert train(experiment, "tiny", str(tmp_path / name), console=Console(io.StringIO()))
+        assert run_experiment(experiment, "tiny", str(tmp_path / name), console=Console(io.StringIO()))
         return str(tmp_path / name)
 
     return make

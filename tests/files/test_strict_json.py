@@ -18,7 +18,7 @@ from trainers import compare, evaluate
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.evaluation import evaluation, measures_file
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
 HOUSE = pathlib.Path(__file__).parents[2]
@@ -54,6 +54,7 @@ def test_whoever_writes_what_was_measured_writes_it_so():
         "trainers/run.py",  # settings: an Experiment has none that JSON cannot hold
         "trainers/run_directory/directory.py",
         "trainers/settings.py",
+        "trainers/launch/resolve.py",
         "trainers/launch/start.py",
         "benchmarks/all_reduce.py",
         "benchmarks/contest.py",
@@ -81,7 +82,7 @@ def sure(tmp_path_factory):
         loop=LoopConfig(steps=60, evaluate_every=60),
         samples=SamplesConfig(num_chars=0),
     )
-    assert train(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
     return folder / "run"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.first_look.counts import Tally, tally, tally_piece
+from charrnn.first_look.counts import Tally, tally, tally_chunk, total
 from charrnn.text.chunks import Settings, cut
 
 
@@ -34,18 +34,18 @@ def test_line_ends_of_all_kinds_and_bytes():
 
 def test_a_share_of_the_lines():
     found = tally(["a\n" * 50 + "bb\n" * 45 + "c" * 7 + "\n" * 5])
-    assert [found.longest(share) for share in (0.5, 0.6, 0.98, 1.0)] == [1, 2, 2, 7]
-    assert found.num_blank == 4 and tally([]).longest(0.5) == 0
+    assert [found.length_quantile(share) for share in (0.5, 0.6, 0.98, 1.0)] == [1, 2, 2, 7]
+    assert found.num_blank == 4 and tally([]).length_quantile(0.5) == 0
 
 
 @pytest.mark.parametrize("column", [0, 2])
 def test_pieces_together_are_the_whole(tmp_path, monkeypatch, column):
-    monkeypatch.setattr("charrnn.text.chunks.PIECE", 300)
+    monkeypatch.setattr("charrnn.text.chunks.CHUNK_BYTES", 300)
     texts = [f'{i},"say ""{i}"" é",x\n' * 20 for i in range(5)]
     for i, text in enumerate(texts):
         (tmp_path / str(i)).write_text(text, encoding="utf-8")
     files = [(str(tmp_path / str(i)), len(text.encode())) for i, text in enumerate(texts)]
     settings = Settings(csv_column=column)
-    found = [tally_piece(piece, settings) for piece in cut(files, settings)]
+    found = [tally_chunk(chunk, settings) for chunk in cut(files, settings)]
     expected = "".join(texts) if not column else "".join(f'say "{i}" é\n' * 20 for i in range(5))
-    assert len(found) > 2 and sum(found[1:], found[0]) == counted(expected)
+    assert len(found) > 2 and total(found) == counted(expected)

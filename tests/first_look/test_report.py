@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_counting_by_hand(look):
     written = sorted(len(line) for line in TEXT.split("\n") if line.strip())
     shares = [(50, written[math.ceil(0.5 * len(written)) - 1]), (95, written[math.ceil(0.95 * len(written)) - 1])]
     blank = sum(line.isspace() for line in TEXT.splitlines())
-    beginning = f"{TEXT.count(chr(10))} lines, {blank} of them blank; the others have from {written[0]} to "
+    beginning = f"{TEXT.count(chr(10))} lines, {blank} of them blank; the others have {written[0]} to "
     beginning += f"{written[-1]} characters, " + ", ".join(f"{share} % at most {length}" for share, length in shares)
     assert any(line.startswith(beginning) for line in lines)
 
@@ -76,7 +76,7 @@ def test_the_reading_is_the_trainers(look, capsys):
     texts = load_texts("my.txt", DataConfig(), said.append)
     assert said[0] in lines and said[1] in lines
     steps = ((len(texts.train) - 1) // 100) // 64
-    epoch = f"64 windows of 100 characters, as is the default, an epoch is {steps} step"
+    epoch = f"64 windows of 100 characters, an epoch has {steps} step"
     assert any(line.endswith(epoch) for line in lines)
     cut = len(TEXT) * 9 // 10
     ids = [texts.vocabulary.encode(part) for part in (TEXT[:cut], TEXT[cut - 1 :])]
@@ -95,13 +95,13 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
     assert command.run(run.main, run.FLAGS, [*arguments[2:], *tiny]) == command.DONE
     assert (tmp_path / "runs" / "it-s-mine" / "metrics.jsonl").exists()
     shown = capsys.readouterr().out
-    epochs = float(lines[-2].partition(" steps, which are ")[2].split()[0])
+    epochs = float(lines[-2].partition(" steps (")[2].split()[0])
     steps = int(next(a for a in arguments if a.startswith("--steps=")).partition("=")[2])
     assert f"An epoch is {steps / epochs:.0f} steps" in shown
 
 
 @pytest.mark.parametrize(
-    ("length", "units", "rows", "chars", "steps"),
+    ("length", "units", "batch_size", "chars", "steps"),
     [
         (3_000, 128, 4, 25, 20 * 29),
         (10_000, 128, 8, 50, 20 * 24),
@@ -111,11 +111,11 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
         (1_000_000, 1024, 64, 100, 3000),
     ],
 )
-def test_the_rule(length, units, rows, chars, steps):
+def test_the_rule(length, units, batch_size, chars, steps):
     ids = np.zeros(length, np.uint8)
     texts = Texts("it", "", None, ids, ids[:0])
     found = report.suggest(texts, DataConfig(), tally([]))
-    assert (found.units, found.data.batch_size, found.data.seq_length, found.steps) == (units, rows, chars, steps)
+    assert (found.units, found.data.batch_size, found.data.seq_length, found.steps) == (units, batch_size, chars, steps)
     assert bool(found.optimizer) == (units <= 256)
 
 
@@ -128,7 +128,7 @@ def test_long_lines_are_looked_for_everywhere():
 
 
 def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "PIECE", 4000)  # so that it is counted in several processes
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4000)  # so that it is counted in several processes
     for i in range(2):
         (tmp_path / f"{i}.txt").write_text(TEXT[6000 * i : 6000 * (i + 1)])
     counts = Counter(TEXT[:12_000])

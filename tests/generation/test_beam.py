@@ -51,7 +51,7 @@ def test_a_narrow_one_keeps_the_best_beginnings(make_model, width):
 
 
 def test_a_text_that_has_ended_keeps_its_probability(make_model):
-    """c is the end: all texts that end within three characters, and those that have not yet."""
+    """c is the end: all texts that end within three characters, and all longer ones."""
     model = make_model(4)
     candidates = {}
     for row in all_rows(3).tolist():

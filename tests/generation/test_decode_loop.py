@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.generation.decode_loop import BLOCK_CHARS, OWN, choice_noise, read_and_write
+from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN, choice_noise, read_and_write
 from charrnn.sampling import NEVER, sample
 
 V = 7
@@ -16,7 +16,7 @@ def noise_of(forced, seeds, temperatures, start=0):
 
 
 def own(*rows):
-    return np.full((*rows, BLOCK_CHARS), OWN, np.int32)
+    return np.full((*rows, DECODE_BLOCK_CHARS), OWN, np.int32)
 
 
 @pytest.mark.parametrize("config", [{}, {"cell": "lstm", "num_layers": 2}], ids=["gru", "two lstm"])
@@ -31,9 +31,9 @@ def test_the_parts_of_a_block_are_the_block_to_the_bit(make_model, config):
         )
 
     start = model.initial_state(3), tf.zeros((3, V))
-    whole = read(*start, tf.constant(0), tf.constant(BLOCK_CHARS))
-    ids, predictions = np.zeros((BLOCK_CHARS, 3), np.int32), np.zeros((BLOCK_CHARS, 3, V), np.float32)
-    for begin, end in ((0, 1), (1, 9), (9, 9), (9, 100), (100, BLOCK_CHARS)):
+    whole = read(*start, tf.constant(0), tf.constant(DECODE_BLOCK_CHARS))
+    ids, predictions = np.zeros((DECODE_BLOCK_CHARS, 3), np.int32), np.zeros((DECODE_BLOCK_CHARS, 3, V), np.float32)
+    for begin, end in ((0, 1), (1, 9), (9, 9), (9, 100), (100, DECODE_BLOCK_CHARS)):
         part = read(*start, tf.constant(begin), tf.constant(end))
         assert not part.ids[:begin].numpy().any() and not part.ids[end:].numpy().any()
         ids += part.ids.numpy()
@@ -49,9 +49,11 @@ def test_the_parts_of_a_block_are_the_block_to_the_bit(make_model, config):
 
 def test_own_choices_get_gumbel_noise_times_the_temperature():
     noise = noise_of(own(3), [5, 6, 5], [1.0, 0.5, 0.0], start=256)
-    assert noise.shape == (BLOCK_CHARS, 3, V)
+    assert noise.shape == (DECODE_BLOCK_CHARS, 3, V)
     for row, seed, temperature in ((0, 5, 1.0), (1, 6, 0.5), (2, 5, 0.0)):
-        drawn = randomness.gumbel([BLOCK_CHARS, V], randomness.seed_for(seed, randomness.Purpose.GENERATION, 256))
+        drawn = randomness.gumbel(
+            [DECODE_BLOCK_CHARS, V], randomness.seed_for(seed, randomness.Purpose.GENERATION, 256)
+        )
         np.testing.assert_array_equal(noise[:, row], temperature * drawn)
     assert (noise[:, 0].numpy() != noise_of(own(1), [5], [1.0], start=128)[:, 0].numpy()).all()
 

@@ -1,4 +1,4 @@
-"""Generated text against a loop of one character at a time; what a text depends on, and what not."""
+"""Generated text against a loop of one character at a time; the inputs that a text depends on."""
 
 import gc
 
@@ -16,7 +16,7 @@ from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
 LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `make_model` makes by default
-BLOCK_CHARS = 128
+DECODE_BLOCK_CHARS = 128
 LONG = "fedcab" * 25  # 150 characters: the prompt itself crosses the border of a block
 CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]
 CELLS.append(pytest.param({"num_layers": 2, "skip_connections": True, "zoneout": 0.2}, id="skip-zoneout"))
@@ -37,12 +37,12 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
     ids = vocabulary.encode(prompt).tolist()
     logits, state = model(tf.constant([ids]))
     while len(ids) < len(vocabulary.encode(prompt)) + num_chars:
-        block, place = divmod(len(ids), BLOCK_CHARS)
-        noise_seed = randomness.seed_for(seed, randomness.Purpose.GENERATION, block * BLOCK_CHARS)
+        block, place = divmod(len(ids), DECODE_BLOCK_CHARS)
+        noise_seed = randomness.seed_for(seed, randomness.Purpose.GENERATION, block * DECODE_BLOCK_CHARS)
         known = logits[0, -1].numpy()
         if vocabulary.unknown_id is not None:
             known[vocabulary.unknown_id] = -np.inf
-        ids.append(choose(known, randomness.gumbel([BLOCK_CHARS, size], noise_seed)[place].numpy()))
+        ids.append(choose(known, randomness.gumbel([DECODE_BLOCK_CHARS, size], noise_seed)[place].numpy()))
         logits, state = read(tf.constant([[ids[-1]]]), state)
     return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
 
@@ -156,7 +156,7 @@ def test_bytes_that_are_a_character_together_are_written_as_one(make_model):
     model.readout.kernel.assign(follows)
     generator = Generator(model, Vocabulary.bytes(), Sampler(greedy=True))
     assert generator.generate(["€"], 9, [0]) == ["€€€"]
-    assert generator.generate(["€"], 5, [0]) == ["€\N{REPLACEMENT CHARACTER}"]  # what was asked for are bytes
+    assert generator.generate(["€"], 5, [0]) == ["€\N{REPLACEMENT CHARACTER}"]  # num_chars counts bytes
 
 
 def test_each_row_has_its_own_temperature(make_model):
@@ -178,10 +178,10 @@ def test_a_text_ends_before_the_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     prompts, seeds = ["a", "fed"], [1, 2]
     whole = generator.generate(prompts, 300, seeds)
-    across = whole[0][BLOCK_CHARS - 8 : BLOCK_CHARS + 8]  # the border lies in it
+    across = whole[0][DECODE_BLOCK_CHARS - 8 : DECODE_BLOCK_CHARS + 8]  # the border lies in it
     assert whole[0].count(across) == 1 and across not in whole[1]
     first, second = generator.generate(prompts, 300, seeds, stop=across)
-    assert first == whole[0][: BLOCK_CHARS - 8] and second == whole[1]
+    assert first == whole[0][: DECODE_BLOCK_CHARS - 8] and second == whole[1]
     for stop in (whole[0][:1], whole[0][5:7], whole[1][40:45]):
         expected = [text[: text.index(stop)] if stop in text else text for text in whole]
         assert generator.generate(prompts, 300, seeds, stop=stop) == expected
@@ -242,7 +242,7 @@ def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
 
 
 @pytest.mark.filterwarnings("ignore:The stop string 'x'")
-def test_a_stream_holds_back_what_may_become_a_stop_string(make_model):
+def test_a_stream_holds_back_the_beginning_of_a_stop_string(make_model):
     generator = Generator(make_model(), LETTERS)
     whole = generator.generate(["fab"], 300, [7])[0]
     for stops in ([whole[100:140], "fff"], [whole[3:5], whole[2:6]], ["x", ""], [whole[290:302] + "a"]):
@@ -363,7 +363,7 @@ def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
     stream = generator.stream("fab", 3000, seed=1, stop=["fedcbafedcba"])
     held = [len(stream._since) for _ in stream]
     assert len(held) > 20 and live_states() - before <= 4
-    assert max(held) <= BLOCK_CHARS + 12  # ids since the last state: those of a call, and what is held back
+    assert max(held) <= DECODE_BLOCK_CHARS + 12  # ids since the last state: those of a call, and what is held back
     generator.generate(["fab", "c"], 3000, [1, 2], look=lambda: calls.append(len(calls) == 20 and live_states()))
     assert calls[20] - before <= 8
 
@@ -372,14 +372,14 @@ def test_a_batch_is_written_in_parts_that_fit(make_model, monkeypatch):
     generator = Generator(make_model(), LETTERS)
     prompts, seeds, temperatures = ["a", "bc", LONG, "fe", "d"], [3, 1, 4, 1, 5], [1.0, 0.5, 0.0, 2.0, 0.7]
     whole = generator.generate(prompts, 60, seeds, temperatures)
-    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (BLOCK_CHARS * LETTERS.size + 8 * 6))
+    monkeypatch.setattr(generation, "_MOST_FLOATS", 2 * (DECODE_BLOCK_CHARS * LETTERS.size + 8 * 6))
     parts = list(generator.in_parts(prompts, 60, seeds, temperatures))
     assert [len(part) for part in parts] == [2, 2, 1]
     assert [text for part in parts for text in part] == whole
     assert generator.generate(prompts, 60, seeds, temperatures) == whole
 
 
-def test_what_cannot_fit_into_memory_is_refused_before_the_start(make_model):
+def test_texts_that_do_not_fit_into_memory_are_refused_before_the_start(make_model):
     generator, prompts = Generator(make_model(), LETTERS), ["a"] * 20_000
     for call in (generator.generate, generator.in_parts):
         with pytest.raises(UserError, match=r"num_chars=2,000,000,000 .*prompts"):
@@ -508,7 +508,7 @@ def test_prompts_and_stop_strings_are_read_as_the_models_text_was(make_model):
     "characters, end_of_text, beginning",
     [("\n ACGT", "", "\n"), (" ACGT", "", " "), ("ACGT", "", "T"), ("\nACGT", "\n", "")],
 )
-def test_a_text_without_a_prompt_begins_with_what_the_model_knows(make_model, characters, end_of_text, beginning):
+def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, characters, end_of_text, beginning):
     generator = Generator(make_model(len(characters) + 1), Vocabulary(characters), end_of_text=end_of_text)
     assert generator.beginning == beginning
     assert len(generator.generate([beginning], 5, [0])) == 1

@@ -1,4 +1,4 @@
-"""The prompt loop, with a list in the place of a terminal."""
+"""The prompt loop, with a list instead of a terminal."""
 
 import pytest
 

@@ -16,7 +16,7 @@ def lower():
     return lambda texts: [text.decode() for text in each(tf.constant([text.encode() for text in texts])).numpy()]
 
 
-def test_every_letter_is_what_python_makes_of_it(lower):
+def test_every_letter_becomes_the_same_as_in_python(lower):
     letters = [c for c in map(chr, range(sys.maxunicode + 1)) if c.lower() != c]
     assert len(letters) > 1300
     assert lower(letters) == [letter.lower() for letter in letters]

@@ -86,7 +86,7 @@ def test_a_damaged_file_is_refused(saved, damage):
         np.savez(path, **{**parts, "layers_1": parts["layers_1"][:, :-1]})
     else:
         np.savez(path, **{name: part for name, part in parts.items() if name != "logits"})
-    assert "is no saved state, or damaged" in refused(path, model)
+    assert str(path) in refused(path, model)
 
 
 def test_files_that_cannot_be_read_or_written(saved, tmp_path):

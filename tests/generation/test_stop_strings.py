@@ -1,10 +1,10 @@
-"""Where a text ends, against a search that looks at every place."""
+"""The end of a text, against a search that looks at every place."""
 
 import random
 
 import pytest
 
-from charrnn.generation.stop_strings import Text
+from charrnn.generation.stop_strings import StoppingText
 
 
 def end_by_search(ids, stops, min_chars, max_chars):
@@ -25,7 +25,7 @@ def test_a_text_ends_at_the_same_place_whatever_its_pieces(seed):
         ids = [rng.randrange(3) for _ in range(rng.randrange(1, 40))]
         stops = [[rng.randrange(3) for _ in range(rng.randrange(0, 5))] for _ in range(rng.randrange(4))]
         min_chars, max_chars = rng.randrange(10), rng.randrange(40)
-        text, done = Text(stops, min_chars, max_chars), 0
+        text, done = StoppingText(stops, min_chars, max_chars), 0
         certain = []
         while done < len(ids):
             count = rng.randrange(1, 6)
@@ -44,16 +44,16 @@ def test_a_text_ends_at_the_same_place_whatever_its_pieces(seed):
 
 
 def test_without_stops_all_is_certain_up_to_the_greatest_length():
-    text = Text([], 0, 5)
+    text = StoppingText([], 0, 5)
     text.add([1, 2, 3])
     assert (text.ended, text.num_certain) == (False, 3)
     text.add([4, 5, 6])
     assert (text.ended, text.ids().tolist()) == (True, [1, 2, 3, 4, 5])
-    assert Text([], 0, 0).ended
+    assert StoppingText([], 0, 0).ended
 
 
 def test_ids_may_be_any_numbers_of_a_vocabulary():
-    text = Text([[0, 0xD800, 70_000]], 0, 10)
+    text = StoppingText([[0, 0xD800, 70_000]], 0, 10)
     text.add([5, 0, 0xD800])
     assert text.num_certain == 1
     text.add([70_000, 1])
@@ -61,13 +61,13 @@ def test_ids_may_be_any_numbers_of_a_vocabulary():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_taking_what_is_certain_changes_nothing_and_forgets_it(seed):
+def test_taking_the_certain_ids_forgets_them_and_changes_nothing_else(seed):
     rng = random.Random(seed)
     for _ in range(60):
         ids = [rng.randrange(3) for _ in range(rng.randrange(1, 40))]
         stops = [[rng.randrange(3) for _ in range(rng.randrange(0, 5))] for _ in range(rng.randrange(4))]
         bounds = rng.randrange(10), rng.randrange(40)
-        kept, taken, forgetful, done = Text(stops, *bounds), [], Text(stops, *bounds), 0
+        kept, taken, forgetful, done = StoppingText(stops, *bounds), [], StoppingText(stops, *bounds), 0
         while done < len(ids):
             count = rng.randrange(1, 6)
             for text in (kept, forgetful):

@@ -1,4 +1,4 @@
-"""What becomes of a text with characters that the model never saw, and what the refusal tells."""
+"""The treatment of a text with unknown characters, and the message of a refusal."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_text_is_read_before_its_characters_are_looked_for():
         ("a\r\nb", Vocabulary("\nab"), ["\\n alone"]),
     ],
 )
-def test_what_looks_the_same_is_told_with_what_differs(text, vocabulary, said):
+def test_a_text_that_looks_the_same_is_refused_with_the_difference(text, vocabulary, said):
     message = refused(text, vocabulary)
     assert all(part in message for part in said) and "\n" not in message
     assert "normalization" not in message or "NF" in message

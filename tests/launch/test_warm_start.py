@@ -129,7 +129,7 @@ def test_a_run_starts_at_the_others_loss_and_never_reads_it_again(tmp_path, caps
     parts = train("quickstart", run_dir=tmp_path / "parts", steps=3, **asked)
     for a, b in zip(parts.model.model.get_weights(), whole.model.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(UserError, match=r"other is not a run directory: it has no config\.json"):
+    with pytest.raises(UserError, match=r"other is not a run directory, because it has no config\.json"):
         train("quickstart", run_dir=tmp_path / "late", steps=3, **asked)
     assert not (tmp_path / "late").exists()
     with pytest.raises(UserError, match=r"init_from was .*other, is \. Give"):

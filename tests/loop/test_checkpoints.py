@@ -34,7 +34,7 @@ def test_everything_that_moves_comes_back(make_trainer, make_model, tmp_path, ce
 
     trainer = make(seed=1)
     for step in range(3):
-        trainer.train_step(trainer.batch_at(step), step > 0)
+        trainer.train_step(trainer.batch_at(step))
     checkpoints = Checkpoints(str(tmp_path), trainer, keep=3)
     checkpoints.memory.pending = [{"nats": float(np.float32(0.1)), "chars": 3.0}]
     checkpoints.memory.best = 1.25
@@ -196,7 +196,7 @@ def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tm
     before = all_values(trainer)
     checkpoints = Checkpoints(str(tmp_path), trainer, keep=2)
     checkpoints.keep_start()
-    trainer.train_step(trainer.batch_at(0), False)
+    trainer.train_step(trainer.batch_at(0))
     checkpoints.memory.pending = [{"nats": 1.0}]
     checkpoints.go_back()
     for a, b in zip(before, all_values(trainer), strict=True):
@@ -225,7 +225,7 @@ def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_mod
 
     def go(trainer, start, end):
         for step in range(start, end):
-            trainer.train_step(trainer.batch_at(step), False)
+            trainer.train_step(trainer.batch_at(step))
 
     whole, first, second = make(), make(), make()
     go(whole, 0, 5)

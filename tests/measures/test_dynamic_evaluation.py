@@ -27,13 +27,13 @@ def test_each_segment_is_predicted_and_then_learnt(make_model):
     by_hand.recurrence_path = "keras"
     train, ids = (np.random.default_rng(i).integers(0, 7, size) for i, size in ((1, 200), (2, 11)))
     start, squares, state = model.get_weights(), 0.0, None
-    for batch, _ in list(StatefulPass(train, least=1, length=4))[:2]:
+    for batch in list(StatefulPass(train, least=1, length=4))[:2]:
         _, state, gradients = gradients_of(by_hand, batch, state)
         squares = squares + np.array([g**2 / 2 for g in gradients], object)
     roots = [np.sqrt(square) for square in squares]
     mean = np.concatenate([r.ravel() for r in roots]).mean()
     total, state = 0.0, None
-    for batch, _ in StatefulPass(ids, rows=1, length=4):
+    for batch in StatefulPass(ids, rows=1, length=4):
         nats, state, gradients = gradients_of(by_hand, batch, state)
         total += nats
         steps = zip(by_hand.get_weights(), start, gradients, roots, strict=True)

@@ -1,4 +1,4 @@
-"""The measures against closed formulas, and what they say of a source, of a good model and of a bad one."""
+"""The measures against closed formulas, and for a source, a good model and a bad one."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_compare_sums_over_all_characters():
     reference = KneserNey(random.integers(0, 5, 300), 5, 3)
     ids, logits = random.integers(0, 5, (2, 7)), random.normal(size=(2, 7, 5))
     log_probs = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
-    judged = open_loop.compare(ids, log_probs, reference)
+    judged = open_loop.score_predictions(ids, log_probs, reference)
     probs = reference.distributions(ids)
     for r in range(2):
         for t in range(7):
@@ -106,9 +106,9 @@ def test_measure_gives_the_measures_of_its_parts(make_model, letters):
     reader, reference = Reader(make_model(), 0), KneserNey(train, 7, 3)
     report = open_loop.measure(reader, reference, LETTERS, train, validation, 1.5, SMALL)
     rows = SMALL.pieces(validation)
-    gold = open_loop.compare(*reader.read(rows, SMALL.seeds), reference).after(10)
+    gold = open_loop.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
     rows[:, 10:] = OWN
-    own = open_loop.compare(*reader.read(rows, SMALL.seeds), reference).after(10)
+    own = open_loop.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
     measures = report.measures
     excess = 100 * (own.divergence.mean() / gold.divergence.mean() - 1)
     assert measures["excess_error_60"].value == pytest.approx(excess)
@@ -128,9 +128,9 @@ def test_measure_gives_the_measures_of_its_parts(make_model, letters):
 def test_rows_may_be_read_in_parts(make_model, letters, monkeypatch):
     reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
     rows = SMALL.start(SMALL.pieces(letters[1]))
-    whole = open_loop.judge(reader, reference, rows, SMALL.seeds)
+    whole = open_loop.score(reader, reference, rows, SMALL.seeds)
     monkeypatch.setattr(open_loop, "_MOST_FLOATS", 3 * rows.shape[1] * 7)
-    parts = open_loop.judge(reader, reference, rows, SMALL.seeds)
+    parts = open_loop.score(reader, reference, rows, SMALL.seeds)
     np.testing.assert_array_equal(parts.ids, whole.ids)
     np.testing.assert_allclose(parts.divergence, whole.divergence, atol=1e-5)
 
@@ -178,7 +178,7 @@ def written_by(reference, rows, length, seed):
 def test_text_of_the_source_has_no_excess_error_and_no_drift(plays):
     reference = ExactSource(*plays)
     own, gold = (
-        open_loop.compare(rows, blurred(reference, rows), reference).after(100)
+        open_loop.score_predictions(rows, blurred(reference, rows), reference).after(100)
         for rows in (texts_of(plays, range(30)), texts_of(plays, range(100, 130)))
     )
     excess, error = open_loop.excess_error(own.divergence, gold.divergence)
@@ -194,7 +194,7 @@ def test_a_bad_model_has_both(plays):
     exact, gold_rows = ExactSource(*plays), texts_of(plays, range(100, 120), 500)
     grams = KneserNey(plays[1].encode(plays[0].text(100_000, seed=9)), plays[1].size, 6)
     own, gold = (
-        open_loop.compare(rows, np.log(grams.distributions(rows)), exact)
+        open_loop.score_predictions(rows, np.log(grams.distributions(rows)), exact)
         for rows in (written_by(grams, gold_rows[:, :100], 400, seed=0), gold_rows)
     )
     excess, error = open_loop.excess_error(own.after(100).divergence, gold.after(100).divergence)

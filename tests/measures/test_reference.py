@@ -136,7 +136,7 @@ def test_once_the_state_is_known_the_reference_is_the_source():
     np.testing.assert_allclose(probs.sum(-1), 1, rtol=1e-12)
 
 
-def test_what_the_source_cannot_write_costs_the_slip_and_the_state(swap):
+def test_an_impossible_character_costs_the_slip_and_the_state(swap):
     vocabulary = Vocabulary("abcd")
     reference = ExactSource(swap, vocabulary, slip=0.1)
     row = vocabulary.encode("cabdcab")[None]

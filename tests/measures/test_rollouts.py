@@ -1,4 +1,4 @@
-"""What the reader says, against closed-loop calls of the model and against the generator."""
+"""The reader against closed-loop calls of the model and against the generator."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_predictions_are_those_of_the_closed_loop(make_model, config):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
-def test_own_text_is_what_the_generator_writes(make_model, temperature):
+def test_own_text_equals_the_generators(make_model, temperature):
     model, prompts, seeds = make_model(), ["abc", "fed"], [3, 9]
     rows = np.full((2, 203), OWN)
     rows[:, :3] = [LETTERS.encode(prompt) for prompt in prompts]

@@ -87,6 +87,6 @@ def test_the_more_unexpected_the_redder(nats, colour):
     assert coloured("\n", nats) == f"\x1b[30;48;5;{colour}m↵\x1b[0m\n"
 
 
-def test_what_was_expected_has_no_colour():
+def test_an_expected_character_has_no_colour():
     assert [coloured("a", nats) for nats in (None, 0.0, 0.49)] == ["a"] * 3
     assert coloured("\n", 0.1) == "\n"

@@ -193,7 +193,7 @@ def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_mo
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_open_loop_reads_what_a_step_by_step_run_reads(make_model, relative_error, architecture):
+def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, architecture):
     model, length = make_model(**architecture), 12
     ids, start = random_ids(length), random_state(model)
     own = np.random.default_rng(4).random((B, length)) < 0.6
@@ -393,7 +393,7 @@ def test_dropout_is_that_of_masked_keras_layers(make_model, relative_error, cell
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_open_loop_and_its_gradient_have_one_set_of_masks(make_model, relative_error, cell):
-    """Sampling and replay: all is as if what was read had been the text."""
+    """Sampling and replay give the same results as if the input had been the text."""
     zoneout = {"zoneout": 0.3, **({"zoneout_cell": 0.5} if cell == "lstm" else {})}
     model = make_model(cell=cell, **DROPPING, **zoneout)
     ids, state = random_ids(), random_state(model)
@@ -457,7 +457,7 @@ def test_zoneout_in_evaluation_is_the_mean_of_old_and_new(make_model, relative_e
     assert relative_error(model(ids)[0], tf.stack(expected, 1)) < rounding.MODEL
 
 
-def test_dropout_needs_a_key_and_what_has_none_needs_none(make_model):
+def test_only_a_model_with_dropout_needs_a_key(make_model):
     model, ids = make_model(output_dropout=0.5), random_ids()
     own = tf.zeros(ids.shape, tf.bool)
     for call in (lambda: model(ids, training=True), lambda: model.open_loop(ids, own, None, model.initial_state(B))):

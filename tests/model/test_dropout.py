@@ -1,4 +1,4 @@
-"""Masks: what share is dropped, that nothing is lost in the mean, and that rows have theirs wherever they are."""
+"""Masks: the share that is dropped, the mean, and a mask for each row that no other row changes."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_the_share_that_is_asked_for(name, rate):
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_key_is_all_that_masks_hang_on(name):
+def test_masks_are_a_function_of_the_key(name):
     draw = DRAWS[name]
     first = draw(KEY, 0.5).numpy()
     np.testing.assert_array_equal(first, draw(KEY, 0.5))

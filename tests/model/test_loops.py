@@ -93,7 +93,7 @@ def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
         inputs = [layer.kernel, *layer.recurrent, *start]
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            outputs, last = loops.closed_loop(layer, layer.kernel, start, ids=ids, saved=history)
+            outputs, last = loops.closed_loop(layer, layer.kernel, start, ids=ids, histories=history)
             loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last[-1] ** 3)
         results.append([outputs, *last, *tape.gradient(loss, inputs)])
     for run, replayed in zip(*results, strict=True):

@@ -18,7 +18,7 @@ def soft_network(cell):
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_soft_backward_is_the_numerical_gradient(cell):
-    """Of all weights and states, through mixtures of which each hangs on all before it."""
+    """For all weights and states, through mixtures that each depend on all mixtures before."""
     network, start = soft_network(cell), (random_state(cell), random_state(cell))
     ids = tf.constant([[0, 3], [3, 3], [1, 0], [2, 3]])
     own = tf.constant([[True, True], [True, False], [True, True], [False, True]])

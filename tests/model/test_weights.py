@@ -74,7 +74,7 @@ def test_zoneout_keeps_units_and_has_the_numerical_gradient(cell, make_keep):
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 @KEEPS
 def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
-    """Each choice hangs on the logits, and so on all that is dropped before them."""
+    """Each choice depends on the logits, and so on all masks before them."""
     network, start = random_network(cell, make_keep), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
     choose = lambda logits, t: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731

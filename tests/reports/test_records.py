@@ -10,7 +10,7 @@ from charrnn.errors import UserError
 from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 from trainers.reports.records import Records
 from trainers.reports.samples import Sample
@@ -128,7 +128,7 @@ def test_a_runs_lines_have_the_documented_keys(tmp_path):
         loop=LoopConfig(steps=4, log_every=2, evaluate_every=2),
         samples=SamplesConfig(prompts=("\n",), temperatures=(0.5, 1.0), num_chars=5),
     )
-    assert train(experiment, "tiny", str(tmp_path / "run"), console=Console(io.StringIO()))
+    assert run_experiment(experiment, "tiny", str(tmp_path / "run"), console=Console(io.StringIO()))
     metrics = lines_of(tmp_path / "run" / "metrics.jsonl")
     splits = [(line["step"], line["split"]) for line in metrics]
     assert splits == [(2, "train"), (2, "validation"), (4, "train"), (4, "validation")]

@@ -20,7 +20,7 @@ from charrnn.model.config import ModelConfig
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
 from trainers.evaluation import comparison, evaluation, measures_file, pictures
 from trainers.experiment import Experiment
-from trainers.launch.build import train
+from trainers.launch.build import run_experiment
 from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
     loop=LoopConfig(steps=5, log_every=1, evaluate_every=2, save_every=2, keep=1),
     samples=SamplesConfig(num_chars=4),
 )
-OURS = re.compile(  # the names that docs/reliability.md lists
+OURS = re.compile(  # the names that docs/notes/reliability.md lists
     r"lock|(config|vocabulary|event_files)\.json|(metrics|samples)\.jsonl|train|validation|checkpoints|best|open_loop"
     r"|(checkpoints|best)/(checkpoint|(start|(retry-\d+-)?(step|stopped)-\d+)\.(index|data-\d{5}-of-\d{5}))"
     r"|open_loop/(own|real|evaluation|comparison|measures\.json|(curves|position|quality_diversity)\.png)"
@@ -64,7 +64,7 @@ class Killed(BaseException):
 def go(run_dir, steps, look=lambda: None):
     loop = dataclasses.replace(EXPERIMENT.loop, steps=steps)
     console = Console(open(os.devnull, "w"))
-    train(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
+    run_experiment(dataclasses.replace(EXPERIMENT, loop=loop), "tiny", str(run_dir), console=console, look=look)
 
 
 def start_and_kill(run_dir):

@@ -28,9 +28,10 @@ def method(self, *arguments):
 @pytest.mark.parametrize(
     "name, meant",
     [
-        ("divisible", "whole_batches"),
-        ("whole_batch", "whole_batches"),
-        ("wholeBatches", "whole_batches"),
+        ("divisible", "needs_whole_batch"),
+        ("whole_batches", "needs_whole_batch"),
+        ("whole_batch", "needs_whole_batch"),
+        ("wholeBatches", "needs_whole_batch"),
         ("order", "orders"),
         ("ORDERS", "orders"),
         ("config", "Config"),
@@ -56,7 +57,7 @@ def method(self, *arguments):
     ],
 )
 def test_a_name_near_a_known_one_is_refused_with_it(name, meant):
-    value = {"orders": ("windows",), "whole_batches": False, "Config": Trainer.Config}.get(meant, method)
+    value = {"orders": ("windows",), "needs_whole_batch": False, "Config": Trainer.Config}.get(meant, method)
     for base in (Trainer, ScheduledSampling):  # which has the right names itself
         with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: {meant}\.$"):
             mine(base, **{name: value})
@@ -85,7 +86,7 @@ def test_a_mixins_names_count_and_the_packages_own_curricula_are_right():
     with pytest.raises(UserError, match=r"^Mine\.divisible "):
         type("Mine", (type("Mixin", (), {"divisible": False}), Trainer), {})
     for name in TRAINERS:
-        declaration.check(with_trainer(Experiment(), name).trainer_class, Trainer)
+        declaration.check_class(with_trainer(Experiment(), name).trainer_class, Trainer)
 
 
 @pytest.mark.parametrize("name", ["divisible", "whole_batch"])
@@ -96,17 +97,17 @@ def test_an_attribute_of_the_instance_is_found_before_the_first_step(make_traine
             setattr(self, name, False)
             self.losses, self.loss_fn = [], None
 
-    with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: whole_batches"):
+    with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: needs_whole_batch"):
         make_trainer(Mine).check(10)
 
 
-def test_whole_batches_may_be_set_by_the_constructor(make_trainer):
+def test_needs_whole_batch_may_be_set_by_the_constructor(make_trainer):
     rows = []
 
     class Mine(Trainer):
         def __init__(self, *arguments, **named):
             super().__init__(*arguments, **named)
-            self.whole_batches = True
+            self.needs_whole_batch = True
 
         def loss(self, rollout, batch):
             rows.append(batch.inputs.shape[0])
@@ -135,8 +136,8 @@ def test_whole_batches_may_be_set_by_the_constructor(make_trainer):
         ("on_evaluation", lambda self, measured: None),
         ("__init__", lambda self, model, source, optimizer, config: None),
         ("train_step", method),
-        ("_one_update", method),
-        ("_measured", method),
+        ("_hooks", method),
+        ("_compiled", method),
         ("evaluate", method),
     ],
 )
@@ -171,9 +172,9 @@ def test_orders_that_do_not_exist_are_refused(orders, said):
         mine(orders=orders)
 
 
-def test_whole_batches_is_true_or_false():
-    with pytest.raises(UserError, match=r"^Mine\.whole_batches "):
-        mine(whole_batches="False")
+def test_needs_whole_batch_is_true_or_false():
+    with pytest.raises(UserError, match=r"^Mine\.needs_whole_batch "):
+        mine(needs_whole_batch="False")
 
 
 def plain():
@@ -259,10 +260,10 @@ def test_both_commands_tell_it_and_write_nothing(tmp_path, monkeypatch, capsys, 
 
 
 def test_the_page_names_attributes_that_exist():
-    page = (Path(__file__).parents[2] / "docs/write_a_curriculum.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
     hooks = re.findall(r"^\| `(\w+)\(", page, re.MULTILINE)
     assert tuple(hooks) == declaration.HOOKS
     bullets = re.findall(r"^- .*(?:\n  .*)*", page, re.MULTILINE)
     assigned = dict(re.findall(r"`(\w+) = (\w+)`", " ".join(bullets)))
-    assert assigned == {"whole_batches": "True"}
+    assert assigned == {"needs_whole_batch": "True"}
     mine(**{name: {"True": True, "False": False}[value] for name, value in assigned.items()})

@@ -60,7 +60,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", hook_checks.RESERVED)
-@pytest.mark.parametrize("more", [{}, {"whole_batches": True}], ids=["rows", "whole batches"])
+@pytest.mark.parametrize("more", [{}, {"needs_whole_batch": True}], ids=["rows", "whole batches"])
 def test_no_name_that_a_run_logs_can_be_logged_by_a_loss(make_trainer, name, more):
     trainer = make_trainer(spoilt("loss", lambda rollout, batch: (tf.zeros([]), {name: tf.zeros([])}), **more))
     with pytest.raises(UserError, match=rf"^Mine\.loss returned '{name}'"):
@@ -95,5 +95,5 @@ def test_what_is_right_passes_and_costs_no_second_trace(make_trainer):
     trainer = make_trainer(Right)
     trainer.check(100)
     assert int(trainer.step) == 0 and float(trainer.optimizer.iterations) == 0
-    trainer.train_step(trainer.batch_at(0), False)
+    trainer.train_step(trainer.batch_at(0))
     assert len(traces) == 1

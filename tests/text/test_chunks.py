@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import re
 
 import pytest
@@ -12,9 +11,8 @@ from hypothesis import strategies as st
 from charrnn.errors import UserError
 from charrnn.text import chunks, corpora
 from charrnn.text.chunks import Settings, Span
-from charrnn.text.documents import Column, Documents, read_documents
 
-SIZES = {"PIECE": 7, "READ_BYTES": 3}
+SIZES = {"CHUNK_BYTES": 7, "READ_BYTES": 3}
 TEXTS = st.lists(st.text(st.sampled_from("abAB é🎭☃\ufeff\n\n\r,\x85"), max_size=30), min_size=1, max_size=4)
 # What composes with what stands before it, and what is lower case only at the end of a word.
 ACCENTS = st.sampled_from("abAB é🎭☃\ufeff\n\r,Σς'\u0301\u1100\u1161ﬁ吾か\u3099")
@@ -49,9 +47,9 @@ def write(folder, texts, compressed=False):
 def read(files, settings):
     """All that the pieces of files have in them, the pieces' surveys, and the pieces."""
     cut = chunks.cut(files, settings)
-    parts = [content for piece in cut for content in chunks.contents(piece, settings)]
+    parts = [content for chunk in cut for content in chunks.contents(chunk, settings)]
     empty = b"" if settings.vocabulary == "bytes" else ""
-    return empty.join(parts), [chunks.survey(piece, settings) for piece in cut], cut
+    return empty.join(parts), [chunks.survey(chunk, settings) for chunk in cut], cut
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -80,7 +78,7 @@ def test_running_text(folder, texts, compressed, lowercase, vocabulary, normaliz
     assert sum(sum(survey.lengths) for survey in surveys) == len(content)
     if vocabulary == "characters":
         assert {c for survey in surveys for c in survey.characters} == set(content)
-    assert [piece.first for piece in cut] == ([True] + [False] * (len(cut) - 1))[: len(cut)]
+    assert [chunk.first for chunk in cut] == ([True] + [False] * (len(cut) - 1))[: len(cut)]
     assert chunks.digest([path for path, _ in files]) == hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
@@ -93,30 +91,25 @@ def test_lines_are_documents(folder, texts, vocabulary, lowercase):
     content, surveys, _ = read(files, config)
     assert chunks.read([path for path, _ in files], config)[0] == content
     texts = [config.reading.apply(text.removeprefix("\ufeff")) for text in texts]
-    whole = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
-    try:
-        expected = read_documents(whole)
-    except UserError:
-        expected = Documents([], whole.count("\n"))
+    lines = [line for text in texts for line in text.removesuffix("\n").split("\n") if text]
+    expected = [line for line in lines if line.strip()]
     content = content.decode() if vocabulary == "bytes" else content
-    assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
-    assert sum(survey.num_documents for survey in surveys) == len(expected.texts)
-    assert sum(survey.odd.num_empty for survey in surveys) == expected.num_empty
+    assert content == "\n" + "".join(f"{document}\n" for document in expected)
+    assert sum(survey.num_documents for survey in surveys) == len(expected)
+    assert sum(survey.findings.num_empty for survey in surveys) == len(lines) - len(expected)
 
 
 def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
     text = '"1","two\nlines","é"\r\n2,,x\n3, Space ,"y"\n' * 5
     content, surveys, cut = read(write(folder, [text]), Settings(csv_column=2))
-    expected = read_documents(text, 2)
-    assert content == "\n" + "".join(f"{document}\n" for document in expected.texts)
-    assert len(cut) == 1 and surveys[0].num_documents == len(expected.texts) == 10
-    assert surveys[0].odd == (5, 0, "") and expected.num_empty == 5
-    assert list(Column(io.StringIO(text, newline=""), 3))[:2] == ["é", "x"]
+    assert content == "\n" + "two lines\nSpace\n" * 5
+    assert len(cut) == 1 and surveys[0].num_documents == 10
+    assert surveys[0].findings == (5, 0, "")
 
 
 def test_a_file_whose_lines_end_with_cr_only_is_cut(folder):
     files = write(folder, ["line\r" * 9, "line\r\n" * 9])
-    spans = [tuple(span)[1:] for piece in chunks.cut(files, Settings(lines=True)) for span in piece.spans]
+    spans = [tuple(span)[1:] for chunk in chunks.cut(files, Settings(lines=True)) for span in chunk.spans]
     assert spans[:5] == [*((i, i + 10) for i in range(0, 40, 10)), (40, 45)]
     assert spans[5:] == [*((i, i + 12) for i in range(0, 48, 12)), (48, 54)]
 
@@ -149,7 +142,7 @@ def test_a_column_of_any_bytes(folder):
 @pytest.mark.parametrize("most", range(12))
 def test_a_survey_of_a_beginning(folder, most):
     files = write(folder, ["ab\ncd\n\nefg\nh"])
-    whole = chunks.Piece([Span(files[0][0])], first=True)
+    whole = chunks.Chunk([Span(files[0][0])], first=True)
     running = chunks.survey(whole, Settings(), most_ids=most)
     assert running.characters == "".join(sorted(set("ab\ncd\n\nefg\nh"[:most])))
     lines = chunks.survey(whole, Settings(lines=True), most_documents=most)
@@ -160,7 +153,7 @@ def test_a_survey_of_a_beginning(folder, most):
 
 def test_pieces_are_about_as_large_as_asked_and_small_files_share_one(folder):
     files = write(folder, ["a" * 3, "b" * 3, "line\n" * 5, "c"])
-    spans = [[tuple(span)[1:] for span in piece.spans] for piece in chunks.cut(files, Settings())]
+    spans = [[tuple(span)[1:] for span in chunk.spans] for chunk in chunks.cut(files, Settings())]
     assert spans == [[(0, 3), (0, 3)], [(0, 10)], [(10, 20)], [(20, 25), (0, 1)]]
 
 

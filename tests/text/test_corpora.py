@@ -192,7 +192,7 @@ def test_without_a_checksum_a_cached_file_of_another_size_is_downloaded_anew(pub
     (cache / "texts" / "speech.txt").write_text("damaged")
     lines = []
     assert load("speech", log=lines.append).content == TEXT
-    assert "downloaded anew" in lines[0]
+    assert "downloaded again" in lines[0]
 
 
 @pytest.mark.parametrize("address", ["/told", "/chunks"])
@@ -222,8 +222,8 @@ def test_a_checksum_is_checked_without_a_size_too(publish, cache):
 @pytest.mark.parametrize(
     "address, reason",
     [
-        ("/broken", "without a sign that it is whole"),
-        ("/good", "without a sign that it is whole"),
+        ("/broken", "without a sign that it is complete"),
+        ("/good", "without a sign that it is complete"),
         ("/broken_chunks", "IncompleteRead"),
     ],
 )
@@ -317,7 +317,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_anew(publish, cache):
     (cache / "texts" / "speech.txt").write_text("damaged")
     lines = []
     assert load("speech", log=lines.append).content == TEXT
-    assert "downloaded anew" in lines[0]
+    assert "downloaded again" in lines[0]
     assert (cache / "texts" / "speech.txt").read_bytes() == DATA
 
 

@@ -28,9 +28,9 @@ def read(tmp_path, monkeypatch):
     """Reads a CSV as a small corpus or as a large one: -> its documents, the texts, and the lines for the user."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def read(content, name="rows.csv", most=texts.IN_MEMORY, **config):
+    def read(content, name="rows.csv", most=texts.IN_MEMORY_BYTES, **config):
         (tmp_path / name).write_bytes(content.encode())
-        monkeypatch.setattr(texts, "IN_MEMORY", most)
+        monkeypatch.setattr(texts, "IN_MEMORY_BYTES", most)
         config = DataConfig(**{"order": "lines", "csv_column": 2, "validation_fraction": 0.0, **config})
         lines = []
         found = load_texts(str(tmp_path / name), config, lines.append)
@@ -39,7 +39,7 @@ def read(tmp_path, monkeypatch):
     return read
 
 
-@pytest.mark.parametrize("most", [texts.IN_MEMORY, -1])
+@pytest.mark.parametrize("most", [texts.IN_MEMORY_BYTES, -1])
 @pytest.mark.parametrize("header", [True, False])
 @pytest.mark.parametrize("delimiter, name", [(",", "a.csv"), (";", "a.csv"), ("\t", "a.tsv"), ("\t", "a"), ("|", "a")])
 def test_delimiter_and_header_are_found_and_said(read, delimiter, name, header, most):
@@ -107,17 +107,17 @@ def test_the_settings_decide_where_they_are_given(read):
         read("a b\nc d\n", csv_delimiter="|")
 
 
-@pytest.mark.parametrize("most", [texts.IN_MEMORY, -1])
+@pytest.mark.parametrize("most", [texts.IN_MEMORY_BYTES, -1])
 def test_text_that_a_comma_cuts_is_told(read, most):
     content = '1,"Well, now"\n2,Oh no\n3,Well, then\n4,Oh, my, my\n'
     for order in ("lines", "windows"):
         _, _, lines = read(content, most=most, order=order)
-        (told,) = [line for line in lines if "without quotes" in line]
+        (told,) = [line for line in lines if "more or fewer fields" in line]
         assert "2 rows" in told and "line 3" in told and "rows.csv" in told
     _, _, lines = read('1,Well, Ann, it is "late" again\n' * 9)  # all of a width
     assert any("9 of the first 9 rows" in line and "csv_column=0" in line for line in lines)
     _, _, lines = read("1, 2, 3\n" * 9)
-    assert not any("without quotes" in line for line in lines)
+    assert not any("csv_column=0" in line for line in lines)
 
 
 def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):

@@ -111,4 +111,4 @@ def test_a_text_that_begins_as_a_format_does_is_a_text(tmp_path):
     for beginning in ("GIF89a is a format", "BZh9 is how", "MZ", "RIFF raff", "PK is a team", "ID3 tags", "]"):
         (tmp_path / "text").write_text(beginning)
         assert corpora.load(str(tmp_path / "text")).content == beginning
-        assert formats.said_of([str(tmp_path / "text")]) == []
+        assert formats.notes_on([str(tmp_path / "text")]) == []

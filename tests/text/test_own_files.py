@@ -99,6 +99,11 @@ def test_a_folder_without_files_is_told(here):
     assert "'empty' is a directory without files" in refusal("empty")
 
 
+def test_a_glob_in_a_folder_that_does_not_exist_matches_nothing(here):
+    write(here, "'", "**")
+    assert found("./',./**") == ["./'", "./**"]
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(NAMES, min_size=1, max_size=3, unique=True))
 def test_whatever_files_are_called_several_are_one_corpus(tmp_path_factory, names):

@@ -33,21 +33,21 @@ def test_it_is_kept_once_and_that_is_said(pipe, tmp_path):
     lines, places = [], []
     for _ in range(2):
         pipe(DATA)
-        places.append(corpora.settled("-", lines.append))
+        places.append(corpora.resolve("-", lines.append))
     assert places[0] == places[1] and places[0] in lines[0] and "3,900 bytes" in lines[0]
     assert [str(path) for path in tmp_path.glob("cache/charrnn/standard_input/*")] == places[:1]
     found = corpora.load(places[0])
     assert (found.content, found.sha256) == (DATA.decode(), hashlib.sha256(DATA).hexdigest())
     pipe(DATA)
     assert corpora.load("-", log=lines.append).content == found.content
-    assert corpora.settled("./-", lines.append) == "./-"
+    assert corpora.resolve("./-", lines.append) == "./-"
 
 
 @pytest.mark.parametrize("data", [b"", None])
 def test_nothing_to_read_is_refused_and_nothing_is_kept(pipe, tmp_path, data):
     pipe(data)
     with pytest.raises(UserError, match="standard input"):
-        corpora.settled("-", print)
+        corpora.resolve("-", print)
     assert not list(tmp_path.glob("cache/charrnn/standard_input/*"))
 
 
@@ -55,7 +55,7 @@ def test_a_cache_that_cannot_be_written_is_named(pipe, tmp_path):
     (tmp_path / "cache").write_text("a file")
     pipe(DATA)
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
-        corpora.settled("-", print)
+        corpora.resolve("-", print)
 
 
 def test_a_run_resumes_with_the_same_input_and_with_its_file_and_refuses_another(pipe, tmp_path, capsys):

@@ -19,7 +19,7 @@ from trainers.trainer import Rollout, Trainer
 class SelfPaced(Trainer):
     """Learns from the easiest sequences of a batch, a share that grows to 1. Teacher forcing, full gradient."""
 
-    whole_batches = True  # λ depends on all sequences of the batch
+    needs_whole_batch = True  # λ depends on all sequences of the batch
 
     @dataclasses.dataclass(frozen=True)
     class Config:

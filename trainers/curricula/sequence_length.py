@@ -56,4 +56,4 @@ class SequenceLength(Trainer):
         """Returns the source's batch, cut. Eager."""
         rows = self.source.batch_at(step)
         length = rows.inputs.shape[1] // self.num_pieces(step)
-        return Batch(*(part.reshape(-1, length) for part in rows))
+        return Batch(*(part.reshape(-1, length) for part in (rows.inputs, rows.targets, rows.weights)))

@@ -42,7 +42,7 @@ class Unlikelihood(Trainer):
     All else has the cross-entropy loss. The gradient flows through the state.
     """
 
-    whole_batches = True  # penalties are divided by the number of own characters in the batch
+    needs_whole_batch = True  # penalties are divided by the number of own characters in the batch
 
     @dataclasses.dataclass(frozen=True)
     class Config:

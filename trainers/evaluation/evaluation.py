@@ -119,8 +119,8 @@ def read_config(run_dir: str) -> dict:
     return config
 
 
-def closed_loop_loss(model: CharModel, batches: Iterable[tuple[Batch, bool]]) -> float:
-    """Returns the nats per character over (batch, whether it continues the one before), all of one shape. Eager."""
+def closed_loop_loss(model: CharModel, batches: Iterable[Batch]) -> float:
+    """Returns the nats per character over batches of one shape. Eager."""
     step = functools.partial(closed_loop_step, model)
     return float(evaluation_batches.closed_loop_loss(step, model.initial_state, batches))
 

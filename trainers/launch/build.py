@@ -5,15 +5,17 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from charrnn.batches.evaluation_batches import passes_for
-from charrnn.batches.sources import FirstBatches, make_source
-from charrnn.batches.texts import END_OF_TEXT, Texts, load_texts
+from charrnn.batches.sources import make_source
+from charrnn.batches.texts import Texts, load_texts
+from charrnn.batches.wrapped import FirstBatches
 from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
 from charrnn.model.char_model import CharModel, choose_path
+from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers
@@ -21,7 +23,6 @@ from trainers.experiment import Experiment
 from trainers.launch import runtime
 from trainers.launch.warm_start import warm_start
 from trainers.loop.checkpoints import Checkpoints
-from trainers.loop.divergence import Skipping
 from trainers.loop.loop import Loop
 from trainers.loop.profiling import Profiler
 from trainers.reports import summaries
@@ -41,11 +42,13 @@ Look = Callable[[], None]
 
 
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
-    """The model, its optimizer and its trainer, at step 0."""
+    """Builds the model, its optimizer and its trainer, at step 0."""
     config = experiment.runtime
     rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
     require_memory(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
+    if experiment.data.overfit_batches:
+        source = FirstBatches(source, experiment.data.overfit_batches)
     path, _ = choose_path(config.recurrence, config.xla, experiment.model)
     model = CharModel(experiment.model, texts.vocabulary.size, config.precision, experiment.seed, path)
     trainer = experiment.trainer_class(
@@ -62,12 +65,10 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     )
     if not hasattr(trainer, "optimizer"):
         raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
-    if experiment.data.overfit_batches:
-        trainer.source = FirstBatches(source, experiment.data.overfit_batches)
     return trainer
 
 
-def train(
+def run_experiment(
     experiment: Experiment,
     name: str,
     run_dir: str,
@@ -76,23 +77,23 @@ def train(
     look: Look = lambda: None,
     call: Sequence[str] | None = None,
 ) -> bool:
-    """Runs an experiment, or goes on with it.
+    """Runs an experiment, or resumes it.
 
     Args:
         experiment: what to run.
-        name: the experiment's.
-        run_dir: the run directory; made if it is not there.
+        name: the experiment's name.
+        run_dir: the run directory; created if it does not exist.
         resume: "auto", "never" or "must".
-        console: where to show progress.
+        console: shows the progress.
         look: raises Stopped if the run was asked to stop.
-        call: what config.json says of how it was started; None: the process's command line.
+        call: the command or call, for config.json; None: the process's command line.
 
     Returns:
-        Whether the run is finished; false where it was stopped.
+        Whether the run is complete; False if it was stopped.
 
     Raises:
-        UserError: something that was given cannot be; nothing was written.
-        Diverged: again and again; the last checkpoint is kept.
+        UserError: an argument is wrong; nothing was written.
+        Diverged: training diverged, also after all retries; the last checkpoint is kept.
         NotWritten: the disk is full; the last checkpoint is kept.
         WorkerLost: another worker is gone; the last checkpoint is kept.
     """
@@ -102,7 +103,7 @@ def train(
     console = (console or Console()) if workers.is_chief else Console(open(os.devnull, "w"))
     directory = RunDirectory(run_dir)
     texts = load_texts(experiment.corpus, directory.as_begun(experiment.data), console.line)
-    settings["data"] = dataclasses.asdict(texts.data)  # with what was found in the files
+    settings["data"] = dataclasses.asdict(texts.data or experiment.data)  # with the formats found in the files
     if not workers.is_chief:
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
@@ -112,7 +113,7 @@ def train(
         loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
         if warm_started:
-            warm_started.save(0)  # the other run may be gone, or further, when this one goes on
+            warm_started.save(0)  # when this run resumes, the other may be gone or have trained more
         end = summaries.begin_session(run_dir, hyperparameters(settings))
         with contextlib.closing(console):
             finished = loop.run()
@@ -125,18 +126,17 @@ def train(
 def _make_loop(
     experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Look, workers: Workers
 ) -> tuple[Loop, Checkpoints | None]:
-    """The loop, and all that it works with, where the run goes on; its checkpoints, if it has got other weights."""
+    """Builds the loop at the step where the run resumes; also returns its checkpoints if this is a warm start."""
     with workers.strategy.scope():
         trainer = make_trainer(experiment, texts)
     config = experiment.loop.in_steps(trainer.source.steps_per_epoch)
     if workers.several:
         config = dataclasses.replace(config, steps_per_loop=config.steps_per_loop or 1)  # the same on all
     checkpoints = (Checkpoints if workers.is_chief else strategies.ReadOnlyCheckpoints)(run_dir, trainer, config.keep)
-    trainer.source = Skipping(trainer.source, checkpoints.memory.roll_backs)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
     passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
-    text_for_it = "0 where there is no validation text: set data.validation_fraction higher, or give a longer text"
+    text_for_it = "0 without validation text: set data.validation_fraction higher, or give a longer text"
     require("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
     if step < config.steps and not early:
         trainer.check(config.steps)
@@ -146,25 +146,27 @@ def _make_loop(
     if warm:
         console.line(warm)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
-    reports.start(step, step - checkpoints.memory.unmeasured)  # before anything is written: what is damaged is refused
+    reports.start(step, step - checkpoints.memory.unmeasured)  # refuses damaged files before anything is written
     measure = _measuring(trainer, passes, sampling, look, workers)
     profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
     loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)
     return loop, checkpoints if warm else None
 
 
-def _restore(experiment, texts, trainer, checkpoints, console, workers) -> str:
-    """Takes the trainer to where the run goes on; where that is another run's weights, returns a sentence on them."""
-    goes_on = workers.is_chief and checkpoints.restore(console.warning)
+def _restore(
+    experiment: Experiment, texts: Texts, trainer: Trainer, checkpoints: Checkpoints, console: Console, workers: Workers
+) -> str:
+    """Restores the trainer, or gives it another run's weights; returns a sentence on a warm start, else ""."""
+    resumed = workers.is_chief and checkpoints.restore(console.warning)
     workers.check_same("text", int(texts.sha256[:8], 16), "give all the same --corpus")
     if not workers.is_chief:
-        goes_on = checkpoints.restore()  # now that the chief has taken damaged ones off the list
+        resumed = checkpoints.restore()  # after the chief has removed damaged ones from the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
-    return "" if goes_on or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
+    return "" if resumed or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
 
 
 def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
-    """Gives the trainer's model, and its average, another run's weights; returns a sentence on them."""
+    """Copies another run's weights to the trainer's model and its average; returns a sentence on them."""
     said = warm_start(trainer.model, texts.vocabulary, run_dir)
     if trainer.averaged is not trainer.model:
         trainer.averaged.set_weights(trainer.model.get_weights())
@@ -172,14 +174,16 @@ def _warm_start(trainer: Trainer, texts: Texts, run_dir: str) -> str:
 
 
 def make_sampling(experiment: Experiment, model: CharModel, texts: Texts) -> SampleWriter:
-    """The samples that the experiment asks for."""
+    """Builds the writer of the experiment's samples."""
     end = END_OF_TEXT if experiment.data.order == "lines" else ""
     return SampleWriter(experiment.samples, model, texts.vocabulary, texts.train, end)
 
 
-def _measuring(trainer, passes, sampling, look, workers) -> Callable:
-    """What the loop measures at a step: the validation text, where there is one, and samples."""
-    within = (lambda: None) if workers.several else look  # several can agree to stop between steps only
+def _measuring(
+    trainer: Trainer, passes: Mapping[str, Callable], sampling: SampleWriter | None, look: Look, workers: Workers
+) -> Callable:
+    """Returns the function that the loop calls for an evaluation: step -> losses or None, and samples."""
+    within = (lambda: None) if workers.several else look  # several workers can agree to stop only between steps
 
     def measure(step):
         measured = {name: trainer.evaluate(make_pass(), within) for name, make_pass in passes.items()}
@@ -197,7 +201,7 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
     yield f"{trainer.model.count_params():,} weights; trainer: {type(trainer).__name__}"
     yield f"An epoch is {trainer.source.steps_per_epoch:,} steps; the run is {loop_config.steps:,}"
     if few:
-        yield f"Trains on the first {few:,} of these steps' batches over and over"
+        yield f"Trains on the first {few:,} batches of an epoch repeatedly"
     for field in dataclasses.fields(trainer.config):
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
     prompts = experiment.samples.prompts
@@ -206,14 +210,14 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
     if sampling and sampling.left_out:
         yield f"Removed from the sample prompts (not in the vocabulary): {' '.join(map(repr, sampling.left_out))}"
         for given, prompt in sampling.replaced.items():
-            yield f"Nothing remains of the sample prompt {given!r}: {prompt!r} takes its place"
+            yield f"Replaced the sample prompt {given!r}, of which nothing remains, by {prompt!r}"
     if step >= loop_config.steps:
-        yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to go on."
+        yield f"{run_dir} has its {step:,} steps: nothing to do. Raise --steps to train longer."
     elif early:
-        yield f"{run_dir} was stopped early, at step {step:,}: nothing to do. Raise loop.patience to go on."
+        yield f"{run_dir} was stopped early, at step {step:,}: nothing to do. Raise loop.patience to train longer."
     elif step:
-        yield f"Going on at step {step:,} in {run_dir}"
+        yield f"Resuming at step {step:,} in {run_dir}"
         if loop_config.profile and loop_config.profile[1] <= step:
-            yield "Nothing is profiled: those steps lie behind. Give others with --profile=FIRST,LAST"
+            yield "Nothing is profiled: these steps are done. Give later ones with --profile=FIRST,LAST"
     else:
         yield f"Starting in {run_dir}; watch it: tensorboard --logdir {shlex.quote(run_dir)}"

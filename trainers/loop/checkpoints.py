@@ -50,9 +50,7 @@ class LoopState(tf.train.experimental.PythonState):
 
     def deserialize(self, string_value: bytes) -> None:
         """Takes over a saved state."""
-        state = json.loads(string_value)
-        self.roll_backs[:] = state.pop("roll_backs", [])  # in place: the source looks at it
-        for name, value in state.items():
+        for name, value in {"roll_backs": [], **json.loads(string_value)}.items():
             setattr(self, name, value)
 
 

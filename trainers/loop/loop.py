@@ -84,6 +84,7 @@ class Loop:
     def _start(self) -> None:
         """Drops log entries later than the restored step; they will be written again."""
         self._step = int(self._trainer.step.numpy())
+        self._trainer.source.leave_out(self._memory.roll_backs)
         self._reports.start(self._step, self._step - self._memory.unmeasured)
 
     def _finished(self) -> bool:
@@ -131,9 +132,8 @@ class Loop:
         trainer, memory = self._trainer, self._memory
         start = time.perf_counter()
         batches = self._next_batches()
-        continues = [trainer.source.continues(self._step + i) for i in range(len(batches))]
         with self._profiler.around(self._step + 1, self._step + len(batches)):
-            memory.pending += trainer.train_steps(batches, continues)
+            memory.pending += trainer.train_steps(batches)
         seconds = time.perf_counter() - start
         memory.interval_seconds += seconds
         self._affordable = max(1, min(2 * len(batches), int(_CALL_SECONDS * len(batches) / seconds)))
@@ -184,7 +184,7 @@ class Loop:
     def _show_weights(self) -> None:
         """The weights, and the gradients that the next step begins with, to all reports."""
         trainer, step = self._trainer, self._step
-        gradients = trainer.gradients(trainer.batch_at(step), trainer.source.continues(step))
+        gradients = trainer.gradients(trainer.batch_at(step))
         weights = {f"weights/{variable.path}": variable for variable in trainer.model.trainable_variables}
         self._reports.histograms(step, {**weights, **{f"gradients/{path}": g for path, g in gradients.items()}})
 

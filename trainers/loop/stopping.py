@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from charrnn.errors import require
 from charrnn.process.interrupts import SIGNALS
@@ -34,7 +34,7 @@ class Stop:
         clock: seconds, for tests.
     """
 
-    def __init__(self, max_minutes: float | None = None, clock=time.monotonic):
+    def __init__(self, max_minutes: float | None = None, clock: Callable[[], float] = time.monotonic):
         if max_minutes is not None:
             require("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
         self._clock, self._end = clock, math.inf if max_minutes is None else clock() + 60 * max_minutes

@@ -9,6 +9,7 @@ import inspect
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from charrnn.batches.sources import SOURCES
 from charrnn.errors import UserError, nearest
@@ -17,14 +18,14 @@ from trainers.step import near_names
 HOOKS = ("batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss", "on_step", "on_evaluation")
 """The methods of `Trainer` that a curriculum overrides."""
 
-FINAL = ("train_step", "train_steps", "evaluate", "gradients")
-"""Those that are the same for all curricula: the loop relies on them."""
+FINAL = ("train_step", "train_steps", "evaluate", "gradients", "reads_whole_batch", "_hooks", "_compiled")
+"""The attributes that are the same for all curricula: the loop relies on them."""
 
-_VALUES = {"orders": Collection, "whole_batches": bool | int | str, "Config": type}
+_VALUES = {"orders": Collection, "needs_whole_batch": bool | int | str, "Config": type}
 """What a curriculum declares as attributes, and the type of each value."""
 
 
-def check(cls: type, base: type, attributes: Mapping[str, object] = types.MappingProxyType({})) -> None:
+def check_class(cls: Any, base: type, attributes: Mapping[str, object] = types.MappingProxyType({})) -> None:
     """Checks a curriculum's class.
 
     Args:
@@ -34,22 +35,22 @@ def check(cls: type, base: type, attributes: Mapping[str, object] = types.Mappin
 
     Raises:
         UserError: a name is near one that `base` knows, a hook cannot be called as it will be, or `orders`,
-            `whole_batches` or `Config` cannot be used.
+            `needs_whole_batch` or `Config` cannot be used.
     """
     bodies = [vars(each) for each in cls.__mro__ if each not in base.__mro__]
     for body in bodies:
         _check_names(cls, body, (*HOOKS, *_VALUES))
-    _check_names(cls, attributes, ("whole_batches",))
+    _check_names(cls, attributes, ("needs_whole_batch",))
     own = set().union(*bodies)
-    for name in own.intersection((*FINAL, *filter(_is_private, vars(base)))):
+    for name in own.intersection(FINAL):
         raise _wrong(cls, name, "is the same for all curricula", f"rename it, or override one of {', '.join(HOOKS)}")
     for name in own.intersection(HOOKS):
         _check_hook(cls, name, base)
     if "__init__" in own:
         _check_init(cls, base)
     _check_orders(cls)
-    if not isinstance(cls.whole_batches, bool):
-        raise _wrong(cls, "whole_batches", f"is {cls.whole_batches!r}", "set it to True or False")
+    if not isinstance(cls.needs_whole_batch, bool):
+        raise _wrong(cls, "needs_whole_batch", f"is {cls.needs_whole_batch!r}", "set it to True or False")
     _check_config(cls)
 
 
@@ -66,10 +67,6 @@ def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) ->
             raise _wrong(cls, name, "is no attribute of a trainer and would be ignored", f"rename it; nearest: {meant}")
 
 
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
-
-
 def _check_hook(cls: type, name: str, base: type) -> None:
     """Raises UserError where a hook is no method, or cannot be called with the arguments of `base`'s."""
     hook = getattr(cls, name)
@@ -80,7 +77,7 @@ def _check_hook(cls: type, name: str, base: type) -> None:
     _check_call(cls, name, names[1:] if bound else names, {})
 
 
-def _check_init(cls: type, base: type) -> None:
+def _check_init(cls: type, base: Any) -> None:
     names = list(inspect.signature(base.__init__).parameters)
     config = names.index("config") + 1
     _check_call(cls, "__init__", names[:config], dict.fromkeys(names[config:]))
@@ -98,7 +95,7 @@ def _check_call(cls: type, name: str, by_position: list[str], by_name: dict[str,
         raise _wrong(cls, name, f"cannot be called ({error})", f"let it take ({arguments})") from None
 
 
-def _check_orders(cls: type) -> None:
+def _check_orders(cls: Any) -> None:
     orders = cls.orders
     if isinstance(orders, str) or not isinstance(orders, Collection) or not orders:
         remedy = f"give a tuple of one or more of {', '.join(SOURCES)}"
@@ -109,7 +106,7 @@ def _check_orders(cls: type) -> None:
             raise _wrong(cls, "orders", what, "rename or remove it")
 
 
-def _check_config(cls: type) -> None:
+def _check_config(cls: Any) -> None:
     """Raises UserError unless `Config` is a frozen dataclass whose fields have types and defaults."""
     config, remedy = cls.Config, "decorate it with @dataclasses.dataclass(frozen=True)"
     parameters = vars(config).get("__dataclass_params__") if isinstance(config, type) else None

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 
 _OTHER_NAMES = {  # in other programs, and in earlier versions of this one
-    "divisible": "whole_batches",
+    "divisible": "needs_whole_batch",
+    "whole_batches": "needs_whole_batch",
     "compute_loss": "loss",
     "loss_fn": "loss",
     "training_step": "loss",
@@ -25,8 +26,9 @@ def meant(name: str, known: Iterable[str], suitable: Iterable[str], lost_words: 
         suitable: those that a misspelling may stand for.
         lost_words: whether two words of a name of three are a misspelling too.
     """
-    if _OTHER_NAMES.get(name.lower()) in known:
-        return _OTHER_NAMES[name.lower()]
+    other_name = _OTHER_NAMES.get(name.lower())
+    if other_name and other_name in known:
+        return other_name
     near = [other for other in suitable if _near(_words(name), _words(other), lost_words)]
     return max(near, key=lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio(), default=None)
 

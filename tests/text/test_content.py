@@ -8,63 +8,72 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
 from charrnn.errors import UserError
-from charrnn.text.documents import Column, Documents, read_documents
+from charrnn.text import chunks
+from charrnn.text.content import column
 
 # Everything that a CSV treats in its own way, and some that `str.splitlines` does.
 TEXTS = st.text(st.sampled_from("ab é🎭,\"';\t\r\n\f\x85\u2028"), max_size=8)
 
 
+def documents(text, csv_column=0, delimiter=",", header=False):
+    """The documents of a text, and how many lines or rows were left out."""
+    how = chunks.Settings(lines=True, csv_column=csv_column, csv_delimiter=delimiter, csv_header=header)
+    content, findings = chunks.read_text(text, how)
+    return content.split("\n")[1:-1], findings.num_empty
+
+
 def refusal(text, csv_column):
     with pytest.raises(UserError) as raised:
-        read_documents(text, csv_column)
+        documents(text, csv_column)
     message = str(raised.value)
     assert "\n" not in message
     return message
 
 
 def test_each_line_is_a_document():
-    assert read_documents("Ann\nBob\nCid") == read_documents("Ann\nBob\nCid\n") == Documents(["Ann", "Bob", "Cid"], 0)
-    assert read_documents("Ann\r\nBob\n\r\nCid\r\n") == Documents(["Ann", "Bob", "Cid"], 1)
-    assert read_documents("\n \t\nAnn\n\u3000\n\n") == Documents(["Ann"], 4)
-    assert read_documents("x") == Documents(["x"], 0)
+    assert documents("Ann\nBob\nCid") == documents("Ann\nBob\nCid\n") == (["Ann", "Bob", "Cid"], 0)
+    assert documents("Ann\r\nBob\n\r\nCid\r\n") == (["Ann", "Bob", "Cid"], 1)
+    assert documents("\n \t\nAnn\n\u3000\n\n") == (["Ann"], 4)
+    assert documents("x") == (["x"], 0)
 
 
 def test_all_line_ends_end_a_line():
-    assert read_documents("Ann\rBob\rCid") == read_documents("Ann\rBob\r\nCid\n") == Documents(["Ann", "Bob", "Cid"], 0)
-    assert read_documents("Ann\r\r\nBob\n\rCid\r") == Documents(["Ann", "Bob", "Cid"], 2)
+    assert documents("Ann\rBob\rCid") == documents("Ann\rBob\r\nCid\n") == (["Ann", "Bob", "Cid"], 0)
+    assert documents("Ann\r\r\nBob\n\rCid\r") == (["Ann", "Bob", "Cid"], 2)
 
 
 def test_another_delimiter_and_a_header():
-    assert read_documents("id;name\n1;Ann, B.\n2;Bob\n", 2, ";", csv_header=True).texts == ["Ann, B.", "Bob"]
-    assert read_documents('\n\nname\n"Ann\tB."\tx\n', 1, "\t", csv_header=True).texts == ["Ann\tB."]
+    assert documents("id;name\n1;Ann, B.\n2;Bob\n", 2, ";", header=True)[0] == ["Ann, B.", "Bob"]
+    assert documents('\n\nname\n"Ann\tB."\tx\n', 1, "\t", header=True)[0] == ["Ann\tB."]
 
 
 def test_rows_of_another_width_are_counted_and_the_first_is_known():
-    column = Column(io.StringIO('a,b\n\n"c\n",d\ne,f,g\nh\ni,j\n'), 1)
-    assert list(column) == ["a", "", "c", "e", "h", "i"]
-    assert (column.num_odd, column.first_odd) == (2, 5)
+    found = list(column(io.StringIO('a,b\n\n"c\n",d\ne,f,g\nh\ni,j\n'), 1))
+    assert found == [("a", 0), ("", 0), ("c", 0), ("e", 5), ("h", 6), ("i", 0)]
 
 
 def test_a_carriage_return_outside_of_quotes_ends_a_row():
-    assert read_documents('a,"b\rb"\rc,d\r', 2).texts == ["b b", "d"]
+    assert documents('a,"b\rb"\rc,d\r', 2)[0] == ["b b", "d"]
 
 
 def test_a_line_stays_as_it_is():
     lines = ['  indented, with "quotes" and\ttabs ', "form\ffeed", "next\x85line\u2028", '"unclosed']
-    assert read_documents("\n".join(lines)).texts == lines
+    assert documents("\n".join(lines))[0] == lines
 
 
 def test_each_row_of_a_csv_is_a_document():
     text = '"3","Fears for ""T N"" pension","Unions, in talks"\r\n4, Space ,"two\r\n\r\nlines\n"\r\n"1","",x\r\n'
-    assert read_documents(text, 1) == Documents(["3", "4", "1"], 0)
-    assert read_documents(text, 2) == Documents(['Fears for "T N" pension', "Space"], 1)
-    assert read_documents(text, 3) == Documents(["Unions, in talks", "two lines", "x"], 0)
+    assert documents(text, 1) == (["3", "4", "1"], 0)
+    assert documents(text, 2) == (['Fears for "T N" pension', "Space"], 1)
+    assert documents(text, 3) == (["Unions, in talks", "two lines", "x"], 0)
 
 
 def test_rows_may_be_longer_and_empty_lines_are_left_out():
-    assert read_documents("a,b\n\nc,d,e,f\n\n", 2) == Documents(["b", "d"], 2)
-    assert read_documents('a\n   \n""\nb', 1) == Documents(["a", "b"], 2)
+    assert documents("a,b\n\nc,d,e,f\n\n", 2) == (["b", "d"], 2)
+    assert documents('a\n   \n""\nb', 1) == (["a", "b"], 2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,27 +86,20 @@ def test_what_python_writes_is_read_back(rows, form):
     end, quoting = form
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator=end, quoting=quoting).writerows(rows)
-    for column in range(3):
-        fields = [" ".join(re.split("[\r\n]+", row[column].strip())) for row in rows]
+    for i in range(3):
+        fields = [" ".join(re.split("[\r\n]+", row[i].strip())) for row in rows]
         expected = [field for field in fields if field]
-        if expected:
-            assert read_documents(file.getvalue(), column + 1) == Documents(expected, len(rows) - len(expected))
-        else:
-            assert "no document" in refusal(file.getvalue(), column + 1)
+        assert documents(file.getvalue(), i + 1) == (expected, len(rows) - len(expected))
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_no_line_is_lost_and_no_document_has_a_line_break(text):
     num_lines = len(re.findall("\r\n|\n|\r", text)) + (text[-1:] not in ("", "\n", "\r"))
-    try:
-        documents = read_documents(text)
-    except UserError:
-        assert not text.strip()
-        return
-    assert len(documents.texts) + documents.num_empty == num_lines
-    assert all(document.strip() and not set("\r\n") & set(document) for document in documents.texts)
-    assert "".join("".join(documents.texts).split()) == "".join(text.split())
+    found, num_empty = documents(text)
+    assert len(found) + num_empty == num_lines
+    assert all(document.strip() and not set("\r\n") & set(document) for document in found)
+    assert "".join("".join(found).split()) == "".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -127,12 +129,20 @@ def test_a_malformed_csv_is_told_with_its_line(text, parts):
     assert all(part in message for part in parts)
 
 
-def test_a_corpus_without_documents_is_refused():
-    assert "0 lines" in refusal("", 0)
-    assert "3 lines" in refusal("\n \n\r\n", 0)
-    assert "column 2 of its 2 rows" in refusal('a,\nb," "\n', 2)
-    assert "column 1 of its 0 rows" in refusal("", 1)
+@pytest.mark.parametrize(
+    "text, config",
+    [
+        ("\n \n\r\n", {"order": "lines"}),
+        ('a,\nb," "\n', {"order": "lines", "csv_column": 2}),
+        ('a,\nb," "\n', {"csv_column": 2}),
+    ],
+)
+def test_a_corpus_without_documents_is_refused(tmp_path, text, config):
+    (tmp_path / "text").write_text(text)
+    with pytest.raises(UserError, match="no document"):
+        load_texts(str(tmp_path / "text"), DataConfig(**config), print)
 
 
 def test_a_negative_column_is_refused():
-    assert "csv_column=-1" in refusal("a,b", -1)
+    with pytest.raises(UserError, match="csv_column=-1"):
+        DataConfig(csv_column=-1)

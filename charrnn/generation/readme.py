@@ -1,0 +1,144 @@
+"""The README.md of an exported folder: inputs and outputs of each format, and code that needs no charrnn."""
+
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+from charrnn.generation.loading import Loaded
+
+_HEAD = """# A language model of {kind}
+
+Exported by charrnn. It has V = {size} ids; B is the number of texts, T their length.
+
+## From text to ids and back
+{ids} `read` prepares a text as the model's own text was.
+```python
+{code}
+```
+"""
+
+_SAVED_MODEL = """
+## saved_model: strings in, strings out
+| signature | inputs | outputs |
+|---|---|---|
+| `generate` | `prompt` string [B], `num_chars` int32 [], `seed` int32 [B], `temperature` float32 [B]: {temperatures} \
+| `text` string [B], the text after each prompt |
+| `score` | `text` string [B] | `nats` float32 [B, T], -ln p of each {unit}, 0 without a prediction; \
+`nats_per_char` float32 [B] |
+| `step` | `text` string [B], one {unit} each; `state` float32 [B, {state}], zeros at first | \
+`log_probs` float32 [B, V] of the next {unit}, `characters` string [V], `state` |
+
+{does} {begins} Impossible input raises `InvalidArgumentError`.
+```python
+import tensorflow as tf
+
+generate = tf.saved_model.load("saved_model").signatures["generate"]
+written = generate(
+    prompt=tf.constant([read({prompt})]),
+    num_chars=tf.constant(100),
+    seed=tf.constant([0]),
+    temperature=tf.constant([0.8]),
+)
+print(written["text"].numpy()[0].decode("utf-8", "replace"))
+```
+"""
+
+_KERAS = """
+## model.keras: ids in, logits out
+It turns ids int32 [B, T] into logits float32 [B, T, V] of the id after each. {begins_ids}
+```python
+import numpy as np
+import tensorflow as tf
+
+model = tf.keras.models.load_model("model.keras")
+logits = model(np.array([{before}encode({prompt})]))[0, -1].numpy()
+print(decode([{first} + int(np.argmax(logits[{first}:]))]))
+```
+"""
+
+_TFLITE = """
+## step.tflite: one id in, the prediction of the next out
+It turns `id` int32 [1] and `state` float32 [1, {state}], zeros at first, into `log_probs` float32 [1, V] and the next
+`state`. {begins_ids}
+```python
+import numpy as np
+import tensorflow as tf
+
+step = tf.lite.Interpreter("step.tflite").get_signature_runner()
+random, state = np.random.default_rng(0), np.zeros((1, {state}), np.float32)
+ids = {before}encode({prompt})
+for i in range(100):
+    predicted = step(id=np.array([ids[i]], np.int32), state=state)
+    state, log_probs = predicted["state"], predicted["log_probs"][0, {first}:]
+    if i == len(ids) - 1:
+        ids.append({first} + int(np.argmax(log_probs + random.gumbel(size=len(log_probs)))))
+print(decode(ids))
+```
+"""
+
+_FORMATS = {"saved_model": _SAVED_MODEL, "keras": _KERAS, "tflite": _TFLITE}
+
+_IDS = "vocabulary.json has the characters in the order of their ids, from 1 on; 0 is the unknown character."
+
+_CODE = """import json
+import unicodedata
+
+with open("vocabulary.json", encoding="utf-8") as file:
+    vocabulary = json.load(file)
+characters, reading, in_bytes = vocabulary["characters"], vocabulary["reading"], vocabulary["kind"] == "bytes"
+id_of = {character: i for i, character in enumerate(characters, 1)}
+
+
+def normalize(text):
+    return unicodedata.normalize(reading["normalization"], text) if reading["normalization"] else text
+
+
+def read(text):
+    if reading["universal_newlines"]:
+        text = text.replace("\\r\\n", "\\n").replace("\\r", "\\n")
+    text = normalize(text)
+    return normalize(LOWER) if reading["lowercase"] else text
+
+
+def encode(text):
+    return list(read(text).encode()) if in_bytes else [id_of.get(character, 0) for character in read(text)]
+
+
+def decode(ids):
+    return bytes(ids).decode("utf-8", "replace") if in_bytes else "".join(("\\ufffd", *characters)[i] for i in ids)"""
+
+
+def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
+    """Returns the text of the README.
+
+    Args:
+        loaded: the model.
+        formats: those in the folder, some of `exporting.FORMATS`.
+        temperatures: the range that `generate` accepts.
+    """
+    generator, vocabulary = loaded.generator(), loaded.vocabulary
+    in_bytes, end = vocabulary.kind == "bytes", generator.end_id
+    unit = "byte" if in_bytes else "character"
+    lower = "text.encode().lower().decode()" if vocabulary.lowers_ascii_only else "text.lower()"
+    values = {
+        "kind": f"{unit}s",
+        "unit": unit,
+        "size": vocabulary.size,
+        "state": sum(entry.shape[-1] for entry in tf.nest.flatten(loaded.model.initial_state(1))),
+        "temperatures": temperatures,
+        "prompt": ascii("A" if in_bytes else generator.beginning or vocabulary.characters[-1]),
+        "first": 0 if in_bytes else 1,
+        "before": "",
+        "begins": f"A prompt has at least one {unit}.",
+        "begins_ids": "",
+        "does": "It reads text as `read`, above, does.",
+        "ids": "The id of a byte is its value." if in_bytes else _IDS,
+        "code": _CODE.replace("LOWER", lower),
+    }
+    if end is not None:
+        values["before"] = f"[{end}] + "
+        values["begins"] = "It puts a line break, the start of a document, before a prompt or text; `step` does not."
+        values["begins_ids"] = f"A document begins and ends with the id {end}, a line break."
+    if vocabulary.reading.normalization:
+        values["does"] = "It cannot normalize Unicode: give it the result of `read`, above."
+    return "".join(part.format(**values) for part in [_HEAD, *(_FORMATS[name] for name in _FORMATS if name in formats)])

@@ -1,0 +1,148 @@
+"""What builds a trainer's step, and runs it. `trainers.trainer.Trainer` adds the hooks."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from charrnn import metrics
+from charrnn.batches import evaluation_batches
+from charrnn.batches.sources import Batch, Source
+from charrnn.batches.wrapped import Skipping
+from charrnn.errors import UserError
+from charrnn.model.char_model import CharModel
+from trainers.step.compiled import CompiledStep
+from trainers.step.gradients import Gradients
+from trainers.step.hook_checks import CheckedHooks
+from trainers.step.update import Update
+
+
+class BaseTrainer(tf.Module):
+    """Holds what is trained, and makes the updates. A curriculum overrides none of its methods.
+
+    Args:
+        model: the model to train.
+        source: gives the batches.
+        optimizer: a Keras optimizer; for float16 a LossScaleOptimizer.
+        config: the curriculum's own settings, an instance of the class's `Config`.
+        seed: all random numbers are functions of it and of the step.
+        clip_norm: the largest global gradient norm; 0: no limit.
+        xla: whether XLA compiles the step.
+        accumulate: the number of parts, one after the other, in which a replica works on its rows, to save memory. The
+            update is that of the whole batch.
+        averaging: the decay of the weights' moving average, which evaluation, samples and checkpoints use; 0: none.
+        label_smoothing: the share of the target's probability that is spread over all characters.
+
+    Raises:
+        UserError: the curriculum cannot work with this order of the data, or the batch cannot be cut into the parts.
+    """
+
+    def __init__(
+        self,
+        model: CharModel,
+        source: Source,
+        optimizer: keras.optimizers.Optimizer,
+        config: Any = None,
+        seed: int = 0,
+        clip_norm: float = 0.0,
+        xla: bool = False,
+        accumulate: int = 1,
+        averaging: float = 0.0,
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__(name="trainer")
+        strategy = tf.distribute.get_strategy()
+        if source.order not in self.orders:
+            allowed = " or ".join(f"data.order={order}" for order in self.orders)
+            raise UserError(f"The trainer {type(self).__name__} works with {allowed} only: set that.")
+        if xla and strategy.num_replicas_in_sync > 1:
+            raise UserError("--xla compiles for one device: give --strategy=one_device, or leave it out.")
+        self._hooks = CheckedHooks(self)
+        gradients = Gradients(self, self._hooks, strategy.num_replicas_in_sync, accumulate)
+        gradients.check_rows(source.batch_size, "data.batch_size asks for")
+        self.model, self.source, self.optimizer = model, Skipping(source), optimizer
+        self.config: Any = self.Config() if config is None else config
+        self.seed, self.label_smoothing = seed, label_smoothing
+        self.averaged = model.copy() if averaging else model  # is evaluated, sampled from, and saved for later use
+        self.step = self.new_variable(tf.constant(0, tf.int64), "step")
+        self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
+        zero = model.initial_state(source.batch_size) if source.carries_state else ()
+        self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
+        optimizer.build(model.trainable_variables)
+        update = Update(model, optimizer, self.step, self.skipped_updates, clip_norm, averaging, self.averaged)
+        self._compiled = CompiledStep(self, gradients, update, strategy, xla)
+
+    def check(self, num_steps: int) -> None:
+        """Calls every hook of a step, and compiles the step without running it. Eager.
+
+        Args:
+            num_steps: the run's length: `own_input_prob` is checked up to it.
+
+        Raises:
+            UserError: a hook returns what it must not.
+        """
+        self.check_declaration()
+        self._hooks.check_own_input_prob(num_steps)
+        batch = self._hooks.batch_at(int(self.step.numpy()))
+        self._compiled.one.get_concrete_function(_tensors(batch))
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Makes one update.
+
+        Returns:
+            float32 `[]` each: "nats" summed over the batch; "chars", the sum of its weights; "chars_read", all that
+            the network read; "gradient_norm" before clipping; "own_input_prob" as scheduled and "own_input_share" as
+            counted; "learning_rate"; and what `loss` adds.
+        """
+        return self._compiled.one(_tensors(batch))
+
+    def train_steps(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
+        """Makes several updates in one call, to the bit those of `train_step`.
+
+        Args:
+            batches: all of one shape; their number may differ from call to call.
+
+        Returns:
+            The measurements of each update, as `train_step` returns them.
+        """
+        tensors = [_tensors(batch) for batch in batches]
+        names = tuple(self._compiled.one.get_concrete_function(tensors[0]).structured_outputs)
+        stacked = Batch(*map(tf.stack, zip(*tensors, strict=True)))
+        any_number = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), stacked)
+        measured = self._compiled.several.get_concrete_function(any_number, names)(stacked, names)
+        by_step = zip(*(values.numpy().tolist() for values in measured.values()), strict=True)
+        return [dict(zip(measured, values, strict=True)) for values in by_step]
+
+    def gradients(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns the gradients with which `train_step` would begin. Changes nothing. Eager.
+
+        Returns:
+            By the path of each trainable variable: the loss's gradient over the batch, neither scaled nor clipped.
+        """
+        return self._compiled.gradients(_tensors(batch))
+
+    def evaluate(self, batches: Iterable[Batch], look: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Returns the closed-loop loss, of the averaged weights if they are averaged. Eager.
+
+        Args:
+            batches: all of one shape.
+            look: is called before each batch; an exception that it raises ends the evaluation.
+
+        Returns:
+            "nats_per_char" and "bits_per_char".
+        """
+
+        def step(batch, state):
+            look()
+            return self._compiled.evaluation(batch, state)
+
+        nats = float(evaluation_batches.closed_loop_loss(step, self.model.initial_state, batches))
+        return {"nats_per_char": nats, "bits_per_char": metrics.bits_per_char(nats)}
+
+
+def _tensors(batch: Batch) -> Batch:
+    """The batch as tensors, with `continues` of each row: bool `[B]`."""
+    continues = np.broadcast_to(batch.continues, len(batch.inputs))
+    return Batch(*map(tf.convert_to_tensor, batch._replace(continues=continues)))

@@ -1,0 +1,89 @@
+"""One step, compiled; it reads straight down: batch -> inputs -> logits -> loss -> gradients -> update."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from charrnn import metrics
+from charrnn.batches.sources import Batch
+from charrnn.model.char_model import States
+from trainers.step.gradients import Gradients
+from trainers.step.update import Update
+
+
+class CompiledStep:
+    """The compiled functions of a trainer.
+
+    AutoGraph is off: a hook needs no source text, and `if` on a tensor is refused.
+
+    Args:
+        trainer: the trainer.
+        gradients: computes the gradients of a batch.
+        update: applies them.
+        strategy: on whose replicas a step runs.
+        xla: whether XLA compiles the step.
+    """
+
+    def __init__(
+        self, trainer: Any, gradients: Gradients, update: Update, strategy: tf.distribute.Strategy, xla: bool
+    ):
+        self._trainer, self._gradients, self._apply, self._strategy = trainer, gradients, update, strategy
+        self.one = tf.function(self._on_replicas(self._update), autograph=False, jit_compile=xla)
+        self.several = tf.function(self._updates, autograph=False)
+        self.gradients = tf.function(self._on_replicas(self._begin), autograph=False, jit_compile=xla)
+        self.evaluation = tf.function(self._evaluate, autograph=False, jit_compile=xla)
+
+    def _updates(self, batches: Batch, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
+        """Updates by batches `[N, B, …]` in turn -> float32 `[N]` by the `names` of what an update measures."""
+        return tf.map_fn(self.one, batches, parallel_iterations=1, fn_output_signature=dict.fromkeys(names, tf.float32))
+
+    def _update(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One update -> float32 `[]` by name."""
+        trainer = self._trainer
+        own_input_prob = trainer.own_input_prob(trainer.step)  # before `on_step`, which may change what it depends on
+        learning_rate = tf.convert_to_tensor(trainer.optimizer.learning_rate)  # before the update changes it
+        gradients, measured, state, rollout = self._way()(batch, self._start_state(batch))
+        if rollout is not None:
+            trainer.on_step(rollout, batch)
+        measured = {
+            **measured,
+            "gradient_norm": self._apply(gradients),
+            "own_input_prob": own_input_prob,
+            "learning_rate": learning_rate,
+        }
+        if trainer.source.carries_state:
+            tf.nest.map_structure(lambda variable, s: variable.assign(s), trainer.carried, state)
+        trainer.step.assign_add(1)
+        return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
+
+    def _begin(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The gradients with which an update would begin, by the paths of their variables."""
+        gradients, *_ = self._way()(batch, self._start_state(batch))
+        paths = [variable.path for variable in self._trainer.model.trainable_variables]
+        return {path: gradient / self._apply.loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
+
+    def _evaluate(self, batch: Batch, state: States) -> tuple[tf.Tensor, States]:
+        logits, state = self._trainer.averaged(batch.inputs, state)
+        return metrics.cross_entropy(logits, batch.targets, batch.weights), state
+
+    def _start_state(self, batch: Batch) -> States:
+        trainer = self._trainer
+        zero = trainer.model.initial_state(tf.shape(batch.inputs)[0])
+        if not trainer.source.carries_state:
+            return zero
+        return tf.nest.map_structure(lambda z, s: tf.where(batch.continues[:, None], s, z), zero, trainer.carried)
+
+    def _way(self) -> Callable:
+        return self._gradients.way(self._trainer.reads_whole_batch)
+
+    def _on_replicas(self, update: Callable) -> Callable:
+        """`update` on all replicas, with the result of the first: the results are all the same."""
+        if self._strategy.num_replicas_in_sync == 1:
+            return update
+
+        def on_all(batch):
+            results = self._strategy.run(update, (batch,))
+            return {name: self._strategy.experimental_local_results(value)[0] for name, value in results.items()}
+
+        return on_all

@@ -1,0 +1,17 @@
+"""What a forward pass over a batch gives."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from charrnn.model.char_model import States
+
+
+class Rollout(NamedTuple):
+    """What the network read and predicted in one batch."""
+
+    logits: tf.Tensor  # float32 [B, T, V]
+    fed: tf.Tensor  # the ids that were read, int32 [B, T]
+    own: tf.Tensor  # which of them the network wrote itself, bool [B, T]
+    state: States  # the state after the last character
+    extra: Any = ()  # from a curriculum's `forward` to its `loss`; with `needs_whole_batch` tensors, rows first
