@@ -7,9 +7,12 @@ import sys
 import pytest
 import tensorflow as tf
 
-from trainers import checks
+from charrnn import command
+from trainers import check, checks
 from trainers.checks import Trial, same_on_replicas, same_with_xla
 from trainers.experiment import Experiment, override, with_trainer
+
+pytestmark = pytest.mark.slow
 
 MINE = """
 import tensorflow as tf
@@ -108,19 +111,21 @@ def test_portable_numbers_are_uniform_and_the_same_with_xla():
     assert 0 <= plain.numpy().min() and plain.numpy().max() < 1
 
 
-def run_command(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-m", "trainers.check", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize("name, status", [("Third", 0), ("Wrong", 2)])
-def test_the_command(tmp_path, name, status):
+def test_the_command(tmp_path):
+    """As it is started: it decides by itself which devices TensorFlow has."""
     (tmp_path / "my_curricula.py").write_text(MINE)
-    done = run_command(tmp_path, f"--trainer=my_curricula:{name}")
-    assert done.returncode == status, done.stderr
-    if status == 0:
-        assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["ok"] * 9
-    else:
-        assert done.stdout == "" and done.stderr.startswith("error: Wrong.own_inputs returned bool [2] where")
-        assert len(done.stderr.splitlines()) == 1
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "CUDA_VISIBLE_DEVICES": "-1"}
+    line = [sys.executable, "-m", "trainers.check", "--trainer=my_curricula:Third"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["ok"] * 9
+
+
+def test_a_hook_that_returns_what_it_must_not_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_curricula.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert command.run(check.main, check.FLAGS, ["check", "--trainer=my_curricula:Wrong"]) == command.MISTAKE
+    out, err = capsys.readouterr()
+    sys.modules.pop("my_curricula", None)
+    assert out == "" and err.startswith("error: Wrong.own_inputs returned bool [2]") and err.count("\n") == 1

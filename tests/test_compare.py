@@ -18,6 +18,8 @@ from trainers.experiment import Experiment
 from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dirs(tmp_path_factory):

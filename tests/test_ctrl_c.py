@@ -22,24 +22,24 @@ from trainers import check, checks, compare, evaluate
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation
 from trainers.experiment import Experiment
-from trainers.launch.build import run_experiment
-from trainers.reports.console import Console
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(finished, tmp_path_factory):
     """A run, and a text that is encoded by several processes."""
     folder = tmp_path_factory.mktemp("life")
     (folder / "text.txt").write_text(Plays().text(3000, seed=1))
     (folder / "more.txt").write_text(Plays().text(3000, seed=2))
     experiment = Experiment(
-        corpus=str(folder / "text.txt"),
+        corpus="plays:3000",
         model=ModelConfig(units=8, embedding_size=5),
         data=DataConfig(seq_length=20, batch_size=4),
-        loop=LoopConfig(steps=2, evaluate_every=1),
+        loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
         samples=SamplesConfig(num_chars=0),
     )
-    assert run_experiment(experiment, "tiny", str(folder / "run"), console=Console(io.StringIO()))
+    finished(experiment, folder / "run")
     return folder
 
 
@@ -77,7 +77,7 @@ def interrupting(function):
 OF_RUN, SHORT = "--run_dir=run", ["--num_rollouts=2", "--num_chars=50"]
 MOMENTS = {
     "generate, loading": (generate, [OF_RUN], loading, "load"),
-    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_text"),
+    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_write"),
     "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
     "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),

@@ -51,6 +51,7 @@ def test_a_glob_of_any_depth_and_a_compressed_file(start):
     assert corpus.num_documents == 3
 
 
+@pytest.mark.slow
 def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
     for flags, config in [
         ((), {}),
@@ -67,6 +68,7 @@ def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
         np.testing.assert_array_equal(np.asarray(made.validation), read.validation)
 
 
+@pytest.mark.slow
 def test_the_advice_of_a_refusal_works(start, tmp_path):
     """Of a file with bytes that are no UTF-8: to name its encoding, or to read bytes."""
     (tmp_path / "passwords").write_bytes(b"hunter2\nma\xf1ana\r\n" * 30)
@@ -184,6 +186,7 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
     assert "a document per line" in refusal("lines", within_documents=True)
 
 
+@pytest.mark.slow
 def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):
     settings = ["model.units=4", "data.batch_size=1", "samples.num_chars=0"]
     for corpus, steps in (("out", 1), ("texts/a.txt", 2)):
@@ -200,6 +203,7 @@ CAN_MOUNT = shutil.which("unshare") and not subprocess.run(
 ).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CAN_MOUNT, reason="no small disk can be mounted here: unshare -rm, mount -t tmpfs")
 def test_a_disk_that_becomes_full_is_one_line_and_its_own_status(tmp_path):
     (tmp_path / "long.txt").write_text("to be or not to be\n" * 20_000)

@@ -29,6 +29,8 @@ from trainers.experiment import Experiment
 from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--num_rollouts=3", "--num_chars=60", "--seed=5", "--nopictures"]
 
 

@@ -19,16 +19,15 @@ from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.experiment import Experiment
-from trainers.launch.build import run_experiment
-from trainers.reports.console import Console
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(finished, tmp_path_factory):
     """Trains a tiny model -> the run directory."""
 
     def trained(corpus, **data):
-        path = str(tmp_path_factory.mktemp("runs") / "tiny")
         experiment = Experiment(
             corpus=str(corpus),
             model=ModelConfig(units=8, embedding_size=5),
@@ -36,8 +35,7 @@ def trained(tmp_path_factory):
             loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
             samples=SamplesConfig(num_chars=0),
         )
-        assert run_experiment(experiment, "tiny", path, console=Console(io.StringIO()))
-        return path
+        return str(finished(experiment, tmp_path_factory.mktemp("runs") / "tiny"))
 
     return trained
 
@@ -65,7 +63,7 @@ def run(run_dir, run_on):
 
 @pytest.fixture
 def written(run_dir):
-    """What the library writes with the same weights."""
+    """The text of the library with the same weights."""
     loaded = loading.load(run_dir)
 
     def written(prompts, num_chars, seeds, sampler=None, **arguments):
@@ -237,17 +235,6 @@ def test_surprisal_as_json_or_in_colours(run, run_dir, tmp_path, monkeypatch):
     assert run("--surprisal=-")[0] == 2
 
 
-def test_a_reader_that_leaves_ends_the_text_quietly(run_dir):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn.generate", f"--run_dir={run_dir}", "--num_chars=10000000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert len(process.stdout.read(200)) == 200  # long before its end
-    process.stdout.close()
-    assert (process.wait(60), process.stderr.read()) == (0, b"")
-
-
 def test_weights_may_be_the_newest(run, run_dir):
     assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {run_files.find_checkpoint(run_dir, 'newest')}\n"
 
@@ -324,7 +311,7 @@ def test_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
 
 
 def run_process(*arguments):
-    """Runs the command in a process of its own -> exit status, standard output, standard error."""
+    """Runs the command in its own process -> exit status, standard output, standard error."""
     process = subprocess.run([sys.executable, "-m", "charrnn.generate", *arguments], capture_output=True, text=True)
     return process.returncode, process.stdout, process.stderr
 

@@ -37,7 +37,7 @@ def pair(name, input_shape=(None, None, D), **options):
 
 
 def results(layer, x, training=False, **arguments):
-    """All a call gives, and the gradients of a number that depends on all of it."""
+    """All results of a call, and the gradients of a number that depends on all of them."""
     watched = [x, *arguments.get("initial_state", [])]
     with tf.GradientTape() as tape:
         tape.watch(watched)
@@ -87,6 +87,7 @@ def test_results_and_gradients_are_keras_s(relative_error, fused_calls, name, op
     assert relative_error(ours.losses, stock.losses) < FLOAT32
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     "shape, xla",
@@ -173,7 +174,7 @@ def test_whole_numbers_are_read_as_by_keras(relative_error, fused_calls, name):
 
 @both
 def test_second_derivatives_are_keras_s(relative_error, fused_calls, name):
-    """As a penalty on the gradient needs them."""
+    """A penalty on the gradient needs them."""
     x, second = tf.constant(normal(9, B, T, D)), []
     for layer in pair(name):
         with tf.GradientTape() as outer:
@@ -233,11 +234,12 @@ def sequential(module, name, **options):
 
 
 def text(rows=32):
-    """Ids and the ids that follow, of a text that goes round."""
+    """Ids and the next ids, of a periodic text."""
     ids = (np.random.default_rng(0).integers(0, 7, (rows, 1)) + np.arange(T + 1)) % 7
     return ids[:, :-1], ids[:, 1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, jit_compile, rows, traced_rows",
     [("GRU", "auto", 40, None), ("LSTM", "auto", 40, None), ("GRU", True, 32, 16)],
@@ -247,7 +249,7 @@ def test_fit_learns_as_with_stock_layers(relative_error, fused_calls, name, jit_
     losses, weights = [], []
     for module in (keras.layers, layers):
         assert not fused_calls
-        model = sequential(module, name, jit_compile=jit_compile)
+        model = sequential(module, name, jit_compile=jit_compile if module is layers else False)
         losses.append(model.fit(*text(rows), batch_size=16, epochs=4, verbose=0).history["loss"])
         weights.append(model.get_weights())
     assert {call[1].shape[1] for call in fused_calls} == {traced_rows}
@@ -273,6 +275,7 @@ def test_a_functional_model_with_a_handed_over_state(relative_error, fused_calls
     assert len(fused_calls) == 2
 
 
+@pytest.mark.slow
 @both
 def test_a_saved_model_goes_on_where_it_stopped(tmp_path, fused_calls, name):
     model = sequential(layers, name)
@@ -323,6 +326,7 @@ def test_a_mask_of_the_embedding_is_kept(relative_error, fused_calls, name):
     assert not fused_calls
 
 
+@pytest.mark.slow
 def test_the_model_on_the_page_runs_as_it_stands(fused_calls):
     page = pathlib.Path("docs/generation.md").read_text()
     (code,) = re.findall(r"```python\n(import keras\n.*?)```", page, flags=re.DOTALL)

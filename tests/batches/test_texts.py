@@ -257,6 +257,7 @@ print(status("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="Linux tells a process's peak memory")
 def test_the_memory_of_a_large_corpus_is_that_of_a_small_one(tmp_path):
     """All resident memory, that of mapped files too; text and ids, in memory, would be three times the bound."""

@@ -11,6 +11,8 @@ from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
 from trainers.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 LAST = ["model.cell=lstm", "model.embedding_size=0", "data.order=windows", "data.targets=last"]
 SMALL = ["model.units=16", "data.batch_size=4", "data.seq_length=8", "optimizer.clip_norm=1"]
 

@@ -10,6 +10,8 @@ from charrnn import command
 from trainers.experiment import TRAINERS, Experiment, override, with_trainer
 from trainers.loop import stopping
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--corpora=plays:12000", "--steps=20", "--num_rollouts=2", "--num_chars=50"]
 SETTINGS = curricula._SETTINGS.replace("units=256", "units=8").replace("seq_length=64", "seq_length=32")
 

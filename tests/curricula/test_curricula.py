@@ -92,6 +92,7 @@ def test_with_nothing_own_it_is_teacher_forcing_to_the_bit(make_model, make_trai
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_an_adaptive_curriculum_resumes_to_the_bit(make_trainer, tmp_path, name):
     cls = class_of(name)
@@ -128,6 +129,7 @@ def test_an_order_that_a_curriculum_cannot_work_with_is_told(make_trainer, name,
         make_trainer(class_of(name), text=text, data={"order": order})
 
 
+@pytest.mark.slow
 def test_carried_states_are_those_of_the_text(make_trainer):
     """With nothing own, streams go on as under teacher forcing: here where `forward` is the curriculum's own."""
     for name in ("soft_inputs", "state_matching"):

@@ -122,6 +122,7 @@ class TwoCharacters:
         return Batch(rows[:, :-1], rows[:, 1:], np.ones((1000, 2), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prob", [0.0, 0.6])
 def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
     """Huszár 2015: Q*(x2 | z) = ε·P(x2 | z) + (1 - ε)·P(x2); only teacher forcing ends at the true distribution."""

@@ -21,6 +21,8 @@ from trainers.distribution.strategies import Workers, describe, make_strategy
 from trainers.loop.checkpoints import Checkpoints
 from trainers.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 STREAMS = {
     "model": {"weight_drop": 0.2, "output_dropout": 0.2, "zoneout": 0.1},
     "data": {"order": "streams", "batch_size": 8},

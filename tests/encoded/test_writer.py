@@ -104,6 +104,7 @@ def test_what_is_done_is_not_done_again(encode, tmp_path):
     assert "already" in lines[0] and shards(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_gone_on_with(encode, tmp_path):
     (tmp_path / "text").write_text(TEXT, encoding="utf-8")
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "text"), str(tmp_path / "out")])

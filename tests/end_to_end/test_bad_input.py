@@ -31,6 +31,8 @@ from trainers import check, compare, evaluate, run
 from trainers.evaluation import measures_file
 from trainers.experiment import Experiment, override
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "run": run,
     "evaluate": evaluate,
@@ -274,10 +276,11 @@ MARKERS = {
 }
 
 
-@pytest.mark.parametrize("label", MARKERS)
-@pytest.mark.parametrize("name", ["run", "generate"])
+@pytest.mark.parametrize(
+    "name, label", [("run", "absolute"), ("run", "long"), *(("generate", label) for label in MARKERS)]
+)
 def test_a_list_of_checkpoints_that_was_altered(call, damaged, label, name):
-    """What lies outside is neither read nor, as an old checkpoint, removed."""
+    """What lies outside is neither read nor, as an old checkpoint, removed. See also tests/loop/test_checkpoints.py."""
     outside = pathlib.Path(shutil.copytree("run/checkpoints", "outside"))
     try:
         path = MARKERS[label].replace("{outside}", str(outside.absolute()))
@@ -342,17 +345,22 @@ def test_a_vocabulary_that_no_terminal_can_show(call, damaged):
     assert status == command.DONE and set(text) <= {"\n", "?", "\ufffd"}
 
 
-def test_broken_utf8_a_terminal_without_it_and_a_lost_checkpoint_by_the_processes(folder, tmp_path):
-    def start(module, *arguments):
-        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-        done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, env=environment)
-        return done.returncode, done.stdout, done.stderr.decode()
-
-    assert_refused(start("trainers.run", "--experiment=quickstart", b"--corpus=\xff.txt"), r"\udcff.txt' is not text")
-    lost = shutil.copytree(folder / "run", tmp_path / "lost 🎭")
-    for path in [*lost.glob("*/step-*.index")]:
+@pytest.mark.parametrize("name", ["run", "generate"])
+def test_a_lost_checkpoint(call, damaged, name):
+    for path in damaged.glob("*/step-*.index"):
         path.unlink()
-    assert_refused(start("charrnn.generate", f"--run_dir={lost}"), "lost ? has no checkpoint yet")
+    status, _, errors = on_damaged(call, name)
+    assert status == command.MISTAKE and errors.splitlines()[-1].startswith("error: ")
+
+
+def test_broken_utf8_and_a_terminal_without_it_by_the_process():
+    """Refused before TensorFlow is imported; arguments and streams are those of all commands."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    cases = {b"--prompt=\xff": r"\udcff' is not text", "--run_dir=\N{PERFORMING ARTS}": "? is not a run directory"}
+    for argument, said in cases.items():
+        line = [sys.executable, "-m", "charrnn.generate", argument]
+        done = subprocess.run(line, capture_output=True, env=environment)
+        assert_refused((done.returncode, done.stdout, done.stderr.decode()), said)
 
 
 NAMES = st.sampled_from(

@@ -10,6 +10,8 @@ from charrnn import command, export, generate
 from trainers import compare, evaluate, train
 from trainers.experiment import Experiment, override
 
+pytestmark = pytest.mark.slow
+
 EARLIER = Path(__file__).parent / "earlier_runs"
 NAMES = ("teacher_forcing", "scheduled_sampling", "stranger")
 FEW = ["--num_rollouts=2", "--num_chars=50", "--nopictures"]

@@ -24,6 +24,8 @@ from trainers.experiment import Experiment
 from trainers.launch import start
 from trainers.launch.result import Result
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "data.seq_length": 8,
     "data.batch_size": 4,

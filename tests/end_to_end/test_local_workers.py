@@ -18,6 +18,8 @@ from charrnn import command
 from tests.signals import wait_for_tensorflow
 from trainers import run
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     "--experiment=quickstart",
     "--corpus=plays:3000",

@@ -26,7 +26,9 @@ from charrnn.batches.sources import DataConfig, make_source
 from charrnn.batches.texts import load_texts
 from charrnn.text import corpora
 from charrnn.text.plays import Plays
-from trainers import local_workers, run
+from trainers import compare, local_workers, run
+
+pytestmark = pytest.mark.slow
 
 HOUSE = pathlib.Path(__file__).parents[2]
 PAGES = [
@@ -92,11 +94,13 @@ PROGRAMS = "python pip pytest tensorboard mkdocs scontrol less".split()
 
 @pytest.fixture(scope="module")
 def a_run(tmp_path_factory):
-    """A run that commands find where the reader has made one."""
+    """A run that commands find where the reader has made one; what `compare` measures of it is kept with it."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "text").write_text(TEXT)
     given = ["--experiment=quickstart", f"--corpus={folder / 'text'}", f"--run_dir={folder / 'run'}", *_SMALL]
     assert command.run(run.main, run.FLAGS, ["run", *given]) == command.DONE
+    measured = ["compare", str(folder / "run"), *SHORTER["trainers.compare"]]
+    assert command.run(compare.main, compare.FLAGS, measured) == command.DONE
     return folder / "run"
 
 

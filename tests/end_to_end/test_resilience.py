@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks import resilience
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_runs_end_as_the_undisturbed_one():

@@ -21,6 +21,8 @@ from tests.signals import wait_for_tensorflow
 from trainers import run
 from trainers.loop.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     "--experiment=quickstart",
     "--corpus=plays:3000",

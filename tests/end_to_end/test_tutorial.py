@@ -10,6 +10,8 @@ nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 pytest.importorskip("matplotlib")
 
+pytestmark = pytest.mark.slow
+
 HERE = pathlib.Path(__file__).parents[2]
 
 

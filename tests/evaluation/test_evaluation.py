@@ -1,6 +1,5 @@
 """A run measured: the losses of training, the reference that suits the text, documents, bytes, texts that are gone."""
 
-import io
 import json
 import os
 
@@ -22,8 +21,8 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation, measures_file, other_systems
 from trainers.experiment import Experiment
-from trainers.launch.build import run_experiment
-from trainers.reports.console import Console
+
+pytestmark = pytest.mark.slow
 
 SHORT = Protocol(num_rollouts=4, num_chars=60)
 
@@ -33,19 +32,18 @@ def silent(line):
 
 
 @pytest.fixture
-def make_run(tmp_path):
+def make_run(finished, tmp_path):
     """Trains for two steps -> the run directory."""
 
-    def make(corpus="plays:5000", name="run", **data):
+    def make(corpus="plays:3000", name="run", **data):
         experiment = Experiment(
             corpus=corpus,
             model=ModelConfig(units=8, embedding_size=5),
             data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
-            loop=LoopConfig(steps=2, evaluate_every=1),
+            loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
             samples=SamplesConfig(num_chars=0),
         )
-        assert run_experiment(experiment, "tiny", str(tmp_path / name), console=Console(io.StringIO()))
-        return str(tmp_path / name)
+        return str(finished(experiment, tmp_path / name))
 
     return make
 

@@ -94,6 +94,7 @@ def call(capsys, module, *arguments):
     return out, err
 
 
+@pytest.mark.slow
 def test_evaluate_of_one_character_writes_null_and_says_why(capsys, sure):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -107,11 +108,13 @@ def test_evaluate_of_one_character_writes_null_and_says_why(capsys, sure):
     read_strictly(f"[{','.join((sure / 'metrics.jsonl').read_text().splitlines())}]")
 
 
+@pytest.mark.slow
 def test_the_table_and_the_pictures_have_no_nan(capsys, sure):
     out, _ = call(capsys, evaluate, f"--run_dir={sure}")
     assert "nan" not in out and "\nrecovery_10" in out
 
 
+@pytest.mark.slow
 def test_compare_of_one_character_keeps_what_it_measured(capsys, sure):
     out, _ = call(capsys, compare, sure, "--temperatures=0.8,1")
     assert "nan" not in out and "| recovery_10" not in out and "recovery_10, recovery_50" in out

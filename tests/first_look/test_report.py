@@ -84,6 +84,7 @@ def test_the_reading_is_the_trainers(look, capsys):
     assert any(f"{loss:.4f} nats per character, {loss / math.log(2):.4f} bits" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
     """With its own epochs; only the network is made smaller here."""
     (tmp_path / "it's mine.txt").write_text("never say never\n" * 60)

@@ -22,6 +22,17 @@ CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cel
 CELLS.append(pytest.param({"num_layers": 2, "skip_connections": True, "zoneout": 0.2}, id="skip-zoneout"))
 
 
+_GENERATOR = []
+
+
+@pytest.fixture
+def generator(make_model):
+    """A generator of letters, which is the same after each text: its loops are compiled once for all tests."""
+    if not _GENERATOR:
+        _GENERATOR.append(Generator(make_model(), LETTERS))
+    return _GENERATOR[0]
+
+
 def likeliest(logits, noise):
     return int(logits.argmax())
 
@@ -31,7 +42,7 @@ def sampled(temperature=1.0):
 
 
 def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
-    """Reads the prompt and then its own choices, one `model(...)` call a character."""
+    """Reads the prompt and then its own choices, one `model(...)` call per character."""
     read = tf.function(model, reduce_retracing=True)
     size = model.vocabulary_size
     ids = vocabulary.encode(prompt).tolist()
@@ -47,6 +58,7 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
     return vocabulary.decode(ids[len(vocabulary.encode(prompt)) :])
 
 
+@pytest.mark.slow
 def test_xla_changes_the_speed_and_not_the_text(make_model):
     plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
     for prompts in (["a", LONG], ["fab"]):
@@ -102,8 +114,7 @@ def test_a_text_does_not_depend_on_the_other_rows(make_model):
 
 
 @pytest.mark.parametrize("prompt", ["a", LONG])
-def test_a_text_does_not_depend_on_how_much_of_it_is_asked_for(make_model, prompt):
-    generator = Generator(make_model(), LETTERS)
+def test_a_text_does_not_depend_on_how_much_of_it_is_asked_for(generator, prompt):
     whole = generator.generate([prompt], 300, [7])[0]
     for num_chars in (0, 1, 105, 106, 107, 127, 128, 129, 255, 256):
         assert generator.generate([prompt], num_chars, [7])[0] == whole[:num_chars]
@@ -174,8 +185,7 @@ def test_the_likeliest_of_one_is_the_likeliest(make_model):
     assert Generator(model, LETTERS, Sampler(top_k=2)).generate(["ab", LONG], 150, [5, 6]) != greedy
 
 
-def test_a_text_ends_before_the_stop_string(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_a_text_ends_before_the_stop_string(generator):
     prompts, seeds = ["a", "fed"], [1, 2]
     whole = generator.generate(prompts, 300, seeds)
     across = whole[0][DECODE_BLOCK_CHARS - 8 : DECODE_BLOCK_CHARS + 8]  # the border lies in it
@@ -187,8 +197,7 @@ def test_a_text_ends_before_the_stop_string(make_model):
         assert generator.generate(prompts, 300, seeds, stop=stop) == expected
 
 
-def test_a_stop_string_in_the_prompt_ends_nothing(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_a_stop_string_in_the_prompt_ends_nothing(generator):
     whole = generator.generate([LONG], 100, [1])[0]
     assert LONG[:20] not in whole
     assert generator.generate([LONG], 100, [1], stop=LONG[:20]) == [whole]
@@ -234,16 +243,14 @@ def streamed(generator, *arguments, **options):
 
 
 @pytest.mark.parametrize("prompt", ["fab", LONG])
-def test_a_stream_is_the_text_and_its_pieces_grow(make_model, prompt):
-    generator = Generator(make_model(), LETTERS)
+def test_a_stream_is_the_text_and_its_pieces_grow(generator, prompt):
     pieces = streamed(generator, prompt, 300, seed=7)
     assert "".join(pieces) == generator.generate([prompt], 300, [7])[0]
     assert len(pieces[0]) <= 8 and len(pieces[1]) <= 16 and max(map(len, pieces)) > 32
 
 
 @pytest.mark.filterwarnings("ignore:The stop string 'x'")
-def test_a_stream_holds_back_the_beginning_of_a_stop_string(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_a_stream_holds_back_the_beginning_of_a_stop_string(generator):
     whole = generator.generate(["fab"], 300, [7])[0]
     for stops in ([whole[100:140], "fff"], [whole[3:5], whole[2:6]], ["x", ""], [whole[290:302] + "a"]):
         pieces = streamed(generator, "fab", 300, seed=7, stop=stops)
@@ -286,21 +293,19 @@ def test_a_text_in_bytes_goes_on_within_a_character(make_model):
     assert cut
 
 
-def test_a_text_that_was_stopped_goes_on_before_the_stop_string(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_a_text_that_was_stopped_goes_on_before_the_stop_string(generator):
     whole = generator.generate(["fab"], 300, [7])[0]
     for place in (5, 130, 131):
         stop = whole[place : place + 12]
         stream = generator.stream("fab", 300, seed=7, stop=stop)
         assert "".join(stream) == whole[:place]
         assert "".join(generator.stream("", 300 - place, state=stream.state)) == whole[place:]
-        more = generator.stream("cab", 30, state=stream.state)  # or another prompt follows
+        more = generator.stream("cab", 30, state=stream.state)  # another prompt is possible, too
         assert "".join(more) != whole[place:][:30]
         assert more.state.position == 3 + place + 3 + 30
 
 
-def test_a_stream_that_is_left_stands_where_its_pieces_end(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_a_stream_that_is_left_stands_where_its_pieces_end(generator):
     whole = generator.generate(["fab"], 300, [7])[0]
     for stop in ("", whole[20:40]):  # the first piece of all that are certain ends before it
         stream = generator.stream("fab", 300, seed=7, stop=stop)
@@ -323,7 +328,7 @@ def test_neither_a_stop_string_nor_the_end_of_a_document_ends_a_shorter_text(mak
         short = documents.generate(prompts, 200, seeds)
         texts = documents.generate(prompts, 200, seeds, min_chars=90)
         assert min(map(len, short)) < 90 <= min(map(len, texts)) and "f" not in "".join(texts)
-        if sampler == Sampler():  # else what is kept beside the end depends on it
+        if sampler == Sampler():  # with filters, the end also changes the other characters
             assert all(text.startswith(other[:90]) for text, other in zip(texts, short, strict=True))
 
 
@@ -342,7 +347,7 @@ def test_characters_that_the_model_never_saw_are_dropped_or_read_as_unknown(make
 
 
 def test_a_text_of_a_real_size_does_not_depend_on_the_batch(make_model):
-    """The matmuls of other batch sizes may round otherwise: of the order of 1e-6, as nothing beside the noise."""
+    """The matmuls of other batch sizes may round otherwise: by about 1e-6, which is tiny beside the noise."""
     model = make_model(vocabulary_size=66, units=128, embedding_size=0)
     for weight in model.trainable_variables:
         weight.assign(0.3 * weight)
@@ -357,6 +362,7 @@ def live_states():
     return sum(type(each) is GenerationState for each in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
     generator, calls = Generator(make_model(), LETTERS), []
     before = live_states()
@@ -409,16 +415,14 @@ def test_generators_that_share_a_writer_have_their_own_temperatures(make_model):
 
 
 @pytest.mark.parametrize("kind", [np.array, tuple, list, tf.constant], ids=["array", "tuple", "list", "tensor"])
-def test_arguments_may_be_arrays_tuples_lists_and_tensors(make_model, kind):
-    generator = Generator(make_model(), LETTERS)
+def test_arguments_may_be_arrays_tuples_lists_and_tensors(generator, kind):
     expected = generator.generate(["a", "bc"], 20, [3, 4], [0.5, 1.0])
     prompts = ("a", "bc") if kind is tf.constant else kind(["a", "bc"])
     assert generator.generate(prompts, np.int64(20), kind([3, 4]), kind([0.5, 1.0]), min_chars=np.int32(0)) == expected
     assert "".join(generator.stream("a", np.int64(20), np.int64(3))) == generator.generate(["a"], 20, [3])[0]
 
 
-def test_no_prompts_are_no_texts(make_model):
-    generator = Generator(make_model(), LETTERS)
+def test_no_prompts_are_no_texts(generator):
     for none in ([], (), np.array([])):
         assert generator.generate(none, 5, none) == generator.generate(none, 5, none, none) == []
 
@@ -454,8 +458,7 @@ def test_no_prompts_are_no_texts(make_model):
     ],
     ids=str,
 )
-def test_an_impossible_argument_is_named(make_model, arguments, named):
-    generator = Generator(make_model(), LETTERS)
+def test_an_impossible_argument_is_named(generator, arguments, named):
     with pytest.raises(UserError, match=f"^(The )?{named}"):
         generator.in_parts(*arguments)
 
@@ -518,7 +521,7 @@ def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, chara
 
 
 def test_a_line_break_before_a_document_is_its_beginning(make_model):
-    """The default prompt of samples, for one: no document is empty, so that two are never read in a row."""
+    """Such as the default prompt of samples. No document is empty, so the model never reads two in a row."""
     generator = Generator(make_model(8), Vocabulary("\nabcdef"), end_of_text="\n")
     assert generator.generate(["\n", "\nab"], 60, [1, 2]) == generator.generate(["", "ab"], 60, [1, 2])
     assert "".join(generator.stream("\nab", 60, 2)) == generator.generate(["ab"], 60, [2])[0]

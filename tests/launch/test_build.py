@@ -36,6 +36,7 @@ def losses(texts, num_steps, **data):
     return np.array([float(step["nats"]) / float(step["chars"]) for step in steps])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "count"), [("windows", 1), ("streams", 3)])
 def test_few_batches_are_learnt_by_heart(noise, order, count):
     assert losses(noise, 120, order=order, overfit_batches=count)[-count:].max() < 0.1

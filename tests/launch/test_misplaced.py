@@ -1,9 +1,5 @@
 """A setting that is given as a flag, or as an argument, is answered with how to give it."""
 
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -41,15 +37,6 @@ def said(main, capsys, *arguments, where=""):
 def test_a_flag_that_is_a_setting(main, capsys, arguments, give):
     assert f"There is no flag {arguments[0].partition('=')[0]}" in said(main, capsys, *arguments)
     assert give in said(main, capsys, *arguments)
-
-
-def test_the_command_as_it_is_started(tmp_path):
-    call = [sys.executable, "-m", "trainers.run", "--experiment=quickstart", "--batch_size=8"]
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == command.MISTAKE, done.stderr
-    assert "--set data.batch_size=8" in done.stderr.splitlines()[-1]
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("full", settable(Experiment()))

@@ -23,6 +23,8 @@ from trainers import Trainer, run
 from trainers.experiment import override
 from trainers.launch import resolve, start
 
+pytestmark = pytest.mark.slow
+
 train = trainers.train
 
 SETTINGS = {

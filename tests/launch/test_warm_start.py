@@ -16,6 +16,8 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers import Trainer, train
 from trainers.launch.warm_start import warm_start
 
+pytestmark = pytest.mark.slow
+
 THEIRS, OURS = Vocabulary.from_text("abcdef"), Vocabulary(["z", "e", "a", "\ufffd", "c"])
 
 

@@ -16,12 +16,13 @@ from charrnn.model.char_model import CharModel, choose_path
 from charrnn.model.config import ModelConfig
 
 V, B, T = 7, 3, 5
+MODES = ["eager", "graph", pytest.param("xla", marks=pytest.mark.slow)]
 CELLS = ["gru", "lstm", "rnn"]
 ARCHITECTURES = [
     pytest.param({"cell": cell, "num_layers": layers, "embedding_size": size}, id=f"{cell}-{layers}-{name}")
     for cell, layers, (size, name) in itertools.product(CELLS, [1, 3], [(5, "embedding"), (0, "one_hot")])
 ]
-SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # what is slow to compile: gru-3-embedding, lstm-1-one_hot
+SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # for slow compilation: gru-3-embedding, lstm-1-one_hot
 ONE_LAYER = [ARCHITECTURES[0], ARCHITECTURES[5]]
 
 
@@ -58,7 +59,7 @@ def measure_keras(model, ids, state=None):
 
 
 def all_text(model):
-    """The open loop in which nothing is the network's own, with the signature of a closed loop."""
+    """The open loop without any own output, with the signature of a closed loop."""
 
     def run(ids, state):
         logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), lambda logits, t: 0 * ids[:, 0], state)
@@ -81,6 +82,7 @@ def test_fused_path_equals_keras(make_model, relative_error, architecture):
         assert relative_error(measure(model, model, ids, state), measure_keras(model, ids, state)) < rounding.MODEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_fused_path_equals_keras_in_a_graph(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -89,6 +91,7 @@ def test_fused_path_equals_keras_in_a_graph(make_model, relative_error, architec
     assert relative_error(in_graph(ids, state), measure_keras(model, ids, state)) < rounding.MODEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
 def test_fused_path_equals_keras_with_xla(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -140,6 +143,7 @@ def test_a_text_in_two_parts_equals_the_whole(make_model, relative_error, archit
     assert relative_error(model(ids[:, 4:])[0], second) > 1e-3  # the state does matter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
 def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture):
     model = make_model(**architecture)
@@ -167,7 +171,7 @@ def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture
 
 
 @pytest.mark.parametrize("architecture", ONE_LAYER)
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("mode", MODES)
 def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, architecture, mode):
     model = make_model(**architecture)
 
@@ -179,6 +183,7 @@ def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, 
     assert_same_bits(opened, closed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_model, relative_error, cell, mode):
@@ -197,7 +202,7 @@ def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, archite
     model, length = make_model(**architecture), 12
     ids, start = random_ids(length), random_state(model)
     own = np.random.default_rng(4).random((B, length)) < 0.6
-    own[:, 0] = True  # asked for, and not heeded: nothing was written yet
+    own[:, 0] = True  # ignored, because there is no output yet
     noise = tf.constant(np.random.default_rng(5).gumbel(size=(length, B, V)), tf.float32)
 
     def choose(logits, t):
@@ -218,7 +223,7 @@ def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, archite
 
 
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("mode", MODES)
 def test_open_loop_gradient_is_that_of_the_ids_it_read(make_model, relative_error, architecture, mode):
     """The choice of an id carries no gradient, the state does."""
     model = make_model(**architecture)
@@ -255,7 +260,7 @@ def test_initial_weights_are_a_function_of_the_seed(architecture):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_units_start_with_memories_up_to_the_longest(cell):
-    """Without inputs from elsewhere, a state is multiplied by u / (1 + u) at each character."""
+    """Without other inputs, a state is multiplied by u / (1 + u) at each character."""
     model = CharModel(ModelConfig(cell=cell, units=6, embedding_size=0, longest_memory=50), V)
     for layer in model.recurrent_layers:
         kernel, recurrent, bias = layer.get_weights()
@@ -317,6 +322,7 @@ def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
     assert choose_path("fused", xla=False)[0] == "fused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
 def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, compiled):
     """Loops over groups of rows, side by side: closed loop as in one group, and open loop equal to it to the bit."""
@@ -353,7 +359,7 @@ def in_training(model):
 
 
 def by_keras_layers(model, ids):
-    """Logits by plain Keras layers whose weights are masked by assignment, and what d loss / d weight is masked by."""
+    """Logits by plain Keras layers whose weights are masked by assignment, and the masks of d loss / d weight."""
     plain = CharModel(dataclasses.replace(model.config, **dict.fromkeys(DROPOUT, 0.0)), V)
     dropped = model._masks(ids, KEY)
     factors = [np.ones(w.shape) for w in model.trainable_variables]

@@ -81,7 +81,7 @@ def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
-    """`open_loop` keeps what `closed_loop` would have kept: nothing is run a second time."""
+    """`open_loop` records the same history as `closed_loop`, so that no step runs a second time."""
     layer, start = random_layer(cell), random_state(cell)
     readout = tf.constant(normal(5, H, V), tf.float32)
     network = Network((layer,), readout, tf.zeros(V))
@@ -122,6 +122,7 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     assert after_the_loop == len(layer.recurrent) * groups  # the kernel's gradient; the bias's, a sum over rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell, xla", [(cells.GRU, False), (cells.LSTM, False), (cells.RNN, False), (cells.LSTM, True)])
 def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
     """Also an odd number, and a single row, which leaves nothing to one of the groups."""

@@ -120,6 +120,7 @@ def test_going_on_appends(tmp_path):
     assert [(line["step"], line["x"]) for line in lines_of(tmp_path / "metrics.jsonl")] == [(1, 1), (2, 2), (3, 33)]
 
 
+@pytest.mark.slow
 def test_a_runs_lines_have_the_documented_keys(tmp_path):
     experiment = Experiment(
         corpus="plays:3000",

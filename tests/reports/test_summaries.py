@@ -238,6 +238,7 @@ def ask(tmp_path_factory):
         yield ask
 
 
+@pytest.mark.slow
 def test_tensorboard_compares_runs_by_their_settings_and_their_metrics(ask):
     experiment = ask("hparams/experiment", experimentName="", hparamsLimit=0, includeMetrics=True)
     differ = {info["name"]: info.get("differs", False) for info in experiment["hparamInfos"]}
@@ -261,6 +262,7 @@ def test_tensorboard_compares_runs_by_their_settings_and_their_metrics(ask):
     }
 
 
+@pytest.mark.slow
 def test_tensorboard_lays_the_charts_out_once_and_finds_their_curves(ask):
     categories = ask("custom_scalars/layout")["category"]
     assert [category["title"].partition(",")[0] for category in categories] == [
@@ -285,6 +287,7 @@ def test_tensorboard_lays_the_charts_out_once_and_finds_their_curves(ask):
     }
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_histograms_texts_and_pictures(ask):
     assert ask("histograms/tags")["slow/train"].keys() == {"weights/a"}
     assert ask("text/tags")["slow/validation"] == ["samples/ROMEO:/temperature 0.5"]

@@ -52,6 +52,7 @@ def read(files, settings):
     return empty.join(parts), [chunks.survey(chunk, settings) for chunk in cut], cut
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     texts=st.lists(st.text(ACCENTS, max_size=30), max_size=4),

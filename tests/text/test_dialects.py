@@ -133,6 +133,7 @@ def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):
     assert look(["a.csv", "c.csv"], header="true").csv_header
 
 
+@pytest.mark.slow
 def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path, monkeypatch, capsys):
     """A run that was begun when a header was a document goes on with it, with the same command."""
     monkeypatch.chdir(tmp_path)

@@ -70,10 +70,12 @@ def test_contexts_count_by_how_often_they_are_visited():
     assert source.entropy_rate == pytest.approx(0.8 * entropy / (0.8 * 1 + 0.2 * 2), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_entropy_rate_equals_that_of_the_chain_by_characters(plays):
     assert plays.entropy_rate == pytest.approx(entropy_rate_by_characters(plays, rounds=2500), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_entropy_rate_is_of_a_text_worth_learning(plays):
     assert 0.55 < plays.entropy_rate < 0.9
     assert plays.entropy_rate < 0.2 * math.log(len(plays.characters))
@@ -111,6 +113,7 @@ def test_log_probs_and_distributions_agree_with_the_rules(plays, sample):
         state = following
 
 
+@pytest.mark.slow
 def test_frequencies_after_a_state_are_its_distribution(plays, sample):
     """Pearson's chi-square over the characters that follow the sample's most frequent states with a choice."""
     followers, state, chain = {}, (plays.start, ""), characters_of(plays)
