@@ -33,7 +33,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
     network.compile(optimizer, loss, jit_compile=found.runtime.xla)
 
     source = make_source(texts.train, found.data, found.seed)
-    batches = [source.batch_at(step) for step in range(min(8, source.steps_per_epoch))]
+    batches = [source.batch_at(step)[:3] for step in range(min(8, source.steps_per_epoch))]
     inputs, targets, weights = (np.concatenate(column) for column in zip(*batches, strict=True))
     inputs = inputs if model.embedding_size else np.eye(size, dtype=np.float32)[inputs]
     columns = (inputs, targets[:, -1]) if last else (inputs, targets, weights)

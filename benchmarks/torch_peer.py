@@ -41,7 +41,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
     )
     source = make_source(texts.train, found.data, found.seed)
     batches = [
-        [torch.from_numpy(part) for part in source.batch_at(step)] for step in range(min(8, source.steps_per_epoch))
+        [torch.from_numpy(part) for part in source.batch_at(step)[:3]] for step in range(min(8, source.steps_per_epoch))
     ]
 
     def step(number: int) -> None:
