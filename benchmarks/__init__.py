@@ -1,1 +1,1 @@
-"""Commands that measure, side by side in one run, and print ratios."""
+"""Benchmarks: commands that measure alternatives side by side and print ratios."""

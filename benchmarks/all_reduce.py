@@ -1,6 +1,6 @@
-"""How long two processes of this machine take to sum their gradients: python -m benchmarks.all_reduce [--page=PAGE].
+"""Measures the sum of gradients of two processes on this machine: python -m benchmarks.all_reduce [--page=PAGE].
 
-Medians over --turns. Run it on an otherwise idle machine.
+Prints medians over --turns. Run it on an otherwise idle machine.
 """
 
 import json
@@ -18,14 +18,14 @@ from charrnn import command
 from trainers.distribution.cluster import leave, local_configs
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("turns", 30, "Sums of each size.", lower_bound=1, flag_values=FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
+flags.DEFINE_integer("turns", 30, "Number of sums per size.", lower_bound=1, flag_values=FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
 
 SIZES_BYTES = (8, 1_000_000, 4_000_000, 16_000_000, 64_000_000)  # bytes
 
 
 def main(beside: list[str]) -> int:
-    """Measures and prints; started by itself, is one of the two. Returns the exit status."""
+    """Measures and prints; in a process that it started, runs one worker. Returns the exit status."""
     if "TF_CONFIG" in os.environ:
         command.start_tensorflow()
         print(json.dumps(_worker(FLAGS.turns)))
@@ -46,7 +46,7 @@ def main(beside: list[str]) -> int:
 
 
 def _worker(turns: int) -> list[float]:
-    """Seconds a sum, for each size."""
+    """Returns seconds per sum, for each size."""
     import tensorflow as tf
 
     from trainers.configs import RuntimeConfig

@@ -1,10 +1,10 @@
-"""Contestants in turn, each in a process of its own: threads and memory of one do not touch the others.
+"""Contestants take turns, each in its own process, so that threads and memory do not affect the others.
 
     entries = {"ours": Entry("benchmarks.ours:train", {…}), "keras": Entry("benchmarks.keras_peer:fit", {…})}
     medians = run(entries, turns=5, seconds=3)
 
-An entry's function takes the options and returns a turn: it does a number of rounds (training steps, texts) and returns
-the mean seconds of one round, as "seconds", and whatever else it measured.
+An entry's function takes the options and returns a turn. A turn does a number of rounds (training steps, texts) and
+returns the mean seconds per round, as "seconds", and other measurements.
 """
 
 import contextlib
@@ -22,38 +22,44 @@ from typing import NamedTuple
 
 Turn = Callable[[int], dict[str, float]]
 Medians = dict[str, dict[str, float]]
-"""By contestant, the median of each measurement; "peak_mb" is the largest memory that its process held."""
+"""Contestant -> median of each measurement; "peak_mb" is the peak memory of its process."""
 
 
 class Entry(NamedTuple):
-    """Who takes part."""
+    """A contestant."""
 
     target: str  # module:function
     options: dict
-    needs: str = "tensorflow"  # a package that may be missing: the contestant is left out then
+    needs: str = "tensorflow"  # package without which the contestant is left out
 
 
 def run(entries: Mapping[str, Entry], turns: int, seconds: float) -> Medians:
-    """Lets all take turns, `turns` of about `seconds` each, A B A B, after a warm-up."""
+    """Runs the contestants in turn, A B A B, after a warm-up.
+
+    Args:
+        entries: the contestants, by name.
+        turns: turns per contestant.
+        seconds: approximate duration of a turn.
+    """
     with contextlib.ExitStack() as stack:
         present = {name: entry for name, entry in entries.items() if importlib.util.find_spec(entry.needs)}
         contestants = {name: stack.enter_context(_Contestant(entry)) for name, entry in present.items()}
         for contestant in contestants.values():
             contestant.warm_up(seconds)
-        measured = {name: [] for name in contestants}
+        measured: dict[str, list] = {name: [] for name in contestants}
         for _ in range(turns):
             for name, contestant in contestants.items():
                 measured[name].append(contestant.turn())
-    return {name: _medians(rows) for name, rows in measured.items()}
+    return {name: _medians(each) for name, each in measured.items()}
 
 
-def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    medians = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
-    return {**medians, "peak_mb": max(row["peak_mb"] for row in rows)}
+def _medians(turns: list[dict[str, float]]) -> dict[str, float]:
+    medians = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
+    return {**medians, "peak_mb": max(turn["peak_mb"] for turn in turns)}
 
 
 class _Contestant:
-    """A process that does what it is told, one line at a time."""
+    """A process that runs one turn per line of its input."""
 
     def __init__(self, entry: Entry):
         self._entry = entry
@@ -71,10 +77,10 @@ class _Contestant:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._process.communicate()  # with no more to read the contestant ends
+        self._process.communicate()  # the end of its input ends the process
 
     def warm_up(self, seconds: float) -> None:
-        """Starts, and sees how many rounds make a turn of about so many seconds."""
+        """Starts, and sets the number of rounds to a turn of about `seconds`."""
         self.turn()
         self._rounds = max(2, round(seconds / self.turn()["seconds"]))
 
@@ -89,9 +95,9 @@ class _Contestant:
 
 
 def _serve(target: str, options: dict) -> None:
-    """The contestant's side."""
+    """Runs in the contestant's process."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries goes to standard error
     module, _, function = target.partition(":")
     turn = getattr(importlib.import_module(module), function)(**options)
     for line in sys.stdin:

@@ -1,11 +1,11 @@
-"""Does a curriculum help open-loop output? python -m benchmarks.curricula [--json=FILE] [--page=docs/notes/study.md].
+"""Studies whether curricula improve free running (open loop): python -m benchmarks.curricula [--json=FILE].
 
     python -m benchmarks.curricula --corpora=plays --curricula=spans,my_module:MyTrainer --seeds=1 --steps=200
 
-Trains a GRU of 256 units under teacher forcing and under each curriculum, on each corpus and with each training seed,
-for as many steps on the same batches; and measures each run as `trainers.evaluate` does. Runs are kept in --runs, and
-so is what was measured of them: stopped by Ctrl-C, the same command goes on, and a finished study is only shown. All
-of it takes an hour on two cores. What the columns are: docs/notes/measures.md.
+Trains a GRU of 256 units with teacher forcing and with each curriculum, on each corpus and with each training seed, for
+the same number of steps on the same batches, and evaluates each run like `trainers.evaluate`. Runs and measurements
+stay in --runs: after Ctrl-C the same command resumes, and a finished study is only printed. The study takes an hour on
+two cores. docs/notes/measures.md explains the columns.
 """
 
 import dataclasses
@@ -40,29 +40,29 @@ STUDIED = {
     "replayed_rollouts": "trainer.prob={prob} trainer.batches=25 trainer.visits=4",
     "unlikelihood": "trainer.alpha=1 trainer.n=8 trainer.rollout_share={prob}",
 }
-"""By curriculum, its settings; others have their own defaults. A rising probability reaches --own half-way."""
+"""Settings by curriculum; others use their defaults. A rising probability reaches --own half-way."""
 MEASURES = (
     "nats_per_char excess_error_1000 reference_loss reference_loss_drift entropy_drift recovery_200 reverse_loss "
     "curve_gap valid_words"
 ).split()
-"""Those on the page, and tested. The JSON file has all."""
+"""The measures on the page, which are tested. The JSON file has all."""
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1)
-"""Where quality and variety are measured."""
+"""Temperatures of the sweep of quality and diversity."""
 _SETTINGS = """
     model.units=256 model.embedding_size=0 data.seq_length=64 data.batch_size=32 optimizer.learning_rate=4e-3
     optimizer.clip_norm=1 samples.num_chars=0 loop.steps={steps} loop.evaluate_every={quarter} loop.save_every={quarter}
 """
 
-_list("corpora", ["plays", "shakespeare"], "What to train on.")
-_list("curricula", list(STUDIED), "What to compare with teacher forcing: names, or module:Class.")
-_integer("seeds", 3, "Training seeds, from 0 on; below 3 nothing is tested.", lower_bound=1)
-_integer("steps", 1200, "Of each run.", lower_bound=20)
-_float("own", 0.25, "The largest share of own characters, for curricula that have one.", lower_bound=0, upper_bound=1)
-_integer("num_rollouts", 100, "How many texts each model writes.")
-_integer("num_chars", 1000, "How many characters each.")
-command.path_flag("runs", "runs/curricula", "The folder of the run directories.", FLAGS)
-command.path_flag("json", None, "Where to write the figures.", FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the tables between its marks.", FLAGS)
+_list("corpora", ["plays", "shakespeare"], "Corpora to train on.")
+_list("curricula", list(STUDIED), "Curricula to compare with teacher forcing: names, or module:Class.")
+_integer("seeds", 3, "Number of training seeds; below 3 there are no tests.", lower_bound=1)
+_integer("steps", 1200, "Steps per run.", lower_bound=20)
+_float("own", 0.25, "Largest share of own characters, for curricula with such a setting.", lower_bound=0, upper_bound=1)
+_integer("num_rollouts", 100, "Number of rollouts per run.")
+_integer("num_chars", 1000, "Characters per rollout.")
+command.path_flag("runs", "runs/curricula", "Folder of the run directories.", FLAGS)
+command.path_flag("json", None, "JSON file for the figures.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the tables between the marks.", FLAGS)
 
 
 class Planned(NamedTuple):
@@ -75,7 +75,7 @@ class Planned(NamedTuple):
 
 
 def main(beside: list[str]) -> int:
-    """Trains, measures, and prints the tables. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     if beside:
         raise UserError(f"{beside[0]!r} belongs to no flag: give --curricula={beside[0]} to study it.")
     page, figures = Page(FLAGS.page, "benchmarks.curricula"), Figures(FLAGS.json)
@@ -109,7 +109,7 @@ def main(beside: list[str]) -> int:
 
 
 def _plan(protocol) -> list[Planned]:
-    """All runs, seed by seed. What cannot be is refused before the first one starts."""
+    """Returns all runs, seed by seed; refuses mistakes before the first one starts."""
     from charrnn.batches.texts import load_texts
     from trainers.experiment import Experiment, override, with_trainer
 
@@ -135,7 +135,7 @@ def _run_dir(corpus: str, name: str, seed: int) -> str:
 
 
 def _run(planned: Planned, protocol, look):
-    """Trains and measures a run, or does what is left of that: its Evaluation. Raises Stopped where that was asked."""
+    """Trains and evaluates a run, or what is left of it. Returns its Evaluation; raises Stopped if asked to stop."""
     from trainers.evaluation.measures_file import read_or_evaluate
     from trainers.launch.build import run_experiment
     from trainers.loop.stopping import Stopped
@@ -148,7 +148,7 @@ def _run(planned: Planned, protocol, look):
 
 
 def _compare(plan: list[Planned], evaluations: list) -> tuple[str, dict]:
-    """Markdown, a section a corpus; and all figures."""
+    """Returns Markdown, a section per corpus, and all figures."""
     from trainers.evaluation import comparison, tables
 
     parts, corpora = [_how(plan)], {}
@@ -182,7 +182,7 @@ def _how(plan: list[Planned]) -> str:
 
 
 def _figures(group, compared) -> dict:
-    """Of a curriculum: what was measured with each seed, and how it differs from teacher forcing."""
+    """Returns the measures of a curriculum by seed, and its differences from teacher forcing."""
     differences = {
         name: compared.differences[group.name, name]._asdict()
         for name in compared.measures

@@ -1,4 +1,4 @@
-"""The same models of stock Keras layers, under `fit`, and the text-generation tutorial's loop."""
+"""The same models from Keras layers with `fit`, and the loop of the text-generation tutorial."""
 
 import itertools
 import time
@@ -9,7 +9,7 @@ from benchmarks.contest import Turn
 
 
 def fit(experiment: str, settings: list[str]) -> Turn:
-    """An experiment's model, batches and optimizer under `fit`; the step that starts a turn does not count."""
+    """Trains an experiment's model with `fit`; the first step of a turn is not measured."""
     import keras
     import tensorflow as tf
 
@@ -33,7 +33,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
     network.compile(optimizer, loss, jit_compile=found.runtime.xla)
 
     source = make_source(texts.train, found.data, found.seed)
-    batches = [source.batch_at(step) for step in range(min(8, source.steps_per_epoch))]
+    batches = [source.batch_at(step)[:3] for step in range(min(8, source.steps_per_epoch))]
     inputs, targets, weights = (np.concatenate(column) for column in zip(*batches, strict=True))
     inputs = inputs if model.embedding_size else np.eye(size, dtype=np.float32)[inputs]
     columns = (inputs, targets[:, -1]) if last else (inputs, targets, weights)
@@ -49,7 +49,7 @@ def fit(experiment: str, settings: list[str]) -> Turn:
 
 
 def generate(batch_size: int, num_chars: int) -> Turn:
-    """As the tutorial does: a call of a graph for each character, strings in and strings out."""
+    """Generates like the tutorial: one graph call per character, strings in and strings out."""
     import keras
     import tensorflow as tf
 
@@ -81,7 +81,7 @@ def generate(batch_size: int, num_chars: int) -> Turn:
 
 
 def start(path: str, started: float) -> list[float]:
-    """The tutorial's program from its start: seconds of imports, data and model, the first and the second step."""
+    """Runs the tutorial's program. Returns seconds of: imports, data and model, first step, second step."""
     import keras
     import tensorflow as tf
 

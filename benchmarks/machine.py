@@ -1,4 +1,4 @@
-"""The machine: what it is, and its own limit, the matmuls of a training step and nothing else."""
+"""The machine: its description, and its limit, the matmuls of a training step alone."""
 
 import importlib.metadata
 import importlib.util
@@ -9,7 +9,7 @@ from benchmarks.contest import Turn
 
 
 def describe() -> str:
-    """What the figures were measured on."""
+    """Returns CPU and package versions."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     packages = [name for name in ("tensorflow", "keras", "torch") if importlib.util.find_spec(name)]
@@ -18,7 +18,7 @@ def describe() -> str:
 
 
 def matmuls(experiment: str, settings: list[str]) -> Turn:
-    """In the shapes and numbers of the fused recurrence, layer by layer."""
+    """Runs only the matmuls of a training step, in the shapes of the fused recurrence, layer by layer."""
     import tensorflow as tf
 
     from benchmarks.ours import resolve
@@ -35,7 +35,7 @@ def matmuls(experiment: str, settings: list[str]) -> Turn:
     outputs, logits, readout = tf.ones((length * rows, units)), tf.ones((length * rows, size)), tf.ones((units, size))
 
     def loop(matrix, other):
-        # The sum's place in the loop's state keeps the matmuls from being hoisted out or run at once.
+        # The sum is loop state, so that the matmuls are neither hoisted out nor run in parallel.
         def body(t, total):
             return t + 1, tf.matmul(matrix + total[0, 0], other)
 

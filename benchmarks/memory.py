@@ -1,8 +1,8 @@
-"""Does a long run keep its memory? python -m benchmarks.memory [--steps=20000] [--rounds=100] [--page=PAGE].
+"""Measures whether a long run leaks memory: python -m benchmarks.memory [--steps=20000] [--rounds=100] [--page=PAGE].
 
-A small model trains by the loop of trainers.run, with evaluations, samples, summaries and checkpoints; then it is
-evaluated, samples are written, and prompts of other lengths are continued, again and again. What is printed is by how
-much the resident memory grew after a warm-up of a tenth. Exit status 1 where a run of 20,000 steps grew by 20 MB.
+Trains a small model with evaluations, samples, summaries and checkpoints; then repeats evaluations, samples and prompts
+of different lengths. Prints the growth of resident memory after a warm-up of a tenth. Exit status: 1 if any of them
+grew by 20 MB.
 """
 
 import sys
@@ -17,14 +17,14 @@ from charrnn import command
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("steps", 20_000, "Training steps.", lower_bound=100, flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 100, "Evaluations, and so on.", lower_bound=10, flag_values=FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
+flags.DEFINE_integer("rounds", 100, "Repetitions of each use.", lower_bound=10, flag_values=FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
 
-MAX_MB = 20  # that 20,000 steps may take
+MAX_MB = 20  # largest growth
 
 
 def main(beside: list[str]) -> int:
-    """Measures and prints. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     require_nothing(beside)
     page = Page(FLAGS.page, "benchmarks.memory")
     command.start_tensorflow()
@@ -39,7 +39,7 @@ def main(beside: list[str]) -> int:
 
 
 def train(num_steps: int, run_dir: str) -> float:
-    """By how many megabytes a run grows after a tenth of its steps."""
+    """Returns the growth of a run after a tenth of its steps, in MB."""
     from experiments.quickstart import EXPERIMENT
     from trainers.experiment import override
     from trainers.launch.build import run_experiment
@@ -65,7 +65,7 @@ def train(num_steps: int, run_dir: str) -> float:
 
 
 def use(run_dir: str, rounds: int) -> dict[str, float]:
-    """By how many megabytes each use of a trained model grows, the first tenth of its rounds not counted."""
+    """Returns the growth of each use of a trained model after a tenth of the rounds, in MB."""
     from charrnn.batches.carried_state import StatefulPass
     from charrnn.generation import loading
     from charrnn.text.plays import Plays
@@ -87,7 +87,7 @@ def use(run_dir: str, rounds: int) -> dict[str, float]:
 
 
 class _Growth:
-    """Notes the resident memory after a tenth of the rounds, and what it is more by now."""
+    """The growth of resident memory since a tenth of the rounds."""
 
     def __init__(self, rounds: int):
         self._warm, self._before = max(1, rounds // 10), 0.0
@@ -110,7 +110,7 @@ def _repeat(function: Callable[[int], object], rounds: int) -> float:
 
 
 def _resident() -> float:
-    """Megabytes of this process, as Linux tells; what is no longer used is given back before."""
+    """Returns the resident memory of this process in MB, after returning unused memory to Linux."""
     import ctypes
     import gc
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str = "") -> "tuple[Experiment, Texts]":
-    """An experiment by name, with another curriculum, another corpus and settings, as given; and its texts."""
+    """Returns an experiment with the given changes, and its texts."""
     from charrnn.batches.texts import load_texts
     from trainers.experiment import override, with_trainer
 
@@ -32,10 +32,10 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
 
 
 def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing", corpus: str = "") -> Turn:
-    """The loop of trainers.run, with its batches, metrics, log lines, summaries and checkpoints.
+    """Runs the loop of trainers.run with metrics, log lines, summaries and checkpoints.
 
-    Measures "seconds" a step, and "step_seconds", of them those within `train_steps`. The call that starts a turn and
-    the save that ends it do not count.
+    Measures "seconds" per step, and "step_seconds", the part within `train_steps`. The first call of a turn and the
+    checkpoint at its end are not measured.
     """
     from trainers.launch.build import make_trainer
     from trainers.loop.checkpoints import Checkpoints
@@ -81,7 +81,7 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
 
 
 def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
-    """`num_chars` characters after one character, by the tutorial's model; what it has learnt does not matter."""
+    """Generates `num_chars` characters after one character, with the tutorial's model, untrained."""
     from charrnn.generation.generator import Generator
     from charrnn.model.char_model import CharModel
     from charrnn.model.config import ModelConfig

@@ -1,6 +1,6 @@
-"""Where a benchmark's figures go: a file of JSON, and a table on a page of docs/.
+"""Outputs of a benchmark: a JSON file, and a table on a page of docs/.
 
-The table stands between two marks that name the command which makes it: no figure is typed by hand.
+The table lies between two marks that name the command, so no figure is typed by hand.
 """
 
 import json
@@ -13,11 +13,11 @@ from charrnn.process import outputs
 
 
 class Page:
-    """A place for one maker's table. Made before the work begins: a mistake is told then.
+    """The table of one command on a page. Refuses mistakes before the work starts.
 
     Args:
-        path: the page; None: nowhere.
-        maker: the command, as its marks name it.
+        path: the page; None: no page.
+        maker: the command in the marks.
 
     Raises:
         UserError: the page cannot be read, or has no such marks.
@@ -33,7 +33,7 @@ class Page:
             outputs.require_file("--page", path)
 
     def put(self, text: str) -> None:
-        """Puts `text` in the place of what stands between the marks."""
+        """Replaces the text between the marks."""
         if self._path:
             page = self._between.sub(lambda _: "\n".join([self._marks[0], text, self._marks[1]]), self._read())
             with open(self._path, "w", encoding="utf-8") as file:
@@ -48,13 +48,13 @@ class Page:
 
 
 class Figures:
-    """A JSON file for what was measured. Made before the work begins: a mistake is told then.
+    """A JSON file of measurements. Refuses mistakes before the work starts.
 
     Args:
-        path: the file; None: nowhere.
+        path: the file; None: no file.
 
     Raises:
-        UserError: it cannot be written there.
+        UserError: the file cannot be written.
     """
 
     def __init__(self, path: str | None):
@@ -63,20 +63,20 @@ class Figures:
             outputs.require_file("--json", path)
 
     def put(self, figures: dict) -> None:
-        """Writes the file anew."""
+        """Writes the file."""
         if self._path:
             with open(self._path, "w", encoding="utf-8") as file:
                 file.write(strict_json.dumps(figures, indent=2))
 
 
 def require_nothing(beside: list[str]) -> None:
-    """Raises UserError for what was given beside the flags."""
+    """Raises UserError for arguments that are no flags."""
     if beside:
         raise UserError(f"{beside[0]!r} belongs to no flag.")
 
 
 def load_json(path: str) -> dict:
-    """What a JSON file holds; UserError where it cannot be read."""
+    """Returns the content of a JSON file; raises UserError if it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -85,7 +85,7 @@ def load_json(path: str) -> dict:
 
 
 def import_pyplot(path: str) -> ModuleType:
-    """matplotlib's pyplot, for a file; UserError where it is not installed, or the file cannot be written."""
+    """Returns matplotlib's pyplot; raises UserError if it is not installed or `path` cannot be written."""
     outputs.require_file("--plot", path)
     try:
         import matplotlib

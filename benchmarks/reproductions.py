@@ -1,9 +1,9 @@
-"""The tables of docs/notes/reproductions.md from run directories: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
+"""Prints the tables of docs/notes/reproductions.md: python -m benchmarks.reproductions RUN_DIR RUN_DIR …
 
     python -m benchmarks.reproductions runs/shakespeare_gru runs/linux_lstm --page=docs/notes/reproductions.md
 
-Prints Markdown; with --page it takes the place of what stands between that page's two marks. --speed names files which
-`benchmarks.train_step --json=FILE` wrote. So no figure of ours is typed by hand; the originals' are below.
+Reads run directories, and prints Markdown; --page replaces the text between the marks of that page. --speed names files
+from `benchmarks.train_step --json=FILE`. No figure of ours is typed by hand; those of the originals are below.
 """
 
 import json
@@ -19,15 +19,15 @@ from charrnn.errors import UserError
 from charrnn.files import paths
 
 FLAGS = flags.FlagValues()
-command.paths_flag("speed", "What benchmarks.train_step --json wrote.", FLAGS)
-command.path_flag("page", None, "A Markdown page with the two marks.", FLAGS)
+command.paths_flag("speed", "File from benchmarks.train_step --json.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the text between the marks.", FLAGS)
 
 
 class Original(NamedTuple):
     """Published training losses of one of the programs that the project starts from, nats per character by epoch."""
 
     losses: tuple[float, ...] = ()
-    kind: str = "mean"  # of the epoch; or "end": of its last batch
+    kind: str = "mean"  # mean of the epoch; "end": last batch of the epoch
 
 
 ORIGINALS = {
@@ -40,9 +40,9 @@ ORIGINALS = {
 
 
 def main(run_dirs: list[str]) -> int:
-    """Prints the table of the run directories, and puts it on the page. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     if not run_dirs:
-        raise UserError("Which runs? Give run directories of " + ", ".join(ORIGINALS) + ".")
+        raise UserError("No runs are given: give run directories of " + ", ".join(ORIGINALS) + ".")
     page = Page(FLAGS.page, "benchmarks.reproductions")
     runs = dict(map(_read, map(paths.given, run_dirs)))
     text = "\n\n".join(_section(name, lines) for name, lines in runs.items())
@@ -54,7 +54,7 @@ def main(run_dirs: list[str]) -> int:
 
 
 def _read(run_dir: str) -> tuple[str, list[dict]]:
-    """The experiment's name, and the lines of metrics.jsonl."""
+    """Returns the name of the experiment, and the lines of metrics.jsonl."""
     config = load_json(os.path.join(run_dir, "config.json"))
     name = config.get("experiment") if isinstance(config, dict) else None
     if name not in ORIGINALS:
@@ -72,7 +72,7 @@ def _read(run_dir: str) -> tuple[str, list[dict]]:
 
 
 def _section(name: str, lines: list[dict]) -> str:
-    """One system, a row an epoch; an epoch ends with an evaluation."""
+    """Returns the table of one system, a line per epoch; an epoch ends with an evaluation."""
     original = ORIGINALS[name]
     rows, start, seconds = [], 0, 0.0
     for epoch, line in enumerate(line for line in lines if line["split"] == "validation"):
@@ -88,7 +88,7 @@ def _section(name: str, lines: list[dict]) -> str:
 
 
 def _speeds(rows: list[dict], runs: dict[str, list[dict]]) -> str:
-    """Each system's epoch against the same model's in Keras, from a side-by-side measurement of a step."""
+    """Returns the table of seconds per epoch, against Keras, from a side-by-side measurement of a step."""
     head = "| seconds an epoch | ours | Keras `fit` | speed-up | matmuls alone |"
     lines = [head, "|---|---|---|---|---|"]
     for row in rows:

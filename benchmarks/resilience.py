@@ -1,10 +1,9 @@
-"""Kills runs at random moments until they are done, and compares: python -m benchmarks.resilience [--kills=50].
+"""Kills runs at random moments, resumes them, and compares: python -m benchmarks.resilience [--kills=50].
 
-For each of three curricula, one of them also on two replicas, a small run that nobody disturbs, and then runs of the
-same that are killed (SIGKILL) and started again until they are done. Their weights, optimizers, records, samples and
-TensorBoard curves must be the undisturbed run's, to the bit and to the line; only times and speeds may differ. Of five
-kills one is while the process starts, and one while it writes a checkpoint. More settings, as --set takes them, may
-follow. Exit status: 0 they are, 1 they are not.
+For each of three curricula, one of them also on two replicas: a small undisturbed run, and equal runs that are killed
+(SIGKILL) and resumed until they are finished. Weights, optimizer, records, samples and TensorBoard curves must be equal
+bit for bit; only times and speeds may differ. One kill in five happens while the process starts, one while it writes a
+checkpoint. Further arguments are settings, as --set takes them. Exit status: 0 equal; 1 different.
 """
 
 import collections
@@ -28,10 +27,10 @@ from charrnn import command
 from charrnn.files import atomic, paths
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("kills", 50, "Kills in all.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("steps", 40, "Steps of each run.", lower_bound=12, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the moments.", flag_values=FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
+flags.DEFINE_integer("kills", 50, "Total number of kills.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 40, "Steps per run.", lower_bound=12, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the moments.", flag_values=FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
 
 _SAMPLING = ["--trainer=scheduled_sampling", "trainer.half_step=6"]
 _RUNS = {
@@ -44,13 +43,13 @@ _SMALL = (
     "model.units=8 model.embedding_size=0 data.seq_length=8 data.batch_size=4 loop.log_every=2 loop.evaluate_every=4 "
     "loop.save_every=3 samples.num_chars=20"
 ).split()
-_START_SECONDS = 2.0  # seconds that a forked process takes until the run is under way, about
-_WRITING = math.inf  # in the place of a moment: when a checkpoint is half written
+_START_SECONDS = 2.0  # approximate start of a forked process
+_WRITING = math.inf  # a moment: while a checkpoint is being written
 _TIMES = ("seconds", "chars_per_sec", "interval_seconds")
 
 
 class Task(NamedTuple):
-    """A curriculum's share of the work."""
+    """The kills of one curriculum."""
 
     name: str
     kills: int
@@ -61,17 +60,17 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of it."""
+    """The result of a task."""
 
     name: str
     kills: int
     runs: int
-    left: dict[str, int]  # how many of the kills left behind what
+    left: dict[str, int]  # remains of a kill -> number of kills
     differences: list[str]
 
 
 def main(settings: list[str]) -> int:
-    """Kills, compares and prints. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     page = Page(FLAGS.page, "benchmarks.resilience")
     _import_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +81,7 @@ def main(settings: list[str]) -> int:
                 break
             place = os.path.join(folder, name)
             tasks.append(Task(name, kills, FLAGS.steps, [*own, *_SMALL, *settings], place, FLAGS.seed + i))
-        deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is told once
+        deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is reported once
         with multiprocessing.get_context("fork").Pool(os.cpu_count(), **deaf) as pool:
             outcomes = pool.map(_torment, tasks, chunksize=1)
     text = f"{machine.describe()}; runs of {FLAGS.steps} steps.\n\n{_table(outcomes)}"
@@ -94,14 +93,14 @@ def main(settings: list[str]) -> int:
 
 
 def _import_tensorflow() -> None:
-    """Once, for all processes that are forked; but nothing of it is started, for its threads would be lost."""
+    """Imports TensorFlow once for all forks, without starting it, because a fork loses threads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with command._held_back():
         from trainers.launch import build  # noqa: F401
 
 
 def _torment(task: Task) -> Outcome:
-    """The undisturbed run, then killed ones until there were kills enough, and all compared."""
+    """Runs the undisturbed run, then killed ones until there are enough kills; compares all."""
     chance, left = random.Random(task.seed), collections.Counter()
     os.makedirs(task.folder)
     whole = os.path.join(task.folder, "whole")
@@ -124,12 +123,15 @@ def _torment(task: Task) -> Outcome:
 
 
 def _live(task: Task, run_dir: str, moment: float | None) -> tuple[float, float] | None:
-    """One process of a run, killed `moment` seconds after the run is under way, or before it where that is negative.
+    """Runs one process of a run, and kills it.
 
-    Where `moment` is _WRITING, while a checkpoint is written; None: not at all.
+    Args:
+        task: the curriculum.
+        run_dir: the run directory.
+        moment: seconds after training starts, negative: before it; _WRITING: during a checkpoint; None: no kill.
 
     Returns:
-        When it was under way and when it ended; None if it was killed.
+        Times of the start of training and of the end; None if it was killed.
     """
     log = f"{run_dir}.log"
     start = time.monotonic()
@@ -169,7 +171,7 @@ def _folders(run_dir: str) -> list[str]:
 
 
 def _half_written(folder: str) -> bool:
-    """Whether a checkpoint, or the list of them, is there in part."""
+    """Returns whether a checkpoint, or the list of them, is partially written."""
     return any(name.startswith(atomic.PREFIX) for name in paths.names_in(folder))
 
 
@@ -204,7 +206,7 @@ def _began(log: str) -> bool:
 
 
 def _left(run_dir: str) -> list[str]:
-    """What a kill has left behind; it tells where the run was."""
+    """Returns the remains of a kill, which show where the run was."""
     try:
         names = os.listdir(os.path.join(run_dir, "checkpoints"))
     except FileNotFoundError:
@@ -228,7 +230,7 @@ def _read(path: str) -> str:
 
 
 def differences(one: str, other: str) -> list[str]:
-    """What two run directories do not have in common, apart from times and speeds."""
+    """Returns the differences between two run directories, without times and speeds."""
     looks = {"metrics.jsonl": _metrics, "samples.jsonl": _samples, "checkpoints": _saved, "best": _saved}
     looks |= {"train": _curves, "validation": _curves}
     pairs = {name: [look(os.path.join(run_dir, name)) for run_dir in (one, other)] for name, look in looks.items()}
@@ -242,7 +244,7 @@ def differences(one: str, other: str) -> list[str]:
 
 
 def _equal(a, b) -> bool:
-    """To the bit; not-a-number equals itself."""
+    """Returns whether two values are equal bit for bit; nan equals nan."""
     try:
         np.testing.assert_equal(a, b)
     except AssertionError:
@@ -259,12 +261,12 @@ def _samples(path: str) -> str:
 
 
 def _saved(folder: str) -> dict:
-    """The newest checkpoint's name and all that is in it."""
+    """Returns the name and the content of the newest checkpoint."""
     import tensorflow as tf
 
     path = tf.train.latest_checkpoint(folder)
     reader = tf.train.load_checkpoint(path)
-    unequal = ("save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH")  # how often was saved
+    unequal = ("save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH")  # number of saves
     names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(unequal)]
     values = {name: reader.get_tensor(name) for name in names}
     (memory,) = [name for name in values if name.startswith("memory/")]
@@ -274,7 +276,7 @@ def _saved(folder: str) -> dict:
 
 
 def _curves(folder: str) -> dict[str, list]:
-    """The points (step, value) of each curve and text, as TensorBoard reads them."""
+    """Returns the points (step, value) of each curve and text, as TensorBoard reads them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(folder, size_guidance={"tensors": 0}).Reload()

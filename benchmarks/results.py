@@ -1,11 +1,11 @@
-"""The tables and the picture of docs/notes/results.md from finished runs.
+"""Prints the tables and draws the picture of docs/notes/results.md from finished runs.
 
     python -m trainers.evaluate --run_dir=runs/record-0 --ngram --dynamic --json > record-0.json
     python -m benchmarks.results runs/record-{0,1,2} --evaluated=record-0.json --page=docs/notes/results.md
 
-Runs that differ only in their seed are one row; further ones of an experiment are told apart by their settings. The
-losses are those that each run measured at its end. --evaluated names files which `trainers.evaluate --json` printed,
-for the table of other systems; --plot needs matplotlib.
+Runs that differ only in their seed share a line; other runs of an experiment are named by their settings. The losses
+are those at the end of each run. --evaluated names output files of `trainers.evaluate --json`, for the table of other
+systems. --plot needs matplotlib.
 """
 
 import os
@@ -22,9 +22,9 @@ from charrnn.errors import UserError
 from charrnn.files import paths
 
 FLAGS = flags.FlagValues()
-command.paths_flag("evaluated", "What trainers.evaluate --json printed.", FLAGS)
-command.path_flag("page", None, "A Markdown page with the two marks.", FLAGS)
-command.path_flag("plot", None, "A picture of the losses over the steps.", FLAGS)
+command.paths_flag("evaluated", "Output file of trainers.evaluate --json.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the text between the marks.", FLAGS)
+command.path_flag("plot", None, "File for a picture of the losses over the steps.", FLAGS)
 
 _LOSSES = {"nats_per_char_window_256": "windows of 256", "nats_per_char": "state carried"}
 _OTHERS = {
@@ -40,13 +40,13 @@ class Row(NamedTuple):
     name: str
     run_dirs: list[str]
     num_weights: int
-    histories: list[dict]  # as trainers.result has them
+    histories: list[dict]  # see `trainers.launch.result.History`
 
 
 def main(run_dirs: list[str]) -> int:
-    """Prints the tables of the run directories, and puts them on the page. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     if not run_dirs:
-        raise UserError("Which runs? Give run directories that trainers.run has made.")
+        raise UserError("No runs are given: give run directories that trainers.run has made.")
     page = Page(FLAGS.page, "benchmarks.results")
     pyplot = import_pyplot(FLAGS.plot) if FLAGS.plot else None
     evaluated = dict(map(_read_evaluated, FLAGS.evaluated))
@@ -64,7 +64,7 @@ def main(run_dirs: list[str]) -> int:
 
 
 def _read_evaluated(path: str) -> tuple[str, dict[str, dict]]:
-    """The run directory, and its measures."""
+    """Returns the run directory, and its measures."""
     try:
         evaluated = load_json(path)
         return os.path.normpath(evaluated["run_dir"]), evaluated["measures"]
@@ -111,7 +111,7 @@ def _others(row: Row, evaluated: dict[str, dict]) -> list[str]:
 
 
 def _mean(values: list[float]) -> str:
-    """With the standard deviation over the runs, where there are several."""
+    """Returns the mean, with the standard deviation if there are several runs."""
     if not values:
         return "–"
     spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
@@ -124,7 +124,7 @@ def _table(columns: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _draw(pyplot, rows: list[Row]):
-    """Loss over the steps: a line a run in training, where something is dropped, and points on held-out text."""
+    """Draws the loss over the steps: lines for training (with dropout), points for held-out text."""
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     for i, row in enumerate(rows):
         for history in row.histories:

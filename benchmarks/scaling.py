@@ -1,10 +1,10 @@
-"""How time and memory grow with each size: python -m benchmarks.scaling [--json=FILE] [--plot=FILE.png] [--page=PAGE].
+"""Measures time and memory against each size: python -m benchmarks.scaling [--json=FILE] [--plot=FILE] [--page=PAGE].
 
-From one GRU of 512 units (batch 64, 100 characters, the built-in corpus of 1 MB) one size at a time is changed:
-characters a row, rows, units, layers, corpus. Each point is a process of its own that runs the loop of trainers.run.
-The exponent of a size is the slope of a straight line through the logarithms: 0, the cost of a character does not
-depend on it; 1, it grows in proportion. Memory is the largest that the process held. Some ten minutes on an otherwise
-idle machine; --plot needs matplotlib.
+Starts from a GRU of 512 units (batch 64, 100 characters, the built-in corpus of 1 MB) and changes one size at a time:
+characters per sequence, sequences, units, layers, corpus. Each point is a separate process that runs the loop of
+trainers.run. The exponent of a size is the slope of a straight line through the logarithms: 0, the cost per character
+does not depend on the size; 1, it is proportional to it. Memory is the peak of the process. Takes about ten minutes on
+an otherwise idle machine; --plot needs matplotlib.
 """
 
 import os
@@ -20,11 +20,11 @@ from benchmarks.pages import Figures, Page, import_pyplot, require_nothing
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-command.path_flag("json", None, "Where to write the figures.", FLAGS)
-command.path_flag("plot", None, "Where to write the picture.", FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
-flags.DEFINE_integer("turns", 5, "Turns of each point.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("seconds", 2, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
+command.path_flag("json", None, "JSON file for the figures.", FLAGS)
+command.path_flag("plot", None, "File for the picture.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns per point.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 2, "Approximate seconds per turn.", lower_bound=0, flag_values=FLAGS)
 
 _BASE = {"data.seq_length": 100, "data.batch_size": 64, "model.units": 512, "model.num_layers": 1}
 AXES = {
@@ -37,7 +37,7 @@ AXES = {
 
 
 def main(beside: list[str]) -> int:
-    """Measures and prints. Returns the exit status."""
+    """Runs the command. Returns the exit status."""
     require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.scaling"), Figures(FLAGS.json)
     plot = import_pyplot(FLAGS.plot) if FLAGS.plot else None
@@ -57,7 +57,7 @@ def main(beside: list[str]) -> int:
 
 
 def _measure(setting: str, size: int, folder: str) -> dict[str, float]:
-    """Microseconds a character, and the peak of memory in megabytes."""
+    """Returns microseconds per character, and the peak memory in MB."""
     changed = dict(_BASE)
     corpus = _text(folder, size if setting == "corpus" else 1)
     if setting != "corpus":
@@ -72,7 +72,7 @@ def _measure(setting: str, size: int, folder: str) -> dict[str, float]:
 
 
 def _text(folder: str, megabytes: int) -> str:
-    """A file of so many megabytes: a megabyte of plays, over and over."""
+    """Returns a file of this many megabytes: one megabyte of plays, repeated."""
     path = os.path.join(folder, f"{megabytes}.txt")
     if not os.path.exists(path):
         from charrnn.text import corpora
@@ -85,7 +85,7 @@ def _text(folder: str, megabytes: int) -> str:
 
 
 def exponent(points: list[dict], key: str) -> float:
-    """The power of its size with which a measurement grows."""
+    """Returns the exponent of the size with which a measurement grows."""
     sizes, values = (np.log([point[name] for point in points]) for name in ("size", key))
     return float(np.polyfit(sizes, values, 1)[0])
 

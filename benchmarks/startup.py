@@ -1,8 +1,8 @@
-"""From the command to the first finished step, by part, against Keras: python -m benchmarks.startup.
+"""Measures the time to the first step, by part, against Keras: python -m benchmarks.startup.
 
-New processes in turn, ours and a plain Keras program, for the tutorial's model and text: imports; data and model; the
-first step, which traces the graph; and the second, which is what a step takes. Medians are printed. Run it on an
-otherwise idle machine.
+Starts new processes in turn, ours and a plain Keras program, for the model and text of the tutorial. Parts: imports;
+data and model; the first step, which traces the graph; the second step. Prints medians. Run it on an otherwise idle
+machine.
 """
 
 import dataclasses
@@ -21,16 +21,16 @@ from benchmarks.pages import Figures, Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-command.path_flag("json", None, "Where to write the figures.", FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
-flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
+command.path_flag("json", None, "JSON file for the figures.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns per contestant.", lower_bound=1, flag_values=FLAGS)
 
 PARTS = ("imports", "data and model", "first step", "second step")
 
 
 def main(beside: list[str]) -> int:
-    """Measures and prints. Returns the exit status."""
-    if beside:  # a contestant's process: who it is, the text's file, and when it was started
+    """Runs the command. Returns the exit status."""
+    if beside:  # a contestant's process: its name, the text file, the time of its start
         who, path, start = beside
         print(json.dumps({"ours": _ours, "keras": keras_peer.start}[who](path, float(start))))
         return command.DONE
@@ -45,7 +45,7 @@ def main(beside: list[str]) -> int:
         for turn in range(FLAGS.turns + 1):
             for name, rows in measured.items():
                 row = _start(name, text.name)
-                if turn:  # the first fills the disk's cache
+                if turn:  # the first turn fills the disk cache
                     rows.append(row)
     medians = {name: [statistics.median(part) for part in zip(*rows, strict=True)] for name, rows in measured.items()}
     text = f"{machine.describe()}.\n\n{_table(medians)}"
@@ -56,7 +56,7 @@ def main(beside: list[str]) -> int:
 
 
 def _start(name: str, path: str) -> list[float]:
-    """The seconds of each part, by a new process."""
+    """Returns the seconds of each part, in a new process."""
     arguments = ["-m", "benchmarks.startup", name, path, str(time.time())]
     done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -71,7 +71,7 @@ def _table(medians: dict[str, list[float]]) -> str:
 
 
 def _ours(path: str, start: float) -> list[float]:
-    """As trainers.run does it, from `import tensorflow` on."""
+    """Runs what trainers.run does, from `import tensorflow` on. Returns the seconds of each part."""
     command.start_tensorflow()
     from experiments.shakespeare_gru import EXPERIMENT
     from trainers.launch.build import run_experiment

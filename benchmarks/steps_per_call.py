@@ -1,7 +1,7 @@
-"""A step of several in one call against one of a call each: python -m benchmarks.steps_per_call [--page=PAGE].
+"""Compares several steps per call with one step per call: python -m benchmarks.steps_per_call [--page=PAGE].
 
-Both are the loop of trainers.run in closed loop, with `loop.steps_per_loop` at its default and at 1, and take turns;
-medians are printed. Run it on an otherwise idle machine.
+Both run the loop of trainers.run with teacher forcing, with the default of `loop.steps_per_loop` and with 1. They take
+turns; medians are printed. Run it on an otherwise idle machine.
 """
 
 import sys
@@ -14,15 +14,15 @@ from benchmarks.pages import Page
 from charrnn import command
 
 FLAGS = flags.FlagValues()
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
-flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("seconds", 4, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns per contestant.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 4, "Approximate seconds per turn.", lower_bound=0, flag_values=FLAGS)
 
 EXPERIMENTS = ("quickstart", "nietzsche_lstm", "ag_news_lstm", "shakespeare_gru")
 
 
 def main(settings: list[str]) -> int:
-    """Measures and prints; `settings` are of the form group.field=value. Returns the exit status."""
+    """Runs the command; `settings` have the form group.field=value. Returns the exit status."""
     page = Page(FLAGS.page, "benchmarks.steps_per_call")
     command.start_tensorflow()
     text = f"{machine.describe()}.\n\n{table({name: _measure(name, settings) for name in EXPERIMENTS})}"
@@ -32,7 +32,7 @@ def main(settings: list[str]) -> int:
 
 
 def table(rows: dict[str, contest.Medians]) -> str:
-    """Markdown: seconds a step, and a call each as a multiple of several in a call."""
+    """Returns Markdown: seconds per step for several steps per call, and for one."""
     lines = ["| experiment | several a call, s | one a call, s | |", "|---" * 4 + "|"]
     for name, measured in rows.items():
         several, one = (measured[key]["seconds"] for key in ("several", "one"))

@@ -1,16 +1,16 @@
-"""A training step against the same model in Keras and in PyTorch: python -m benchmarks.train_step.
+"""Compares a training step with the same model in Keras and PyTorch: python -m benchmarks.train_step.
 
     python -m benchmarks.train_step --json=train_step.json --page=docs/notes/performance.md
     python -m benchmarks.train_step --experiment=shakespeare_gru runtime.precision=mixed_bfloat16
 
-Ours is the loop of trainers.run, with clipping, metrics, log lines and summaries: closed loop, and open loop at
-probability 0.5. Beside it stand Keras `fit`, PyTorch where it is installed, and the matmuls of a step alone, which are
-the machine's own limit. All take turns; medians are printed. Without --experiment: all models of the page, in half an
-hour. Run it on an otherwise idle machine.
+Ours is the loop of trainers.run, with clipping, metrics, log lines and summaries: closed loop (teacher forcing), and
+open loop (free running) at probability 0.5. The others are Keras `fit`, PyTorch if it is installed, and the matmuls of
+a step alone, which are the limit of the machine. All take turns; medians are printed. Without --experiment it measures
+all models of the page, in half an hour. Run it on an otherwise idle machine.
 
     python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md
 
-measures a step of curricula against one of teacher forcing instead, the tutorial's model, in four minutes.
+compares curricula with teacher forcing instead, for the tutorial's model, in four minutes.
 """
 
 import functools
@@ -28,13 +28,13 @@ from charrnn.errors import UserError
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
 
-_string("experiment", help="Measure this one only, with the settings given beside.")
-_string("match", default="", help="Of the page's models, those whose label has this in it.")
-command.path_flag("json", None, "Where to write the figures.", FLAGS)
-command.path_flag("page", None, "A Markdown page that takes the table between its marks.", FLAGS)
-flags.DEFINE_boolean("curricula", False, "Measure curricula instead.", flag_values=FLAGS)
-flags.DEFINE_integer("turns", 5, "Turns of each contestant.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("seconds", 4, "Seconds a turn, about.", lower_bound=0, flag_values=FLAGS)
+_string("experiment", help="Measure only this experiment, with the given settings.")
+_string("match", default="", help="Measure only the models whose label contains this.")
+command.path_flag("json", None, "JSON file for the figures.", FLAGS)
+command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
+flags.DEFINE_boolean("curricula", False, "Compare curricula with teacher forcing instead.", flag_values=FLAGS)
+flags.DEFINE_integer("turns", 5, "Turns per contestant.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 4, "Approximate seconds per turn.", lower_bound=0, flag_values=FLAGS)
 
 _LSTM, _BFLOAT16, _XLA = "model.cell=lstm", "runtime.precision=mixed_bfloat16", "runtime.xla=true"
 _TUTORIAL, _SMALL = "shakespeare_gru", "nietzsche_lstm"
@@ -72,11 +72,11 @@ CURRICULA = {
     "two_pass": (_HALF, 1.6),
     "state_matching": (_HALF, None),
 }
-"""Curriculum: settings under which it reads many own characters, and how many steps of teacher forcing one may take."""
+"""Curriculum -> settings with many own characters, and the largest time of a step as a multiple of teacher forcing."""
 
 
 def main(settings: list[str]) -> int:
-    """Measures and prints; `settings` are of the form group.field=value. Returns the exit status."""
+    """Runs the command; `settings` have the form group.field=value. Returns the exit status."""
     if FLAGS.curricula:
         return _main_of_curricula(settings)
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
@@ -85,14 +85,14 @@ def main(settings: list[str]) -> int:
     if not chosen:
         raise UserError(f"--match={FLAGS.match} is in none of the labels: {', '.join(MODELS)}.")
     command.start_tensorflow()
-    for _, experiment, changed in chosen:  # a mistake is told before the work begins
+    for _, experiment, changed in chosen:  # refuses mistakes before the work starts
         ours.resolve(experiment, changed)
     for label, experiment, changed in chosen:
         row = {"label": label, "experiment": experiment, "settings": changed, "measured": _measure(experiment, changed)}
         rows.append(row)
         print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in row["measured"].items()), sep="  ", flush=True)
         text = f"{machine.describe()}.\n\n{table(rows)}"
-        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # after each: it takes long
+        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # all models take long
         page.put(text)
     print(f"\n{text}")
     return command.DONE
@@ -104,7 +104,7 @@ def _main_of_curricula(settings: list[str]) -> int:
     entries = {}
     for trainer, (own, _) in {BASELINE: ([], None), **CURRICULA}.items():
         options = {"settings": ["optimizer.clip_norm=1", *own, *settings], "trainer": trainer}
-        ours.resolve(_TUTORIAL, **options)  # a mistake is told before the work begins
+        ours.resolve(_TUTORIAL, **options)  # refuses mistakes before the work starts
         entries[trainer] = Entry("benchmarks.ours:train", {"experiment": _TUTORIAL, **options})
     measured = contest.run(entries, FLAGS.turns, FLAGS.seconds)
     text = f"{machine.describe()}.\n\n{table_of_curricula(measured)}"
@@ -115,7 +115,7 @@ def _main_of_curricula(settings: list[str]) -> int:
 
 
 def table_of_curricula(measured: contest.Medians) -> str:
-    """Markdown: times as multiples of teacher forcing's, a row a curriculum."""
+    """Returns Markdown, a line per curriculum: times as multiples of teacher forcing."""
     baseline = measured[BASELINE]
     head = "| curriculum | a step, s | of teacher forcing's | at most | peak memory, of teacher forcing's |"
     lines = [head, "|---" * 5 + "|"]
@@ -128,7 +128,7 @@ def table_of_curricula(measured: contest.Medians) -> str:
 
 
 def table(rows: list[dict]) -> str:
-    """Markdown: times as multiples of our closed loop's, a row a model."""
+    """Returns Markdown, a line per model: times as multiples of our closed loop."""
     head = (
         "| model | closed loop, s | open loop | Keras | Keras float32 | PyTorch | matmuls alone | outside the step | "
         "peak memory, of Keras's |"

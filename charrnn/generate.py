@@ -67,19 +67,7 @@ _string("weights", "best", "best (by validation, else the newest), newest, or a 
 
 def main(beside: list[str]) -> int:
     """Runs the command. Returns the exit status."""
-    if beside:
-        raise UserError(f"{beside[0]!r} belongs to no flag: quote a prompt with spaces, as in --prompt='{beside[0]}'.")
-    if not FLAGS.run_dir:
-        raise UserError("--run_dir is missing: give --run_dir=DIR, a directory that trainers.run has made.")
-    require("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
-    require("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
-    possible = 1 <= FLAGS.num_samples <= _MOST_SAMPLES
-    require("--num_samples", FLAGS.num_samples, possible, f"at least 1 and at most {_MOST_SAMPLES}")
-    require("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
-    require("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
-    _check_together()
-    if FLAGS.save_state:
-        outputs.require_file("--save_state", FLAGS.save_state)
+    _check_flags(beside)
     command.start_tensorflow()
     from charrnn import sampling
     from charrnn.generation import loading
@@ -107,8 +95,18 @@ def main(beside: list[str]) -> int:
     return command.DONE
 
 
-def _check_together() -> None:
-    """Raises UserError for flags that contradict each other."""
+def _check_flags(beside: list[str]) -> None:
+    """Raises UserError for wrong flags, and for flags that contradict each other."""
+    if beside:
+        raise UserError(f"{beside[0]!r} belongs to no flag: quote a prompt with spaces, as in --prompt='{beside[0]}'.")
+    if not FLAGS.run_dir:
+        raise UserError("--run_dir is missing: give --run_dir=DIR, a directory that trainers.run has made.")
+    require("--num_chars", FLAGS.num_chars, 1 <= FLAGS.num_chars < 2**31, "at least 1 and below 2^31")
+    require("--min_chars", FLAGS.min_chars, 0 <= FLAGS.min_chars <= FLAGS.num_chars, "at least 0, at most --num_chars")
+    possible = 1 <= FLAGS.num_samples <= _MOST_SAMPLES
+    require("--num_samples", FLAGS.num_samples, possible, f"at least 1 and at most {_MOST_SAMPLES}")
+    require("--beam", FLAGS.beam, FLAGS.beam == 0 or FLAGS.beam >= FLAGS.num_samples, "0, or at least --num_samples")
+    require("--seed", FLAGS.seed, 0 <= FLAGS.seed < 2**31 - FLAGS.num_samples, "at least 0 and below 2^31")
     given = [name for name in ("interactive", "surprisal", "beam", "state", "save_state") if FLAGS[name].value]
     if given and given != ["beam"] and FLAGS.format != "plain":
         raise UserError(f"--{given[0]} and --format={FLAGS.format} do not go together: give one of them.")
@@ -116,6 +114,8 @@ def _check_together() -> None:
         raise UserError(f"--{given[0]} and --{given[1]} do not go together: give one of them.")
     if (given and len(FLAGS.prompt or []) > 1) or ({"state", "save_state"} & {*given} and FLAGS.num_samples > 1):
         raise UserError(f"--{given[0]} is for one text: give one --prompt, and no --num_samples.")
+    if FLAGS.save_state:
+        outputs.require_file("--save_state", FLAGS.save_state)
 
 
 def _stops(generator: "Generator") -> tuple[list[str], list[str]]:

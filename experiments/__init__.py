@@ -1,1 +1,1 @@
-"""Declarations: one file, one experiment, in a constant EXPERIMENT; its name is the file's."""
+"""Experiments: one per file, in a constant EXPERIMENT; the name of the file is the name of the experiment."""

@@ -1,9 +1,9 @@
-"""Headlines of AG News: a small LSTM writes titles, one document a row.
+"""Headlines of AG News: a small LSTM writes titles, one document per sequence.
 
     python -m trainers.run --experiment=ag_news_lstm
 
-One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, padding on the right that counts for
-nothing. After each epoch titles from five beginnings, the likeliest and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
+One-hot input, LSTM 128, RMSprop, an end-of-text character after each title, masked padding on the right. After each
+epoch it samples titles from five prompts, greedily and at temperatures 0.3, 0.8, 1.0, 1.3 and 1.8.
 """
 
 from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig

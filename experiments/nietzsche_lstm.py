@@ -1,10 +1,10 @@
-"""Nietzsche, lower-cased: a small LSTM learns only the character after each window of 60.
+"""Nietzsche in lower case: a small LSTM predicts only the character after each window of 60.
 
     python -m trainers.run --experiment=nietzsche_lstm
 
-One-hot input, LSTM 128, windows of 60 characters with stride 3, RMSprop 0.01, batch 128, up to 60 epochs. After
-each epoch 400 characters from a random place of the text, at temperatures 0.2, 0.5, 1.0 and 1.2. Five epochs take five
-minutes on two cores; expect a validation loss of 1.54 nats per character then.
+One-hot input, LSTM 128, windows of 60 characters with stride 3, RMSprop 0.01, batch 128, up to 60 epochs. After each
+epoch it samples 400 characters after a random place of the text, at temperatures 0.2, 0.5, 1.0 and 1.2. Five epochs
+take five minutes on two cores; expect a validation loss of 1.54 nats per character then.
 """
 
 from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig

@@ -2,8 +2,8 @@
 
     python -m trainers.run --experiment=quickstart
 
-The source's true entropy is known: 0.6104 nats per character, which no model can undercut. Expect a validation loss
-within 2 % of it, and samples that are spelt right.
+The true entropy of the source is known: 0.6104 nats per character, the lower bound for any model. Expect a validation
+loss within 2 % of it, and samples without spelling mistakes.
 """
 
 from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig

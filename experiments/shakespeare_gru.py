@@ -1,4 +1,4 @@
-"""The text-generation tutorial's GRU on tiny Shakespeare, teacher forcing.
+"""The GRU of the text-generation tutorial on tiny Shakespeare, with teacher forcing.
 
     python -m trainers.run --experiment=shakespeare_gru
 

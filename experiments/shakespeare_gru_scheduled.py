@@ -1,10 +1,10 @@
-"""The same GRU on tiny Shakespeare under scheduled sampling, with an inverse-sigmoid curriculum.
+"""The tutorial's GRU on tiny Shakespeare with scheduled sampling, on an inverse-sigmoid schedule.
 
     python -m trainers.run --experiment=shakespeare_gru_scheduled
 
-The share of the network's own characters in what it reads rises from 0.3 % to a quarter in the middle of the 20 epochs,
-and stays there: 45 minutes on two cores, no more than teacher forcing. Expect a closed-loop loss a little above that of
-shakespeare_gru: the curriculum trains for another goal.
+The share of own characters in the input rises from 0.3 % to a quarter in the middle of the 20 epochs, and stays there.
+It takes 45 minutes on two cores, no more than teacher forcing. Expect a slightly higher validation loss than
+shakespeare_gru, because the curriculum has another objective.
 """
 
 import dataclasses

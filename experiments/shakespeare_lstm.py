@@ -1,4 +1,4 @@
-"""An LSTM on tiny Shakespeare, the state carried from batch to batch.
+"""An LSTM on tiny Shakespeare, with the state carried from batch to batch.
 
     python -m trainers.run --experiment=shakespeare_lstm
 

@@ -3,10 +3,10 @@
     python -m trainers.run --experiment=shakespeare_record
     python -m trainers.evaluate --run_dir=runs/shakespeare_record --ngram
 
-Embedding 128, one layer of 1024 units, 3.6 million weights; bfloat16; streams of 128 characters, batch 64, of which a
-tenth begin anew at each step; AdamW, 5,400 steps. Trained on the first 90 % of the text, of which the vocabulary is
-too; the last 10 % is looked at once, after the last step, so that nothing is chosen by it. Settings, the temperature
-too, were chosen on the last tenth of the training part:
+Embedding 128, one layer of 1024 units, 3.6 million weights; bfloat16; streams of 128 characters, batch 64, a tenth of
+which are reset at each step; AdamW, 5,400 steps. The first 90 % of the text is the training text, and gives the
+vocabulary. The last 10 % is evaluated once, after the last step, so no choice depends on it. The settings, including
+the temperature, were chosen on the last tenth of the training text:
 `--set data.validation_fraction=0.09 data.test_fraction=0.1`.
 """
 

@@ -30,7 +30,7 @@ def sigmoid(x):
 
 
 def numpy_step(layer, x, state):
-    """One step by the textbook, gate by gate; the reset gate after the matmul."""
+    """One step as in a textbook, gate by gate; the reset gate after the matmul."""
     kernels = np.split(layer.recurrent[0].numpy(), layer.cell.num_gates, -1)
     parts = np.split(x, layer.cell.num_gates, -1)
     if layer.cell is cells.GRU:
@@ -58,7 +58,7 @@ def random_keep(cell):
 
 
 def constant_keep(cell):
-    """What zoneout is outside of training."""
+    """The shares that zoneout keeps outside of training."""
     return tuple(tf.constant(rate, tf.float64) for rate in (0.3, 0.1)[: cell.num_states])
 
 

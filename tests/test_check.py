@@ -47,7 +47,7 @@ class Upwards(Trainer):
 class Changing(Trainer):
     def batch_at(self, step):
         batch = super().batch_at(step)
-        return type(batch)(*(part[:, : 32 if step % 2 else 16] for part in batch))
+        return type(batch)(*(part[:, : 32 if step % 2 else 16] for part in batch[:3]))
 """
 
 

@@ -91,7 +91,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([], "Which runs?"),
+        ([], "No runs"),
         (["/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
         (["--temperatures=0.5,warm", "x"], "--temperatures=0.5,warm is not a list of numbers"),
         (["--temperatures=0", "x"], "--temperatures=0.0 is not possible: it must be above 0"),

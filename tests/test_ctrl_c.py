@@ -77,14 +77,14 @@ def interrupting(function):
 OF_RUN, SHORT = "--run_dir=run", ["--num_rollouts=2", "--num_chars=50"]
 MOMENTS = {
     "generate, loading": (generate, [OF_RUN], loading, "load"),
-    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_text"),
+    "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_write"),
     "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
     "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
     "corpora": (corpora, ["text.txt"], report, "load_texts"),
     "encode": (encode, ["*.txt", "--output=encoded"], writer, "_make_plan"),
-    "check": (check, ["--trainer=teacher_forcing"], checks.Run, "train"),
+    "check": (check, ["--trainer=teacher_forcing"], checks.Trial, "train"),
 }
 
 

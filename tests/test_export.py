@@ -34,7 +34,7 @@ def test_makes_the_given_formats_once(run, tmp_path):
     assert sorted(path.name for path in output.iterdir()) == made
     assert [path.name for path in output.parent.iterdir()] == ["exported"]
     status, out, err = run(f"--output={output}")
-    assert (status, out) == (2, "") and f"{output} is there already" in err
+    assert (status, out) == (2, "") and f"{output} exists" in err
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def run(run_dir, run_on):
 
 @pytest.fixture
 def written(run_dir):
-    """What the library writes with the same weights."""
+    """The text of the library with the same weights."""
     loaded = loading.load(run_dir)
 
     def written(prompts, num_chars, seeds, sampler=None, **arguments):
@@ -311,7 +311,7 @@ def test_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
 
 
 def run_process(*arguments):
-    """Runs the command in a process of its own -> exit status, standard output, standard error."""
+    """Runs the command in its own process -> exit status, standard output, standard error."""
     process = subprocess.run([sys.executable, "-m", "charrnn.generate", *arguments], capture_output=True, text=True)
     return process.returncode, process.stdout, process.stderr
 

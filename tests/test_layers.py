@@ -37,7 +37,7 @@ def pair(name, input_shape=(None, None, D), **options):
 
 
 def results(layer, x, training=False, **arguments):
-    """All a call gives, and the gradients of a number that depends on all of it."""
+    """All results of a call, and the gradients of a number that depends on all of them."""
     watched = [x, *arguments.get("initial_state", [])]
     with tf.GradientTape() as tape:
         tape.watch(watched)
@@ -174,7 +174,7 @@ def test_whole_numbers_are_read_as_by_keras(relative_error, fused_calls, name):
 
 @both
 def test_second_derivatives_are_keras_s(relative_error, fused_calls, name):
-    """As a penalty on the gradient needs them."""
+    """A penalty on the gradient needs them."""
     x, second = tf.constant(normal(9, B, T, D)), []
     for layer in pair(name):
         with tf.GradientTape() as outer:
@@ -234,7 +234,7 @@ def sequential(module, name, **options):
 
 
 def text(rows=32):
-    """Ids and the ids that follow, of a text that goes round."""
+    """Ids and the next ids, of a periodic text."""
     ids = (np.random.default_rng(0).integers(0, 7, (rows, 1)) + np.arange(T + 1)) % 7
     return ids[:, :-1], ids[:, 1:]
 

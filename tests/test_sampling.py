@@ -20,7 +20,7 @@ def softmax(logits):
 
 
 def shares(choose, logits=LOGITS, seed=3):
-    """How often each id is drawn."""
+    """The number of draws of each id."""
     noise = randomness.gumbel((DRAWS, len(logits)), tf.constant([seed, 0]))
     ids = choose(tf.tile(logits[None], [DRAWS, 1]), noise)
     assert ids.dtype == tf.int32
@@ -66,7 +66,7 @@ def test_limits_are_the_likeliest(sampler):
 
 def kept_by(function, logits, limit):
     kept = function(tf.constant(logits), limit).numpy()
-    np.testing.assert_array_equal(kept[kept > NEVER], logits[kept > NEVER])  # what is kept is unchanged
+    np.testing.assert_array_equal(kept[kept > NEVER], logits[kept > NEVER])  # kept logits are unchanged
     return kept > NEVER
 
 
@@ -79,7 +79,7 @@ def random_logits():
 @pytest.mark.parametrize("k", [1, 2, 5, 7, 8, 9, 0])
 def test_top_k_keeps_all_that_have_fewer_than_k_above(k):
     logits = random_logits()
-    above = (logits[:, None, :] > logits[:, :, None]).sum(-1)  # [B, V]: how many are larger
+    above = (logits[:, None, :] > logits[:, :, None]).sum(-1)  # [B, V]: the number of larger ones
     np.testing.assert_array_equal(kept_by(keep_top_k, logits, k), above < (k or 8))
 
 

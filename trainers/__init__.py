@@ -1,6 +1,10 @@
-"""The training loop: `Trainer` says what one step is, `loop` when to log, evaluate, write samples, save and stop.
+"""The training loop: `Trainer` defines one step, `loop` decides when to log, evaluate, sample, save and stop.
 
-`train` is the whole of it, from Python.
+    from trainers import train
+
+    result = train("quickstart", steps=300)
+
+`python -m trainers.run` does the same.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""Tries out a curriculum on a small source: python -m trainers.check --trainer=module:Class [--set trainer.X=VALUE].
+"""Tests a curriculum on a small source: python -m trainers.check --trainer=module:Class [--set trainer.X=VALUE].
 
-Prints a line for each thing that a curriculum must do. Exit status: 0 it does them all, 1 it does not, 2 a mistake in
-what was given, 74 the disk behind the output is full, 130 Ctrl-C. Under a minute and a half on two cores.
+Prints one line per requirement. Takes less than a minute and a half on two cores. Exit status: 0 all are met; 1 one is
+not met; 2 a mistake in the arguments; 74 the disk behind the output is full; 130 Ctrl-C.
 """
 
 import os
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from trainers.experiment import Experiment
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("trainer", None, "The curriculum: its name, or module:Class.", flag_values=FLAGS)
+flags.DEFINE_string("trainer", None, "Curriculum: a registered name, or module:Class.", flag_values=FLAGS)
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value.", flag_values=FLAGS)
 
-STEPS = 40  # of each training run
+STEPS = 40  # optimizer steps of each training run
 _SMALL = (
     "model.units=48 model.embedding_size=0 data.seq_length=32 data.batch_size=16 optimizer.learning_rate=0.01 "
     "optimizer.clip_norm=1"
@@ -33,9 +33,19 @@ _SMALL = (
 
 
 def main(settings: list[str]) -> int:
-    """Checks what the flags name; `settings` are more of what --set takes. Returns the exit status."""
+    """Runs the command.
+
+    Args:
+        settings: further settings, as --set takes them.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: a mistake in the arguments, or a hook returns a wrong value.
+    """
     if FLAGS.trainer is None:
-        raise UserError("Which curriculum? Give --trainer=NAME, or --trainer=module:Class for one of your own.")
+        raise UserError("No curriculum is given: give --trainer=NAME, or --trainer=module:Class for your own.")
     sys.path.insert(0, os.getcwd())
     command.start_tensorflow()
     from trainers.distribution.strategies import split_cpu
@@ -50,13 +60,13 @@ def main(settings: list[str]) -> int:
 
 
 def failed_checks(experiment: "Experiment") -> list[str]:
-    """Prints a line for each check; returns the names of those that failed."""
+    """Prints one line per check; returns the names of the failed ones."""
     from charrnn.batches.texts import load_texts
     from trainers.checks import Trial, same_on_replicas, same_with_xla
 
     texts = load_texts(experiment.corpus, experiment.data, lambda line: None)
     run = Trial(experiment, texts)
-    run.trainer.check(STEPS)  # what a hook returns: a UserError, and nothing else is worth trying
+    run.trainer.check(STEPS)  # raises UserError for a wrong return value of a hook
     with tempfile.TemporaryDirectory() as folder:
         checks: dict[str, Callable[[], Finding]] = {
             "trains": lambda: run.train(STEPS, folder),
@@ -86,7 +96,7 @@ def _in_bfloat16(experiment: "Experiment", texts: "Texts", folder: str) -> "Find
 def _report(name: str, look: Callable[[], "Finding"]) -> bool:
     try:
         passed, says = look()
-    except Exception as error:  # a stranger's code: whatever it raises is the finding
+    except Exception as error:  # any error of the user's code is the finding
         passed, says = False, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     print(f"{'ok' if passed else 'FAILED':8}{name:20}{says}", flush=True)
     return passed

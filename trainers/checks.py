@@ -1,4 +1,4 @@
-"""What a curriculum must do, tried out: each check returns whether it does, and what was found, in words."""
+"""Requirements of a curriculum: each check returns whether it is met, and a sentence."""
 
 import math
 
@@ -19,11 +19,11 @@ Finding = tuple[bool, str]
 
 
 class Trial:
-    """A short training run and what was measured in it.
+    """A short training run, whose measurements are checked.
 
     Args:
-        experiment: what is trained.
-        texts: on what.
+        experiment: the experiment.
+        texts: its texts.
     """
 
     def __init__(self, experiment: Experiment, texts: Texts):
@@ -34,7 +34,7 @@ class Trial:
         self._before = self._after = math.nan
 
     def train(self, num_steps: int, folder: str) -> Finding:
-        """Trains, with a save and an evaluation half-way, as the loop would."""
+        """Trains, with a checkpoint half-way and some evaluations, like the loop."""
         checkpoints = Checkpoints(folder, self.trainer, keep=1)
         self._before = self._evaluate(self.trainer)
         self.measured = self._steps(self.trainer, 0, num_steps // 2)
@@ -44,21 +44,21 @@ class Trial:
         return True, f"{num_steps} steps of {type(self.trainer).__name__}"
 
     def traced_once(self) -> Finding:
-        """Whether the step was compiled once for each shape of a batch."""
+        """Checks that the step was traced once per shape of a batch."""
         traces = self.trainer._compiled.one.experimental_get_tracing_count()
         return traces == len(self._shapes), f"{traces} for {len(self._shapes)} shapes of batches"
 
     def loss_falls(self) -> Finding:
-        """Whether the closed-loop loss on the validation text did."""
+        """Checks that the loss on the validation text decreased (closed loop: teacher forcing)."""
         return self._after < self._before, f"{self._before:.3f} -> {self._after:.3f} nats per character, closed loop"
 
     def gradients_finite(self) -> Finding:
-        """Whether all were, and no update was skipped."""
+        """Checks that all gradients were finite."""
         norms = [step["gradient_norm"] for step in self.measured]
         return bool(np.isfinite(norms).all()), f"norms {min(norms):.3g} to {max(norms):.3g}"
 
     def share_as_claimed(self) -> Finding:
-        """Whether as much was own as `own_input_prob` says: within 4 standard errors, plus one character a batch."""
+        """Checks the share of own characters against `own_input_prob`: within 4 standard errors plus one per batch."""
         length = self._experiment.data.seq_length
         shares = np.array([step["own_input_share"] for step in self.measured]) * length / (length - 1)
         if type(self.trainer).own_input_prob is Trainer.own_input_prob:
@@ -70,7 +70,7 @@ class Trial:
         return bool(abs(off) <= allowed), f"{shares.mean():.3f}, claimed {claimed.mean():.3f} ± {allowed:.3f}"
 
     def resumes(self, folder: str) -> Finding:
-        """Whether a run that goes on from the half-way save ends with the same bits."""
+        """Checks that a run resumed from the half-way checkpoint ends with the same bits."""
         trainer = make_trainer(self._experiment, self._texts)
         Checkpoints(folder, trainer, keep=1).restore()
         start = int(trainer.step.numpy())
@@ -89,7 +89,7 @@ class Trial:
             self._shapes.add(batch.inputs.shape)
             numbers = trainer.train_step(batch)
             measured.append({name: float(value) for name, value in numbers.items()})
-            if step % 10 == 4:  # not where the run is saved
+            if step % 10 == 4:  # not at the step of the checkpoint
                 trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})
         return measured
 
@@ -99,7 +99,7 @@ class Trial:
 
 
 def same_on_replicas(experiment: Experiment, texts: Texts) -> Finding:
-    """Whether two replicas, virtual ones of the CPU, give one device's numbers but for rounding."""
+    """Checks that two virtual CPU replicas give the numbers of one device, up to rounding."""
     one = _second_step(make_trainer(experiment, texts))
     with make_strategy(RuntimeConfig(strategy="mirrored", virtual_replicas=2)).scope():
         two = _second_step(make_trainer(experiment, texts))
@@ -107,7 +107,7 @@ def same_on_replicas(experiment: Experiment, texts: Texts) -> Finding:
 
 
 def same_with_xla(experiment: Experiment, texts: Texts) -> Finding:
-    """Whether XLA gives the same numbers but for rounding, with the same random ones."""
+    """Checks that XLA gives the same numbers up to rounding, from the same random numbers."""
     drawn, randomness.draw = randomness.draw, portable_uniform
     try:
         plain, compiled = (
@@ -119,7 +119,7 @@ def same_with_xla(experiment: Experiment, texts: Texts) -> Finding:
 
 
 def _second_step(trainer: Trainer) -> dict[str, float]:
-    """What the second step measures: the first one has changed the weights by then."""
+    """Returns the measurements of the second step, after the first has changed the weights."""
     for step in range(2):
         numbers = trainer.train_step(trainer.batch_at(step))
     return {name: float(value) for name, value in numbers.items()}
@@ -133,7 +133,12 @@ def _same(plain: dict[str, float], other: dict[str, float], how: str, remedy: st
 
 
 def portable_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform numbers in [0, 1) that are the same with XLA and without: a hash (Wang's) of seed and place."""
+    """Returns uniform numbers in [0, 1), equal with and without XLA: Wang's hash of seed and index.
+
+    Args:
+        shape: the shape.
+        seed: int32 `[2]`.
+    """
 
     def mixed(x: tf.Tensor) -> tf.Tensor:
         x = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(x, 61), tf.bitwise.right_shift(x, 16)) * 9

@@ -1,9 +1,9 @@
 """Compares trained runs: python -m trainers.compare RUN_DIR RUN_DIR … [--markdown=FILE].
 
-Runs that differ in their seed only are a group; the first run's group is what the others are compared with. Pictures
-go to the first run's folder open_loop/. What was measured of a run is kept in its open_loop/measures.json and read from
-there the next time. Exit status: 0 done, 2 a mistake in what was given, 74 the disk behind the output is full, 130
-Ctrl-C.
+Runs that differ only in their seed form a group; the others are compared with the first run's group. Writes pictures
+into the first run's folder open_loop/, and the measures of each run into its open_loop/measures.json, from where the
+next comparison reads them. Exit status: 0 finished; 2 a mistake in the arguments; 74 the disk behind the output is
+full; 130 Ctrl-C.
 """
 
 import functools
@@ -21,26 +21,36 @@ FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 
-_string("text", None, "A corpus in the place of the runs'; split as each run's was.")
-_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
-command.path_flag("markdown", None, "Write the tables to this file too.", FLAGS)
-_integer("num_rollouts", 100, "How many texts each model writes.")
-_integer("num_chars", 1000, "How many characters each.")
-_integer("seed", 0, "Of the first rollout; each next one has the next. The same for all runs.")
-flags.DEFINE_list("temperatures", "0.7,0.8,0.9,1,1.1", "Where to measure quality and diversity.", flag_values=FLAGS)
-flags.DEFINE_boolean("pictures", True, "Draw pictures; they need matplotlib.", flag_values=FLAGS)
+_string("text", None, "Corpus instead of the runs'; it is split in the same way.")
+_string("weights", "best", "best (by validation, else newest), newest, or the name of a checkpoint, such as step-24.")
+command.path_flag("markdown", None, "Also write the tables to this file.", FLAGS)
+_integer("num_rollouts", 100, "Number of rollouts per run.")
+_integer("num_chars", 1000, "Characters per rollout.")
+_integer("seed", 0, "Seed of the first rollout of each run; rollout i uses seed + i.")
+flags.DEFINE_list("temperatures", "0.7,0.8,0.9,1,1.1", "For quality and diversity.", flag_values=FLAGS)
+flags.DEFINE_boolean("pictures", True, "Draw pictures; needs matplotlib.", flag_values=FLAGS)
 
 
 def main(run_dirs: list[str]) -> int:
-    """Compares the runs. Returns the exit status."""
+    """Runs the command.
+
+    Args:
+        run_dirs: the run directories.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: a mistake in the arguments.
+    """
     if not run_dirs:
-        raise UserError("Which runs? Give the directories of two or more, which trainers.run has made.")
+        raise UserError("No runs are given: give two or more directories that trainers.run has made.")
     run_dirs = list(map(paths.given, run_dirs))
     temperatures = _temperatures()
     if FLAGS.markdown is not None:
         outputs.require_file("--markdown", FLAGS.markdown)
-    if FLAGS.pictures and os.path.isdir(run_dirs[0]):  # else it is refused for what it is
-        outputs.require_folder(run_dirs[0], "give --nopictures, or copy the run to where you may write")
+    if FLAGS.pictures and os.path.isdir(run_dirs[0]):  # else a later check says what is wrong
+        outputs.require_folder(run_dirs[0], "give --nopictures, or copy the run to a writable folder")
     command.start_tensorflow()
     import tensorflow as tf
 
@@ -50,7 +60,7 @@ def main(run_dirs: list[str]) -> int:
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
     runs = [comparison.MeasuredRun(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
-    comparison.group_runs(runs)  # what cannot be compared is refused before the work begins
+    comparison.group_runs(runs)  # refuses runs that cannot be compared before the work starts
     for run in runs:
         run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):

@@ -1,10 +1,10 @@
-"""Measures a trained run, in closed and in open loop: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
+"""Evaluates a trained run: python -m trainers.evaluate --run_dir=DIR [--text=FILE] [--json].
 
-Each measure has its value for real text beside it; docs/evaluation.md says what they are and how to read them. Curves
-over the position in a rollout go to the run directory, for TensorBoard, and as a picture. With --dynamic, --ngram and
---calibrate also the losses of a model that goes on learning, of n-grams with and without the model, and of the model
-at the temperature that suits the text best: figures of other systems, each on its own. Exit status: 0 done, 2 a
-mistake in what was given, 74 the disk behind the output is full, 130 Ctrl-C.
+Measures teacher forcing (closed loop) and free running (open loop), each beside its value for real text;
+docs/evaluation.md explains the measures. Writes curves over the position in a rollout into the run directory, for
+TensorBoard and as a picture. --dynamic, --ngram and --calibrate add the losses of other systems: a model that continues
+to learn, n-grams with and without the model, and the model at its best temperature. Exit status: 0 finished; 2 a
+mistake in the arguments; 74 the disk behind the output is full; 130 Ctrl-C.
 """
 
 import functools
@@ -33,28 +33,38 @@ def _boolean(name: str, text: str, default: bool = False) -> None:
 
 
 command.path_flag("run_dir", None, "The run directory.", FLAGS)
-_string("text", None, "A corpus in the place of the run's: a name, a file, or a glob of files; split as the run's was.")
-_string("weights", "best", "best (by validation, if measured, else newest), newest, or a name, such as step-24.")
-_integer("num_rollouts", 100, "How many texts the model writes.")
-_integer("num_chars", 1000, "How many characters each.")
-_integer("seed", 0, "Of the first rollout; each next one has the next.")
-_boolean("dynamic", "Evaluate also a model that goes on learning from the text on which it is evaluated.")
-_float("dynamic_rate", 5e-5, "How fast it learns.")
-_float("dynamic_decay", 1e-3, "How fast it comes back to what it had learnt in training.")
-_boolean("ngram", "Evaluate also n-grams of the training text, and their interpolation with the model.")
-_boolean("calibrate", "Find the best model.temperature for the text.")
-_boolean("pictures", "Draw the curves; that needs matplotlib.", default=True)
+_string("text", None, "Corpus instead of the run's: a name, a file or a glob; it is split in the same way.")
+_string("weights", "best", "best (by validation, else newest), newest, or the name of a checkpoint, such as step-24.")
+_integer("num_rollouts", 100, "Number of rollouts.")
+_integer("num_chars", 1000, "Characters per rollout.")
+_integer("seed", 0, "Seed of the first rollout; rollout i uses seed + i.")
+_boolean("dynamic", "Also evaluate a model that continues to learn from the text (dynamic evaluation).")
+_float("dynamic_rate", 5e-5, "Learning rate of --dynamic.")
+_float("dynamic_decay", 1e-3, "Decay of --dynamic towards the trained weights.")
+_boolean("ngram", "Also evaluate n-grams of the training text, and their interpolation with the model.")
+_boolean("calibrate", "Also find the best model.temperature for the text.")
+_boolean("pictures", "Draw the curves; needs matplotlib.", default=True)
 _boolean("json", "Print one JSON object.")
 
 
 def main(beside: list[str]) -> int:
-    """Evaluates what the flags ask for. Returns the exit status."""
+    """Runs the command.
+
+    Args:
+        beside: arguments that are no flags; none are allowed.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: a mistake in the arguments.
+    """
     if beside:
         raise UserError(f"{beside[0]!r} belongs to no flag: give one run, with --run_dir=DIR.")
     if not FLAGS.run_dir:
-        raise UserError("Which run? Give --run_dir=DIR, a directory that trainers.run has made.")
-    if os.path.isdir(FLAGS.run_dir):  # else it is refused for what it is
-        outputs.require_folder(FLAGS.run_dir, "copy the run to where you may write")
+        raise UserError("No run is given: give --run_dir=DIR, a directory that trainers.run has made.")
+    if os.path.isdir(FLAGS.run_dir):  # else a later check says what is wrong
+        outputs.require_folder(FLAGS.run_dir, "copy the run to a writable folder")
     command.start_tensorflow()
     from charrnn.measures.dynamic_evaluation import Dynamic
     from charrnn.measures.open_loop import Protocol
@@ -66,7 +76,7 @@ def main(beside: list[str]) -> int:
     dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
     wanted = {dynamic: FLAGS.dynamic, other_systems.ngrams: FLAGS.ngram, other_systems.calibration: FLAGS.calibrate}
     others = [system for system, is_wanted in wanted.items() if is_wanted]
-    lines: list[str] = []  # told later: a refusal is one line
+    lines: list[str] = []  # printed later, because a refusal is one line
     evaluation = evaluate(FLAGS.run_dir, protocol, lines.append, FLAGS.text, FLAGS.weights, others=others)
     lines += _without_value(evaluation)
     print("\n".join([*lines, f"weights: {evaluation.checkpoint}"]), file=sys.stderr)
@@ -92,9 +102,9 @@ def _as_json(evaluation: "Evaluation") -> str:
 
 
 def _without_value(evaluation: "Evaluation") -> list[str]:
-    """A line on what could not be measured, if there is any such."""
+    """Returns a line on the measures without a value, if any."""
     names = [name for name, measure in evaluation.report.measures.items() if measure.value is None]
-    why = "nothing to divide by, or a value that is not finite; null in JSON"
+    why = "a division by zero or a non-finite value; null in JSON"
     return [f"Not measured ({why}): {', '.join(names)}"] if names else []
 
 

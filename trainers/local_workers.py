@@ -1,8 +1,8 @@
-"""Starts several workers on this machine, to try what runs on several: python -m trainers.local_workers
---num_workers=2 -- --experiment=NAME --run_dir=DIR … with what trainers.run takes behind the two dashes.
+"""Starts several workers on this machine: python -m trainers.local_workers --num_workers=2 -- --experiment=NAME …
 
-Ctrl-C, SIGTERM and SIGHUP are passed on to all. Exit status: the first of theirs that is not 0; of a worker that a
-signal killed, 128 and the signal's number.
+The arguments after the two dashes are those of trainers.run. For trying what later runs on several machines. Ctrl-C,
+SIGTERM and SIGHUP are passed on to all workers. Exit status: the first one of a worker that is not 0; for a worker that
+a signal killed, 128 plus the number of the signal.
 """
 
 import os
@@ -19,13 +19,23 @@ from trainers.distribution.cluster import local_configs
 from trainers.launch import misplaced
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_integer("num_workers", 2, "How many.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("num_workers", 2, "Number of workers.", lower_bound=2, flag_values=FLAGS)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs trainers.run with `arguments` in each worker. Returns the exit status."""
+    """Runs the command.
+
+    Args:
+        arguments: the arguments of trainers.run.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: there are no arguments.
+    """
     if not arguments:
-        raise UserError("What shall the workers run? Give it behind two dashes: -- --experiment=NAME --run_dir=DIR.")
+        raise UserError("The workers need arguments: give them after two dashes: -- --experiment=NAME --run_dir=DIR.")
     workers: list[subprocess.Popen] = []
 
     def pass_on(number: int, frame: object) -> None:
@@ -43,7 +53,7 @@ def main(arguments: list[str]) -> int:
 def _start(tf_config: str, arguments: list[str]) -> subprocess.Popen:
     run = [sys.executable, "-m", "trainers.run", *arguments, "--strategy=multi_worker"]
     environment = {**os.environ, "TF_CONFIG": tf_config}
-    return subprocess.Popen(run, env=environment, start_new_session=True)  # else a Ctrl-C would come twice
+    return subprocess.Popen(run, env=environment, start_new_session=True)  # else Ctrl-C would arrive twice
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Trains: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
+"""Trains a model: python -m trainers.run --experiment=NAME [--run_dir=DIR] [--steps=N] [--set group.field=value …].
 
-Run again, the same command goes on where it was stopped. Exit status: 0 done, 2 a mistake in what was given, 3 training
-diverged, 74 the disk is full, 75 stopped with all saved: by Ctrl-C, SIGTERM or SIGHUP, after --max_minutes, because the
-reader of its output has left, or by the loss of another worker.
+The same command resumes an interrupted run. Exit status: 0 finished; 2 a mistake in the arguments; 3 training diverged;
+74 the disk is full; 75 interrupted, with everything saved: by Ctrl-C, SIGTERM or SIGHUP, after --max_minutes, because
+the reader of its output is gone, or because another worker is lost.
 """
 
 import functools
@@ -30,34 +30,40 @@ _boolean = functools.partial(flags.DEFINE_boolean, default=False, flag_values=FL
 _float = functools.partial(flags.DEFINE_float, default=None, flag_values=FLAGS)
 _integer = functools.partial(flags.DEFINE_integer, default=None, flag_values=FLAGS)
 
-_string("experiment", help="Which experiment; --list shows them.", short_name="e")
-_path("run_dir", text="Where the run lives. Default: runs/ and the experiment's name.")
-_integer("steps", help="Updates in total, also where the experiment counts epochs.")
-_float("epochs", help="Epochs in total, in place of steps; the same as --set loop.epochs=N.")
-_string("corpus", help="A registered corpus, a file, a glob, several as a JSON list, an encoded folder, or -.")
-_string("trainer", help="The curriculum: its name, or module:Class for one of your own.")
+_string("experiment", help="Name of the experiment; --list shows all.", short_name="e")
+_path("run_dir", text="The run directory. Default: runs/NAME.")
+_integer("steps", help="Total optimizer steps; overrides the epochs of the experiment.")
+_float("epochs", help="Total epochs, instead of steps; short for --set loop.epochs=N.")
+_string("corpus", help="Registered corpus, file, glob, JSON list of these, encoded folder, or - for standard input.")
+_string("trainer", help="Curriculum: a registered name, or module:Class for your own.")
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
-_integer("seed", help="Of the weights, the batches' order, coins and samples.", lower_bound=0, upper_bound=2**31 - 1)
-_integer("overfit_batches", help="Train on the first so many batches over and over: can it learn by heart?")
-_path("init_from", text="The directory of another run, with whose weights this one begins.")
-_float("max_minutes", help="Save and leave after so many minutes; the same command goes on.")
-_string("profile", help="FIRST,LAST: record these steps with TensorFlow's profiler, for TensorBoard.")
-_string("resume", default="auto", help="auto, never or must: whether to go on with the run in --run_dir.")
-flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --print_config shows all.", flag_values=FLAGS)
-_string("verbosity", default="normal", help="quiet: warnings and the last line; normal; or all that is measured.")
-_boolean("list", help="Show the experiments and leave.")
-_boolean("print_config", help="Show all settings as JSON and leave.")
-_boolean("help_settings", help="Show each setting with its type, default and meaning, or those that begin with PREFIX.")
-_boolean("dry_run", help="Two steps, an evaluation, samples and a save, in a directory that is removed.")
+_integer("seed", help="Seed of weights, batch order, coins and dropout.", lower_bound=0, upper_bound=2**31 - 1)
+_integer("overfit_batches", help="Train only on the first N batches, to see whether the model can overfit.")
+_path("init_from", text="Warm start: the run directory whose weights this run starts with.")
+_float("max_minutes", help="Save and exit after this many minutes; the same command resumes.")
+_string("profile", help="FIRST,LAST: steps to record with TensorFlow's profiler, for TensorBoard.")
+_string("resume", default="auto", help="Resume the run in --run_dir: auto, never or must.")
+flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --help_settings explains all.", flag_values=FLAGS)
+_string("verbosity", default="normal", help="quiet (warnings and the last line), normal, or all (all measurements).")
+_boolean("list", help="Show the experiments and exit.")
+_boolean("print_config", help="Show all settings of the run as JSON and exit.")
+_boolean("help_settings", help="Explain all settings, or those that start with the given PREFIX, and exit.")
+_boolean("dry_run", help="Run two steps, an evaluation, samples and a save in a temporary directory.")
 
 
 def main(settings: list[str]) -> int:
-    """Runs what the flags ask for. Returns the exit status.
+    """Runs the command.
 
     Args:
-        settings: more of what --set takes; with --help_settings, prefixes of settings.
+        settings: further settings, as --set takes them; with --help_settings, prefixes of settings.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: a mistake in the arguments.
     """
     if FLAGS.list:
         print("\n".join(f"{name:28}{resolve.summary(name)}" for name in resolve.known()))
@@ -69,14 +75,14 @@ def main(settings: list[str]) -> int:
         print("\n\n".join(map(as_text, settings or [""])))
         return command.DONE
     if FLAGS.experiment is None:
-        raise UserError(f"Which experiment? Give --experiment=NAME, one of {', '.join(resolve.known())}.")
+        raise UserError(f"No experiment is given: give --experiment=NAME, one of {', '.join(resolve.known())}.")
     resolve.require_experiment(FLAGS.experiment)
     stop = Stop(FLAGS.max_minutes)
     try:
         with stop.listen(kill=True):
             return _main(settings, stop)
     except Stopped:
-        print("Stopped before the first step; run the same command to begin.", file=sys.stderr)
+        print("Stopped before the first step; run the same command to start.", file=sys.stderr)
         return command.STOPPED
 
 
@@ -107,13 +113,14 @@ def _train(experiment: "Experiment", run_dir: str, stop: Stop) -> int:
     except Diverged as error:
         return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)
     except NotWritten as error:
-        kept = f"what was saved before is kept in {run_dir}; make room and run the same command to resume."
+        kept = f"the last checkpoint is kept in {run_dir}; free some space and run the same command to resume."
         return command.ended(f"{error}; {kept}", command.NOT_WRITTEN)
     except WorkerLost as error:
-        print(f"Stopped, for {error}; run the same command on all to go on from the last checkpoint.", file=sys.stderr)
+        remedy = "run the same command on all machines to resume from the last checkpoint"
+        print(f"Stopped because {error}; {remedy}.", file=sys.stderr)
         return command.STOPPED
     if not finished:
-        why = ", because nobody reads its output any more" if streams.guard(sys.stdout).gone else ""
+        why = " because the reader of its output is gone" if streams.guard(sys.stdout).gone else ""
         print(f"Stopped and saved in {run_dir}{why}; run the same command to resume.", file=sys.stderr)
         return command.STOPPED
     return command.DONE

@@ -26,26 +26,26 @@ _BY_ONE_ROW = 1 << 20  # characters; a single row would read a longer text for h
 
 
 class StatefulPass:
-    """Batches that read a text once, every prediction counted once; each batch continues the one before.
+    """Batches that read a text once and count each prediction once. Each batch continues the previous one.
 
-    Row r reads the r-th piece of the text.
+    Row r reads the r-th part of the text.
 
     Args:
-        ids: `[N]`, N at least 2; it has N - 1 predictions.
-        rows: pieces at most; a short text has fewer.
-        least: characters that a piece has at least.
-        length: characters a batch.
+        ids: `[N]`, N at least 2, for N - 1 predictions.
+        rows: the largest number of parts; a short text has fewer.
+        least: the smallest length of a part, characters.
+        length: the length of a batch's rows, characters.
     """
 
     def __init__(self, ids: np.ndarray | Sharded, rows: int = 32, least: int = 2048, length: int = 128):
         total = len(ids) - 1
         rows = max(1, min(rows, total // max(least, length)))
-        self._num_blocks = -(-total // (rows * length))
+        self._num_batches = -(-total // (rows * length))
         self.ids, self.length = ids, length
-        self.rows = -(-total // (self._num_blocks * length))
+        self.rows = -(-total // (self._num_batches * length))
 
     def __len__(self) -> int:
-        return self._num_blocks
+        return self._num_batches
 
     def __iter__(self) -> Iterator[Batch]:
         starts = self.length * len(self) * np.arange(self.rows)
@@ -54,7 +54,7 @@ class StatefulPass:
             yield batch._replace(continues=block > 0)
 
     def by_one_row(self) -> "StatefulPass":
-        """The same pass by one single row."""
+        """Returns the same pass with a single row."""
         return StatefulPass(self.ids, 1, length=self.length)
 
 

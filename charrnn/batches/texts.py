@@ -8,6 +8,7 @@ Reads a small corpus into memory. Encodes a large one into the cache folder once
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -149,11 +150,20 @@ def _in_memory(
         raise no_document(settings.csv_column, corpus.findings.num_empty)
     parts = _split(ids, settings.of_documents, corpus.findings, config, log)
     if not every_character and vocabulary.kind == "characters":
-        train, validation = (vocabulary.decode(np.asarray(part)) for part in parts)
-        vocabulary = Vocabulary.from_text(train)
-        parts = vocabulary.encode(train), vocabulary.encode(validation)
+        vocabulary, parts = _of_training(vocabulary, *map(np.asarray, parts))
     vocabulary = dataclasses.replace(vocabulary, reading=settings.reading)
     return Texts(corpus.name, corpus.sha256, vocabulary, *parts, corpus.entropy_rate, config)
+
+
+def _of_training(
+    vocabulary: Vocabulary, train: np.ndarray, validation: np.ndarray
+) -> tuple[Vocabulary, tuple[np.ndarray, np.ndarray]]:
+    """Returns the vocabulary of the training part's characters, and both parts in its ids."""
+    used = np.zeros(vocabulary.size, bool)
+    used[train] = True
+    smaller = Vocabulary(tuple(itertools.compress(vocabulary.characters, used[1:])))
+    new_ids = (np.cumsum(used) * used).astype(smaller.dtype)
+    return smaller, (new_ids[train], new_ids[validation])
 
 
 def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log) -> Texts:

@@ -61,23 +61,23 @@ def encode(
         UserError: a file cannot be read, or the folder has another purpose or cannot be written to.
     """
     folder = given(folder)
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "format": reader.FORMAT,
         "files": [[path, *corpora.stat(path)] for path in paths],
         "settings": settings._asdict(),
         "parts": parts._asdict(),
     }
     with _write_errors(folder), _locked(folder):
-        if _asked_of(reader.read_json(os.path.join(folder, own_files.CORPUS))) == asked:
+        if _request_of(reader.read_json(os.path.join(folder, own_files.CORPUS))) == request:
             return log(f"{folder} already contains {name}, encoded")
         plan = reader.read_json(os.path.join(folder, own_files.PLAN))
-        if _asked_of(plan) != asked:
+        if _request_of(plan) != request:
             _clear(folder, replace)
             plan = None
-        num_bytes = sum(num_bytes for _, num_bytes, _ in asked["files"])
+        num_bytes = sum(num_bytes for _, num_bytes, _ in request["files"])
         log(f"Encoding {name}, {num_bytes:,} bytes, into {folder}{'' if plan is None else '; resuming'}")
-        all_chunks = chunks.cut([(path, num_bytes) for path, num_bytes, _ in asked["files"]], settings)
-        plan = plan or _make_plan(name, asked, all_chunks, settings, parts, folder)
+        all_chunks = chunks.cut([(path, num_bytes) for path, num_bytes, _ in request["files"]], settings)
+        plan = plan or _make_plan(name, request, all_chunks, settings, parts, folder)
         _make_shards(all_chunks, settings, plan, folder)
         _write_documents(plan, settings, folder)
         reader.write_json(os.path.join(folder, own_files.CORPUS), plan)
@@ -115,15 +115,17 @@ def cached(
         return reader.load(folder)
 
 
-def _asked_of(plan: dict | None) -> dict | None:
+def _request_of(plan: dict | None) -> dict | None:
     """Returns the request that a corpus or plan fulfils; adds defaults of settings that an older version lacked."""
-    asked = plan and {name: plan.get(name) for name in ("format", "files", "settings", "parts")}
-    return asked and {**asked, "settings": {**Settings()._asdict(), **(asked["settings"] or {})}}
+    request = plan and {name: plan.get(name) for name in ("format", "files", "settings", "parts")}
+    return request and {**request, "settings": {**Settings()._asdict(), **(request["settings"] or {})}}
 
 
-def _make_plan(name: str, asked: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str) -> dict:
+def _make_plan(
+    name: str, request: dict, all_chunks: list[Chunk], settings: Settings, parts: Parts, folder: str
+) -> dict:
     """Reads all files once. Writes the plan and the vocabulary, and returns the plan."""
-    calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in asked["files"]],))]
+    calls: list[tuple[Callable, tuple]] = [(chunks.digest, ([path for path, _, _ in request["files"]],))]
     calls += [(chunks.survey, (chunk, settings)) for chunk in all_chunks]
     sha256, *surveys = processes.call_all(calls, processes.available())
     num_documents = sum(survey.num_documents for survey in surveys)
@@ -137,7 +139,7 @@ def _make_plan(name: str, asked: dict, all_chunks: list[Chunk], settings: Settin
         vocabulary = Vocabulary.from_text(_training_characters(all_chunks, surveys, settings, parts))
     lengths = _lengths_of_files(all_chunks, surveys)
     plan = {
-        **asked,
+        **request,
         "sha256": sha256,
         "vocabulary": reader.vocabulary_fingerprint(vocabulary),
         "dtype": vocabulary.dtype.newbyteorder("<").str,
@@ -255,7 +257,7 @@ def _is_ours(folder: str) -> bool:
     if os.path.exists(os.path.join(folder, _LOCK)) or set(os.listdir(folder)) <= {".lock"}:  # an earlier version's lock
         return True
     plans = (reader.read_json(os.path.join(folder, name)) for name in (own_files.CORPUS, own_files.PLAN))
-    return any(asked and None not in asked.values() for asked in map(_asked_of, plans))  # an earlier version's
+    return any(request and None not in request.values() for request in map(_request_of, plans))  # an earlier version's
 
 
 @contextlib.contextmanager

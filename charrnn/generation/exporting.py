@@ -107,9 +107,7 @@ class Serving:
         require("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
         self._model, self._vocabulary, self._unknown = loaded.model, loaded.vocabulary, unknown
         self._writer = loaded.generator(sampler).writer
-        self._network = tf.nest.map_structure(
-            lambda entry: tf.Variable(entry, trainable=False) if tf.is_tensor(entry) else entry, loaded.model.network()
-        )
+        self._network = loaded.model.network().map(lambda weight: tf.Variable(weight, trainable=False))
         codes = [*map(ord, loaded.vocabulary.characters)] or [0]
         unicode = loaded.vocabulary.reading.lowercase and not loaded.vocabulary.lowers_ascii_only
         self._lower = LowerCase() if unicode else None
@@ -120,14 +118,13 @@ class Serving:
 
     def save(self, path: str) -> None:
         """Writes the SavedModel."""
-        size = state_size(self._model)
         spec = tf.TensorSpec
-        text, state = spec([None], tf.string, "text"), spec([None, size], tf.float32, "state")
+        text, state = spec([None], tf.string, "text"), spec([None, self._model.state_size], tf.float32, "state")
         prompt, num_chars = spec([None], tf.string, "prompt"), spec([], tf.int32, "num_chars")
         seed, temperature = spec([None], tf.int32, "seed"), spec([None], tf.float32, "temperature")
         takes = {"step": (text, state), "generate": (prompt, num_chars, seed, temperature), "score": (text,)}
         module = tf.Module()  # holds the variables and tables of the functions
-        module.held = [entry for entry in tf.nest.flatten(self._network) if isinstance(entry, tf.Variable)]
+        module.held = [entry for entry in tf.nest.flatten(self._network) if tf.is_tensor(entry)]
         module.tables = [self._id_of_code, self._lower and self._lower.table]
         signatures = {
             name: tf.function(getattr(self, name), autograph=False).get_concrete_function(*specs)
@@ -221,9 +218,7 @@ class Serving:
 
     def _current_network(self) -> Network:
         """Returns the values of the variables, because a loop over variables would read them at each character."""
-        return tf.nest.map_structure(
-            lambda entry: tf.convert_to_tensor(entry) if isinstance(entry, tf.Variable) else entry, self._network
-        )
+        return self._network.map(tf.convert_to_tensor)
 
     def _encode(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Turns strings `[B]` into ids int32 `[B, None]`."""
@@ -263,11 +258,6 @@ class Serving:
         return [character.encode("utf-8", "replace") for character in (REPLACEMENT, *self._vocabulary.characters)]
 
 
-def state_size(model: CharModel) -> int:
-    """Returns S, the size of all layers' states in one tensor `[B, S]`."""
-    return sum(entry.shape[-1] for entry in tf.nest.flatten(model.initial_state(1)))
-
-
 def advance_flat(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads one character: ids `[B]`, state float32 `[B, S]` -> log-probabilities of the next `[B, V]`, and state."""
     layers = model.initial_state(1)
@@ -302,11 +292,8 @@ def tflite_step(model: CharModel) -> bytes:
 
     It takes an id instead of a string: id int32 `[1]`, state float32 `[1, S]` -> log_probs float32 `[1, V]`, state.
     """
-    network = tf.nest.map_structure(
-        lambda entry: tf.cast(entry, tf.float32) if tf.is_tensor(entry) else entry, model.network()
-    )
-    size = state_size(model)
-    takes = tf.TensorSpec([1], tf.int32, "id"), tf.TensorSpec([1, size], tf.float32, "state")
+    network = model.network().map(lambda weight: tf.cast(weight, tf.float32))
+    takes = tf.TensorSpec([1], tf.int32, "id"), tf.TensorSpec([1, model.state_size], tf.float32, "state")
 
     def step(id, state):
         log_probs, state = advance_flat(network, model, id, state)

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import tensorflow as tf
-
 from charrnn.generation.loading import Loaded
 
 _HEAD = """# A language model of {kind}
@@ -124,7 +122,7 @@ def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
         "kind": f"{unit}s",
         "unit": unit,
         "size": vocabulary.size,
-        "state": sum(entry.shape[-1] for entry in tf.nest.flatten(loaded.model.initial_state(1))),
+        "state": loaded.model.state_size,
         "temperatures": temperatures,
         "prompt": ascii("A" if in_bytes else generator.beginning or vocabulary.characters[-1]),
         "first": 0 if in_bytes else 1,

@@ -105,6 +105,11 @@ class CharModel(keras.Model):
         self.readout.build((None, None, config.units))
         self.built = True
 
+    @property
+    def state_size(self) -> int:
+        """The number of floats in the state of one row."""
+        return len(self.recurrent_layers) * CELLS[self.config.cell].num_states * self.config.units
+
     def copy(self) -> "CharModel":
         """Returns another model with the same weights."""
         twin = CharModel(self.config, self.vocabulary_size, self.dtype_policy.name, path=self.recurrence_path)

@@ -7,7 +7,7 @@
 Shapes: B rows, T characters, V ids, H units, G gates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -126,6 +126,10 @@ class Network(NamedTuple):
         layers = [(layer.kernel, layer.bias, *layer.recurrent) for layer in self.layers]
         found = [weight for layer in layers for weight in layer if weight is not None]
         return [*found, self.output_kernel, self.output_bias]
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor | tf.Variable]) -> "Network":
+        """Returns the network with a function applied to each tensor."""
+        return tf.nest.map_structure(lambda entry: function(entry) if tf.is_tensor(entry) else entry, self)
 
     def in_groups(self, groups: int) -> "list[Network]":
         """Returns the network for each group of rows."""

@@ -53,7 +53,7 @@ _COMPRESSIONS = (
 _NAMES: dict[type, str] = {gzip.GzipFile: "gzip", bz2.BZ2File: "bzip2", lzma.LZMAFile: "xz"}
 _PLAIN = "save its text as plain text (.txt), and give that file"
 _UNPACK = "unpack it, and give the text files in it"
-_OTHERS = {
+_NON_TEXT = {
     rb"PK(\x03\x04|\x05\x06|\x07\x08)(?=.*(word/|xl/|ppt/|Content_Types|mimetypeapplication))": ("a document", _PLAIN),
     rb"PK(\x03\x04|\x05\x06|\x07\x08)": ("a ZIP archive", _UNPACK),
     rb"%PDF-": ("a PDF", _PLAIN),
@@ -73,7 +73,6 @@ _OTHERS = {
     rb"PAR1|ARROW1|\x89HDF|Obj\x01|ORC": ("a file of tables", "export its text as a CSV file"),
     rb"\x93NUMPY|\x80[\x02-\x05]": ("a file of Python objects", "write its text to a plain text file"),
 }
-_KINDS = {re.compile(signature, re.DOTALL): kind for signature, kind in _OTHERS.items()}
 _NOISE_BITS, _NOISE_BYTES = 7.5, 1 << 12  # entropy in bits per byte, over this many bytes; text has less
 
 MARKUP = (b"%PDF-", b"{\\rtf1")
@@ -129,8 +128,8 @@ def non_text_format(data: bytes) -> NonText | None:
     Args:
         data: the file's first bytes, decompressed; the detection of noise needs at least 4096.
     """
-    for signature, kind in _KINDS.items():
-        if signature.match(data[:HEAD_BYTES]):
+    for signature, kind in _NON_TEXT.items():
+        if re.match(signature, data[:HEAD_BYTES], re.DOTALL):
             return NonText(*kind)
     if len(data) >= _NOISE_BYTES and _entropy(data) > _NOISE_BITS:
         return NonText("probably compressed or encrypted", "give the original text")

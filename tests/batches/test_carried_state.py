@@ -67,10 +67,10 @@ def passes(rows=8):
     return StatefulPass(IDS, rows, least=64, length=64)
 
 
-@pytest.mark.parametrize(
-    "precision",
-    ["float32", *(pytest.param(f"mixed_{name}", marks=pytest.mark.slow) for name in ("float16", "bfloat16"))],
-)
+MIXED = [pytest.param(precision, marks=pytest.mark.slow) for precision in ("mixed_float16", "mixed_bfloat16")]
+
+
+@pytest.mark.parametrize("precision", ["float32", *MIXED])
 @pytest.mark.parametrize("cell, chars", [("gru", 10), ("gru", 300), ("gru", 3e3), ("lstm", 300), ("lstm", 1e5)])
 def test_the_loss_is_that_of_one_single_row(make_model, precision, cell, chars):
     """Memories within a piece of the text, of about one, of several, and one without an end."""

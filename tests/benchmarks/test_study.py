@@ -59,7 +59,7 @@ def test_a_stopped_study_goes_on(call, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(stopping.Stop, "look", look)
         status, _, err = call(*asked)
-    assert status == command.STOPPED and "run the same command to resume" in err
+    assert status == command.STOPPED and "Stopped and saved in" in err
     run_dir = pathlib.Path(curricula._run_dir("plays:12000", "teacher_forcing", 0))
     assert list((run_dir / "checkpoints").glob("*.index"))
     assert call(*asked)[0] == command.DONE

@@ -16,7 +16,7 @@ PROMPT = "ab"
 
 
 def log_probs(model, rows):
-    """ln p of each of rows `[R, N]` after the prompt, float64: the unknown character is out of question."""
+    """ln p of each of rows `[R, N]` after the prompt, float64: the unknown character is excluded."""
     start = np.tile(LETTERS.encode(PROMPT), (len(rows), 1))
     logits, _ = model(tf.constant(np.concatenate([start, rows], 1), tf.int32))
     logits = logits.numpy()[:, len(PROMPT) - 1 : -1].astype(np.float64)
@@ -59,7 +59,7 @@ def test_a_text_that_has_ended_keeps_its_probability(make_model):
         candidates[LETTERS.decode(text).split("c")[0]] = log_probs(model, [text])[0]
     generator = Generator(model, LETTERS, end_of_text="c")
     found = [generator.beam(PROMPT, 3, 50, min_chars=n) for n in (0, 2)]
-    prefix = "c" + PROMPT  # what is read: the end of the document before
+    prefix = "c" + PROMPT  # the input begins with the end of the document before
     assert {h.text for h in found[0]} == set(candidates)
     assert {h.text for h in found[1]} == {text for text in candidates if len(text) >= 2}
     for hypothesis in found[0]:

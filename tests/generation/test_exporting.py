@@ -73,7 +73,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def models():
-    """Filled by `loaded`, that each model is built once."""
+    """Filled by `loaded`, so that each model is built once."""
     return {}
 
 
@@ -86,7 +86,7 @@ def loaded(models, make_model):
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
-    """Exports, once, and asks a process elsewhere -> what it says of each case, and the folder."""
+    """Exports, once, and asks another process -> its results for each case, and the folder."""
     answers = {}
 
     def ask(loaded):
@@ -121,7 +121,7 @@ def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, str
     said = stranger(loaded)[case]
 
     def log_probs(text):
-        """Of what follows each of its characters."""
+        """The prediction after each character."""
         return tf.nn.log_softmax(model(tf.constant(vocabulary.encode(text)[None], tf.int32))[0][0]).numpy()
 
     for text, row, mean in zip(map(vocabulary.read, TEXTS[case]), said["nats"], said["mean"], strict=True):

@@ -42,7 +42,7 @@ def sampled(temperature=1.0):
 
 
 def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
-    """Reads the prompt and then its own choices, one `model(...)` call a character."""
+    """Reads the prompt and then its own choices, one `model(...)` call per character."""
     read = tf.function(model, reduce_retracing=True)
     size = model.vocabulary_size
     ids = vocabulary.encode(prompt).tolist()
@@ -300,7 +300,7 @@ def test_a_text_that_was_stopped_goes_on_before_the_stop_string(generator):
         stream = generator.stream("fab", 300, seed=7, stop=stop)
         assert "".join(stream) == whole[:place]
         assert "".join(generator.stream("", 300 - place, state=stream.state)) == whole[place:]
-        more = generator.stream("cab", 30, state=stream.state)  # or another prompt follows
+        more = generator.stream("cab", 30, state=stream.state)  # another prompt is possible, too
         assert "".join(more) != whole[place:][:30]
         assert more.state.position == 3 + place + 3 + 30
 
@@ -328,7 +328,7 @@ def test_neither_a_stop_string_nor_the_end_of_a_document_ends_a_shorter_text(mak
         short = documents.generate(prompts, 200, seeds)
         texts = documents.generate(prompts, 200, seeds, min_chars=90)
         assert min(map(len, short)) < 90 <= min(map(len, texts)) and "f" not in "".join(texts)
-        if sampler == Sampler():  # else what is kept beside the end depends on it
+        if sampler == Sampler():  # with filters, the end also changes the other characters
             assert all(text.startswith(other[:90]) for text, other in zip(texts, short, strict=True))
 
 
@@ -347,7 +347,7 @@ def test_characters_that_the_model_never_saw_are_dropped_or_read_as_unknown(make
 
 
 def test_a_text_of_a_real_size_does_not_depend_on_the_batch(make_model):
-    """The matmuls of other batch sizes may round otherwise: of the order of 1e-6, as nothing beside the noise."""
+    """The matmuls of other batch sizes may round otherwise: by about 1e-6, which is tiny beside the noise."""
     model = make_model(vocabulary_size=66, units=128, embedding_size=0)
     for weight in model.trainable_variables:
         weight.assign(0.3 * weight)
@@ -521,7 +521,7 @@ def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, chara
 
 
 def test_a_line_break_before_a_document_is_its_beginning(make_model):
-    """The default prompt of samples, for one: no document is empty, so that two are never read in a row."""
+    """Such as the default prompt of samples. No document is empty, so the model never reads two in a row."""
     generator = Generator(make_model(8), Vocabulary("\nabcdef"), end_of_text="\n")
     assert generator.generate(["\n", "\nab"], 60, [1, 2]) == generator.generate(["", "ab"], 60, [1, 2])
     assert "".join(generator.stream("\nab", 60, 2)) == generator.generate(["ab"], 60, [2])[0]

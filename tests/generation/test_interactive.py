@@ -16,7 +16,7 @@ def generator(make_model):
 
 @pytest.fixture
 def talk(generator):
-    """Lines -> what is written, and what is told."""
+    """Lines -> the written pieces, and the told sentences."""
 
     def talk(*lines, write=None, **options):
         lines, written, told = iter(lines), [], []

@@ -57,7 +57,7 @@ def run_dir(trained, tmp_path):
 
 
 def save_by_hand(run_dir, trainer, step=1):
-    """What `loading` reads of a run directory, and no more."""
+    """The files of a run directory that `loading` reads, and no others."""
     os.makedirs(run_dir)
     config = {"model": dataclasses.asdict(trainer.model.config), "runtime": {"precision": "float32"}}
     config["data"] = {"order": "windows"}
@@ -67,7 +67,7 @@ def save_by_hand(run_dir, trainer, step=1):
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(make_trainer, tmp_path, monkeypatch):
-    """A run saves at the worst moment: after its list was read, and before the checkpoint is."""
+    """A run saves at the worst moment: after `load` has read its list, and before it reads the checkpoint."""
     trainer, steps = make_trainer(), iter(range(2, 100))
     save_by_hand(tmp_path / "run", trainer)
     checkpoints = Checkpoints(str(tmp_path / "run"), trainer, keep=1)
@@ -112,7 +112,7 @@ def assert_equal(got, expected):
 
 
 def refused(run_dir, weights="best"):
-    """The sentence by which `load` refuses a directory."""
+    """The message with which `load` refuses a directory."""
     with pytest.raises(UserError) as error:
         loading.load(str(run_dir), weights)
     sentence = str(error.value)
@@ -186,7 +186,7 @@ def test_weights_that_are_no_numbers_are_refused(make_model, make_trainer, tmp_p
 
 
 def test_a_checkpoint_without_the_recurrent_layers_is_refused(make_model, make_trainer, tmp_path):
-    """Such files were once written: a list of layers is not looked into."""
+    """Earlier versions wrote such files, because a checkpoint does not look into a list of layers."""
     trainer = make_trainer(model=make_model())
     save_by_hand(tmp_path / "run", trainer)
     shutil.rmtree(tmp_path / "run" / "checkpoints")
@@ -334,7 +334,7 @@ def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
         assert os.path.basename(loaded.checkpoint) == name
         assert folder is None or os.path.dirname(loaded.checkpoint).endswith(folder)
     weights = charrnn.load(trained, "step-3").model.get_weights()
-    for name in ("retry-2-step-3", "stopped-3"):  # as a run names what it saves after it rolled back, or was stopped
+    for name in ("retry-2-step-3", "stopped-3"):  # a run's names for checkpoints after a roll-back, or a stop
         for path in (run_dir / "checkpoints").glob("step-3.*"):
             shutil.copy(path, path.with_name(path.name.replace("step-3", name)))
         assert_equal(loading.load(str(run_dir), name).model.get_weights(), weights)

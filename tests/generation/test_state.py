@@ -17,7 +17,7 @@ LETTERS = Vocabulary("abcdef")
 
 @pytest.fixture
 def saved(make_model, tmp_path):
-    """A model, a state of it, and the file that has it."""
+    """A model, one of its states, and the file with it."""
     model = make_model(cell="lstm", num_layers=2, precision="mixed_bfloat16")
     stream = Generator(model, LETTERS).stream("fab", 11, seed=3)
     assert len("".join(stream)) == 11

@@ -8,7 +8,7 @@ from charrnn.generation.stop_strings import StoppingText
 
 
 def end_by_search(ids, stops, min_chars, max_chars):
-    """The start of the first stop to be complete; of those that are at the same place, the longest."""
+    """The start of the first complete stop; of several that end at the same place, the longest."""
     ids = ids[:max_chars]
     for end in range(1, len(ids) + 1):
         starts = [end - len(s) for s in stops if s and end >= len(s) and ids[end - len(s) : end] == s]

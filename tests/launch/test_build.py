@@ -48,7 +48,7 @@ def test_a_text_of_noise_is_not(noise):
 
 def test_patience_needs_a_validation_text(tmp_path):
     settings = ["data.validation_fraction=0", "loop.patience=2", "model.units=8", "data.batch_size=4"]
-    with pytest.raises(UserError, match=r"loop.patience=2 is not possible: it must be 0 where there is no validation"):
+    with pytest.raises(UserError, match=r"loop\.patience=2"):
         run_experiment(override(Experiment(corpus="plays:3000"), settings), "mine", str(tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
 

@@ -77,7 +77,7 @@ def test_bytes_are_the_same_in_all_runs(make_run, make_model):
 @pytest.mark.parametrize(
     ("config", "vocabulary", "said"),
     [
-        ({"units": 7}, OURS, "has model.units=6, and this run model.units=7: set them alike, or give another run."),
+        ({"units": 7}, OURS, "has model.units=6, and this run model.units=7"),
         ({"cell": "lstm", "num_layers": 2}, OURS, "has model.cell=gru and model.num_layers=1, and this run model.cell"),
         ({"embedding_size": 0}, OURS, "has model.embedding_size=5, and this run model.embedding_size=0"),
         ({}, Vocabulary.bytes(), "has a vocabulary of characters, and this run one of bytes: set data.vocabulary=char"),

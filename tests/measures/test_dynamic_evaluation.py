@@ -56,7 +56,7 @@ def test_impossible_settings_are_refused():
 def test_a_character_that_training_never_had_throws_nothing_off(make_model):
     model, random = make_model(), np.random.default_rng(3)
     bias = model.readout.trainable_weights[1]
-    bias.assign([*bias.numpy()[:6], -12.0])  # the model is sure that there is none
+    bias.assign([*bias.numpy()[:6], -12.0])  # the model is sure that it never occurs
     train, ids = random.integers(0, 6, 2000), random.integers(0, 6, 2000)
     before = dynamic_loss(model, train, ids, Dynamic(rate=0.01))
     ids[100] = 6

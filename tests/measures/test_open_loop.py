@@ -165,10 +165,10 @@ def blurred(reference, rows):
 
 
 def written_by(reference, rows, length, seed):
-    """Goes on from rows with samples of n-grams that remember five characters."""
+    """Continues rows with samples of n-grams that remember five characters."""
     random = np.random.default_rng(seed)
     for _ in range(length):
-        recent = np.pad(rows[:, -5:], ((0, 0), (0, 1)))  # what stands last is not looked at
+        recent = np.pad(rows[:, -5:], ((0, 0), (0, 1)))  # the last column is ignored
         cumulative = reference.distributions(recent)[:, -1].cumsum(-1)
         chosen = (cumulative < random.random((len(rows), 1))).sum(-1)
         rows = np.concatenate([rows, np.minimum(chosen, cumulative.shape[1] - 1)[:, None]], axis=1)

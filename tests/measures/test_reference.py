@@ -71,7 +71,7 @@ def test_kneser_ney_is_as_defined(order):
     np.testing.assert_allclose(reference.distributions(queries), expected, rtol=1e-12)
     chosen = np.take_along_axis(np.array(expected), queries[..., None], -1)[..., 0]
     np.testing.assert_allclose(reference.log_probs(queries), np.log(chosen), rtol=1e-12)
-    if order == 3:  # the discounts are estimated, not those that stand in for an estimate
+    if order == 3:  # the discounts are estimated, not the default ones
         assert defined.discounts[3] != (0, 0.5, 1.0, 1.5) != defined.discounts[2]
 
 
@@ -142,7 +142,7 @@ def test_an_impossible_character_costs_the_slip_and_the_state(swap):
     row = vocabulary.encode("cabdcab")[None]
     assert reference.log_probs(row)[0, 3] == pytest.approx(math.log(0.1 / 5))
     np.testing.assert_allclose(reference.distributions(row)[0, 4:], reference.distributions(row[:, 4:])[0])
-    bb = vocabulary.encode("cabbca")[None]  # a character of the source, but not there: it may begin another b
+    bb = vocabulary.encode("cabbca")[None]  # b is a character of the source, but impossible after b; it may start again
     assert reference.log_probs(bb)[0, 3] == pytest.approx(math.log(0.1 / 5))
     np.testing.assert_allclose(reference.distributions(bb)[0, 4:], reference.distributions(bb[:, 3:])[0, 1:])
 

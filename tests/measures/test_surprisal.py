@@ -15,7 +15,7 @@ LETTERS = Vocabulary("abcdef")
 
 
 def nats_of(model, ids):
-    """Of each id but the first."""
+    """The nats of each id except the first."""
     log_probs = tf.nn.log_softmax(tf.cast(model(tf.constant(ids[None], tf.int32))[0][0], tf.float64)).numpy()
     return -np.take_along_axis(log_probs[:-1], ids[1:, None].astype(int), 1)[:, 0]
 

@@ -22,7 +22,7 @@ ARCHITECTURES = [
     pytest.param({"cell": cell, "num_layers": layers, "embedding_size": size}, id=f"{cell}-{layers}-{name}")
     for cell, layers, (size, name) in itertools.product(CELLS, [1, 3], [(5, "embedding"), (0, "one_hot")])
 ]
-SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # what is slow to compile: gru-3-embedding, lstm-1-one_hot
+SMALL_ARCHITECTURES = [ARCHITECTURES[2], ARCHITECTURES[5]]  # for slow compilation: gru-3-embedding, lstm-1-one_hot
 ONE_LAYER = [ARCHITECTURES[0], ARCHITECTURES[5]]
 
 
@@ -59,7 +59,7 @@ def measure_keras(model, ids, state=None):
 
 
 def all_text(model):
-    """The open loop in which nothing is the network's own, with the signature of a closed loop."""
+    """The open loop without any own output, with the signature of a closed loop."""
 
     def run(ids, state):
         logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), lambda logits, t: 0 * ids[:, 0], state)
@@ -202,7 +202,7 @@ def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, archite
     model, length = make_model(**architecture), 12
     ids, start = random_ids(length), random_state(model)
     own = np.random.default_rng(4).random((B, length)) < 0.6
-    own[:, 0] = True  # asked for, and not heeded: nothing was written yet
+    own[:, 0] = True  # ignored, because there is no output yet
     noise = tf.constant(np.random.default_rng(5).gumbel(size=(length, B, V)), tf.float32)
 
     def choose(logits, t):
@@ -260,7 +260,7 @@ def test_initial_weights_are_a_function_of_the_seed(architecture):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_units_start_with_memories_up_to_the_longest(cell):
-    """Without inputs from elsewhere, a state is multiplied by u / (1 + u) at each character."""
+    """Without other inputs, a state is multiplied by u / (1 + u) at each character."""
     model = CharModel(ModelConfig(cell=cell, units=6, embedding_size=0, longest_memory=50), V)
     for layer in model.recurrent_layers:
         kernel, recurrent, bias = layer.get_weights()
@@ -359,7 +359,7 @@ def in_training(model):
 
 
 def by_keras_layers(model, ids):
-    """Logits by plain Keras layers whose weights are masked by assignment, and what d loss / d weight is masked by."""
+    """Logits by plain Keras layers whose weights are masked by assignment, and the masks of d loss / d weight."""
     plain = CharModel(dataclasses.replace(model.config, **dict.fromkeys(DROPOUT, 0.0)), V)
     dropped = model._masks(ids, KEY)
     factors = [np.ones(w.shape) for w in model.trainable_variables]

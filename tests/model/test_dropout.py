@@ -56,7 +56,7 @@ def test_masks_of_parts_are_parts_of_the_whole_batchs():
 
 
 def test_the_product_is_rounded_once():
-    """1 / 0.7 is no number of 16 bits: rounded before the product, all of it would be 0.1 % too large."""
+    """16 bits cannot hold 1 / 0.7: rounded before the product, all of it would be 0.1 % too large."""
     x = tf.constant(np.random.default_rng(0).normal(size=20000), tf.bfloat16)
     mean = tf.reduce_mean(tf.cast(dropout.times(x, tf.fill([20000], 1 / 0.7)) / 1, tf.float32) / tf.cast(x, tf.float32))
     assert abs(float(mean) * 0.7 - 1) < 2e-4

@@ -81,7 +81,7 @@ def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
-    """`open_loop` keeps what `closed_loop` would have kept: nothing is run a second time."""
+    """`open_loop` records the same history as `closed_loop`, so that no step runs a second time."""
     layer, start = random_layer(cell), random_state(cell)
     readout = tf.constant(normal(5, H, V), tf.float32)
     network = Network((layer,), readout, tf.zeros(V))

@@ -17,7 +17,7 @@ IDS = np.array([[0, 3], [3, 3], [1, 0], [2, 3]])
 
 @pytest.fixture(autouse=True)
 def two_groups(monkeypatch):
-    """Each row in loops of its own, so that each needs its own part of the masks."""
+    """Each row has its own loops, and so needs its own part of the masks."""
     monkeypatch.setattr(row_groups, "_MANY_ROWS", 2)
 
 
@@ -34,7 +34,7 @@ def at(keep, t):
 
 
 def numpy_advance(network, x, states, t):
-    """Mixtures `[B, V]` -> each layer's new state, and what the readout reads; layer by layer."""
+    """Mixtures `[B, V]` -> each layer's new state, and the input of the readout; layer by layer."""
     after = []
     for i, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
         bias = 0 if layer.bias is None else layer.bias

@@ -17,6 +17,8 @@ def spoilt(hook, returned, **more):
 
 OPEN = {"own_input_prob": lambda self, step: 0.5}
 
+WHOLE = {"needs_whole_batch": True}
+
 MISTAKES = {
     "prob above": (spoilt("own_input_prob", lambda step: tf.cast(step, tf.float32) / 50), "1.02 at step 51"),
     "prob below": (spoilt("own_input_prob", lambda step: -0.1), "-0.1 at step 0 where a probability from 0 to 1"),
@@ -59,10 +61,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name, more",
-    [*((name, {}) for name in hook_checks.RESERVED), (hook_checks.RESERVED[0], {"needs_whole_batch": True})],
-)
+@pytest.mark.parametrize("name, more", [*((name, {}) for name in hook_checks.RESERVED), ("nats", WHOLE)])
 def test_no_name_that_a_run_logs_can_be_logged_by_a_loss(make_trainer, name, more):
     trainer = make_trainer(spoilt("loss", lambda rollout, batch: (tf.zeros([]), {name: tf.zeros([])}), **more))
     with pytest.raises(UserError, match=rf"^Mine\.loss returned '{name}'"):

@@ -2,7 +2,7 @@
 
     p = β · a,    a ← d · a + (1 - d) · accuracy of the step
 
-The idea is that of DySI (Lin, Jwalapuram & Joty 2023, "Dynamic Scheduled Sampling with Imitation Loss",
+The idea comes from DySI (Lin, Jwalapuram & Joty 2023, "Dynamic Scheduled Sampling with Imitation Loss",
 arXiv 2301.13753), without the imitation loss; the formula is this project's. The objections to scheduled sampling (see
 scheduled_sampling.py) apply.
 """

@@ -1,4 +1,4 @@
-"""Confidence-aware scheduled sampling: own characters only where the network is confident of the text's.
+"""Confidence-aware scheduled sampling: own characters only if the network is confident of the text's.
 
     reads the text's character    if p ≤ own_above
     an own character              if own_above < p ≤ noise_above

@@ -46,7 +46,7 @@ class Unlikelihood(Trainer):
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """What is penalised, and how much."""
+        """The penalty, and the rollouts."""
 
         alpha: float = 1.0  # α, the weight of the penalty
         n: int = 8  # length of a repeat, in characters

@@ -154,7 +154,7 @@ class Workers:
 
         Args:
             what: names the number.
-            number: that of this worker.
+            number: the value on this worker.
             remedy: what to do.
         """
         if self.several and self._means([number]) != [number]:

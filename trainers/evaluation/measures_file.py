@@ -47,7 +47,7 @@ def read_or_evaluate(
     found = _read(path, how)
     if found:
         return found
-    outputs.require_folder(run_dir, "copy the run to where you may write")
+    outputs.require_folder(run_dir, "copy the run to a writable folder")
     evaluated = evaluation.evaluate(run_dir, protocol, lambda line: None, None, weights, temperatures)
     how["checkpoint"] = os.path.basename(evaluated.checkpoint)  # a run that saves meanwhile may have a newer one
     open_loop_folder(run_dir)

@@ -24,7 +24,11 @@ _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
 
 def dynamic(config: Dynamic) -> OtherSystem:
-    """Returns the system that goes on learning from the text: loss "nats_per_char_dynamic"."""
+    """Returns dynamic evaluation as a system: the model continues to learn; loss "nats_per_char_dynamic".
+
+    Args:
+        config: how the model adapts.
+    """
 
     def measure(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
         return {"nats_per_char_dynamic": dynamic_loss(model, texts.train, texts.validation, config)}

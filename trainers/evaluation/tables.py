@@ -1,7 +1,4 @@
-"""Tables of a comparison, in Markdown.
-
-    print(table(compare(runs)))
-"""
+"""Tables of a comparison, in Markdown."""
 
 import math
 from collections.abc import Sequence

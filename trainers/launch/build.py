@@ -135,7 +135,8 @@ def _make_loop(
     checkpoints = (Checkpoints if workers.is_chief else strategies.ReadOnlyCheckpoints)(run_dir, trainer, config.keep)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
-    passes, early = passes_for(texts.validation, experiment.data), checkpoints.memory.out_of_patience(config.patience)
+    passes = passes_for(texts.validation, experiment.data)
+    early = checkpoints.loop_state.out_of_patience(config.patience)
     text_for_it = "0 without validation text: set data.validation_fraction higher, or give a longer text"
     require("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
     if step < config.steps and not early:
@@ -146,7 +147,7 @@ def _make_loop(
     if warm:
         console.line(warm)
     reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
-    reports.start(step, step - checkpoints.memory.unmeasured)  # refuses damaged files before anything is written
+    reports.start(step, step - checkpoints.loop_state.unmeasured)  # refuses damaged files before anything is written
     measure = _measuring(trainer, passes, sampling, look, workers)
     profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
     loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)

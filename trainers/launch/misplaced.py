@@ -1,4 +1,4 @@
-"""A setting that is given as a flag, by habit: what to give instead."""
+"""Suggestions for a setting that is given as a flag."""
 
 import difflib
 import functools
@@ -11,18 +11,18 @@ from charrnn.errors import UserError
 
 
 def suggesting(values: Any, where: str = "") -> Callable[[str, str], str]:
-    """Returns what `command.run` asks about an unknown flag.
+    """Returns the function that `command.run` calls for an unknown flag.
 
     Args:
-        values: the command's flags; from "trainer", if there is one, come the settings of a curriculum.
-        where: the end of the sentence: where a setting is given.
+        values: the command's flags, an absl FlagValues; the flag "trainer", if any, adds the settings of a curriculum.
+        where: end of the sentence: the place for settings.
     """
     return functools.partial(_suggestion, values, where)
 
 
 def _suggestion(values: Any, where: str, name: str, argument: str) -> str:
     if difflib.get_close_matches(name, values, n=1, cutoff=0.8):
-        return ""  # mistyped: told without waiting for TensorFlow
+        return ""  # a typing error: no need to wait for TensorFlow
     command.start_tensorflow()
     from trainers.experiment import named
 
@@ -35,12 +35,12 @@ def _suggestion(values: Any, where: str, name: str, argument: str) -> str:
 
 
 def _settings(trainer: str | None) -> dict[str, type]:
-    """The type of each setting of any experiment, with those of a curriculum."""
+    """Returns the type of each setting, with those of a curriculum."""
     from trainers.experiment import Experiment, settable, with_trainer
 
     try:
         return settable(with_trainer(Experiment(), trainer or "teacher_forcing"))
-    except UserError:  # an unknown curriculum: told when the flags are right
+    except UserError:  # an unknown curriculum: reported once the flags are right
         return settable(Experiment())
 
 

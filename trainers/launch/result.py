@@ -1,4 +1,4 @@
-"""What `trainers.train` returns: a run, its measurements and samples, and its model."""
+"""The return value of `trainers.train`: a run, its measurements and samples, and its model."""
 
 import dataclasses
 import functools
@@ -16,32 +16,58 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = dict[str, dict[str, np.ndarray]]
-"""By split, "train" or "validation", a column for each measurement; "step" is one."""
+"""Split ("train" or "validation") -> name of a measurement, or "step" -> column."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A run as it was when `train` returned."""
+    """A run at the time when `train` returned.
+
+        result = train("quickstart")
+        result.history["validation"]["nats_per_char"][-1]
+        result.model.generate("ROMEO:", 300)
+
+    The weights are loaded with the first use of `model`.
+    """
 
     run_dir: str
-    finished: bool  # false where it was stopped: the same call goes on
-    history: History  # of the whole run, what earlier calls measured included; nan where something was not measured
-    samples: list[dict]  # the lines of samples.jsonl: step, prompt, temperature, seed, text
+    finished: bool  # false: it was interrupted, and the same call resumes it
+    history: History  # the whole run, earlier calls included; nan: not measured
+    samples: list[dict]  # lines of samples.jsonl: step, prompt, temperature, seed, text
 
     @classmethod
     def read(cls, run_dir: str, finished: bool) -> "Result":
-        """From what a run directory holds; UserError where that is damaged."""
+        """Reads a run directory.
+
+        Args:
+            run_dir: the run directory.
+            finished: whether the run reached its end.
+
+        Raises:
+            UserError: a file is damaged.
+        """
         run_dir = paths.given(run_dir)
         lines = records.read(run_dir, run_files.METRICS)
         return cls(run_dir, finished, _columns(lines), records.read(run_dir, run_files.SAMPLES))
 
     @functools.cached_property
     def model(self) -> Loaded:
-        """What `charrnn.load` gives: the best weights by validation, or the newest. UserError where none are saved."""
+        """The model, as `charrnn.load` returns it: the best weights by validation, else the newest.
+
+        Raises:
+            UserError: no weights are saved.
+        """
         return loading.load(self.run_dir)
 
     def plot(self) -> "Figure":
-        """The loss of training and validation over the steps, a matplotlib Figure; UserError without matplotlib."""
+        """Draws the training and validation loss over the steps.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            UserError: matplotlib is not installed.
+        """
         return plots.losses(self.history, self.run_dir)
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""On what a run runs: precision, XLA, devices."""
+"""The runtime of a run: precision, XLA, devices."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,12 @@ from trainers.configs import RuntimeConfig
 
 
 def describe(config: RuntimeConfig, model: ModelConfig | None = None) -> Iterator[str]:
-    """What the user should know of how the run runs, a line each."""
+    """Yields lines on the runtime for the user.
+
+    Args:
+        config: the runtime.
+        model: the model's settings, for the choice of the recurrence.
+    """
     path, why = choose_path(config.recurrence, config.xla, model)
     device = (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))[0]
     device = device.name.split("device:")[-1]
@@ -25,5 +30,5 @@ def describe(config: RuntimeConfig, model: ModelConfig | None = None) -> Iterato
 
 
 def versions() -> dict[str, str]:
-    """The packages that a run's numbers depend on."""
+    """Returns the versions of the packages that affect the numbers of a run."""
     return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": numpy.__version__}

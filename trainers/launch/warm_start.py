@@ -1,9 +1,9 @@
-"""A run that begins with another run's weights: what both call the same character keeps its weights.
+"""Warm start: a run whose initial weights are those of another run, matched by character.
 
-An embedding, or a first layer's kernel where the input is one-hot, has a row for each character; the readout has a
-column in its kernel and a number in its bias. Those of characters that both runs know are copied, whatever their ids; a
-new character keeps its fresh ones. Fresh readout weights give it about the mean logit, for what training adds to all
-logits of a softmax together is about nothing: it is then neither expected nor ruled out.
+An embedding (or, with one-hot inputs, the kernel of the first layer) has a row per character; the readout has a column
+in its kernel and a number in its bias. The weights of characters that both runs know are copied, even if their ids
+differ; a new character keeps its initial weights. These give it about the mean logit, because training adds about zero
+to the sum of all logits: the character is then neither expected nor excluded.
 """
 
 import numpy as np
@@ -14,25 +14,25 @@ from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary, listed
 
-_MUST_MATCH = ("cell", "units", "num_layers", "embedding_size", "skip_connections")  # shapes and meaning of weights
+_MUST_MATCH = ("cell", "units", "num_layers", "embedding_size", "skip_connections")  # they decide the weights
 _CHARACTER_AXES = ((0, 0), (-2, 1), (-1, 0))
-"""Which of a model's weights have an entry for each character, and along which axis: the first, be it the embedding or
-a kernel; the readout's kernel; its bias."""
+"""(index in the list of weights, axis) of the weights with an entry per character: the embedding or first kernel, the
+readout's kernel, its bias."""
 
 
 def warm_start(model: CharModel, vocabulary: Vocabulary, run_dir: str) -> str:
-    """Gives a model another run's weights: its best by validation, or where there are none its newest. Eager.
+    """Copies another run's weights into a model: the best by validation, else the newest. Eager.
 
     Args:
-        model: as it begins.
-        vocabulary: its own.
+        model: the model with its initial weights.
+        vocabulary: the vocabulary of this model.
         run_dir: the other run.
 
     Returns:
-        A sentence on what was taken over.
+        A sentence about the copied weights.
 
     Raises:
-        UserError: there is no such run, or its model is another; nothing was changed.
+        UserError: there is no such run, or its model has other shapes; nothing was changed.
     """
     loaded = loading.load(run_dir)
     _check_same(run_dir, loaded.model.config, model.config)
@@ -48,21 +48,21 @@ def warm_start(model: CharModel, vocabulary: Vocabulary, run_dir: str) -> str:
         taken[(slice(None),) * axis + (known,)] = weights[place].take(theirs, axis)
         weights[place] = taken
     model.set_weights(weights)
-    return f"Begins with the weights of {loaded.checkpoint}: {_said(vocabulary, loaded.vocabulary)}"
+    return f"Starts with the weights of {loaded.checkpoint}: {_said(vocabulary, loaded.vocabulary)}"
 
 
 def _check_same(run_dir: str, theirs: ModelConfig, ours: ModelConfig) -> None:
-    """UserError where the weights of one model mean nothing to the other."""
+    """Raises UserError if the weights of one model do not fit the other."""
     differing = [name for name in _MUST_MATCH if getattr(theirs, name) != getattr(ours, name)]
     if differing:
         was, now = (
             " and ".join(f"model.{name}={getattr(config, name)}" for name in differing) for config in (theirs, ours)
         )
-        raise UserError(f"--init_from={run_dir} has {was}, and this run {now}: set them alike, or give another run.")
+        raise UserError(f"--init_from={run_dir} has {was}, and this run {now}: set them equal, or give another run.")
 
 
 def _matches(ours: Vocabulary, theirs: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of what both know, in the one vocabulary and in the other; the unknown character is one of them."""
+    """Returns the ids of the common characters in both vocabularies, the unknown character included."""
     if ours.kind == "bytes":
         return np.arange(ours.size), np.arange(ours.size)
     ids = np.concatenate([[0], theirs.encode("".join(ours.characters))])  # 0 is the unknown character in both

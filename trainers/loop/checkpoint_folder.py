@@ -1,9 +1,9 @@
-"""A folder of checkpoints: a list of them, the newest last, and each one's files.
+"""A folder of checkpoints: the files of each, and a list of their names, the newest last.
 
-At every moment there is a complete checkpoint, once there was one. A new one is written in a scratch folder, synced to
-the disk, and moved to its place; then the list is replaced, and only then the oldest one is removed. TensorFlow's own
-`CheckpointManager` works alike, but it removes what matches a pattern, and syncs nothing. The list has TensorFlow's
-format: `tf.train.latest_checkpoint` reads it.
+After the first save there is a complete checkpoint at every moment. A new one is written in a scratch folder, synced to
+the disk, and moved to its place. Then the list is replaced, and then the oldest checkpoint is removed. TensorFlow's
+`CheckpointManager` removes all files that match a pattern, and does not sync. The list has TensorFlow's format:
+`tf.train.latest_checkpoint` reads it.
 """
 
 import os
@@ -23,10 +23,10 @@ _END = r"\.(index|data-\d{5}-of-\d{5})"  # of the files of a checkpoint
 
 
 class CheckpointFolder:
-    """One folder, in which one process writes.
+    """One folder; only one process writes in it.
 
     Args:
-        path: made with the first checkpoint.
+        path: the folder; the first save creates it.
         keep: the number of checkpoints on the list; 1 or more.
     """
 
@@ -42,15 +42,19 @@ class CheckpointFolder:
             return []
 
     def save(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
-        """Writes a checkpoint as the newest, unless it is that already.
+        """Writes a checkpoint as the newest, unless it is the newest already.
+
+        Args:
+            checkpoint: the objects to save.
+            name: the name of the checkpoint.
 
         Raises:
-            NotWritten: the disk is full, or gone; the checkpoints before are as they were.
+            NotWritten: the disk is full or unavailable; earlier checkpoints are unchanged.
         """
         before = self.names()
         if before[-1:] == [name]:
             return
-        checkpoint.save_counter.assign_add(1)  # as TensorFlow counts; it is part of what is saved
+        checkpoint.save_counter.assign_add(1)  # as TensorFlow's manager does; the counter is saved too
         self.write(checkpoint, name)
         after = [*(other for other in before if other != name), name]
         with disk.writing(self._list):
@@ -59,7 +63,7 @@ class CheckpointFolder:
                 self.remove(old)
 
     def write(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
-        """Writes a checkpoint that is not on the list. NotWritten as in `save`."""
+        """Writes a checkpoint without listing it. The errors are those of `save`."""
         with disk.writing(os.path.join(self.path, name)), atomic.scratch(self.path, _SCRATCH) as scratch:
             checkpoint.write(os.path.join(scratch, name))
             for file in paths.names_in(scratch):  # the data first, then the index
@@ -67,12 +71,12 @@ class CheckpointFolder:
             atomic.sync(self.path)
 
     def read(self, name: str, restore: Callable[[str], None]) -> None:
-        """Calls `restore` with a path of a checkpoint that TensorFlow does not take for a pattern."""
+        """Calls `restore` with the path of a checkpoint, in a form that TensorFlow does not read as a pattern."""
         with paths.plain(self.path) as folder:
             restore(os.path.join(folder, name))
 
     def has(self, name: str) -> bool:
-        """Whether a checkpoint of that name is there, on the list or not."""
+        """Returns whether a checkpoint of that name exists, listed or not."""
         return tf.io.gfile.exists(os.path.join(self.path, f"{name}.index"))
 
     def remove(self, name: str) -> None:
@@ -82,35 +86,35 @@ class CheckpointFolder:
             tf.io.gfile.remove(os.path.join(self.path, file))
 
     def mend(self, say: Callable[[str], None]) -> tuple[list[str], list[str]]:
-        """Takes damaged checkpoints that are newer than the newest complete one off the list.
+        """Removes damaged checkpoints from the end of the list.
 
         Args:
-            say: takes a sentence on each.
+            say: receives a sentence on each.
 
         Returns:
-            The names that were found, and those that are listed now; the newest last.
+            The names before, and the names now; the newest last.
         """
         atomic.remove_remains(self.path, [_SCRATCH, run_files.LIST])
         found = self.names()
-        listed = found or self._by_name()  # a damaged or missing list is no reason to start again
+        listed = found or self._by_name()  # with a damaged or missing list the files tell the names
         kept = list(listed)
         while kept and (damage := self._damage(kept[-1])):
-            say(f"The checkpoint {os.path.join(self.path, kept.pop())} is damaged ({damage}): it is not used.")
+            say(f"The checkpoint {os.path.join(self.path, kept.pop())} is damaged ({damage}) and is not used.")
         with disk.writing(self._list):
             if kept and kept != found:
                 self._write_list(kept)
             elif not listed and tf.io.gfile.exists(self._list):
-                tf.io.gfile.remove(self._list)  # TensorFlow would stumble over it
+                tf.io.gfile.remove(self._list)  # TensorFlow's reader fails on an empty list
         return listed, kept
 
     def _by_name(self) -> list[str]:
-        """The names of the checkpoints that lie there, in the order in which they were saved."""
+        """Returns the names of the checkpoints in the folder, in the order in which they were saved."""
         files = [name.removesuffix(".index") for name in paths.names_in(self.path) if name.endswith(".index")]
         found = {name: match for name in files if (match := _NAME.fullmatch(name))}
         return sorted(found, key=lambda name: (int(found[name][1] or 0), int(found[name][3]), found[name][2] == "step"))
 
     def _damage(self, name: str) -> str:
-        """What is wrong with a checkpoint, in a few words; "" if every value in it can be read."""
+        """Returns what is wrong with a checkpoint, in a few words; "" if all its values can be read."""
         try:
             self.read(name, _read_all)
         except (OSError, *run_files.CHECKPOINT_ERRORS) as error:
@@ -128,9 +132,9 @@ def _read_all(path: str) -> None:
 
 
 def _lines(names: list[str]) -> Iterator[str]:
-    """TensorFlow's list of checkpoints, with names relative to its folder."""
+    """Yields the lines of TensorFlow's list of checkpoints, with names relative to the folder."""
     yield f'model_checkpoint_path: "{names[-1]}"'
     for name in names:
         yield f'all_model_checkpoint_paths: "{name}"'
-    for _ in names:  # an earlier version's CheckpointManager deletes none without a time
+    for _ in names:  # without a time, the CheckpointManager of earlier versions deletes none
         yield "all_model_checkpoint_timestamps: 1.0"

@@ -1,7 +1,7 @@
-"""Saving and exact resume: the newest checkpoints, and apart from them the best.
+"""Saves and restores a run exactly: the newest checkpoints, and the best one apart from them.
 
-A checkpoint that is damaged later is found by TensorFlow's checksums, one a tensor and one a block of the index; the
-checkpoint before it is used then.
+TensorFlow's checksums, one per tensor and one per block of the index, find a checkpoint that was damaged later. The
+checkpoint before it is then used.
 """
 
 import json
@@ -21,20 +21,20 @@ _START = "start"
 
 
 class LoopState(tf.train.experimental.PythonState):
-    """What the loop must remember over a resume. Saved as JSON in each checkpoint."""
+    """The loop's variables, saved as JSON in each checkpoint, so that a resumed run has them."""
 
     def __init__(self):
         self.pending: list[dict[str, float]] = []  # each step's measurements since the last log
         self.interval_seconds = 0.0  # training time since the last log
         self.seconds = 0.0  # training time before that
-        self.best: float | None = None  # nats per character, validation
-        self.unmeasured = False  # the run was stopped before it had measured what is due at this step
-        self.lowest: float | None = None  # validation loss by which patience counts; not that of an end off schedule
+        self.best: float | None = None  # lowest validation loss, nats per character
+        self.unmeasured = False  # True if the run stopped before an evaluation that is due at this step
+        self.lowest: float | None = None  # validation loss that patience counts from; not that of an end off schedule
         self.stale = 0  # evaluations since that loss
-        self.roll_backs: list[dict] = []  # "at" which step training had gone wrong, "to" which it went back, and "why"
+        self.roll_backs: list[dict] = []  # each: "at" which step training diverged, "to" which step it went back, "why"
 
     def count(self, nats_per_char: float, min_delta: float) -> None:
-        """Counts an evaluation; one whose loss is below the lowest by more than `min_delta` begins anew."""
+        """Counts an evaluation. A loss below the lowest by more than `min_delta` restarts the count."""
         if nats_per_char < (math.inf if self.lowest is None else self.lowest) - min_delta:
             self.lowest, self.stale = nats_per_char, 0
         else:
@@ -45,84 +45,91 @@ class LoopState(tf.train.experimental.PythonState):
         return 0 < patience <= self.stale
 
     def serialize(self) -> str:
-        """The state as JSON."""
+        """Returns the state as JSON."""
         return json.dumps({name: getattr(self, name) for name in _REMEMBERED})
 
     def deserialize(self, string_value: bytes) -> None:
-        """Takes over a saved state."""
+        """Restores a saved state."""
         for name, value in {"roll_backs": [], **json.loads(string_value)}.items():
             setattr(self, name, value)
 
 
 class Checkpoints:
-    """What `tf.train.Checkpoint` keeps of a run: model, optimizer, trainer, and the loop's memory.
+    """The checkpoints of a run: model, optimizer, trainer, and the state of the loop.
 
     Args:
         run_dir: the run directory.
-        trainer: its variables, and those of its model and optimizer.
-        keep: how many of the newest stay.
+        trainer: the trainer to save and restore.
+        keep: the number of newest checkpoints to keep.
     """
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
-        self.memory = LoopState()
-        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.memory)
+        self.loop_state = LoopState()
+        # "memory" is the name of the loop's state in checkpoints.
+        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.loop_state)
         self._newest = CheckpointFolder(os.path.join(run_dir, run_files.NEWEST), keep)
         self._best = CheckpointFolder(os.path.join(run_dir, run_files.BEST), 1)
 
     def restore(self, say: Callable[[str], None] = lambda line: None) -> bool:
-        """Restores the newest complete checkpoint, all of it; false where none was ever saved.
+        """Restores the newest complete checkpoint.
 
         Args:
-            say: takes a sentence on each that is damaged.
+            say: receives a sentence on each damaged checkpoint.
+
+        Returns:
+            Whether there was one; False if none was ever saved.
 
         Raises:
-            UserError: none is complete, though the first save was, or the newest is of another program.
+            UserError: all checkpoints are damaged, or another program wrote the newest.
         """
         self._best.mend(say)
         found, complete = self._newest.mend(say)
         if not complete:
             if found and not self._newest.has(_START):
                 raise UserError(
-                    f"{self._newest.path} holds no checkpoint that is whole; it has {', '.join(found)}, all damaged. "
-                    f"Give the --run_dir of a copy, or another one to begin anew."
+                    f"All checkpoints in {self._newest.path} are damaged: {', '.join(found)}. "
+                    f"Give the --run_dir of a copy, or a new one to start again."
                 )
             return False
         try:
             self._newest.read(complete[-1], self._restore)
         except run_files.CHECKPOINT_ERRORS as error:
             newest = os.path.join(self._newest.path, complete[-1])
-            raise UserError(f"The checkpoint {newest} was written by another version.") from error
+            raise UserError(
+                f"The checkpoint {newest} lacks variables of this run: another version or program wrote it. "
+                "Give another --run_dir."
+            ) from error
         return True
 
     def save(self, step: int) -> None:
-        """Saves all, unless this step was saved already.
+        """Saves a checkpoint, unless this step was saved already.
 
         Raises:
-            NotWritten: the disk is full, or gone; the checkpoints before are as they were.
+            NotWritten: the disk is full or unavailable; earlier checkpoints are unchanged.
         """
         self._newest.save(self._checkpoint, self._name(step))
         self._newest.remove(_START)
 
     def save_best(self, step: int) -> None:
-        """Saves all as the best so far, likewise."""
+        """Saves the best checkpoint. The errors are those of `save`."""
         self._best.save(self._checkpoint, self._name(step))
 
     def keep_start(self) -> None:
-        """Keeps the state before the first step until the first save: not to resume from, but to go back to."""
+        """Saves the state before the first step, for a roll-back; the first save removes it. No run resumes from it."""
         self._newest.write(self._checkpoint, _START)
 
     def go_back(self) -> None:
-        """Restores what was saved last, or the start."""
+        """Restores the last checkpoint, or the state before the first step."""
         names = self._newest.names()
         if names:
             self._newest.read(names[-1], self._restore)
         else:
-            self._newest.read(_START, lambda path: self._checkpoint.read(path).expect_partial())  # it counts no saves
+            self._newest.read(_START, lambda path: self._checkpoint.read(path).expect_partial())
 
     def _restore(self, path: str) -> None:
         self._checkpoint.restore(path).assert_consumed()
 
     def _name(self, step: int) -> str:
-        """The name of a checkpoint: two states of one step never share a file, which is not replaced."""
-        retry = f"retry-{len(self.memory.roll_backs)}-" if self.memory.roll_backs else ""
-        return f"{retry}{'stopped' if self.memory.unmeasured else 'step'}-{step}"
+        """Returns the name of a checkpoint. Two states of one step get two names, because no file is replaced."""
+        retry = f"retry-{len(self.loop_state.roll_backs)}-" if self.loop_state.roll_backs else ""
+        return f"{retry}{'stopped' if self.loop_state.unmeasured else 'step'}-{step}"

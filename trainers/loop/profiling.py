@@ -1,4 +1,4 @@
-"""TensorFlow's profiler over some steps, for TensorBoard's tab PROFILE."""
+"""Profiles some steps with TensorFlow's profiler, for TensorBoard's tab PROFILE."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,22 +9,22 @@ from trainers.run_directory import disk
 
 
 class Profiler:
-    """Records what the machine does in some steps.
+    """Profiles a range of steps.
 
     Args:
-        folder: the run directory; the record goes to `plugins/profile/` in it.
-        steps: the first and the last; empty: none.
-        say: takes a sentence on what was recorded.
+        folder: the run directory; the profile goes to `plugins/profile/` in it.
+        steps: the first and the last step; empty: no profile.
+        say: receives a sentence on the profile.
     """
 
     def __init__(self, folder: str, steps: Sequence[int] = (), say: Callable[[str], None] = lambda line: None):
         self._folder, self._steps, self._say = folder, steps, say
         self._on = False
-        self._first = self._last = 0  # of the steps that were recorded
+        self._first = self._last = 0  # of the profiled steps
 
     @contextlib.contextmanager
     def around(self, first: int, last: int) -> Iterator[None]:
-        """Around the steps from `first` to `last`, which the body takes and waits for: recorded if any is to be."""
+        """Profiles the body, which makes the steps `first` to `last`, if one of them is in the range."""
         if self._steps and not self._on and first <= self._steps[1] and last >= self._steps[0]:
             self._start()
             self._first = first
@@ -40,7 +40,7 @@ class Profiler:
         self._on = True
 
     def stop(self) -> None:
-        """Writes what was recorded, if anything was. A second time, after a roll-back, nothing is."""
+        """Writes the profile, if there is one. Steps that are repeated after a roll-back are not profiled again."""
         if not self._on:
             return
         self._on = False

@@ -1,4 +1,4 @@
-"""When a run ends before its time: at a signal, or when its minutes are used up.
+"""Stops a run early: at a signal, or after --max_minutes.
 
     stop = Stop(max_minutes=60)
     with stop.listen():
@@ -19,19 +19,19 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 
 
 class Stopped(BaseException):
-    """The run was asked to stop. No error, as KeyboardInterrupt is none: a hook's `except Exception` lets it pass."""
+    """The run was asked to stop. It is no Exception, like KeyboardInterrupt, so no hook catches it by accident."""
 
 
 class Stop:
-    """Notices signals and the end of the time.
+    """Notices signals and the end of the minutes.
 
     A signal that the process was started to ignore, by `nohup` or in a script's background, stays ignored.
     The first signal asks the run to save and exit. The second falls through to the previous handler and usually kills
     the process. SIGHUP is never the second: a terminal that closes may send it twice.
 
     Args:
-        max_minutes: from now; None: no limit.
-        clock: seconds, for tests.
+        max_minutes: the limit, counted from now; None: no limit.
+        clock: returns the time in seconds, for tests.
     """
 
     def __init__(self, max_minutes: float | None = None, clock: Callable[[], float] = time.monotonic):
@@ -43,10 +43,10 @@ class Stop:
 
     @contextlib.contextmanager
     def listen(self, kill: bool = False) -> Iterator[None]:
-        """Notices signals in the body, if it runs in the main thread: in another one Python cannot.
+        """Notices signals in the body, if it runs in the main thread: Python handles signals only there.
 
         Args:
-            kill: whether the second signal kills the process even if the previous handler does not, as Ctrl-C's.
+            kill: whether a second signal kills the process even if its previous handler, such as Ctrl-C's, does not.
         """
         before = {}
         if threading.current_thread() is threading.main_thread():
@@ -62,7 +62,7 @@ class Stop:
                 signal.signal(number, handler)
 
     def look(self) -> None:
-        """Raises Stopped if the run was asked to stop. To be called where it can."""
+        """Raises Stopped if the run was asked to stop. The caller calls it where the run can stop."""
         self._looked = True
         if self._signalled or self._clock() >= self._end:
             raise Stopped
@@ -74,5 +74,5 @@ class Stop:
         if number != _HANGUP:
             for each in self._second.keys() - {_HANGUP}:
                 signal.signal(each, self._second[each])
-        if not self._looked:  # the run is not under way: reading a text may take minutes, and there is nothing to save
+        if not self._looked:  # before the first step there is nothing to save, and reading a text may take minutes
             raise Stopped

@@ -18,9 +18,15 @@ _QUIET, _NORMAL, _ALL = range(3)
 _BAR_COLUMNS = 24
 _MIN_SAMPLE_COLUMNS = 12  # columns: less of it says nothing
 _UPDATE_SECONDS = 0.1
-_LINE_SHOWS = """
-    nats_per_char bits_per_char nats_per_char_window_256 chars_per_sec own_input_prob skipped_updates
-""".split()
+_ON_A_LINE = {
+    "nats_per_char": "{:.4f} nats/char",
+    "bits_per_char": "{:.4f} bits/char",
+    "nats_per_char_window_256": "{:.4f} nats/char by windows of 256",
+    "chars_per_sec": "{:,.0f} chars/s",
+    "own_input_prob": "{:.1%} own inputs",
+    "skipped_updates": "{:.0f} updates skipped",
+}
+_ONLY_ABOVE_0 = ("own_input_prob", "skipped_updates")
 
 
 class Console:
@@ -92,20 +98,12 @@ class Console:
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         """Prints one line: the loss, and the speed if there is one."""
         self._losses[split] = step, values["nats_per_char"]
-        parts = [f"step {step:,}", f"{split:10}", f"{values['nats_per_char']:.4f} nats/char"]
-        parts.append(f"{values['bits_per_char']:.4f} bits/char")
-        if "nats_per_char_window_256" in values:
-            parts.append(f"{values['nats_per_char_window_256']:.4f} nats/char by windows of 256")
-        if "chars_per_sec" in values:
-            self._speed = f"{values['chars_per_sec']:,.0f} chars/s"
-            parts.append(self._speed)
-        if values.get("own_input_prob"):
-            parts.append(f"{values['own_input_prob']:.1%} own inputs")
-        if values.get("skipped_updates"):
-            parts.append(f"{values['skipped_updates']:.0f} updates skipped")
+        shown = {name: form.format(values[name]) for name, form in _ON_A_LINE.items() if name in values}
+        self._speed = shown.get("chars_per_sec", self._speed)
+        parts = [part for name, part in shown.items() if values[name] or name not in _ONLY_ABOVE_0]
         if self._verbosity == _ALL:
-            parts.extend(f"{name} {value:.4g}" for name, value in values.items() if name not in _LINE_SHOWS)
-        self.line("  ".join(parts))
+            parts.extend(f"{name} {value:.4g}" for name, value in values.items() if name not in _ON_A_LINE)
+        self.line("  ".join([f"step {step:,}", f"{split:10}", *parts]))
 
     def samples(self, step: int, samples: list[Sample]) -> None:
         """Prints the samples, each with its temperature; the bar shows the start of the first one."""

@@ -31,7 +31,7 @@ _CHARTS = {
         "KL divergence from the reference, nats": [f"{OPEN_LOOP_TAGS}/divergence"],
         "loss under the reference, nats per character": [f"{OPEN_LOOP_TAGS}/reference_loss"],
         "loss under the model, nats per character": [f"{OPEN_LOOP_TAGS}/nats_per_char"],
-        "recovery after so many characters": [f"{OPEN_LOOP_TAGS}/recovery"],
+        "recovery after this many characters": [f"{OPEN_LOOP_TAGS}/recovery"],
     },
 }
 """Category -> chart -> tags. The same for all runs, because TensorBoard merges the layouts of the runs it shows."""

@@ -194,7 +194,7 @@ def writing_to(folder: str) -> Iterator[None]:
         yield
     except disk.DISK_ERRORS as error:
         reason = disk.reason(error)
-        raise UserError(f"{folder} cannot be written to ({reason}): copy the run to where you may write.") from error
+        raise UserError(f"{folder} cannot be written to ({reason}): copy the run to a writable folder.") from error
 
 
 def write_curves(run_dir: str, curves: dict[str, Curve]) -> None:

@@ -1,4 +1,4 @@
-"""What the class of a curriculum declares, checked before the first step: a mistyped name would be ignored in silence.
+"""Checks what the class of a curriculum declares, because a mistyped name would be ignored silently.
 
     class Mine(Trainer):
         def own_input_probs(self, step): …    # UserError: … nearest: own_input_prob
@@ -22,7 +22,7 @@ FINAL = ("train_step", "train_steps", "evaluate", "gradients", "reads_whole_batc
 """The attributes that are the same for all curricula: the loop relies on them."""
 
 _VALUES = {"orders": Collection, "needs_whole_batch": bool | int | str, "Config": type}
-"""What a curriculum declares as attributes, and the type of each value."""
+"""The attributes that a curriculum declares, and the type of each value."""
 
 
 def check_class(cls: Any, base: type, attributes: Mapping[str, object] = types.MappingProxyType({})) -> None:
@@ -30,11 +30,11 @@ def check_class(cls: Any, base: type, attributes: Mapping[str, object] = types.M
 
     Args:
         cls: the class.
-        base: `Trainer`; its own bases are not looked at.
-        attributes: those of an instance, beside the class's.
+        base: `Trainer`; its bases are not checked.
+        attributes: the attributes of an instance, beside those of the class.
 
     Raises:
-        UserError: a name is near one that `base` knows, a hook cannot be called as it will be, or `orders`,
+        UserError: a name is near one that `base` knows, a hook does not accept its arguments, or `orders`,
             `needs_whole_batch` or `Config` cannot be used.
     """
     bodies = [vars(each) for each in cls.__mro__ if each not in base.__mro__]
@@ -55,11 +55,11 @@ def check_class(cls: Any, base: type, attributes: Mapping[str, object] = types.M
 
 
 def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) -> None:
-    """Raises UserError for a name that nothing reads, near one that `Trainer` does read.
+    """Raises UserError for a name that nothing reads and that is near a name that `Trainer` reads.
 
-    Beside the right name in the same body a near one is a helper: a class with `loss` may have `losses` too.
+    If the same body has the right name too, the near one is a helper: a class with `loss` may also have `losses`.
     """
-    lost_words = not set(body).intersection(HOOKS)  # a class that changes no hook has missed one
+    lost_words = not set(body).intersection(HOOKS)  # a class without any hook probably misspells one
     for name, value in body.items():
         suits = [other for other in known if isinstance(value, _VALUES.get(other, object))]
         meant = None if name.startswith("_") or name in known else near_names.meant(name, known, suits, lost_words)
@@ -68,7 +68,7 @@ def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) ->
 
 
 def _check_hook(cls: type, name: str, base: type) -> None:
-    """Raises UserError where a hook is no method, or cannot be called with the arguments of `base`'s."""
+    """Raises UserError if a hook is no method, or does not accept the arguments of `base`'s."""
     hook = getattr(cls, name)
     if not callable(hook):
         raise _wrong(cls, name, f"is a {type(hook).__name__}", "make it a method")

@@ -1,4 +1,7 @@
-"""Learning rates that change with the update: warm-up, then cosine, linear or inverse-square-root decay."""
+"""Learning-rate schedules: warm-up, then cosine, linear or inverse-square-root decay.
+
+Keras's `CosineDecay` has neither the other two nor a share that a roll-back can halve and a checkpoint keeps.
+"""
 
 import math
 
@@ -7,7 +10,7 @@ import tensorflow as tf
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """The rate of each update; a Keras optimizer asks for it with the number of updates that it has made, n.
+    """The learning rate of each update, a function of the number of updates made before, n.
 
         rise = (n + 1) / warmup_steps                          until it is 1
         done = (n - warmup_steps) / (decay_steps - warmup_steps)   from 0 to 1
@@ -19,24 +22,24 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: the highest rate.
         schedule: one of `configs.RATE_SCHEDULES`.
-        warmup_steps: updates in which the rate rises evenly to the peak; 0: none.
-        decay_steps: the update after which cosine and linear stay where they are.
-        final: the share of the peak at which they stay.
+        warmup_steps: updates in which the rate rises linearly to the peak; 0: none.
+        decay_steps: the update after which cosine and linear decay are constant.
+        final: their last value, as a share of the peak.
     """
 
     def __init__(self, peak: float, schedule: str, warmup_steps: int, decay_steps: int, final: float):
         self.peak, self.schedule, self.final = peak, schedule, final
         self.warmup_steps, self.decay_steps = warmup_steps, decay_steps
-        self.share = tf.Variable(1.0, trainable=False, name="learning_rate_share")  # of all rates, from now on
+        self.share = tf.Variable(1.0, trainable=False, name="learning_rate_share")  # factor of all rates from now on
 
     def __call__(self, step):
-        """The rate of update `step`, float32 `[]`. Eager or graph."""
+        """Returns the rate of update `step`, float32 `[]`. Eager or graph."""
         n = tf.cast(step, tf.float32)
         rise = tf.minimum(1.0, (n + 1) / max(1, self.warmup_steps))
         return self.share * self.peak * rise * getattr(self, f"_{self.schedule}")(n)
 
     def get_config(self) -> dict:
-        """The arguments."""
+        """Returns the arguments."""
         names = ("peak", "schedule", "warmup_steps", "decay_steps", "final")
         return {name: getattr(self, name) for name in names}
 

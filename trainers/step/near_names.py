@@ -1,10 +1,10 @@
-"""Which name was meant by one that is not known: a misspelling, another case, or another program's word for it."""
+"""Finds the name that an unknown name stands for: a misspelling, another case, or another program's word."""
 
 import difflib
 import re
 from collections.abc import Iterable
 
-_OTHER_NAMES = {  # in other programs, and in earlier versions of this one
+_OTHER_NAMES = {  # words of other programs, and of earlier versions
     "divisible": "needs_whole_batch",
     "whole_batches": "needs_whole_batch",
     "compute_loss": "loss",
@@ -18,13 +18,13 @@ _OTHER_NAMES = {  # in other programs, and in earlier versions of this one
 
 
 def meant(name: str, known: Iterable[str], suitable: Iterable[str], lost_words: bool) -> str | None:
-    """Returns the known name that another one was meant to be; None for a name of its own.
+    """Returns the known name that `name` stands for; None if it stands for none.
 
     Args:
-        name: as it was written.
+        name: the unknown name.
         known: the names that another program's word may stand for.
-        suitable: those that a misspelling may stand for.
-        lost_words: whether two words of a name of three are a misspelling too.
+        suitable: the names that a misspelling may stand for.
+        lost_words: whether two of the three words of a name also count as a misspelling.
     """
     other_name = _OTHER_NAMES.get(name.lower())
     if other_name and other_name in known:
@@ -34,7 +34,7 @@ def meant(name: str, known: Iterable[str], suitable: Iterable[str], lost_words: 
 
 
 def _near(ours: list[str], theirs: list[str], lost_words: bool) -> bool:
-    """Whether two names have the same words, each but for its spelling; with `lost_words`, or two words of three."""
+    """Returns whether two names have the same words up to spelling; with `lost_words`, two words of three suffice."""
     if "".join(ours) == "".join(theirs):
         return True
     if len(ours) == len(theirs):
@@ -49,7 +49,7 @@ def _words(name: str) -> list[str]:
 
 
 def _same_word(ours: str, theirs: str, alone: bool) -> bool:
-    """Whether a word is another one, but for its spelling; among others also where one is short for the other."""
+    """Returns whether two words are the same up to spelling or, unless `alone`, one abbreviates the other."""
     if min(len(ours), len(theirs)) <= 3:
         return sorted(ours) == sorted(theirs)
     begins = ours.startswith(theirs) or theirs.startswith(ours)

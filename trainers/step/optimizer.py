@@ -1,5 +1,4 @@
-"""Keras optimizers by name, and what else decides how gradients become updates."""
-
+"""Builds the Keras optimizer that an experiment names."""
 
 import keras
 
@@ -8,19 +7,19 @@ from trainers.step.learning_rate import LearningRate
 
 
 def make_optimizer(config: OptimizerConfig, precision: str) -> keras.optimizers.Optimizer:
-    """The optimizer; for mixed_float16 it scales the loss, so that small gradients survive."""
+    """Returns the optimizer; for mixed_float16 it scales the loss, so that small gradients do not underflow."""
     given = {name: getattr(config, name) for name in ("weight_decay", "beta_2") if getattr(config, name)}
     rate = _learning_rate(config)
     optimizer = optimizers()[config.name.lower()](learning_rate=rate, **given)
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     if isinstance(rate, LearningRate):
-        optimizer.learning_rate_share = rate.share  # so that it is saved with the optimizer
+        optimizer.learning_rate_share = rate.share  # an attribute, so that checkpoints include it
     return optimizer
 
 
 def slow_down(optimizer: keras.optimizers.Optimizer) -> None:
-    """Halves the learning rate, or all of a schedule's from now on. Eager."""
+    """Halves the learning rate, or all later rates of a schedule. Eager."""
     if hasattr(optimizer, "learning_rate_share"):
         optimizer.learning_rate_share.assign(optimizer.learning_rate_share / 2)
     else:

@@ -1,4 +1,4 @@
-"""The update by a batch's gradients: finite? -> clip by global norm -> apply -> move the weights' average."""
+"""Updates the weights by a batch's gradients: finite? -> clip by global norm -> apply -> move the average."""
 
 import keras
 import tensorflow as tf
@@ -7,18 +7,19 @@ from charrnn.model.char_model import CharModel
 
 
 class Update:
-    """Applies gradients that are summed over the batch and the same on all replicas; called on each of them.
+    """Applies the gradients of a whole batch, which are the same on all replicas. Each replica calls it.
 
-    Keras would check and clip on each replica for itself, before the sum.
+    Keras would check and clip the gradients on each replica alone, before their sum.
 
     Args:
-        model: whose weights are updated.
+        model: the model to update.
         optimizer: a Keras optimizer; a LossScaleOptimizer gets scaled gradients.
-        step: the variable int64 `[]` that counts steps.
-        skipped: the variable int64 `[]` that counts updates whose gradients were not finite: they change nothing else.
+        step: the variable that counts steps, int64 `[]`.
+        skipped: the variable that counts updates with non-finite gradients, int64 `[]`. Such an update changes nothing
+            else.
         clip_norm: the largest global gradient norm; 0: no limit.
         averaging: the decay of the weights' moving average; 0: none.
-        averaged: the model that holds it.
+        averaged: the model that holds the average.
     """
 
     def __init__(
@@ -36,11 +37,11 @@ class Update:
         self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     def loss_scale(self) -> tf.Tensor | float:
-        """What loss and gradients are multiplied by at this step, against underflow in float16. Graph."""
+        """Returns the factor of loss and gradients at this step, against underflow in float16. Graph."""
         return tf.cast(self._optimizer.dynamic_scale, tf.float32) if self._scales_loss else 1.0
 
     def __call__(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        """One update by scaled gradients -> their norm, neither scaled nor clipped, float32 `[]`. Graph."""
+        """Makes one update by scaled gradients; returns their norm before scaling and clipping, float32 `[]`. Graph."""
         norm = tf.linalg.global_norm(gradients) / self.loss_scale()
         finite = tf.math.is_finite(norm)
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
@@ -49,10 +50,10 @@ class Update:
             gradients = [gradient * factor for gradient in gradients]
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
-            gradients = [gradient / replicas for gradient in gradients]  # for Keras sums over replicas again
+            gradients = [gradient / replicas for gradient in gradients]  # because Keras sums over replicas again
         if self._scales_loss:
-            # The norm may overflow where no gradient does; clipped by it, they would be zeros and look finite. By what
-            # is not finite the optimizer lowers its scale, and skips the update.
+            # The norm may overflow if no gradient does; clipped by it, the gradients would be zeros and look finite.
+            # Non-finite gradients make the optimizer lower its scale and skip the update.
             self._apply([tf.where(finite, gradient, float("nan")) for gradient in gradients])
         elif replicas == 1:
             tf.cond(finite, lambda: self._apply(gradients), lambda: False)
@@ -67,7 +68,7 @@ class Update:
         return True
 
     def _apply_everywhere(self, strategy, finite, gradients):
-        """Outside of the replicas, for inside of one no branch may wait for the others."""
+        """Applies them outside of the replicas, because inside of one no branch may wait for the others."""
         (finite, *_) = strategy.experimental_local_results(finite)
 
         def apply():
@@ -77,9 +78,9 @@ class Update:
         tf.cond(finite, apply, lambda: False)
 
     def _average(self, strategy, finite):
-        """Moves the averages towards the weights, where there was an update. Outside of the replicas.
+        """Moves the averages towards the weights, if there was an update. Outside of the replicas.
 
-        Over few steps only at first, so that the start is forgotten soon.
+        The first averages are over few steps, so that the random start soon has no weight.
         """
         (finite, *_) = strategy.experimental_local_results(finite)
         step = tf.cast(self._step, tf.float32)
