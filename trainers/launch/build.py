@@ -135,7 +135,8 @@ def _make_loop(
     checkpoints = (Checkpoints if workers.is_chief else strategies.ReadOnlyCheckpoints)(run_dir, trainer, config.keep)
     warm = _restore(experiment, texts, trainer, checkpoints, console, workers)
     step = int(trainer.step.numpy())
-    passes, early = passes_for(texts.validation, experiment.data), checkpoints.loop_state.out_of_patience(config.patience)
+    passes = passes_for(texts.validation, experiment.data)
+    early = checkpoints.loop_state.out_of_patience(config.patience)
     text_for_it = "0 without validation text: set data.validation_fraction higher, or give a longer text"
     require("loop.patience", config.patience, bool(passes) or not config.patience, text_for_it)
     if step < config.steps and not early:

@@ -65,7 +65,8 @@ class Checkpoints:
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
         self.loop_state = LoopState()
-        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.loop_state)  # its name in checkpoints
+        # "memory" is the name of the loop's state in checkpoints.
+        self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.loop_state)
         self._newest = CheckpointFolder(os.path.join(run_dir, run_files.NEWEST), keep)
         self._best = CheckpointFolder(os.path.join(run_dir, run_files.BEST), 1)
 
@@ -95,8 +96,8 @@ class Checkpoints:
         except run_files.CHECKPOINT_ERRORS as error:
             newest = os.path.join(self._newest.path, complete[-1])
             raise UserError(
-                f"The checkpoint {newest} does not have the variables of this run: was it written by another version, or "
-                "with other settings?"
+                f"The checkpoint {newest} lacks variables of this run: another version or program wrote it. "
+                "Give another --run_dir."
             ) from error
         return True
 
