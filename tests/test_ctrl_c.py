@@ -84,7 +84,7 @@ MOMENTS = {
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
     "corpora": (corpora, ["text.txt"], report, "load_texts"),
     "encode": (encode, ["*.txt", "--output=encoded"], writer, "_make_plan"),
-    "check": (check, ["--trainer=teacher_forcing"], checks.Run, "train"),
+    "check": (check, ["--trainer=teacher_forcing"], checks.Trial, "train"),
 }
 
 
