@@ -223,7 +223,7 @@ def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
     assert np.mean(measured[-10:]) < 0.3
 
 
-@pytest.mark.parametrize("reset_probability", [0.0, 0.5])
+@pytest.mark.parametrize("reset_probability", [0.0, 0.2])  # by 0.2 one row of step 3 is carried on, and two are not
 def test_streams_carry_the_state_and_start_epochs_from_zero(
     make_model, make_trainer, relative_error, reset_probability
 ):

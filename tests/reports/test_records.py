@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 
@@ -144,10 +145,13 @@ def test_a_runs_lines_have_the_documented_keys(tmp_path):
     assert all(len(line["text"]) == 5 for line in samples)
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", '{"split": "train"}'])
-def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, line):
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.jsonl"])
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", '{"split": "train"}', "null", '{"step": "1"}', "[" * 100_000], ids=lambda line: line[:20]
+)
+def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, name, line):
     text = f'{{"step": 1}}\n{line}\n{{"step": 2}}\n'
-    (tmp_path / "metrics.jsonl").write_text(text)
-    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{name} is damaged")):
         Records(str(tmp_path)).start(1, 1)
-    assert (tmp_path / "metrics.jsonl").read_text() == text
+    assert (tmp_path / name).read_text() == text

@@ -282,8 +282,8 @@ def test_tensorboard_lays_the_charts_out_once_and_finds_their_curves(ask):
         ("slow/validation", "nats per character", 5, 4.0),
         ("slow/train", "characters per second", 5, 9.0),
         ("slow/train", "own inputs: probability and share", 5, 0.5),
-        ("slow/open_loop/own", "recovery after so many characters", 10, 5.0),
-        ("slow/open_loop/real", "recovery after so many characters", 10, 6.0),
+        ("slow/open_loop/own", "recovery after this many characters", 10, 5.0),
+        ("slow/open_loop/real", "recovery after this many characters", 10, 6.0),
     }
 
 

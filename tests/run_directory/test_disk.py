@@ -84,7 +84,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_as_if_nothi
     assert found["lines"] > 0 and found["differences"] == []
     assert found["summaries"].startswith("/mnt/summaries/train cannot be written (")
     (said,) = re.findall(r"(?<=^full\n).*?(?=^room$)", process.stderr, flags=re.DOTALL | re.MULTILINE)
-    assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to go on\.\n", said)
+    assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to resume\.\n", said)
 
 
 def test_reasons_are_short():
