@@ -196,7 +196,7 @@ def test_a_resumed_run_takes_out_later_histograms_and_numbers_that_are_not_finit
     assert plugin(tmp_path / "train", "histograms") == [("weights/a", 1)]
 
 
-def test_a_run_that_goes_on_describes_itself_once(tmp_path):
+def test_a_resumed_run_describes_itself_once(tmp_path):
     for steps in (10, 20):
         end = begin_session(str(tmp_path), {"loop.steps": steps})
         assert len(plugin(tmp_path, "hparams")) == len(plugin(tmp_path, "custom_scalars")) == 1

@@ -71,7 +71,7 @@ PROGRAM = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no small disk can be mounted here: unshare -rm, mount -t tmpfs")
-def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_as_if_nothing_had_been(tmp_path):
+def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_resumes_exactly(tmp_path):
     arguments = "--experiment=quickstart --corpus=plays:3000 --steps=6 model.units=16 data.seq_length=8"
     arguments += " data.batch_size=4 loop.log_every=2 loop.evaluate_every=3 loop.save_every=2 samples.num_chars=20"
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
