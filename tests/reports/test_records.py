@@ -42,7 +42,7 @@ def test_a_line_of_measurements(tmp_path):
     assert not (tmp_path / "samples.jsonl").exists()
 
 
-def test_what_is_not_finite_is_null(tmp_path):
+def test_non_finite_values_are_null(tmp_path):
     values = {"a": float("nan"), "b": float("inf"), "c": float("-inf"), "d": 0.0}
     Records(str(tmp_path)).scalars(1, "train", values)
     assert lines_of(tmp_path / "metrics.jsonl") == [

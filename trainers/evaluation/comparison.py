@@ -110,7 +110,8 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
         UserError: two runs have the same settings and seed.
     """
     groups = group_runs(runs)
-    measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
+    known = [{name for name, measure in run.measures.items() if measure.value is not None} for run in runs]
+    measures = [name for name in measures or runs[0].measures if all(name in names for names in known)]
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
@@ -190,10 +191,6 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
     places = np.linspace(0, len(points) - 1, _POINTS_PER_LINE * (len(points) - 1) + 1)
     lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
     return float(np.max(np.min(np.array(point) - lines, 1)))
-
-
-def _measured(run: MeasuredRun, name: str) -> bool:
-    return name in run.measures and run.measures[name].value is not None
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
