@@ -96,6 +96,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
         (["--temperatures=0.5,warm", "x"], "--temperatures=0.5,warm is not a list of numbers"),
         (["--temperatures=0", "x"], "--temperatures=0.0 is not possible: it must be above 0"),
         (["--num_rollouts=0", "x"], "--num_rollouts=0"),
+        (["--epsilon=-1", "x"], "--epsilon=-1.0 is not possible"),
         (["--mardown=x", "x"], "no flag --mardown; nearest: markdown"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -27,6 +27,8 @@ command.path_flag("markdown", None, "Also write the tables to this file.", FLAGS
 _integer("num_rollouts", 100, "Number of rollouts per run.")
 _integer("num_chars", 1000, "Characters per rollout.")
 _integer("seed", 0, "Seed of the first rollout of each run; rollout i uses seed + i.")
+_text = "Write the rollouts with characters of at least this probability; 0: with all."
+flags.DEFINE_float("epsilon", 0.0, _text, flag_values=FLAGS)
 flags.DEFINE_list("temperatures", "0.7,0.8,0.9,1,1.1", "For quality and diversity.", flag_values=FLAGS)
 flags.DEFINE_boolean("pictures", True, "Draw pictures; needs matplotlib.", flag_values=FLAGS)
 
@@ -58,7 +60,7 @@ def main(run_dirs: list[str]) -> int:
     from charrnn.measures.open_loop import Protocol
     from trainers.evaluation import comparison, evaluation, measures_file, pictures, tables
 
-    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
+    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed, epsilon=FLAGS.epsilon)
     runs = [comparison.MeasuredRun(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
     comparison.group_runs(runs)  # refuses runs that cannot be compared before the work starts
     for run in runs:

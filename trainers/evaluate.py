@@ -38,6 +38,7 @@ _string("weights", "best", "best (by validation, else newest), newest, or the na
 _integer("num_rollouts", 100, "Number of rollouts.")
 _integer("num_chars", 1000, "Characters per rollout.")
 _integer("seed", 0, "Seed of the first rollout; rollout i uses seed + i.")
+_float("epsilon", 0.0, "Write the rollouts with characters of at least this probability; 0: with all.")
 _boolean("dynamic", "Also evaluate a model that continues to learn from the text (dynamic evaluation).")
 _float("dynamic_rate", 5e-5, "Learning rate of --dynamic.")
 _float("dynamic_decay", 1e-3, "Decay of --dynamic towards the trained weights.")
@@ -72,7 +73,7 @@ def main(beside: list[str]) -> int:
     from trainers.evaluation.evaluation import evaluate
     from trainers.reports import summaries
 
-    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
+    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed, epsilon=FLAGS.epsilon)
     dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
     wanted = {dynamic: FLAGS.dynamic, other_systems.ngrams: FLAGS.ngram, other_systems.calibration: FLAGS.calibrate}
     others = [system for system, is_wanted in wanted.items() if is_wanted]
@@ -94,7 +95,7 @@ def _as_json(evaluation: "Evaluation") -> str:
         "run_dir": FLAGS.run_dir,
         "checkpoint": evaluation.checkpoint,
         "corpus": evaluation.corpus,
-        "protocol": {name: FLAGS[name].value for name in ("num_rollouts", "num_chars", "seed")},
+        "protocol": {name: FLAGS[name].value for name in ("num_rollouts", "num_chars", "seed", "epsilon")},
         "measures": {name: measure._asdict() for name, measure in measures.items()},
         "curves": {name: curve._asdict() for name, curve in curves.items()},
     }
