@@ -9,9 +9,9 @@ for real text instead of the rollouts. This is the target, and often it is not 0
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +105,14 @@ class Report(NamedTuple):
     curves: dict[str, Curve]
 
 
+class Point(NamedTuple):
+    """Quality and diversity of rollouts at one temperature and cut-off, nats per character."""
+
+    reference_loss: float
+    own_entropy: float
+    reverse_loss: float
+
+
 class Scores(NamedTuple):
     """Rows of text with the scores of each character, in nats: `[R, T]` each."""
 
@@ -168,41 +176,51 @@ def measure(
     return Report({name: found.finite() for name, found in measures.items()}, curves)
 
 
-def sweep(
+def frontier(
     reader: Reader,
     reference: Reference,
     vocabulary: Vocabulary,
     validation: np.ndarray,
     protocol: Protocol,
     temperatures: Sequence[float],
-) -> dict[float, tuple[float, float]]:
-    """Measures quality and diversity of the rollouts at several temperatures.
+    epsilons: Sequence[float] = (0.0,),
+) -> dict[tuple[float, float], Point]:
+    """Measures quality and diversity of the rollouts at several temperatures and cut-offs.
 
-    One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549).
+    One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549), and each
+    cut-off has a curve of its own.
 
     Args:
         reader: reads with the model.
         reference: of the training text.
         vocabulary: of the ids.
         validation: ids `[N]`.
-        protocol: number and length of the rollouts.
+        protocol: number and length of the rollouts; its `epsilon` is ignored.
         temperatures: of the choice of each character.
+        epsilons: cut-offs, each with every temperature.
 
     Returns:
-        For each temperature, reference loss and reverse loss, nats per character.
+        The point of each pair (temperature, epsilon).
 
     Raises:
-        UserError: a temperature is out of range, or the validation text is too short for the protocol.
+        UserError: a temperature or a cut-off is out of range, or the validation text is too short for the protocol.
     """
     for temperature in temperatures:
         check_temperature("temperatures", temperature)
+    for epsilon in epsilons:
+        check_epsilon("epsilons", epsilon)
     rows, points = protocol.start(protocol.pieces(validation)), {}
-    for temperature in temperatures:
-        parts = _parts(reader, rows)
-        ids = np.concatenate([reader.read(rows[part], protocol.seeds[part], temperature).ids for part in parts])
+    for temperature, epsilon in itertools.product(temperatures, epsilons):
+        parts = []
+        for part in _parts(reader, rows):
+            ids, log_probs = reader.read(rows[part], protocol.seeds[part], temperature, epsilon)
+            for few in _parts(reader, ids, _MOST_SCORED):
+                choices = reader.choices(log_probs[few, protocol.warm_up :], temperature, epsilon)
+                parts.append((ids[few], _entropy(np.exp(choices), choices)))
+        ids, entropies = map(np.concatenate, zip(*parts, strict=True))
         nats = -reference.log_probs(ids)[:, protocol.warm_up :]
         reverse = text_measures.reverse_loss(ids[:, protocol.warm_up :], validation, vocabulary.size)
-        points[temperature] = (float(nats.mean()), reverse)
+        points[temperature, epsilon] = Point(float(nats.mean()), float(entropies.mean()), reverse)
     return points
 
 
@@ -248,7 +266,7 @@ def score_predictions(
         choices = np.log(np.maximum(chosen, _TINY))
     else:
         chosen = np.exp(choices)
-    entropy = np.asarray(-np.sum(chosen * choices, -1, dtype=np.float64))
+    entropy = _entropy(chosen, choices)
     return Scores(
         ids,
         -at_ids(log_probs, ids).astype(np.float64),
@@ -338,6 +356,11 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
     return measures
 
 
+def _entropy(probs: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Returns the entropies, nats: p `[R, T, V]` and ln p -> float64 `[R, T]`."""
+    return np.asarray(-np.sum(probs * logs, -1, dtype=np.float64))
+
+
 def _parts(reader: Reader, rows: np.ndarray, most_floats: int | None = None) -> list[slice]:
     """Returns slices of the rows whose predictions fit into memory."""
     at_once = max(1, (most_floats or _MOST_FLOATS) // (rows.shape[1] * reader.vocabulary_size))
@@ -405,5 +428,5 @@ def _recovery_curve(recoveries: dict[int, Measure]) -> Curve:
 def _curve(own: np.ndarray, gold: np.ndarray) -> Curve:
     """Returns the means of bins, each at the position where the bin ends."""
     ends = np.unique(np.linspace(0, own.shape[1], NUM_BINS + 1).astype(int))
-    bins = [slice(a, b) for a, b in pairwise(ends)]
+    bins = [slice(a, b) for a, b in itertools.pairwise(ends)]
     return Curve(ends[1:].tolist(), *([float(nats[:, part].mean()) for part in bins] for nats in (own, gold)))
