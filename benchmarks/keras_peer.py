@@ -90,8 +90,8 @@ def start(path: str, started: float) -> list[float]:
         text = file.read()
     ids_of = {character: i + 1 for i, character in enumerate(sorted(set(text)))}
     ids = np.array([ids_of[character] for character in text], np.int32)
-    rows, size = (len(ids) - 1) // 100, len(ids_of) + 1
-    inputs, targets = ids[: rows * 100].reshape(rows, 100), ids[1 : rows * 100 + 1].reshape(rows, 100)
+    count, size = (len(ids) - 1) // 100, len(ids_of) + 1
+    inputs, targets = ids[: count * 100].reshape(count, 100), ids[1 : count * 100 + 1].reshape(count, 100)
     dataset = tf.data.Dataset.from_tensor_slices((inputs, targets)).shuffle(10000).batch(64, drop_remainder=True)
     gru = keras.layers.GRU(1024, return_sequences=True)
     network = keras.Sequential([keras.layers.Embedding(size, 256), gru, keras.layers.Dense(size)])

@@ -25,14 +25,15 @@ def matmuls(experiment: str, settings: list[str]) -> Turn:
     from charrnn.model.cells import CELLS
 
     found, texts = resolve(experiment, settings)
-    rows, length, units = found.data.batch_size, found.data.seq_length, found.model.units
+    batch_size, length, units = found.data.batch_size, found.data.seq_length, found.model.units
     gates, size = units * CELLS[found.model.cell].num_gates, texts.vocabulary.size
     dtype = found.runtime.precision.removeprefix("mixed_")
-    state, wide = tf.ones((rows, units), dtype), tf.ones((rows, gates), dtype)
+    state, wide = tf.ones((batch_size, units), dtype), tf.ones((batch_size, gates), dtype)
     kernel, back = tf.ones((units, gates), dtype), tf.ones((gates, units), dtype)
-    states, gradients = tf.ones((length * rows, units), dtype), tf.ones((length * rows, gates), dtype)
-    one_hot = tf.ones((length * rows, size), dtype)
-    outputs, logits, readout = tf.ones((length * rows, units)), tf.ones((length * rows, size)), tf.ones((units, size))
+    states, gradients = tf.ones((length * batch_size, units), dtype), tf.ones((length * batch_size, gates), dtype)
+    one_hot = tf.ones((length * batch_size, size), dtype)
+    outputs, logits = tf.ones((length * batch_size, units)), tf.ones((length * batch_size, size))
+    readout = tf.ones((units, size))
 
     def loop(matrix, other):
         # The sum is loop state, so that the matmuls are neither hoisted out nor run in parallel.

@@ -80,7 +80,7 @@ def main(settings: list[str]) -> int:
     if FLAGS.curricula:
         return _main_of_curricula(settings)
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
-    rows = []
+    records = []
     chosen = list(_chosen(settings))
     if not chosen:
         raise UserError(f"--match={FLAGS.match} is in none of the labels: {', '.join(MODELS)}.")
@@ -88,11 +88,11 @@ def main(settings: list[str]) -> int:
     for _, experiment, changed in chosen:  # refuses mistakes before the work starts
         ours.resolve(experiment, changed)
     for label, experiment, changed in chosen:
-        row = {"label": label, "experiment": experiment, "settings": changed, "measured": _measure(experiment, changed)}
-        rows.append(row)
-        print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in row["measured"].items()), sep="  ", flush=True)
-        text = f"{machine.describe()}.\n\n{table(rows)}"
-        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # all models take long
+        measured = _measure(experiment, changed)
+        records.append({"label": label, "experiment": experiment, "settings": changed, "measured": measured})
+        print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in measured.items()), sep="  ", flush=True)
+        text = f"{machine.describe()}.\n\n{table(records)}"
+        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": records})  # all models take long
         page.put(text)
     print(f"\n{text}")
     return command.DONE
@@ -127,19 +127,19 @@ def table_of_curricula(measured: contest.Medians) -> str:
     return "\n".join(lines)
 
 
-def table(rows: list[dict]) -> str:
+def table(records: list[dict]) -> str:
     """Returns Markdown, a line per model: times as multiples of our closed loop."""
     head = (
         "| model | closed loop, s | open loop | Keras | Keras float32 | PyTorch | matmuls alone | outside the step | "
         "peak memory, of Keras's |"
     )
     lines = [head, "|---" * 9 + "|"]
-    for row in rows:
-        measured = row["measured"]
+    for record in records:
+        measured = record["measured"]
         closed = measured["closed loop"]
         times = {name: f"{other['seconds'] / closed['seconds']:.2f} ×" for name, other in measured.items()}
         columns = [
-            row["label"],
+            record["label"],
             f"{closed['seconds']:.4f}",
             *(times.get(name, "–") for name in ("open loop", "keras", "keras float32", "torch", "matmuls")),
             f"{1 - closed['step_seconds'] / closed['seconds']:.1%}",

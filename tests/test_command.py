@@ -29,7 +29,7 @@ def hello(beside):
     return 75
 
 
-def test_returns_what_main_returns_and_hands_over_what_is_beside_the_flags(values, capsys):
+def test_returns_the_status_of_main_and_hands_over_the_other_arguments(values, capsys):
     assert command.run(hello, values, ["it", "a", "--number=5", "b"]) == 75
     assert capsys.readouterr() == ("hello a b\n", "")
     assert values.number == 5

@@ -84,7 +84,7 @@ MOMENTS = {
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
     "corpora": (corpora, ["text.txt"], report, "load_texts"),
     "encode": (encode, ["*.txt", "--output=encoded"], writer, "_make_plan"),
-    "check": (check, ["--trainer=teacher_forcing"], checks.Run, "train"),
+    "check": (check, ["--trainer=teacher_forcing"], checks.Trial, "train"),
 }
 
 
@@ -159,7 +159,7 @@ def test_a_full_disk_ends_a_text_in_one_line(call, monkeypatch, several):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 @pytest.mark.parametrize("module", [evaluate, compare])
-def test_what_is_measured_is_kept_in_spite_of_a_full_disk_behind_the_output(call, monkeypatch, tmp_path, module):
+def test_measures_are_stored_in_spite_of_a_full_disk_behind_the_output(call, monkeypatch, tmp_path, module):
     tables = tmp_path / "tables.md"
     arguments = [OF_RUN] if module is evaluate else ["run", f"--markdown={tables}", "--temperatures=1"]
     with open("/dev/full", "w") as full:

@@ -187,7 +187,7 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
 
 
 @pytest.mark.slow
-def test_a_run_trains_on_it_and_goes_on_with_the_files(folder, capsys):
+def test_a_run_trains_on_it_and_resumes_with_the_files(folder, capsys):
     settings = ["model.units=4", "data.batch_size=1", "samples.num_chars=0"]
     for corpus, steps in (("out", 1), ("texts/a.txt", 2)):
         flags = ["--experiment=quickstart", "--run_dir=run", f"--corpus={corpus}", f"--steps={steps}"]

@@ -407,7 +407,7 @@ def test_a_trainer_of_ones_own(module):
         ("./my_curriculum.py:Mine", "give module:Class"),
     ],
 )
-def test_what_is_no_trainer_is_told(module, name, said):
+def test_a_name_of_no_trainer_is_refused(module, name, said):
     module(MINE)
     with pytest.raises(UserError) as error:
         with_trainer(Experiment(), name)

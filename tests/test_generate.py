@@ -196,7 +196,7 @@ def test_unknown_characters_may_be_dropped(run, written):
     assert run("--prompt=A\N{SNOWMAN}", "--unknown=drop", "--num_chars=30")[1] == f"A☃{written(['A'], 30, [0])[0]}\n"
 
 
-def test_a_text_goes_on_from_a_saved_state(run, written, tmp_path):
+def test_a_text_continues_from_a_saved_state(run, written, tmp_path):
     whole, state = written(["A"], 90, [3])[0], tmp_path / "state.npz"
     assert run("--prompt=A", "--seed=3", "--num_chars=40", f"--save_state={state}")[1] == f"A{whole[:40]}\n"
     for start in (40, 65):

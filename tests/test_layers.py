@@ -277,7 +277,7 @@ def test_a_functional_model_with_a_handed_over_state(relative_error, fused_calls
 
 @pytest.mark.slow
 @both
-def test_a_saved_model_goes_on_where_it_stopped(tmp_path, fused_calls, name):
+def test_a_saved_model_continues_where_it_stopped(tmp_path, fused_calls, name):
     model = sequential(layers, name)
     model.fit(*text(), batch_size=16, shuffle=False, verbose=0)
     model.save(tmp_path / "model.keras")

@@ -223,7 +223,7 @@ def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
     assert np.mean(measured[-10:]) < 0.3
 
 
-@pytest.mark.parametrize("reset_probability", [0.0, 0.5])
+@pytest.mark.parametrize("reset_probability", [0.0, 0.2])  # by 0.2 one row of step 3 is carried on, and two are not
 def test_streams_carry_the_state_and_start_epochs_from_zero(
     make_model, make_trainer, relative_error, reset_probability
 ):
@@ -343,7 +343,7 @@ def test_own_inputs_alone_makes_a_curriculum(make_trainer):
     assert measured["own_input_prob"] == 0
 
 
-def test_choose_alone_decides_what_is_read(make_trainer):
+def test_choose_alone_decides_the_inputs(make_trainer):
     read = []
 
     class Open(Trainer):
@@ -378,7 +378,7 @@ def test_choose_alone_decides_what_is_read(make_trainer):
     assert any((a != b).any() for a, b in zip(weights_of(two), weights_of(forced), strict=True))
 
 
-def test_what_is_chosen_by_default_is_a_sample(make_model, make_trainer):
+def test_the_default_choice_is_a_sample(make_model, make_trainer):
     """A readout that ignores the state writes by its biases alone, whatever it read."""
     model = make_model(3)
     shares = np.array([0.6, 0.3, 0.1])
@@ -451,7 +451,7 @@ def test_trainer_stands_at_the_packages_door():
         _ = trainers.Trianer
 
 
-def test_averages_follow_the_weights_and_are_what_is_evaluated(make_trainer, relative_error):
+def test_averages_follow_the_weights_and_are_evaluated(make_trainer, relative_error):
     trainer = make_trainer(averaging=0.9)
     average, ids = trainer.averaged.get_weights(), np.random.default_rng(2).integers(0, 7, 90)
     assert_equal(average, weights_of(trainer))
@@ -487,7 +487,7 @@ def test_a_skipped_update_moves_no_average(make_trainer, scaled):
 
 
 @pytest.mark.slow
-def test_each_step_drops_anew_and_the_same_step_the_same(make_model, make_trainer):
+def test_each_step_has_its_own_dropout_and_the_same_step_the_same(make_model, make_trainer):
     def made(seed=1):
         return make_trainer(model=make_model(weight_drop=0.5, output_dropout=0.5), seed=seed)
 
@@ -510,7 +510,7 @@ def test_each_step_drops_anew_and_the_same_step_the_same(make_model, make_traine
     assert_equal(weights_of(opened), weights_of(first))  # one layer: to the bit
 
 
-def test_label_smoothing_changes_the_loss_and_not_what_is_reported(make_trainer):
+def test_label_smoothing_changes_the_loss_and_not_the_report(make_trainer):
     plain, smooth = make_trainer(), make_trainer(label_smoothing=0.3)
     (expected,), (got,) = train(plain, 0, 1), train(smooth, 0, 1)
     assert got["nats"] == expected["nats"]

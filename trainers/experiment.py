@@ -39,7 +39,7 @@ class Experiment:
     """All settings of a run."""
 
     corpus: str = "plays"  # a registered name, a file, a glob, several of these as a JSON list, or an encoded folder
-    seed: int = 0  # seed of weights, batch order, coins and dropout
+    seed: int = 0  # seed of weights, batch order, own characters and dropout
     init_from: str = ""  # run directory of a warm start; "": random initial weights
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

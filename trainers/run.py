@@ -39,7 +39,7 @@ _string("trainer", help="Curriculum: a registered name, or module:Class for your
 _string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
-_integer("seed", help="Seed of weights, batch order, coins and dropout.", lower_bound=0, upper_bound=2**31 - 1)
+_integer("seed", help="Seed of weights, batch order, own characters and dropout.", lower_bound=0, upper_bound=2**31 - 1)
 _integer("overfit_batches", help="Train only on the first N batches, to see whether the model can overfit.")
 _path("init_from", text="Warm start: the run directory whose weights this run starts with.")
 _float("max_minutes", help="Save and exit after this many minutes; the same command resumes.")

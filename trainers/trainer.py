@@ -166,7 +166,7 @@ class Trainer(BaseTrainer):
 
         Args:
             logits: its predictions, float32 `[B, T, V]`.
-            batch: what was read.
+            batch: the text, of which the first characters are taken.
 
         Returns:
             ids int32 `[B, T]`, to be read at these positions; the first character of a row is the text's.
@@ -176,7 +176,7 @@ class Trainer(BaseTrainer):
         chosen = tf.reshape(self._hooks.choose(*merged), tf.shape(flat[-1]))
         return tf.concat([batch.inputs[:, :1], tf.transpose(chosen)], 1)
 
-    # What `BaseTrainer` asks.
+    # Used by `BaseTrainer`.
 
     def check_declaration(self) -> None:
         """Raises UserError if the class or the instance declares a name that nothing reads."""
@@ -184,5 +184,5 @@ class Trainer(BaseTrainer):
 
     @property
     def reads_whole_batch(self) -> bool:
-        """Whether a step needs one rollout of the whole batch."""
+        """True if a step needs one rollout of the whole batch."""
         return self.needs_whole_batch or type(self).on_step is not Trainer.on_step

@@ -78,7 +78,7 @@ def test_last_only_keeps_the_weight_of_the_last_target():
     assert batch.targets[batch.weights > 0].tolist() == [4, 9]
 
 
-def test_the_passes_suit_what_is_learnt():
+def test_the_passes_suit_the_targets():
     ids = np.arange(100) % 7
     assert list(passes_for(ids, DataConfig())) == ["nats_per_char", "nats_per_char_window_256"]
     assert list(passes_for(ids, DataConfig(order="lines"))) == ["nats_per_char"]

@@ -125,7 +125,7 @@ def test_windows_never_continue():
     epoch=st.integers(0, 10**6),
 )
 @example(length=2, seq_length=1, batch_size=1, epoch=0)
-def test_streams_rows_go_on_where_they_ended(length, seq_length, batch_size, epoch):
+def test_rows_of_streams_continue_where_they_ended(length, seq_length, batch_size, epoch):
     config = DataConfig(seq_length=seq_length, batch_size=batch_size, order="streams")
     if length < seq_length + batch_size * seq_length:
         with pytest.raises(UserError):
@@ -153,7 +153,7 @@ def test_streams_borders_move():
     assert {start % 5 for start in starts} == {0, 1, 2, 3, 4}
 
 
-def test_streams_start_anew_in_the_share_of_rows_that_is_asked_for():
+def test_streams_restart_in_the_given_share_of_rows():
     config = DataConfig(seq_length=2, batch_size=50, order="streams", reset_probability=0.2)
     source = make_source(np.arange(50 * 2 * 41 + 2), config, seed=0)
     continues = np.array([source.batch_at(step).continues for step in range(41)])

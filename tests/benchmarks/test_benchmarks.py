@@ -102,8 +102,8 @@ def test_the_exponent_is_the_power_of_the_size():
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells a process's resident memory")
 def test_training_and_what_uses_a_model_keep_their_memory(tmp_path):
     """The short form of benchmarks.memory. An evaluation that compiled anew took nearly a megabyte."""
-    assert memory.train(150, str(tmp_path / "run")) < memory.MAX_MB
-    grown = memory.use(str(tmp_path / "run"), rounds=20)
+    assert memory.train(100, str(tmp_path / "run")) < memory.MAX_MB
+    grown = memory.use(str(tmp_path / "run"), rounds=14)
     assert max(grown.values()) < 10, grown
     kept = []
     assert memory._repeat(lambda i: kept.append(b"x" * 10**6), 30) > 20

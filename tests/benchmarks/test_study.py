@@ -48,7 +48,7 @@ def test_a_study_is_measured_once_and_shown_as_often_as_wanted(call, tmp_path, m
     assert f"{difference:+.4f}" in page.read_text() and page.read_text().startswith("before") and "### `plays" in out
 
 
-def test_a_stopped_study_goes_on(call, tmp_path, monkeypatch):
+def test_a_stopped_study_resumes(call, tmp_path, monkeypatch):
     asked = ["--curricula=", "--seeds=1", f"--runs={tmp_path}"]
     looks = iter(range(6))
 

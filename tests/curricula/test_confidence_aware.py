@@ -7,7 +7,7 @@ from charrnn.batches.sources import Batch
 from trainers.curricula.confidence_aware import ConfidenceAware
 
 
-def test_confidence_decides_what_is_read(make_trainer):
+def test_confidence_decides_the_inputs(make_trainer):
     config = ConfidenceAware.Config(own_above=0.1, noise_above=0.25)
     trainer = make_trainer(ConfidenceAware, config=config, data={"batch_size": 20, "seq_length": 9})
     batch = Batch(*map(tf.constant, trainer.batch_at(0)))

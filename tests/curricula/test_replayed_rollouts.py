@@ -13,7 +13,7 @@ def test_batches_are_visited_in_turn(make_trainer):
         np.testing.assert_array_equal(trainer.batch_at(step).inputs, trainer.source.batch_at(source_step).inputs)
 
 
-def test_what_was_written_is_read_again(make_trainer):
+def test_written_characters_are_read_again(make_trainer):
     config = ReplayedRollouts.Config(prob=0.6, batches=2, visits=3)
     trainer = make_trainer(ReplayedRollouts, config=config)
     shares, kept = [], []

@@ -23,7 +23,7 @@ def test_repeats_are_those_that_a_search_finds(n):
     assert expected.any() == (n < 30)
 
 
-def test_rollouts_begin_with_text_and_go_on_to_the_end(make_trainer):
+def test_rollouts_begin_with_text_and_last_to_the_end(make_trainer):
     config = Unlikelihood.Config(rollout_share=0.5, gold=3)
     trainer = make_trainer(Unlikelihood, config=config, data={"batch_size": 40, "seq_length": 9})
     own = trainer.own_inputs(trainer.step, trainer.batch_at(0)).numpy()

@@ -86,7 +86,7 @@ def connected(host, port):
             time.sleep(0.01)
 
 
-def test_all_go_on_when_all_have_come_in_whatever_order(addresses):
+def test_all_workers_continue_when_all_have_come_in_any_order(addresses):
     assert meet(addresses, dict.fromkeys(range(3), "run"), 100, late=0.5) == dict.fromkeys(range(3))
 
 

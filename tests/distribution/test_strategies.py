@@ -29,8 +29,18 @@ STREAMS = {
     "clip_norm": 0.5,
     "averaging": 0.9,
 }
+
+
+class Measuring(ScheduledSampling):
+    """Logs a mean of its own."""
+
+    def loss(self, rollout, batch):
+        loss, extra = super().loss(rollout, batch)
+        return loss, {**extra, "smoothed": loss}
+
+
 LINES = {
-    "cls": ScheduledSampling,
+    "cls": Measuring,
     "config": ScheduledSampling.Config(half_step=2, max_prob=1.0, coin="exact"),
     "data": {"order": "lines", "batch_size": 8},
     "text": np.where(np.random.default_rng(3).random(2000) < 0.3, 0, np.arange(2000) % 6 + 1) * (np.arange(2000) > 0),

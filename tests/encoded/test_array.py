@@ -50,7 +50,7 @@ def test_a_part_has_the_borders_that_lie_in_it(both):
     assert sharded[3:][2:125].borders[np.array([2, 0])].tolist() == [115, 0]
 
 
-def test_what_is_read_is_a_copy(both):
+def test_reading_returns_a_copy(both):
     whole, sharded = both
     for read in (np.asarray(sharded), sharded[np.arange(400)]):
         read[:] = 0

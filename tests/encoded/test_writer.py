@@ -97,7 +97,7 @@ def test_documents_are_files_or_lines(encode, tmp_path):
     assert ends.tolist() == np.flatnonzero(np.asarray(lines.ids) == lines.vocabulary.encode("\n")).tolist()
 
 
-def test_what_is_done_is_not_done_again(encode, tmp_path):
+def test_finished_chunks_are_not_encoded_again(encode, tmp_path):
     encode()
     before = shards(tmp_path / "out")
     _, lines = encode()

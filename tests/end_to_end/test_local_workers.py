@@ -40,8 +40,9 @@ from trainers.curricula.scheduled_sampling import ScheduledSampling
 class Poisoned(ScheduledSampling):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        batch_at = self.source.batch_at
-        self.source.batch_at = lambda step: poisoned(batch_at(step)) if step == 14 else batch_at(step)
+        source = self.source._source  # what is read past a gap are this source's steps
+        batch_at = source.batch_at
+        source.batch_at = lambda step: poisoned(batch_at(step)) if step == 14 else batch_at(step)
 
 def poisoned(batch):
     return batch._replace(weights=batch.weights * np.float32("nan"))

@@ -259,7 +259,7 @@ def test_every_block_of_code_runs(page, desk, a_run, monkeypatch, capsys):
     capsys.readouterr()
 
 
-def test_what_is_only_read_is_still_there(desk):
+def test_files_that_a_page_reads_are_still_there(desk):
     every = [block for page in PAGES for block in blocks(page) if block[0] in ("bash", "yaml")]
     found = {" ".join(words) for language, _, text in every for words in calls_of(script(language, text), desk)}
     assert set(ONLY_READ) <= found

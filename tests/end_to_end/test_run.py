@@ -81,7 +81,7 @@ def snapshot(folder):
     return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in pathlib.Path(folder).rglob("*")}
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_bit(start, tmp_path):
+def test_a_stopped_run_resumes_to_the_bit(start, tmp_path):
     settings = ["--set=data.order=streams", "--set=model.cell=lstm", *CURRICULUM]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     shown = "--set=loop.histograms_every=2"
@@ -137,7 +137,7 @@ def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
     assert records(moved)[-1]["step"] == 7
 
 
-def test_a_signal_saves_and_says_how_to_go_on(start, tmp_path):
+def test_a_signal_saves_and_says_how_to_resume(start, tmp_path):
     """A process that is asked to stop; it keeps others out while it lives."""
     run_dir = tmp_path / "run"
     arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=100", "loop.evaluate_every=7"]

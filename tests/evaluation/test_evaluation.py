@@ -150,7 +150,7 @@ def test_another_text_is_read_with_the_runs_vocabulary(make_run, own_text):
     assert found["repeated_8"].real > 0.5 > found["repeated_8"].value
 
 
-def test_what_was_kept_is_read_until_it_is_asked_for_otherwise(make_run):
+def test_stored_measures_are_read_until_others_are_asked_for(make_run):
     run_dir = make_run()
     first = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
     path = os.path.join(run_dir, "open_loop", "measures.json")

@@ -38,7 +38,7 @@ def test_numbers_that_are_not_finite_become_null_wherever_they_are():
     }  # fmt: skip
 
 
-def test_whoever_writes_what_was_measured_writes_it_so():
+def test_all_writers_of_measurements_write_strict_json():
     """`json.dumps` is left where there are no numbers of a measurement, or where a program of this package reads it."""
     free = {
         "charrnn/text/own_files.py",  # a list of names
@@ -124,7 +124,7 @@ def test_compare_of_one_character_keeps_what_it_measured(capsys, sure):
     assert call(capsys, compare, sure, "--temperatures=0.8,1")[0] == out and path.stat().st_mtime_ns == before
 
 
-def test_what_was_kept_without_a_value_is_read_again():
+def test_stored_measures_without_a_value_are_read_again():
     point = {0.8: (math.nan, 1.5)}
     frontier = {(0.8, 0.01): Point(1.0, math.nan, 2.0)}
     kept = evaluation.Evaluation("c", "t", evaluation.Report({"a": Measure(None, None)}, {}), point, frontier)

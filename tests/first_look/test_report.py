@@ -149,7 +149,7 @@ def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypat
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
 
 
-def test_what_was_found_is_said_and_the_command_keeps_it(look, tmp_path):
+def test_findings_are_printed_and_the_command_has_them(look, tmp_path):
     (tmp_path / "names").write_bytes(gzip.compress("the\u0301\r\nthé\rthe\n".encode() * 50))
     _, lines, _ = look("names", "--order=lines")
     said = "\n".join(lines)

@@ -268,7 +268,7 @@ def test_a_stream_never_cuts_a_character_in_two(make_model):
 
 
 @pytest.mark.parametrize("config", [CELLS[0], CELLS[-1]])
-def test_a_text_that_goes_on_is_one_that_never_stopped_to_the_bit(make_model, config):
+def test_a_continued_text_is_one_that_never_stopped_to_the_bit(make_model, config):
     generator = Generator(make_model(**config), LETTERS)
     whole = generator.stream("fab", 300, seed=7)
     text = "".join(whole)
@@ -282,7 +282,7 @@ def test_a_text_that_goes_on_is_one_that_never_stopped_to_the_bit(make_model, co
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_text_in_bytes_goes_on_within_a_character(make_model):
+def test_a_text_in_bytes_continues_within_a_character(make_model):
     generator = Generator(make_model(vocabulary_size=256), Vocabulary.bytes())
     whole, cut = "".join(generator.stream("é", 120, seed=4)), False
     for num_chars in range(40, 60):
@@ -293,7 +293,7 @@ def test_a_text_in_bytes_goes_on_within_a_character(make_model):
     assert cut
 
 
-def test_a_text_that_was_stopped_goes_on_before_the_stop_string(generator):
+def test_a_stopped_text_continues_before_the_stop_string(generator):
     whole = generator.generate(["fab"], 300, [7])[0]
     for place in (5, 130, 131):
         stop = whole[place : place + 12]

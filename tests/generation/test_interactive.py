@@ -32,13 +32,13 @@ def test_each_prompt_has_the_next_seed(talk, generator):
     assert talk("ab", r"c\nd", num_chars=30, seed=5) == (f"ab{texts[0]}\nc\nd{texts[1]}\n", [])
 
 
-def test_an_empty_line_goes_on_as_if_the_text_had_never_stopped(talk, generator):
+def test_an_empty_line_continues_as_if_the_text_had_never_stopped(talk, generator):
     whole = generator.generate(["fab"], 160, [0])[0]
     written, _ = talk("fab", "", "", "b", num_chars=50, seed=0)
     assert written == f"fab{whole[:50]}\n{whole[50:100]}\n{whole[100:150]}\nb{generator.generate(['b'], 50, [1])[0]}\n"
 
 
-def test_a_text_that_a_stop_string_has_ended_goes_on_over_it(talk, generator):
+def test_a_text_that_a_stop_string_has_ended_continues_over_it(talk, generator):
     whole = generator.generate(["fab"], 300, [0])[0]
     stop = whole[20:24]
     ends = [whole.index(stop), whole.index(stop, whole.index(stop) + 1)]
@@ -52,7 +52,7 @@ def test_a_mistake_is_told_and_the_next_prompt_read(talk, generator):
     assert len(told) == 2 and "prompt is empty" in told[0] and "'x', 'y', 'z'" in told[1]
 
 
-def test_ctrl_c_ends_a_text_and_an_empty_line_goes_on_with_it(talk, generator):
+def test_ctrl_c_ends_a_text_and_an_empty_line_continues_it(talk, generator):
     whole = generator.generate(["fab"], 300, [0])[0]
 
     def interrupted(written):

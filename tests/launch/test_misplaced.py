@@ -54,7 +54,7 @@ def test_the_settings_of_the_curriculum_count(capsys):
     assert "no flag --max_prob" in said(run, capsys, "--trainer=nowhere", "--max_prob=0.2")
 
 
-def test_what_is_no_setting_is_told_as_before(capsys):
+def test_an_argument_that_is_no_setting_is_told_as_before(capsys):
     assert "nearest: steps" in said(run, capsys, "--stepz=3")
     assert "; there are " in said(run, capsys, "--zzz=3")
     assert "behind the two dashes" in said(local_workers, capsys, "--units=3", where=" behind the two dashes")

@@ -34,7 +34,7 @@ def devices(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("value", ["magic", "", "FLOAT32", None])
-def test_what_is_not_known_is_refused_with_what_is(field, allowed, value):
+def test_unknown_values_are_refused_with_the_known_ones(field, allowed, value):
     with pytest.raises(UserError, match=f"{field}={value}.* must be {allowed}"):
         RuntimeConfig(**{field: value})
 
@@ -60,7 +60,7 @@ def test_one_line_says_device_precision_path_and_why(devices, config, line):
     assert list(describe(config)) == [line]
 
 
-def test_what_is_slow_on_a_cpu_is_noted(devices):
+def test_slow_settings_on_a_cpu_are_noted(devices):
     def notes(**config):
         return [line for line in describe(RuntimeConfig(**config)) if line.startswith("Note: ")]
 

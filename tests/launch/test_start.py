@@ -87,7 +87,7 @@ def a_run(tmp_path_factory):
     return run_dir, first, train("quickstart", run_dir=str(run_dir), steps=6, **ASKED)
 
 
-def test_it_is_the_commands_run_to_the_bit_and_goes_on(a_run, tmp_path):
+def test_it_is_the_commands_run_to_the_bit_and_resumes(a_run, tmp_path):
     run_dir, first, second = a_run
     flagged = tmp_path / "run"
     assert command.run(run.main, run.FLAGS, ["run", *FLAGGED, f"--run_dir={flagged}", "--steps=6"]) == command.DONE
@@ -129,7 +129,7 @@ def test_the_result_has_the_whole_run(a_run):
     assert os.path.dirname(second.model.checkpoint) == f"{run_dir}/best"
 
 
-def test_an_interrupt_saves_and_returns_and_the_same_call_goes_on(tmp_path, capsys):
+def test_an_interrupt_saves_and_returns_and_the_same_call_resumes(tmp_path, capsys):
     """With a class of this file in the place of one in a notebook, an experiment without a name, and streams."""
     experiment = override(EXPERIMENT, [setting.removeprefix("--set=") for setting in FLAGGED[2:]])
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]

@@ -151,7 +151,7 @@ LISTS = [f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "{path}"
 
 
 @pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None, *LISTS])
-def test_a_damaged_list_of_checkpoints_is_made_anew_from_what_is_there(make_trainer, two_saved, damage):
+def test_a_damaged_list_of_checkpoints_is_rebuilt_from_the_files(make_trainer, two_saved, damage):
     """What lies elsewhere is not removed as an old checkpoint."""
     marker, outside = two_saved / "checkpoint", two_saved.parent.parent / "outside"
     marker.unlink() if damage is None else marker.write_bytes(damage)
@@ -217,7 +217,7 @@ def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tm
     assert not list((tmp_path / "checkpoints").glob("start*"))
 
 
-def test_a_run_that_was_killed_in_its_first_save_begins_anew(make_trainer, tmp_path):
+def test_a_run_that_was_killed_in_its_first_save_starts_again(make_trainer, tmp_path):
     checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
     checkpoints.keep_start()
     (tmp_path / "checkpoints" / "step-1.index").touch()  # TensorFlow writes it in place, and then the list

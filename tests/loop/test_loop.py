@@ -204,7 +204,7 @@ def test_each_log_begins_another_interval(make_loop):
     assert [values["nats_per_char"] for _, values in thirds.of("train")] == pytest.approx(means, rel=1e-12)
 
 
-def test_asked_to_stop_it_saves_after_the_step_and_goes_on_with_the_same_interval(make_loop, make_trainer, tmp_path):
+def test_asked_to_stop_it_saves_after_the_step_and_resumes_within_the_interval(make_loop, make_trainer, tmp_path):
     """A log interval that a stop cuts in two gives the same line as one that was not cut."""
     loop, _, _, _ = make_loop(look=stop_at(3), evaluate_every=100)
     assert loop.run() is False
@@ -423,7 +423,7 @@ def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):
 FALLS_AND_RISES = (3.0, 1.0, 2.0, 1.5, 1.0, 0.5)  # at steps 2, 4, …
 
 
-def test_without_a_new_best_for_so_many_evaluations_it_ends_and_is_saved(make_loop, tmp_path):
+def test_it_ends_and_saves_after_as_many_evaluations_without_a_new_best_as_patience_says(make_loop, tmp_path):
     loop, notes, trainer, checkpoints = make_loop(FALLS_AND_RISES, steps=20, patience=3, log_every=4, save_every=100)
     assert loop.run() is True
     assert int(trainer.step.numpy()) == 10 and checkpoints.loop_state.stale == 3

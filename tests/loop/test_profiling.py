@@ -40,7 +40,7 @@ def test_the_steps_asked_for_are_recorded(started, stride, steps, recorded):
     assert started == ([("start", "run"), "stop"] if steps else [])
 
 
-def test_a_run_that_is_stopped_in_the_midst_keeps_what_was_recorded(started):
+def test_a_run_that_stops_while_it_profiles_keeps_the_profile(started):
     said = []
     profiler = Profiler("run", (2, 9), said.append)
     for step in (1, 2, 3):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_line_of_measurements(tmp_path):
     assert not (tmp_path / "samples.jsonl").exists()
 
 
-def test_what_is_not_finite_is_null(tmp_path):
+def test_non_finite_values_are_null(tmp_path):
     values = {"a": float("nan"), "b": float("inf"), "c": float("-inf"), "d": 0.0}
     Records(str(tmp_path)).scalars(1, "train", values)
     assert lines_of(tmp_path / "metrics.jsonl") == [
@@ -144,10 +145,13 @@ def test_a_runs_lines_have_the_documented_keys(tmp_path):
     assert all(len(line["text"]) == 5 for line in samples)
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", '{"split": "train"}'])
-def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, line):
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.jsonl"])
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", '{"split": "train"}', "null", '{"step": "1"}', "[" * 100_000], ids=lambda line: line[:20]
+)
+def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path, name, line):
     text = f'{{"step": 1}}\n{line}\n{{"step": 2}}\n'
-    (tmp_path / "metrics.jsonl").write_text(text)
-    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged"):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{name} is damaged")):
         Records(str(tmp_path)).start(1, 1)
-    assert (tmp_path / "metrics.jsonl").read_text() == text
+    assert (tmp_path / name).read_text() == text

@@ -49,7 +49,7 @@ def test_characters_that_the_vocabulary_lacks_are_left_out_and_named(make_model)
     assert samples == SampleWriter(known, model, LETTERS).write(0)
 
 
-def test_nothing_is_left_out_of_what_is_known(make_model):
+def test_no_known_character_is_left_out(make_model):
     config = SamplesConfig(prompts=("abc", "f"), num_chars=5)
     assert SampleWriter(config, make_model(), LETTERS).left_out == []
     config = SamplesConfig(prompts=("é🎭",), temperatures=(1.0,), num_chars=5)

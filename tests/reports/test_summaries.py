@@ -196,7 +196,7 @@ def test_a_resumed_run_takes_out_later_histograms_and_numbers_that_are_not_finit
     assert plugin(tmp_path / "train", "histograms") == [("weights/a", 1)]
 
 
-def test_a_run_that_goes_on_describes_itself_once(tmp_path):
+def test_a_resumed_run_describes_itself_once(tmp_path):
     for steps in (10, 20):
         end = begin_session(str(tmp_path), {"loop.steps": steps})
         assert len(plugin(tmp_path, "hparams")) == len(plugin(tmp_path, "custom_scalars")) == 1
@@ -282,8 +282,8 @@ def test_tensorboard_lays_the_charts_out_once_and_finds_their_curves(ask):
         ("slow/validation", "nats per character", 5, 4.0),
         ("slow/train", "characters per second", 5, 9.0),
         ("slow/train", "own inputs: probability and share", 5, 0.5),
-        ("slow/open_loop/own", "recovery after so many characters", 10, 5.0),
-        ("slow/open_loop/real", "recovery after so many characters", 10, 6.0),
+        ("slow/open_loop/own", "recovery after this many characters", 10, 5.0),
+        ("slow/open_loop/real", "recovery after this many characters", 10, 6.0),
     }
 
 

@@ -22,13 +22,13 @@ def directory(tmp_path):
     return made
 
 
-def test_what_was_written_is_read_back(directory, tmp_path):
+def test_written_files_are_read_back(directory, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == CONFIG
     assert Vocabulary.load(directory.file("vocabulary.json")) == LETTERS
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "event_files.json", "vocabulary.json"]
 
 
-def test_the_same_run_goes_on_and_what_training_does_not_look_at_may_change(directory):
+def test_the_same_run_resumes_and_settings_that_do_not_train_may_change(directory):
     assert directory.may_resume("auto", CONFIG, LETTERS) is True
     assert directory.may_resume("auto", {**CONFIG, "model": {**CONFIG["model"], "temperature": 1.2}}, LETTERS) is True
     assert directory.may_resume("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True

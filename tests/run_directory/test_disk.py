@@ -71,7 +71,7 @@ PROGRAM = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no small disk can be mounted here: unshare -rm, mount -t tmpfs")
-def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_as_if_nothing_had_been(tmp_path):
+def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_resumes_exactly(tmp_path):
     arguments = "--experiment=quickstart --corpus=plays:3000 --steps=6 model.units=16 data.seq_length=8"
     arguments += " data.batch_size=4 loop.log_every=2 loop.evaluate_every=3 loop.save_every=2 samples.num_chars=20"
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
@@ -84,7 +84,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_as_if_nothi
     assert found["lines"] > 0 and found["differences"] == []
     assert found["summaries"].startswith("/mnt/summaries/train cannot be written (")
     (said,) = re.findall(r"(?<=^full\n).*?(?=^room$)", process.stderr, flags=re.DOTALL | re.MULTILINE)
-    assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to go on\.\n", said)
+    assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to resume\.\n", said)
 
 
 def test_reasons_are_short():

@@ -79,7 +79,7 @@ def test_a_mistake_is_told_before_the_first_update(make_trainer, name):
     assert int(trainer.step) == 0
 
 
-def test_what_is_right_passes_and_costs_no_second_trace(make_trainer):
+def test_right_hooks_pass_and_cost_no_second_trace(make_trainer):
     traces = []
 
     class Right(Trainer):

@@ -43,7 +43,7 @@ def test_a_name_and_a_learning_rate_make_keras_own_optimizer(name, cls):
     "name",
     ["magic", "", "adm", "dense", "optimizer", "lossscaleoptimizer", "LossScaleOptimizer", "multioptimizer"],
 )
-def test_what_is_no_optimizers_name_is_refused(name):
+def test_a_name_of_no_optimizer_is_refused(name):
     with pytest.raises(UserError, match=f"optimizer.name={name} is not possible: it must be .*adam"):
         OptimizerConfig(name=name)
 

@@ -162,7 +162,7 @@ def test_pieces_are_about_as_large_as_asked_and_small_files_share_one(folder):
     "data, where", [(b"0123456789\xe9 ", 10), (b"01234567\xe2\x98", 8), (b"line\n\xff", 5), (b"a\xed\xa0\x80", 1)]
 )
 @pytest.mark.parametrize("config", [Settings(), Settings(lines=True)])
-def test_what_is_no_utf8_is_told_with_its_place_in_the_file(folder, data, where, config):
+def test_bytes_that_are_no_utf8_are_told_with_their_place_in_the_file(folder, data, where, config):
     files = write(folder, [data])
     with pytest.raises(UserError, match=f"byte 0x{data[where]:02x} at offset {where}"):
         read(files, config)

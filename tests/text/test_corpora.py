@@ -186,7 +186,7 @@ def test_without_a_checksum_a_download_of_another_size_is_refused(publish, cache
     assert files_under(cache) == []
 
 
-def test_without_a_checksum_a_cached_file_of_another_size_is_downloaded_anew(publish, cache):
+def test_without_a_checksum_a_cached_file_of_another_size_is_downloaded_again(publish, cache):
     publish("/good", sha256=None)
     (cache / "texts").mkdir(parents=True)
     (cache / "texts" / "speech.txt").write_text("damaged")
@@ -311,7 +311,7 @@ def test_a_cache_that_cannot_be_written_is_named(publish, cache):
     assert "CHARRNN_DATA_DIR" in message
 
 
-def test_a_damaged_file_in_the_cache_is_downloaded_anew(publish, cache):
+def test_a_damaged_file_in_the_cache_is_downloaded_again(publish, cache):
     publish("/good")
     (cache / "texts").mkdir(parents=True)
     (cache / "texts" / "speech.txt").write_text("damaged")
@@ -343,7 +343,7 @@ def test_the_data_folder_comes_first_and_may_hold_another_version(publish, serve
         ({"num_bytes": None}, b"a stand-in", "no checksum of the published file of the corpus 'speech' is known"),
     ],
 )
-def test_without_a_checksum_one_line_says_what_is_known(publish, server, tmp_path, monkeypatch, known, content, line):
+def test_without_a_checksum_one_line_says_so_or_names_another_size(publish, server, tmp_path, monkeypatch, known, content, line):
     publish("/good", sha256=None, **known)
     (tmp_path / "data" / "texts").mkdir(parents=True)
     (tmp_path / "data" / "texts" / "speech.txt").write_bytes(content)
@@ -452,7 +452,7 @@ def test_registered_names_come_before_files(tmp_path):
         (b"ab\x00c", "NUL at offset 2"),
     ],
 )
-def test_what_is_no_utf8_text_is_refused_or_read_as_bytes(tmp_path, data, complaint):
+def test_a_text_that_is_no_utf8_is_refused_or_read_as_bytes(tmp_path, data, complaint):
     (tmp_path / "file").write_bytes(data)
     message = refusal("file")
     for part in (complaint, "'file'", "convert", "--set data.vocabulary=bytes"):
@@ -460,7 +460,7 @@ def test_what_is_no_utf8_text_is_refused_or_read_as_bytes(tmp_path, data, compla
     assert load("file", as_bytes=True).content == data
 
 
-def test_what_is_no_file_with_text_is_refused(tmp_path):
+def test_a_file_without_text_is_refused(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "mark").write_bytes(b"\xef\xbb\xbf")
     (tmp_path / "folder").mkdir()

@@ -87,7 +87,7 @@ def test_the_encoding_that_a_refusal_names_reads_the_text(tmp_path, encoding):
     assert "".join(decoding.texts("it", [data], named)) == SAMPLES[encoding]
 
 
-def test_what_is_not_in_the_encoding_is_told_with_its_place():
+def test_a_byte_outside_of_the_encoding_is_told_with_its_place():
     assert "byte 0x81 at offset 4" in refusal(b"ab", b"cd\x81", encoding="cp1252")
     assert "byte 0xe9 at offset 3" in refusal(b"abc\xe9 ")
     assert "UTF-16" in refusal(b"\xff\xfea\0b")
@@ -97,7 +97,7 @@ def test_what_is_not_in_the_encoding_is_told_with_its_place():
 
 
 @pytest.mark.parametrize("name", ["cp0", "rot13", "hex", "base64", "idna", "undefined", "é", "a b", "../x", "\0", "os"])
-def test_what_is_no_encoding_of_text_is_refused_by_name(name):
+def test_an_encoding_of_no_text_is_refused_by_name(name):
     with pytest.raises(UserError, match=r"data\.encoding="):
         DataConfig(encoding=name)
 

@@ -134,7 +134,7 @@ def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_was_found_is_stored_and_a_run_of_before_keeps_its_meaning(tmp_path, monkeypatch, capsys):
+def test_found_formats_are_stored_and_a_run_of_before_keeps_its_meaning(tmp_path, monkeypatch, capsys):
     """A run that was begun when a header was a document goes on with it, with the same command."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "headed.csv").write_text(rows())
@@ -206,6 +206,6 @@ def test_a_folder_of_before_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", ["ab", '"', "\n", "\r", "\0"])
-def test_what_is_no_delimiter_is_refused(delimiter):
+def test_a_delimiter_that_is_none_is_refused(delimiter):
     with pytest.raises(UserError, match=r"data\.csv_delimiter"):
         DataConfig(csv_delimiter=delimiter)

@@ -90,7 +90,7 @@ def test_a_name_that_promises_a_compression_is_held_to_it(tmp_path, ending):
 
 @pytest.mark.parametrize("kind", NO_TEXTS)
 @pytest.mark.parametrize("config", [{}, {"order": "lines"}, {"encoding": "latin-1"}])
-def test_what_is_no_text_is_named_and_noise_is_not_recommended(tmp_path, kind, config):
+def test_non_text_is_named_and_noise_is_not_recommended(tmp_path, kind, config):
     (tmp_path / "given").write_bytes(NO_TEXTS[kind])
     if kind == "encrypted" and config.get("encoding"):
         return  # in Latin-1, but for its NULs, any bytes are text
@@ -99,7 +99,7 @@ def test_what_is_no_text_is_named_and_noise_is_not_recommended(tmp_path, kind, c
     assert kind in str(refused.value) and "bytes:" not in str(refused.value) and "given" in str(refused.value)
 
 
-def test_bytes_of_what_is_no_text_are_read_and_that_is_said(tmp_path):
+def test_bytes_of_non_text_are_read_with_a_note(tmp_path):
     (tmp_path / "given").write_bytes(NO_TEXTS["a ZIP archive"])
     lines = []
     texts = load_texts(str(tmp_path / "given"), DataConfig(vocabulary="bytes", validation_fraction=0.0), lines.append)

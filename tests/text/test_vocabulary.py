@@ -86,7 +86,7 @@ def test_bytes_given_to_characters_are_utf8():
 
 @pytest.mark.parametrize("ids", [[-1], [4], [300], [1.0], [[1]], 1, np.array([2**63], np.uint64)])
 @pytest.mark.parametrize("vocabulary", [Vocabulary("abc")])
-def test_decode_refuses_what_is_no_id(vocabulary, ids):
+def test_decode_refuses_values_that_are_no_ids(vocabulary, ids):
     with pytest.raises(ValueError, match="ids must be"):
         vocabulary.decode(ids)
 

@@ -110,7 +110,8 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
         UserError: two runs have the same settings and seed.
     """
     groups = group_runs(runs)
-    measures = [name for name in measures or runs[0].measures if all(_measured(run, name) for run in runs)]
+    known = [{name for name, measure in run.measures.items() if measure.value is not None} for run in runs]
+    measures = [name for name in measures or runs[0].measures if all(name in names for names in known)]
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
@@ -217,10 +218,6 @@ def union_gap(point: tuple[float, float], frontier: Mapping[tuple[float, float],
     for (temperature, epsilon), place in frontier.items():
         curves.setdefault(epsilon, {})[temperature] = place.reference_loss, place.reverse_loss
     return max(curve_gap(point, curve) for curve in curves.values())
-
-
-def _measured(run: MeasuredRun, name: str) -> bool:
-    return name in run.measures and run.measures[name].value is not None
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:

@@ -1,1 +1,1 @@
-"""From what a user asks for to a run."""
+"""Turns what a user asks for into a run."""

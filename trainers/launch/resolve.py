@@ -1,4 +1,4 @@
-"""What a user asks for becomes an experiment: its name, settings, and the flags that stand for settings."""
+"""Turns a name, settings, and the flags that stand for settings into an experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What builds a trainer's step, and runs it. `trainers.trainer.Trainer` adds the hooks."""
+"""Builds a trainer's step, and runs it. `trainers.trainer.Trainer` adds the hooks."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from trainers.step.update import Update
 
 
 class BaseTrainer(tf.Module):
-    """Holds what is trained, and makes the updates. A curriculum overrides none of its methods.
+    """Holds the model and its optimizer, and makes the updates. A curriculum overrides none of its methods.
 
     Args:
         model: the model to train.

@@ -1,4 +1,4 @@
-"""What a forward pass over a batch gives."""
+"""The result of a forward pass over a batch."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from charrnn.model.char_model import States
 
 
 class Rollout(NamedTuple):
-    """What the network read and predicted in one batch."""
+    """The inputs and the predictions of one batch."""
 
     logits: tf.Tensor  # float32 [B, T, V]
     fed: tf.Tensor  # the ids that were read, int32 [B, T]

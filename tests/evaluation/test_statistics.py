@@ -1,0 +1,56 @@
+"""The t test against tables of Student's distribution and numerical integration; noise against a linear model."""
+
+import math
+
+import numpy as np
+import pytest
+
+from trainers.evaluation.statistics import holm, pooled_variance, t_test
+
+
+@pytest.mark.parametrize(
+    "t, freedom, p",
+    [(12.706, 1, 0.05), (4.303, 2, 0.05), (3.182, 3, 0.05), (2.776, 4, 0.05), (2.228, 10, 0.05), (3.169, 10, 0.01)],
+)
+def test_p_is_that_of_the_tables(t, freedom, p):
+    unit = np.arange(freedom + 1) - freedom / 2
+    differences = unit + t * unit.std(ddof=1) / math.sqrt(freedom + 1)
+    assert t_test(differences) == pytest.approx(p, rel=2e-3)
+    assert t_test(-differences) == pytest.approx(p, rel=2e-3)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 5, 8])
+def test_p_is_the_area_of_both_tails(freedom):
+    differences = np.random.default_rng(freedom).normal(0.4, 1.0, freedom + 1)
+    t = abs(differences.mean()) / (differences.std(ddof=1) / math.sqrt(freedom + 1))
+    x = np.linspace(-t, t, 200_001)
+    scale = math.gamma((freedom + 1) / 2) / math.sqrt(freedom * math.pi) / math.gamma(freedom / 2)
+    density = scale * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+    assert t_test(differences) == pytest.approx(1 - ((density[1:] + density[:-1]) / 2).sum() * (x[1] - x[0]), abs=1e-8)
+
+
+def test_differences_without_spread():
+    assert t_test(np.zeros(3)) == 1.0
+    assert t_test(np.ones(3)) == 0.0
+
+
+def test_holm_stops_at_the_first_that_fails():
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 0.05) == {"a", "d"}
+    assert holm({"a": 0.02, "b": math.nan}, 0.05) == {"a"}  # what was not tested does not count
+
+
+def test_the_noise_of_two_groups_is_that_of_their_differences():
+    values = np.random.default_rng(0).normal(size=(2, 5))
+    variance, freedom = pooled_variance(values)
+    assert freedom == 4 and variance == pytest.approx((values[1] - values[0]).var(ddof=1))
+
+
+def test_the_noise_of_many_groups_is_the_residual_of_a_linear_model():
+    values = np.random.default_rng(1).normal(size=(4, 3)) + np.outer([0, 5, 2, 9], [1, 1, 1]) + [1, 7, 3]
+    rows, columns = np.indices(values.shape).reshape(2, -1)
+    design = np.hstack([np.eye(4)[rows], np.eye(3)[columns]])
+    _, _, rank, _ = np.linalg.lstsq(design, values.ravel(), rcond=None)
+    fitted = design @ np.linalg.pinv(design) @ values.ravel()
+    variance, freedom = pooled_variance(values)
+    assert freedom == values.size - rank == 6
+    assert variance == pytest.approx(2 * np.sum((values.ravel() - fitted) ** 2) / freedom)
