@@ -95,6 +95,23 @@ def paths_flag(name: str, text: str, values: flags.FlagValues) -> None:
     flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, [], text, flag_values=values)
 
 
+def numbers(name: str, values: flags.FlagValues) -> list[float]:
+    """Returns the numbers of a list flag.
+
+    Args:
+        name: the flag.
+        values: the command's flags.
+
+    Raises:
+        UserError: an entry is not a number.
+    """
+    texts = values[name].value or []
+    try:
+        return [float(text) for text in texts]
+    except ValueError as error:
+        raise UserError(f"--{name}={','.join(texts)} is not a list of numbers.") from error
+
+
 def reading_flags(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
     """Defines the flags for the settings `data.*` about reading a text.
 

@@ -54,6 +54,11 @@ def check_temperature(name: str, value: float, zero: str = "") -> None:
     check_float32(name, value, zero, (COOLEST, HOTTEST))
 
 
+def check_epsilon(name: str, value: float) -> None:
+    """Raises UserError for a cut-off of small probabilities that is out of range; for the arguments see `require`."""
+    require(name, value, 0 <= value < 1, "at least 0 (0: all characters) and below 1")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Returns the end of a sentence about an unknown name: the most similar names, or all if none is similar.
 

@@ -26,6 +26,7 @@ flags.DEFINE_list("formats", _formats, "Formats to export, separated by commas."
 flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_values=FLAGS)
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")
 _float("min_p", 0.0, "For generate: as in charrnn.generate.")
+_float("epsilon", 0.0, "For generate: as in charrnn.generate.")
 _string("unknown", "refuse", "Treatment of characters that the model never saw: refuse, drop or replace.")
 _string("weights", "best", "best (by validation, else the newest), newest, or a checkpoint's name, such as step-24.")
 
@@ -43,7 +44,7 @@ def main(beside: list[str]) -> int:
     from charrnn import sampling
     from charrnn.generation import exporting, loading
 
-    sampler = sampling.Sampler(top_k=FLAGS.top_k, top_p=FLAGS.top_p, min_p=FLAGS.min_p)
+    sampler = sampling.Sampler(top_k=FLAGS.top_k, top_p=FLAGS.top_p, min_p=FLAGS.min_p, epsilon=FLAGS.epsilon)
     exporting.export(loading.load(FLAGS.run_dir, FLAGS.weights), FLAGS.output, FLAGS.formats, sampler, FLAGS.unknown)
     print(f"Exported to {FLAGS.output}: {', '.join(FLAGS.formats)}")
     return command.DONE

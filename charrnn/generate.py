@@ -48,6 +48,7 @@ _float("temperature", 1.0, "Sampling temperature; below 1: less random, above 1:
 _integer("top_k", 0, "Choose among the k likeliest characters; 0: among all.")
 _float("top_p", 1.0, "Choose among the likeliest characters that together have this probability; 1: among all.")
 _float("min_p", 0.0, "Choose among characters with at least this share of the likeliest's probability; 0: among all.")
+_float("epsilon", 0.0, "Choose among characters with at least this probability, after the temperature; 0: among all.")
 _boolean("greedy", False, "Always take the likeliest character.")
 _integer("beam", 0, "Beam search of this width; prints the --num_samples likeliest texts; 0: sample.")
 _integer("seed", 0, "Random seed; sample i has seed + i.")
@@ -76,7 +77,7 @@ def main(beside: list[str]) -> int:
     if FLAGS.surprisal:
         _show_surprisal(loaded)
         return command.DONE
-    sampler = sampling.Sampler(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.min_p, FLAGS.greedy)
+    sampler = sampling.Sampler(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.min_p, FLAGS.greedy, FLAGS.epsilon)
     generator = loaded.generator(sampler, FLAGS.xla, FLAGS.unknown or "refuse")
     prompts = FLAGS.prompt or ["" if FLAGS.state else generator.beginning]
     stops, notes = _stops(generator)

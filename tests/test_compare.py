@@ -65,6 +65,14 @@ def test_tables_go_to_standard_output_and_to_the_file(call, run_dirs, tmp_path):
     assert not pathlib.Path(run_dirs[0], "open_loop/position.png").exists()
 
 
+def test_cut_offs_add_a_table_and_a_gap(call, run_dirs):
+    status, out, _ = call(*run_dirs, "--epsilons=0,0.05", "--nopictures")
+    tables = [[line for line in part.splitlines() if line.startswith("|")] for part in out.split("\n\n")]
+    assert status == 0 and any(line.startswith("| union_gap ") for line in tables[0])
+    assert [line.split("|")[1].strip() for line in tables[-1][2:]] == ["0, 0.8", "0, 1", "0.05, 0.8", "0.05, 1"]
+    assert "union_gap" not in call(*run_dirs, "--nopictures")[1]
+
+
 def test_pictures_lie_in_the_first_run_and_in_tensorboard(call, run_dirs):
     pytest.importorskip("matplotlib")
     status, _, err = call(*run_dirs)
@@ -96,6 +104,11 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
         (["--temperatures=0.5,warm", "x"], "--temperatures=0.5,warm is not a list of numbers"),
         (["--temperatures=0", "x"], "--temperatures=0.0 is not possible: it must be above 0"),
         (["--num_rollouts=0", "x"], "--num_rollouts=0"),
+        (
+            ["--epsilons=1", "x"],
+            "--epsilons=1.0 is not possible: it must be at least 0 (0: all characters) and below 1",
+        ),
+        (["--epsilon=-1", "x"], "--epsilon=-1.0 is not possible"),
         (["--mardown=x", "x"], "no flag --mardown; nearest: markdown"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

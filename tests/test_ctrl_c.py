@@ -79,7 +79,7 @@ MOMENTS = {
     "generate, loading": (generate, [OF_RUN], loading, "load"),
     "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_write"),
     "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
-    "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "sweep"),
+    "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "frontier"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
     "corpora": (corpora, ["text.txt"], report, "load_texts"),

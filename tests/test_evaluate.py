@@ -23,6 +23,7 @@ from charrnn.text.plays import Plays
 from trainers import evaluate
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import pictures
+from trainers.evaluation.comparison import union_gap
 from trainers.evaluation.evaluation import closed_loop_loss
 from trainers.evaluation.evaluation import evaluate as measured
 from trainers.experiment import Experiment
@@ -80,6 +81,7 @@ def report(run_dir):
 def test_the_flags_defaults_are_those_of_python():
     protocol, dynamic = Protocol(), Dynamic()
     flags = {"num_rollouts": protocol.num_rollouts, "num_chars": protocol.num_chars, "seed": protocol.seed}
+    flags |= {"epsilon": protocol.epsilon}
     flags |= {"dynamic_rate": dynamic.rate, "dynamic_decay": dynamic.decay}
     assert {name: evaluate.FLAGS[name].default for name in flags} == flags
 
@@ -90,7 +92,32 @@ def test_json_holds_all_that_was_measured(call, report, run_dir):
     assert status == 0 and "weights: " in err and "picture" not in err and content["run_dir"] == run_dir
     assert content["measures"] == {name: measure._asdict() for name, measure in report.measures.items()}
     assert content["curves"] == {name: curve._asdict() for name, curve in report.curves.items()}
-    assert content["protocol"] == {"num_rollouts": 3, "num_chars": 60, "seed": 5}
+    assert content["protocol"] == {"num_rollouts": 3, "num_chars": 60, "seed": 5, "epsilon": 0.0}
+
+
+def test_epsilon_reaches_the_rollouts(call, run_dir):
+    content = json.loads(call("--json", "--epsilon=0.03", *SHORT)[1])
+    found = measured(run_dir, Protocol(3, 60, 5, epsilon=0.03), lambda line: None).report.measures
+    assert content["measures"] == {name: measure._asdict() for name, measure in found.items()}
+    all_characters = json.loads(call("--json", *SHORT)[1])["measures"]
+    assert found["own_entropy"].value < all_characters["own_entropy"]["value"]
+
+
+def test_temperatures_and_cut_offs_are_a_second_table(call, run_dir):
+    given = ["--temperatures=0.8,1", "--epsilons=0,0.03", *SHORT]
+    found = measured(run_dir, Protocol(3, 60, 5), lambda line: None, temperatures=[0.8, 1.0], epsilons=[0.03]).frontier
+    content = json.loads(call("--json", *given)[1])["frontier"]
+    assert {(row.pop("temperature"), row.pop("epsilon")): row for row in content} == {
+        pair: point._asdict() for pair, point in found.items()
+    }
+    table = call(*given)[1].partition("\n\n")[2].splitlines()
+    assert table[0].split() == ["epsilon", "temperature", *found[1.0, 0.0]._fields, "union_gap"]
+    assert [line.split()[:2] for line in table[1:]] == [["0", "0.8"], ["0", "1"], ["0.03", "0.8"], ["0.03", "1"]]
+    for line, pair in zip(table[1:], sorted(found, key=lambda pair: pair[::-1]), strict=True):
+        point = found[pair]
+        gap = union_gap((point.reference_loss, point.reverse_loss), found)
+        assert line.split()[2:] == [f"{number:.4f}" for number in (*point, gap)]
+        assert gap >= 0
 
 
 def test_the_table_has_real_text_beside_each_measure(call, report):
@@ -144,6 +171,11 @@ def test_a_picture_lies_in_the_run_and_in_tensorboard(call, run_dir):
         (["--num_chars=49"], "--num_chars=49 is not possible: it must be at least 50"),
         (["--num_chars=900"], "has 501 characters, but a rollout of 900 after 100 needs 1,000: give"),
         (["--seed=-1"], "--seed=-1"),
+        (["--epsilons=0.1"], "--epsilons is given without --temperatures: give them too"),
+        (["--temperatures=1", "--epsilons=0,none"], "--epsilons=0,none is not a list of numbers"),
+        (["--temperatures=1", "--epsilons=2"], "--epsilons=2.0 is not possible: it must be at least 0"),
+        (["--temperatures=0"], "--temperatures=0.0 is not possible"),
+        (["--epsilon=1"], "--epsilon=1.0 is not possible: it must be at least 0 (0: all characters) and below 1"),
         (["--dynamic_rate=0"], "--dynamic_rate=0.0 is not possible: it must be above 0"),
         (["--text=/nowhere.txt"], "'/nowhere.txt' is not a file"),
         (["--weights=foo"], "no 'foo' weights"),

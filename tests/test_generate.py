@@ -169,6 +169,7 @@ def test_flags_reach_the_sampler(run, written):
         (["--top_k=3"], Sampler(top_k=3)),
         (["--top_p=0.1"], Sampler(top_p=0.1)),
         (["--min_p=0.99"], Sampler(min_p=0.99)),
+        (["--epsilon=0.03"], Sampler(epsilon=0.03)),
     ]:
         text = written(["A"], 60, [0], sampler)[0]
         assert run("--prompt=A", "--num_chars=60", *arguments)[1] == f"A{text}\n"
@@ -267,6 +268,7 @@ def test_weights_may_be_the_newest(run, run_dir):
         (["--prompt"], "prompt"),
         (["--prompt=MY", "LORD"], "'LORD' belongs to no flag"),
         (["--min_p=2"], "min_p=2.0 is not possible"),
+        (["--epsilon=1"], "epsilon=1.0 is not possible: it must be at least 0 (0: all characters) and below 1"),
         (["--min_chars=501"], "--min_chars=501 is not possible: it must be at least 0, at most --num_chars"),
         (["--beam=2", "--num_samples=3"], "--beam=2 is not possible: it must be 0, or at least --num_samples"),
         (["--unknown=ignore"], "--unknown=ignore"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from charrnn import randomness
 from charrnn.errors import COOLEST, HOTTEST, UserError
-from charrnn.sampling import NEVER, Sampler, keep_min_p, keep_top_k, keep_top_p, sample
+from charrnn.sampling import NEVER, Sampler, keep_epsilon, keep_min_p, keep_top_k, keep_top_p, sample
 
 DRAWS = 50_000
 LOGITS = np.array([2.0, 0.5, 0.5, -1.0, 1.0, -30.0], np.float32)
@@ -56,7 +56,8 @@ def test_greedy_takes_the_likeliest_whatever_the_noise():
 
 
 @pytest.mark.parametrize(
-    "sampler", [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6), Sampler(min_p=1.0)]
+    "sampler",
+    [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6), Sampler(min_p=1.0), Sampler(epsilon=0.999999)],
 )
 def test_limits_are_the_likeliest(sampler):
     logits = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
@@ -106,7 +107,56 @@ def test_min_p_keeps_all_that_are_so_likely_beside_the_likeliest(p):
     assert kept_by(keep_min_p, logits, 0.0).all()
 
 
-@pytest.mark.parametrize("keep", [Sampler(top_p=0.6), Sampler(min_p=0.2)], ids=["top_p", "min_p"])
+def kept_with(epsilon, logits, temperature):
+    """Which characters `epsilon` keeps, one row at a time, in float64."""
+    kept = []
+    for row in logits.astype(np.float64):
+        probabilities = softmax(row / temperature)
+        kept.append((probabilities >= epsilon) | (probabilities == probabilities.max()))
+    return np.array(kept)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("epsilon", [0.004, 0.05, 0.2, 0.6, 0.999])
+def test_epsilon_keeps_all_with_this_probability_and_the_likeliest(epsilon, temperature):
+    logits = random_logits()
+    expected = kept_with(epsilon, logits, temperature)
+    assert np.abs(np.log(np.apply_along_axis(softmax, 1, logits / temperature) / epsilon)).min() > 1e-5  # no close call
+    heat = np.full((len(logits), 1), temperature, np.float32)
+
+    def cut(logits, given):
+        return keep_epsilon(logits, given, heat)
+
+    graph = tf.function(cut, autograph=False)
+    for function, value in ((cut, epsilon), (graph, epsilon), (graph, tf.constant(epsilon))):
+        np.testing.assert_array_equal(kept_by(function, logits, value), expected)
+    assert expected.sum(1).min() == 1 or epsilon < 0.1
+
+
+def test_without_epsilon_the_logits_are_the_same_object():
+    logits = tf.constant(random_logits())
+    assert keep_epsilon(logits, 0.0) is logits and keep_epsilon(logits, 0) is logits
+
+
+def test_epsilon_applies_after_the_other_filters():
+    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43 alone: the second reaches 0.4 only after top_k."""
+    logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
+    assert (shares(Sampler(epsilon=0.35).choose, logits) > 0).tolist() == [True, False, False, False]
+    assert (shares(Sampler(top_k=2, epsilon=0.35).choose, logits) > 0).tolist() == [True, True, False, False]
+
+
+def test_draws_with_epsilon_follow_the_softmax_of_the_kept_characters():
+    scaled = LOGITS / 1.5
+    kept = softmax(scaled) >= 0.1
+    assert 1 < kept.sum() < len(LOGITS) - 1
+    got = shares(Sampler(temperature=1.5, epsilon=0.1).choose)
+    assert_within_four_sigma(got, softmax(np.where(kept, scaled, -np.inf)))
+
+
+CUTS = {"top_p": Sampler(top_p=0.6), "min_p": Sampler(min_p=0.2), "epsilon": Sampler(epsilon=0.12)}
+
+
+@pytest.mark.parametrize("keep", CUTS.values(), ids=CUTS)
 def test_rows_are_cut_at_their_own_temperatures(keep):
     logits, temperatures = random_logits()[:3], np.float32([[0.5], [1.0], [2.0]])
     kept = keep.keep(tf.constant(logits), temperatures).numpy() > NEVER
@@ -122,11 +172,12 @@ def test_rows_are_cut_at_their_own_temperatures(keep):
     top_p=st.floats(0, 1, exclude_min=True),
     min_p=st.floats(0, 1),
     greedy=st.booleans(),
+    epsilon=st.floats(0, 1, exclude_max=True),
 )
-@example([0.0, 0.0], HOTTEST, 0, 5e-324, 5e-324, False)
-@example([1e9, -1e9], COOLEST, 0, 1 - 1e-16, 1.0, False)
-def test_an_excluded_character_is_never_chosen(logits, temperature, top_k, top_p, min_p, greedy):
-    sampler = Sampler(temperature, top_k, top_p, min_p, greedy)
+@example([0.0, 0.0], HOTTEST, 0, 5e-324, 5e-324, False, 5e-324)
+@example([1e9, -1e9], COOLEST, 0, 1 - 1e-16, 1.0, False, 1 - 1e-16)
+def test_an_excluded_character_is_never_chosen(logits, temperature, top_k, top_p, min_p, greedy, epsilon):
+    sampler = Sampler(temperature, top_k, top_p, min_p, greedy, epsilon)
     noise = randomness.gumbel((64, len(logits) + 1), tf.constant([1, 2]))
     rows = tf.tile(tf.constant([[NEVER, *logits]], tf.float32), [64, 1])
     assert (sampler.choose(rows, noise).numpy() > 0).all()
@@ -146,6 +197,7 @@ def test_top_p_applies_after_top_k():
         ("top_k", -1),
         *(("top_p", value) for value in (0.0, 1.5, float("nan"))),
         *(("min_p", value) for value in (-0.1, 1.5, float("nan"))),
+        *(("epsilon", value) for value in (-0.1, 1.0, float("nan"))),
     ],
 )
 def test_settings_without_a_meaning_are_refused(field, value):

@@ -13,7 +13,7 @@ import sys
 from absl import flags
 
 from charrnn import command
-from charrnn.errors import UserError, check_temperature, require
+from charrnn.errors import UserError, check_epsilon, check_temperature, require
 from charrnn.files import paths
 from charrnn.process import outputs
 
@@ -27,7 +27,10 @@ command.path_flag("markdown", None, "Also write the tables to this file.", FLAGS
 _integer("num_rollouts", 100, "Number of rollouts per run.")
 _integer("num_chars", 1000, "Characters per rollout.")
 _integer("seed", 0, "Seed of the first rollout of each run; rollout i uses seed + i.")
+_text = "Write the rollouts with characters of at least this probability; 0: with all."
+flags.DEFINE_float("epsilon", 0.0, _text, flag_values=FLAGS)
 flags.DEFINE_list("temperatures", "0.7,0.8,0.9,1,1.1", "For quality and diversity.", flag_values=FLAGS)
+flags.DEFINE_list("epsilons", "", "For quality and diversity: cut-offs, with each temperature.", flag_values=FLAGS)
 flags.DEFINE_boolean("pictures", True, "Draw pictures; needs matplotlib.", flag_values=FLAGS)
 
 
@@ -46,7 +49,9 @@ def main(run_dirs: list[str]) -> int:
     if not run_dirs:
         raise UserError("No runs are given: give two or more directories that trainers.run has made.")
     run_dirs = list(map(paths.given, run_dirs))
-    temperatures = _temperatures()
+    temperatures, epsilons = _temperatures(), command.numbers("epsilons", FLAGS)
+    for epsilon in epsilons:
+        check_epsilon("--epsilons", epsilon)
     if FLAGS.markdown is not None:
         outputs.require_file("--markdown", FLAGS.markdown)
     if FLAGS.pictures and os.path.isdir(run_dirs[0]):  # else a later check says what is wrong
@@ -58,17 +63,20 @@ def main(run_dirs: list[str]) -> int:
     from charrnn.measures.open_loop import Protocol
     from trainers.evaluation import comparison, evaluation, measures_file, pictures, tables
 
-    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed)
+    protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed, epsilon=FLAGS.epsilon)
     runs = [comparison.MeasuredRun(run_dir, evaluation.read_config(run_dir)) for run_dir in run_dirs]
     comparison.group_runs(runs)  # refuses runs that cannot be compared before the work starts
     for run in runs:
         run_files.find_checkpoint(run.path, FLAGS.weights)
     for i, run in enumerate(runs):
         print(f"measuring {run.path}", file=sys.stderr)
-        measured = measures_file.read_or_evaluate(run.path, protocol, FLAGS.text, FLAGS.weights, temperatures)
+        sweep = temperatures, epsilons
+        measured = measures_file.read_or_evaluate(run.path, protocol, FLAGS.text, FLAGS.weights, *sweep)
         runs[i] = run._replace(evaluation=measured)
     compared = comparison.compare(comparison.with_curve_gaps(runs))
     text = f"{tables.table(compared)}\n\n{tables.sweep_table(compared)}"
+    if any(map(comparison.has_cut_offs, compared.groups[0].evaluations)):
+        text += f"\n\n{tables.frontier_table(compared.groups)}"
     print(text)
     if FLAGS.markdown:
         try:
@@ -82,10 +90,7 @@ def main(run_dirs: list[str]) -> int:
 
 
 def _temperatures() -> list[float]:
-    try:
-        temperatures = [float(text) for text in FLAGS.temperatures]
-    except ValueError as error:
-        raise UserError(f"--temperatures={','.join(FLAGS.temperatures)} is not a list of numbers.") from error
+    temperatures = command.numbers("temperatures", FLAGS)
     require("--temperatures", "", bool(temperatures), "at least one number above 0")
     for temperature in temperatures:
         check_temperature("--temperatures", temperature)

@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from charrnn.errors import check_float32, check_temperature, require
+from charrnn.errors import check_epsilon, check_float32, check_temperature, require
 from charrnn.model.char_model import PATHS, PRECISIONS
 
 RATE_SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
@@ -115,6 +115,7 @@ class SamplesConfig:
     temperatures: tuple[float, ...] = (0.5, 0.8, 1.0)  # sampling temperatures; 0: greedy
     num_chars: int = 300  # length of a sample after the prompt, in characters; 0: no samples
     seed: int = 0  # seed of the first prompt; prompt i uses seed + i
+    epsilon: float = 0.0  # least probability of a character that may be written, after the temperature; 0: any
 
     def __post_init__(self):
         for temperature in self.temperatures:
@@ -123,6 +124,7 @@ class SamplesConfig:
         require("samples.from_text", self.from_text, self.from_text >= 0, "at least 0 (0: none)")
         few = 0 <= self.num_chars <= _MAX_SAMPLE_CHARS
         require("samples.num_chars", self.num_chars, few, f"from 0 to {_MAX_SAMPLE_CHARS} (0: no samples)")
+        check_epsilon("samples.epsilon", self.epsilon)
         require("samples.seed", self.seed, 0 <= self.seed < 2**31, "at least 0 and below 2^31")
 
 

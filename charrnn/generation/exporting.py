@@ -75,7 +75,7 @@ def export(
 def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler, unknown: str) -> None:
     places = {name: os.path.join(folder, FORMATS[name]) for name in formats}
     loaded.vocabulary.save(os.path.join(folder, run_files.VOCABULARY))
-    atomic.replace(os.path.join(folder, "README.md"), readme(loaded, formats, _TEMPERATURES).encode())
+    atomic.replace(os.path.join(folder, "README.md"), readme(loaded, formats, _TEMPERATURES, sampler).encode())
     if "saved_model" in places:
         Serving(loaded, sampler, unknown).save(places["saved_model"])
     if "keras" in places:

@@ -1,8 +1,10 @@
 """The README.md of an exported folder: inputs and outputs of each format, and code that needs no charrnn."""
 
+import dataclasses
 from collections.abc import Iterable
 
 from charrnn.generation.loading import Loaded
+from charrnn.sampling import Sampler
 
 _HEAD = """# A language model of {kind}
 
@@ -26,7 +28,7 @@ _SAVED_MODEL = """
 | `step` | `text` string [B], one {unit} each; `state` float32 [B, {state}], zeros at first | \
 `log_probs` float32 [B, V] of the next {unit}, `characters` string [V], `state` |
 
-{does} {begins} Impossible input raises `InvalidArgumentError`.
+{does} {begins}{filters} Impossible input raises `InvalidArgumentError`.
 ```python
 import tensorflow as tf
 
@@ -68,11 +70,15 @@ ids = {before}encode({prompt})
 for i in range(100):
     predicted = step(id=np.array([ids[i]], np.int32), state=state)
     state, log_probs = predicted["state"], predicted["log_probs"][0, {first}:]
-    if i == len(ids) - 1:
+    if i == len(ids) - 1:{cut_off}
         ids.append({first} + int(np.argmax(log_probs + random.gumbel(size=len(log_probs)))))
 print(decode(ids))
 ```
 """
+
+_CUT_OFF = """
+        likely = np.exp(log_probs) >= {epsilon}
+        log_probs = np.where(likely | (log_probs == log_probs.max()), log_probs, -np.inf)"""
 
 _FORMATS = {"saved_model": _SAVED_MODEL, "keras": _KERAS, "tflite": _TFLITE}
 
@@ -106,14 +112,16 @@ def decode(ids):
     return bytes(ids).decode("utf-8", "replace") if in_bytes else "".join(("\\ufffd", *characters)[i] for i in ids)"""
 
 
-def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
+def readme(loaded: Loaded, formats: Iterable[str], temperatures: str, sampler: Sampler | None = None) -> str:
     """Returns the text of the README.
 
     Args:
         loaded: the model.
         formats: those in the folder, some of `exporting.FORMATS`.
         temperatures: the range that `generate` accepts.
+        sampler: the filters of `generate`; its temperature and `greedy` are ignored.
     """
+    filters = _filters(sampler or Sampler())
     generator, vocabulary = loaded.generator(), loaded.vocabulary
     in_bytes, end = vocabulary.kind == "bytes", generator.end_id
     unit = "byte" if in_bytes else "character"
@@ -129,6 +137,8 @@ def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
         "before": "",
         "begins": f"A prompt has at least one {unit}.",
         "begins_ids": "",
+        "filters": f" The filters of its choice are {', '.join(filters)}." if filters else "",
+        "cut_off": _CUT_OFF.format(epsilon=sampler.epsilon) if sampler and sampler.epsilon else "",
         "does": "It reads text as `read`, above, does.",
         "ids": "The id of a byte is its value." if in_bytes else _IDS,
         "code": _CODE.replace("LOWER", lower),
@@ -140,3 +150,10 @@ def readme(loaded: Loaded, formats: Iterable[str], temperatures: str) -> str:
     if vocabulary.reading.normalization:
         values["does"] = "It cannot normalize Unicode: give it the result of `read`, above."
     return "".join(part.format(**values) for part in [_HEAD, *(_FORMATS[name] for name in _FORMATS if name in formats)])
+
+
+def _filters(sampler: Sampler) -> list[str]:
+    """Returns the filters that are not at their defaults, as "name=value"."""
+    fields = [field for field in dataclasses.fields(Sampler) if field.name not in ("temperature", "greedy")]
+    values = {field.name: getattr(sampler, field.name) for field in fields}
+    return [f"{field.name}={values[field.name]}" for field in fields if values[field.name] != field.default]

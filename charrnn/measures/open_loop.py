@@ -9,18 +9,18 @@ for real text instead of the rollouts. This is the target, and often it is not 0
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.encoded.array import Sharded
-from charrnn.errors import UserError, check_temperature, require, require_memory
+from charrnn.errors import UserError, check_epsilon, check_temperature, require, require_memory
 from charrnn.generation.decode_loop import OWN
-from charrnn.measures import text_measures
-from charrnn.measures.reference import Reference, at_ids
+from charrnn.measures import impossible, text_measures
+from charrnn.measures.reference import ExactSource, Reference, at_ids
 from charrnn.measures.rollouts import Reader
 from charrnn.text.vocabulary import Vocabulary
 
@@ -28,8 +28,9 @@ GOLD_AFTER = 50  # characters of gold text over which recovery is measured …
 OWN_BEFORE = (10, 50, 200)  # … after this many own characters
 EXCESS_AT = (100, 1000)  # lengths of the rollouts for the excess error, characters
 NUM_BINS = 20  # of a curve over the position
+_TINY = np.finfo(np.float64).tiny
 _MOST_FLOATS = 1 << 26  # of predictions in memory at once
-_MOST_SCORED = 10  # rows that are scored at once
+_MOST_SCORED = 1 << 22  # the same while they are scored, in float64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Protocol:
     num_chars: int = 1000  # characters of each rollout, L
     seed: int = 0  # seed of the first rollout's noise; each next rollout has the next seed
     warm_up: int = 100  # gold characters before each rollout, W
+    epsilon: float = 0.0  # least probability of a character of a rollout, as in `Sampler`; 0: any
 
     def __post_init__(self):
         require("--num_rollouts", self.num_rollouts, self.num_rollouts >= 2, "at least 2")
         require("--num_chars", self.num_chars, self.num_chars >= GOLD_AFTER, f"at least {GOLD_AFTER}")
         num_chars = self.num_rollouts * (self.warm_up + self.num_chars)
         require_memory(16 * num_chars, "--num_rollouts times --num_chars", "set one of the two lower")
+        check_epsilon("--epsilon", self.epsilon)
         require("--seed", self.seed, 0 <= self.seed < 2**31 - self.num_rollouts, "at least 0 and below 2^31")
 
     @property
@@ -102,6 +105,14 @@ class Report(NamedTuple):
     curves: dict[str, Curve]
 
 
+class Point(NamedTuple):
+    """Quality and diversity of rollouts at one temperature and cut-off, nats per character."""
+
+    reference_loss: float
+    own_entropy: float
+    reverse_loss: float
+
+
 class Scores(NamedTuple):
     """Rows of text with the scores of each character, in nats: `[R, T]` each."""
 
@@ -109,6 +120,9 @@ class Scores(NamedTuple):
     nats: np.ndarray  # -ln p(character) under the model
     reference_nats: np.ndarray  # the same under the reference
     divergence: np.ndarray  # KL(reference ‖ model) of the predictions, over the V characters
+    entropy: np.ndarray  # entropy of the choices' distribution, which may differ from the prediction
+    open_divergence: np.ndarray  # KL(choices' distribution ‖ reference), over the V characters
+    impossible: np.ndarray  # bool: the source of the text cannot write the character
 
     def after(self, length: int) -> "Scores":
         """Returns the scores without the first `length` characters of each row."""
@@ -140,7 +154,7 @@ def measure(
     """
     pieces = protocol.pieces(validation)
     gold = score(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
-    own = score(reader, reference, protocol.start(pieces), protocol.seeds).after(protocol.warm_up)
+    own = score(reader, reference, protocol.start(pieces), protocol.seeds, protocol.epsilon).after(protocol.warm_up)
     last = slice(-(protocol.num_chars // 5), None)
     entropy, real_entropy = (mean(nats[:, last]) for nats in (own.nats, gold.nats))
     recoveries = recovery_after(reader, pieces, protocol)
@@ -148,6 +162,7 @@ def measure(
         **_excess_errors(own.divergence, gold.divergence),
         "reference_loss": _beside(mean, own.reference_nats, gold.reference_nats),
         "reference_loss_drift": _beside(drift, own.reference_nats, gold.reference_nats),
+        **_of_choices(own, gold, isinstance(reference, ExactSource)),
         **{f"recovery_{k}": recovered for k, recovered in recoveries.items()},
         "entropy_drift": Measure(entropy[0] - validation_loss, real_entropy[0] - validation_loss, entropy[1]),
         **_of_texts(own.ids, gold.ids, vocabulary, train, validation, protocol),
@@ -161,45 +176,57 @@ def measure(
     return Report({name: found.finite() for name, found in measures.items()}, curves)
 
 
-def sweep(
+def frontier(
     reader: Reader,
     reference: Reference,
     vocabulary: Vocabulary,
     validation: np.ndarray,
     protocol: Protocol,
     temperatures: Sequence[float],
-) -> dict[float, tuple[float, float]]:
-    """Measures quality and diversity of the rollouts at several temperatures.
+    epsilons: Sequence[float] = (0.0,),
+) -> dict[tuple[float, float], Point]:
+    """Measures quality and diversity of the rollouts at several temperatures and cut-offs.
 
-    One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549).
+    One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549), and each
+    cut-off has a curve of its own.
 
     Args:
         reader: reads with the model.
         reference: of the training text.
         vocabulary: of the ids.
         validation: ids `[N]`.
-        protocol: number and length of the rollouts.
+        protocol: number and length of the rollouts; its `epsilon` is ignored.
         temperatures: of the choice of each character.
+        epsilons: cut-offs, each with every temperature.
 
     Returns:
-        For each temperature, reference loss and reverse loss, nats per character.
+        The point of each pair (temperature, epsilon).
 
     Raises:
-        UserError: a temperature is out of range, or the validation text is too short for the protocol.
+        UserError: a temperature or a cut-off is out of range, or the validation text is too short for the protocol.
     """
     for temperature in temperatures:
         check_temperature("temperatures", temperature)
+    for epsilon in epsilons:
+        check_epsilon("epsilons", epsilon)
     rows, points = protocol.start(protocol.pieces(validation)), {}
-    for temperature in temperatures:
-        parts = _parts(reader, rows)
-        ids = np.concatenate([reader.read(rows[part], protocol.seeds[part], temperature).ids for part in parts])
+    for temperature, epsilon in itertools.product(temperatures, epsilons):
+        parts = []
+        for part in _parts(reader, rows):
+            ids, log_probs = reader.read(rows[part], protocol.seeds[part], temperature, epsilon)
+            for few in _parts(reader, ids, _MOST_SCORED):
+                choices = reader.choices(log_probs[few, protocol.warm_up :], temperature, epsilon)
+                parts.append((ids[few], _entropy(np.exp(choices), choices)))
+        ids, entropies = map(np.concatenate, zip(*parts, strict=True))
         nats = -reference.log_probs(ids)[:, protocol.warm_up :]
         reverse = text_measures.reverse_loss(ids[:, protocol.warm_up :], validation, vocabulary.size)
-        points[temperature] = (float(nats.mean()), reverse)
+        points[temperature, epsilon] = Point(float(nats.mean()), float(entropies.mean()), reverse)
     return points
 
 
-def score(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray) -> Scores:
+def score(
+    reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray, epsilon: float | None = None
+) -> Scores:
     """Reads rows, and scores each character with model and reference. Eager.
 
     Args:
@@ -207,30 +234,47 @@ def score(reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndar
         reference: of the training text.
         rows: int `[R, T]`, ids or OWN.
         seeds: int `[R]`, of the rows' own choices.
+        epsilon: the least probability of an own choice; None: the rows are real text, and the choices those of the
+            reference.
     """
     scores = []
     for part in _parts(reader, rows):
-        ids, log_probs = reader.read(rows[part], seeds[part])
-        for i in range(0, len(ids), _MOST_SCORED):
-            scores.append(score_predictions(ids[i : i + _MOST_SCORED], log_probs[i : i + _MOST_SCORED], reference))
+        ids, log_probs = reader.read(rows[part], seeds[part], epsilon=epsilon or 0.0)
+        for few in _parts(reader, ids, _MOST_SCORED):
+            choices = None if epsilon is None else reader.choices(log_probs[few], epsilon=epsilon)
+            scores.append(score_predictions(ids[few], log_probs[few], reference, choices))
     return Scores(*map(np.concatenate, zip(*scores, strict=True)))
 
 
-def score_predictions(ids: np.ndarray, log_probs: np.ndarray, reference: Reference) -> Scores:
+def score_predictions(
+    ids: np.ndarray, log_probs: np.ndarray, reference: Reference, choices: np.ndarray | None = None
+) -> Scores:
     """Scores rows with a model's predictions and the reference's.
 
     Args:
         ids: int `[R, T]`.
         log_probs: the model's prediction of each character, ln p `[R, T, V]`.
         reference: of the training text.
+        choices: the distribution from which each character was chosen, ln q `[R, T, V]`; None: the reference's,
+            without what it gives to impossible characters.
     """
     probs = reference.distributions(ids)
-    logs = np.log(np.maximum(probs, np.finfo(np.float64).tiny))  # 0 · ln 0 is 0
+    logs = np.log(np.maximum(probs, _TINY))  # 0 · ln 0 is 0
+    if choices is None:
+        chosen = probs - reference.floor
+        chosen /= chosen.sum(-1, keepdims=True)
+        choices = np.log(np.maximum(chosen, _TINY))
+    else:
+        chosen = np.exp(choices)
+    entropy = _entropy(chosen, choices)
     return Scores(
         ids,
         -at_ids(log_probs, ids).astype(np.float64),
         -at_ids(logs, ids),
         np.sum(probs * (logs - log_probs), -1),
+        entropy,
+        -np.sum(chosen * logs, -1) - entropy,
+        at_ids(probs, ids) <= reference.floor,
     )
 
 
@@ -298,7 +342,7 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
         rows = np.concatenate([start, between, gold], axis=1)
         nats = []
         for part in _parts(reader, rows):
-            ids, log_probs = reader.read(rows[part], protocol.seeds[part])
+            ids, log_probs = reader.read(rows[part], protocol.seeds[part], epsilon=protocol.epsilon)
             nats.append(-at_ids(log_probs, ids)[:, -GOLD_AFTER:].mean(1, dtype=np.float64))
         return np.concatenate(nats)
 
@@ -312,9 +356,14 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
     return measures
 
 
-def _parts(reader: Reader, rows: np.ndarray) -> list[slice]:
+def _entropy(probs: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Returns the entropies, nats: p `[R, T, V]` and ln p -> float64 `[R, T]`."""
+    return np.asarray(-np.sum(probs * logs, -1, dtype=np.float64))
+
+
+def _parts(reader: Reader, rows: np.ndarray, most_floats: int | None = None) -> list[slice]:
     """Returns slices of the rows whose predictions fit into memory."""
-    at_once = max(1, _MOST_FLOATS // (rows.shape[1] * reader.vocabulary_size))
+    at_once = max(1, (most_floats or _MOST_FLOATS) // (rows.shape[1] * reader.vocabulary_size))
     return [slice(i, i + at_once) for i in range(0, len(rows), at_once)]
 
 
@@ -322,6 +371,22 @@ def _excess_errors(own: np.ndarray, gold: np.ndarray) -> dict[str, Measure]:
     lengths = [length for length in EXCESS_AT if length <= own.shape[1]] or [own.shape[1]]
     found = {length: excess_error(own[:, :length], gold[:, :length]) for length in lengths}
     return {f"excess_error_{length}": Measure(value, 0.0, error) for length, (value, error) in found.items()}
+
+
+def _of_choices(own: Scores, gold: Scores, is_exact: bool) -> dict[str, Measure]:
+    """Measures the distributions from which the rollouts were chosen; more if the source of the text is known."""
+    entropy = _beside(mean, own.entropy, gold.entropy)
+    if not is_exact:
+        return {"own_entropy": entropy._replace(real=None)}
+    (after, error), (real_after, _) = (impossible.after_error(scores.impossible) for scores in (own, gold))
+    firsts = (impossible.before_first(scores.impossible) for scores in (own, gold))
+    return {
+        "own_entropy": entropy,
+        "divergence_open": _beside(mean, own.open_divergence, gold.open_divergence),
+        "impossible": _beside(mean, 1000 * own.impossible, 1000 * gold.impossible),
+        "first_impossible": Measure(*firsts),
+        "error_after_error": Measure(after, real_after, error),
+    }
 
 
 def _of_texts(
@@ -363,5 +428,5 @@ def _recovery_curve(recoveries: dict[int, Measure]) -> Curve:
 def _curve(own: np.ndarray, gold: np.ndarray) -> Curve:
     """Returns the means of bins, each at the position where the bin ends."""
     ends = np.unique(np.linspace(0, own.shape[1], NUM_BINS + 1).astype(int))
-    bins = [slice(a, b) for a, b in pairwise(ends)]
+    bins = [slice(a, b) for a, b in itertools.pairwise(ends)]
     return Curve(ends[1:].tolist(), *([float(nats[:, part].mean()) for part in bins] for nats in (own, gold)))

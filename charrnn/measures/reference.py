@@ -22,6 +22,8 @@ _NO_ESTIMATE = (0.5, 1.0, 1.5)
 class Reference(Protocol):
     """A distribution over the V ids at each position of a text, given the ids before it in its row."""
 
+    floor: float  # probability of a character that cannot come next; 0 if there is none
+
     def log_probs(self, rows: np.ndarray) -> np.ndarray:
         """Returns ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
 
@@ -56,6 +58,8 @@ class KneserNey:
         vocabulary_size: V.
         order: n of the longest n-grams, at least 1. A character depends on the n - 1 before it.
     """
+
+    floor = 0.0
 
     def __init__(self, rows: np.ndarray, vocabulary_size: int, order: int = 7):
         self.vocabulary_size = vocabulary_size
@@ -159,6 +163,7 @@ class ExactSource:
     def __init__(self, source: FiniteStateSource, vocabulary: Vocabulary, slip: float = 1e-4):
         ids = vocabulary.encode(source.characters)  # of the source's symbols, one per character
         self._slip, self._to_ids = slip, np.eye(vocabulary.size)[ids]
+        self.floor = slip / vocabulary.size
         self._symbols = np.full(vocabulary.size, -1)
         self._symbols[ids] = np.arange(len(ids))
         if vocabulary.unknown_id is not None:
@@ -181,7 +186,7 @@ class ExactSource:
             placed, starts = np.unique(belief.rows, return_index=True)
             if len(placed):
                 probs[placed] = np.add.reduceat(belief.weights[:, None] * self._probs[belief.states], starts)
-            result[:, t] = (1 - self._slip) * probs @ self._to_ids + self._slip / size
+            result[:, t] = (1 - self._slip) * probs @ self._to_ids + self.floor
             belief = self._after(belief, self._symbols[rows[:, t]])
         return result
 

@@ -331,7 +331,12 @@ def test_measures_that_were_altered_are_not_read(call, damaged):
     path = damaged / "open_loop" / "measures.json"
     kept = json.loads(path.read_text())
     assert measures_file._read(str(path), kept["how"]) is not None
-    altered = {"report": []}, {"sweep": [["warm", [1, 2]]]}, {"report": {"measures": {"x": [1, 2, 3, 4]}}}
+    altered = (
+        {"report": []},
+        {"sweep": [["warm", [1, 2]]]},
+        {"frontier": [[1, 0, 2]]},
+        {"report": {"measures": {"x": [1, 2, 3, 4]}}},
+    )
     for damage in ("{", "[" * 100_000, "[]", *altered):
         content = {**kept, "evaluation": {**kept["evaluation"], **damage}} if isinstance(damage, dict) else damage
         path.write_text(content if isinstance(content, str) else json.dumps(content))

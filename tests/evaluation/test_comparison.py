@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure, Report
-from trainers.evaluation.comparison import MeasuredRun, compare, curve_gap, group_runs, with_curve_gaps
+from charrnn.measures.open_loop import Measure, Point, Report
+from trainers.evaluation.comparison import (
+    MeasuredRun,
+    compare,
+    curve_gap,
+    group_runs,
+    union_gap,
+    with_curve_gaps,
+)
 from trainers.evaluation.evaluation import Evaluation
 from trainers.evaluation.statistics import pooled_variance, t_test
-from trainers.evaluation.tables import by_group, sweep_table, table
+from trainers.evaluation.tables import by_group, frontier_table, sweep_table, table
 
 
 def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(), **settings):
@@ -124,6 +131,45 @@ def test_gaps_are_from_the_first_groups_curve_of_the_same_seed():
     runs = [each._replace(evaluation=each.evaluation._replace(sweep=s)) for each, s in zip(runs, sweeps, strict=True)]
     gaps = [each.measures.get("curve_gap") for each in with_curve_gaps(runs)]
     assert [gap and gap.value for gap in gaps] == [0.0, 0.0, 0.25, None]
+
+
+def test_the_gap_to_the_union_is_the_largest_to_any_curve():
+    """The point lies outside the curve at one cut-off and inside that at the other."""
+    curves = {0.0: {1.0: (2.0, 1.0), 0.5: (1.0, 3.0)}, 0.01: {1.0: (1.0, 1.0), 0.5: (0.5, 2.5)}}
+    frontier = {(t, e): Point(a, 9.0, b) for e, curve in curves.items() for t, (a, b) in curve.items()}
+    for point in ((1.2, 1.2), (1.4, 2.4), (0.2, 0.4)):
+        gaps = [curve_gap(point, curve) for curve in curves.values()]
+        assert union_gap(point, frontier) == max(gaps) and gaps[0] != gaps[1]
+    assert curve_gap((1.2, 1.2), curves[0.0]) < 0 < union_gap((1.2, 1.2), frontier) == pytest.approx(0.2)
+
+
+def with_cut_off(run, shift=0.0):
+    frontier = {
+        (1.0, 0.01): Point(1.0 + shift, 0.5, 1.0 + shift),
+        (1.0, 0.0): Point(2.0 + shift, 0.7, 2.0 + shift),
+        (0.5, 0.01): Point(0.9 + shift, 0.4, 3.0),
+        (0.5, 0.0): Point(1.9 + shift, 0.6, 3.0),
+    }
+    sweep = {t: (point.reference_loss, point.reverse_loss) for (t, e), point in frontier.items() if e == 0}
+    return run._replace(evaluation=run.evaluation._replace(sweep=sweep, frontier=frontier))
+
+
+def test_runs_with_cut_offs_have_a_gap_to_the_union():
+    runs = [with_cut_off(run(0)), with_cut_off(run(0, OTHER), 0.25), with_cut_off(run(1, OTHER), 0.25)]
+    gaps = [each.measures.get("union_gap") for each in with_curve_gaps(runs)]
+    assert [gap and gap.value for gap in gaps] == [1.0, 1.25, None]
+    assert [each.measures["curve_gap"].value for each in with_curve_gaps(runs)[:2]] == [0.0, 0.25]
+    assert "union_gap" not in with_curve_gaps([run(0), run(0, OTHER)])[1].measures
+
+
+def test_the_table_of_the_frontier_has_means_over_seeds():
+    runs = [with_cut_off(run(0)), with_cut_off(run(1), 0.5), with_cut_off(run(0, OTHER), 0.25)]
+    lines = frontier_table(group_runs(runs)).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert cells[0][1:] == ["teacher_forcing", "Ramp"]
+    assert [row[0] for row in cells[2:]] == ["0, 0.5", "0, 1", "0.01, 0.5", "0.01, 1"]
+    assert cells[3][1:] == ["2.2500, 0.7000, 2.2500, +1.0000", "2.2500, 0.7000, 2.2500, +1.2500"]
+    assert cells[5][1:] == ["1.2500, 0.5000, 1.2500, +0.0000", "1.2500, 0.5000, 1.2500, +0.2500"]
 
 
 def test_the_table_by_group():

@@ -1,5 +1,6 @@
 """A run measured: the losses of training, the reference that suits the text, documents, bytes, texts that are gone."""
 
+import dataclasses
 import json
 import os
 
@@ -105,7 +106,21 @@ def test_every_kind_of_run_can_be_measured(make_run, own_text, data):
     found = evaluation.evaluate(make_run(str(own_text), **data), SHORT, silent, temperatures=[0.5])
     values = [measure.value for name, measure in found.report.measures.items() if name != "valid_words"]
     assert np.isfinite(values).all() and len(values) > 12
-    assert list(found.sweep) == [0.5]
+    assert list(found.sweep) == [0.5] and list(found.frontier) == [(0.5, 0.0)]
+
+
+def test_cut_offs_are_points_beside_those_of_the_protocol(make_run):
+    run_dir, protocol = make_run(), dataclasses.replace(SHORT, epsilon=0.022)
+    found = evaluation.evaluate(run_dir, protocol, silent, temperatures=[1.0], epsilons=[0.0, 0.022])
+    measures = found.report.measures
+    assert list(found.frontier) == [(1.0, 0.022), (1.0, 0.0)]
+    names = ("reference_loss", "own_entropy", "reverse_loss")
+    assert found.frontier[1.0, 0.022] == pytest.approx(tuple(measures[name].value for name in names))
+    assert found.sweep == {1.0: (found.frontier[1.0, 0.022].reference_loss, found.frontier[1.0, 0.022].reverse_loss)}
+    assert found.frontier[1.0, 0.0].own_entropy > found.frontier[1.0, 0.022].own_entropy
+    kept = measures_file.read_or_evaluate(run_dir, protocol, None, "best", [1.0], [0.0, 0.022])
+    assert kept == found == measures_file.read_or_evaluate(run_dir, protocol, None, "best", [1.0], [0.0, 0.022])
+    assert len(measures_file.read_or_evaluate(run_dir, protocol, None, "best", [1.0]).frontier) == 1
 
 
 def test_a_text_that_has_no_window_is_told(make_run):

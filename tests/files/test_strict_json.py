@@ -12,7 +12,7 @@ import pytest
 from charrnn import command
 from charrnn.batches.sources import DataConfig
 from charrnn.files import strict_json
-from charrnn.measures.open_loop import Measure
+from charrnn.measures.open_loop import Measure, Point
 from charrnn.model.config import ModelConfig
 from trainers import compare, evaluate
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig
@@ -126,6 +126,9 @@ def test_compare_of_one_character_keeps_what_it_measured(capsys, sure):
 
 def test_stored_measures_without_a_value_are_read_again():
     point = {0.8: (math.nan, 1.5)}
-    kept = evaluation.Evaluation("c", "t", evaluation.Report({"a": Measure(None, None)}, {}), point)
+    frontier = {(0.8, 0.01): Point(1.0, math.nan, 2.0)}
+    kept = evaluation.Evaluation("c", "t", evaluation.Report({"a": Measure(None, None)}, {}), point, frontier)
     again = measures_file._from_json(read_strictly(strict_json.dumps(measures_file._to_json(kept))))
     assert math.isnan(again.sweep[0.8][0]) and again.sweep[0.8][1] == 1.5 and again.report == kept.report
+    (same,) = again.frontier.items()
+    assert same[0] == (0.8, 0.01) and math.isnan(same[1].own_entropy) and same[1].reverse_loss == 2.0

@@ -27,7 +27,7 @@ LOWERCASE = Vocabulary("\nabcdiς", reading=Reading(True, "", True))
 TWO_LSTM = {"vocabulary_size": 256, "cell": "lstm", "num_layers": 2, "embedding_size": 0}
 CASES = {
     "documents": (LETTERS, {"vocabulary_size": 8, "temperature": 0.5}, "\n", Sampler(top_k=5)),
-    "lowercase": (LOWERCASE, {"vocabulary_size": 8}, "", Sampler(min_p=0.01)),
+    "lowercase": (LOWERCASE, {"vocabulary_size": 8}, "", Sampler(min_p=0.01, epsilon=0.1)),
     "bytes": (Vocabulary.bytes(), TWO_LSTM, "", None),
 }
 PROMPTS = {
@@ -238,6 +238,18 @@ def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case
     np.testing.assert_allclose(made["logits"], model(tf.constant([begin]))[0][0, -1], atol=1e-5)
     assert made["ids"][: len(begin)] == begin and len(made["ids"]) == 101
     assert vocabulary.unknown_id is None or vocabulary.unknown_id not in made["ids"]
+
+
+def test_the_readme_names_the_filters_and_its_code_cuts_off(make_model):
+    loaded = Loaded(make_model(), LETTERS, "", "")
+    text = readme(loaded, ["saved_model", "tflite"], "", Sampler(top_k=5, epsilon=0.3))
+    assert "The filters of its choice are top_k=5, epsilon=0.3." in text
+    assert readme(loaded, ["saved_model"], "", Sampler(2.0, greedy=True)) == readme(loaded, ["saved_model"], "")
+    (cut,) = re.findall(r"( +likely = .*\n.*)\n", text)
+    for probs, kept in (([0.5, 0.4, 0.1], [0, 1]), ([0.29, 0.27, 0.22, 0.22], [0])):
+        made = {"np": np, "log_probs": np.log(probs)}
+        exec(re.sub("^ +", "", cut, flags=re.MULTILINE), made)
+        assert np.flatnonzero(np.isfinite(made["log_probs"])).tolist() == kept
 
 
 def test_the_readme_names_the_limits_of_a_format(make_model):

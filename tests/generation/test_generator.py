@@ -472,6 +472,8 @@ EXTREMES = [
     Sampler(HOTTEST, top_k=6, min_p=1e-300),
     Sampler(COOLEST, top_k=1),
     Sampler(HOTTEST, greedy=True, top_p=1e-38),
+    Sampler(HOTTEST, epsilon=1e-300),
+    Sampler(COOLEST, epsilon=0.999999),
 ]
 
 

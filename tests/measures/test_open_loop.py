@@ -1,21 +1,38 @@
 """The measures against closed formulas, and for a source, a good model and a bad one."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+import rounding
 
 from charrnn.errors import UserError
 from charrnn.generation.generator import OWN
-from charrnn.measures import open_loop, text_measures
+from charrnn.measures import impossible, open_loop, text_measures
 from charrnn.measures.open_loop import Protocol
 from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.measures.rollouts import Reader
+from charrnn.text.finite_state import Choice, FiniteStateSource
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdef")
 SMALL = Protocol(num_rollouts=8, num_chars=60, seed=3, warm_up=10)
+
+
+ROWS, COLUMNS = np.indices((2, 30))
+
+
+@pytest.fixture(scope="module")
+def swap():
+    """A small source, its vocabulary with one more character, and itself as the reference."""
+    rules = {
+        "one": [Choice("ab", 0.7, "one"), Choice("c", 0.3, "two")],
+        "two": [Choice("ab", 0.2, "one"), Choice("ca", 0.8, "two")],
+    }
+    source, vocabulary = FiniteStateSource(rules, "one"), Vocabulary("abc")
+    return source, vocabulary, ExactSource(source, vocabulary, slip=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +50,9 @@ def test_pieces_lie_at_equal_distances():
         Protocol(num_rollouts=3, num_chars=50, warm_up=10).pieces(np.arange(59))
 
 
-@pytest.mark.parametrize("wrong", [{"num_rollouts": 1}, {"num_chars": 49}, {"seed": -1}, {"seed": 2**31 - 5}])
+@pytest.mark.parametrize(
+    "wrong", [{"num_rollouts": 1}, {"num_chars": 49}, {"seed": -1}, {"seed": 2**31 - 5}, {"epsilon": 1.0}]
+)
 def test_protocols_that_cannot_be(wrong):
     with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
         Protocol(**wrong)
@@ -52,6 +71,58 @@ def test_compare_sums_over_all_characters():
             assert judged.divergence[r, t] == pytest.approx(kl)
             assert judged.nats[r, t] == pytest.approx(-log_probs[r, t, ids[r, t]])
             assert judged.reference_nats[r, t] == pytest.approx(-math.log(probs[r, t, ids[r, t]]))
+
+
+def test_choices_are_compared_with_the_reference_by_exact_sums(swap):
+    *_, reference = swap
+    random = np.random.default_rng(1)
+    ids = random.integers(0, 4, (2, 30))
+    log_probs = np.log(random.dirichlet(np.ones(4), (2, 30)))
+    q = random.dirichlet(np.ones(4), (2, 30))
+    q[..., 0], q[0, :9, 2] = 0, 0
+    q /= q.sum(-1, keepdims=True)
+    judged = open_loop.score_predictions(ids, log_probs, reference, np.log(np.maximum(q, 1e-300)))
+    real = open_loop.score_predictions(ids, log_probs, reference)
+    probs = reference.distributions(ids)
+    for r in range(2):
+        for t in range(30):
+            own = [(a, p) for a, p in zip(q[r, t], probs[r, t], strict=True) if a > 0]
+            assert judged.entropy[r, t] == pytest.approx(-sum(a * math.log(a) for a, _ in own))
+            assert judged.open_divergence[r, t] == pytest.approx(sum(a * math.log(a / p) for a, p in own))
+            source = [(p - reference.floor) / 0.9 for p in probs[r, t]]  # without the slip of 0.1
+            known = [(a, p) for a, p in zip(source, probs[r, t], strict=True) if a > 0]
+            assert real.entropy[r, t] == pytest.approx(-sum(a * math.log(a) for a, _ in known))
+            assert real.open_divergence[r, t] == pytest.approx(sum(a * math.log(a / p) for a, p in known))
+    np.testing.assert_array_equal(judged.impossible, np.isclose(probs, reference.floor)[ROWS, COLUMNS, ids])
+    assert 0 < judged.impossible.mean() < 1
+
+
+def test_a_known_source_adds_its_measures(make_model, swap):
+    source, vocabulary, reference = swap
+    reader = Reader(make_model(vocabulary.size), vocabulary.unknown_id)
+    train, validation = (vocabulary.encode(source.text(3000, seed)) for seed in (1, 2))
+    protocol = Protocol(40, 60, seed=3, warm_up=10, epsilon=0.3)
+    found = open_loop.measure(reader, reference, vocabulary, train, validation, 1.5, protocol).measures
+    ids, log_probs = reader.read(protocol.start(protocol.pieces(validation)), protocol.seeds, epsilon=0.3)
+    q, probs = np.exp(reader.choices(log_probs, epsilon=0.3)), reference.distributions(ids)
+    assert 0 < (q[:, 10:, 1:] == 0).mean() < 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        divergence = np.where(q > 0, q * np.log(q / probs), 0).sum(-1)[:, 10:]
+        entropy = np.where(q > 0, -q * np.log(q), 0).sum(-1)[:, 10:]
+    marked = np.isclose(np.take_along_axis(probs, ids[..., None].astype(int), -1)[..., 0], reference.floor)[:, 10:]
+    value, real, error = found["divergence_open"]
+    assert value == pytest.approx(divergence.mean(), rel=rounding.MODEL)
+    assert 0 < real < -math.log(0.9)  # the slip
+    assert found["own_entropy"].value == pytest.approx(entropy.mean(), rel=rounding.MODEL)
+    difference = found["reference_loss"].value - found["own_entropy"].value
+    assert abs(difference - value) < 4 * (error + found["reference_loss"].error)
+    assert found["impossible"][:2] == (pytest.approx(1000 * marked.mean()), 0)
+    assert found["first_impossible"][:2] == (impossible.before_first(marked), 60)
+    after, error = impossible.after_error(marked)
+    assert found["error_after_error"] == (pytest.approx(after), None, pytest.approx(error))
+    grams = open_loop.measure(reader, KneserNey(train, 4, 3), vocabulary, train, validation, 1.5, protocol).measures
+    assert set(found) - set(grams) == {"divergence_open", "impossible", "first_impossible", "error_after_error"}
+    assert grams["own_entropy"][:2] == (found["own_entropy"].value, None)
 
 
 def test_ratios_and_drifts_and_their_errors():
@@ -130,20 +201,35 @@ def test_rows_may_be_read_in_parts(make_model, letters, monkeypatch):
     rows = SMALL.start(SMALL.pieces(letters[1]))
     whole = open_loop.score(reader, reference, rows, SMALL.seeds)
     monkeypatch.setattr(open_loop, "_MOST_FLOATS", 3 * rows.shape[1] * 7)
+    monkeypatch.setattr(open_loop, "_MOST_SCORED", 2 * rows.shape[1] * 7)
     parts = open_loop.score(reader, reference, rows, SMALL.seeds)
     np.testing.assert_array_equal(parts.ids, whole.ids)
     np.testing.assert_allclose(parts.divergence, whole.divergence, atol=1e-5)
 
 
-def test_sweep_measures_the_same_as_measure(make_model, letters):
+def test_the_frontier_measures_the_same_as_measure(make_model, letters):
     reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
-    at_one = open_loop.measure(reader, reference, LETTERS, *letters, 1.5, SMALL).measures
-    points = open_loop.sweep(reader, reference, LETTERS, letters[1], SMALL, [0.3, 1.0])
-    assert points[1.0] == pytest.approx((at_one["reference_loss"].value, at_one["reverse_loss"].value))
-    ids = reader.read(SMALL.start(SMALL.pieces(letters[1])), SMALL.seeds, 0.3).ids
-    expected = -reference.log_probs(ids)[:, 10:].mean(), text_measures.reverse_loss(ids[:, 10:], letters[1], 7)
-    assert points[0.3] == pytest.approx(expected)
-    assert list(points) == [0.3, 1.0] and points[0.3] != pytest.approx(points[1.0])
+    points = open_loop.frontier(reader, reference, LETTERS, letters[1], SMALL, [0.3, 1.0], [0.0, 0.15])
+    for epsilon in (0.0, 0.15):
+        protocol = dataclasses.replace(SMALL, epsilon=epsilon)
+        at_one = open_loop.measure(reader, reference, LETTERS, *letters, 1.5, protocol).measures
+        names = ("reference_loss", "own_entropy", "reverse_loss")
+        assert points[1.0, epsilon] == pytest.approx(tuple(at_one[name].value for name in names))
+    ids, log_probs = reader.read(SMALL.start(SMALL.pieces(letters[1])), SMALL.seeds, 0.3, 0.15)
+    q = np.exp(reader.choices(log_probs, 0.3, 0.15)[:, 10:].astype(np.float64))
+    entropy = -np.sum(q * np.log(np.maximum(q, 1e-300)), -1).mean()
+    reverse = text_measures.reverse_loss(ids[:, 10:], letters[1], 7)
+    expected = -reference.log_probs(ids)[:, 10:].mean(), entropy, reverse
+    assert points[0.3, 0.15] == pytest.approx(expected, rel=rounding.MODEL)
+    assert list(points) == [(0.3, 0.0), (0.3, 0.15), (1.0, 0.0), (1.0, 0.15)]
+    assert len({point.own_entropy for point in points.values()}) == 4
+
+
+@pytest.mark.parametrize("temperatures, epsilons, said", [([0.0], [0.0], "temperatures"), ([1.0], [1.0], "epsilons")])
+def test_a_frontier_that_cannot_be(make_model, letters, temperatures, epsilons, said):
+    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
+    with pytest.raises(UserError, match=f"^{said}="):
+        open_loop.frontier(reader, reference, LETTERS, letters[1], SMALL, temperatures, epsilons)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.batches.sources import DataConfig
 from charrnn.batches.texts import load_texts
-from charrnn.measures.reference import ExactSource, KneserNey
+from charrnn.measures.reference import ExactSource, KneserNey, at_ids
 from charrnn.text.finite_state import Choice, FiniteStateSource
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
@@ -145,6 +145,32 @@ def test_an_impossible_character_costs_the_slip_and_the_state(swap):
     bb = vocabulary.encode("cabbca")[None]  # b is a character of the source, but impossible after b; it may start again
     assert reference.log_probs(bb)[0, 3] == pytest.approx(math.log(0.1 / 5))
     np.testing.assert_allclose(reference.distributions(bb)[0, 4:], reference.distributions(bb[:, 3:])[0, 1:])
+
+
+def test_the_floor_marks_what_no_state_can_write(swap):
+    """Against a search over sets of possible states, without their weights."""
+    vocabulary, (probs, following, _) = Vocabulary("abcd"), swap.tables()
+    reference = ExactSource(swap, vocabulary, slip=0.1)
+    rows = np.random.default_rng(0).integers(0, 5, (20, 60))
+    rows[:10] = np.stack([vocabulary.encode(swap.text(60, seed)) for seed in range(10)])
+    rows[:10, 30] = rows[10:, 30]  # a text of the source with a character of chance in it
+    anywhere = set(range(len(probs)))
+    for row, given in zip(rows, at_ids(reference.distributions(rows), rows), strict=True):
+        states = anywhere
+        for character, p in zip(vocabulary.decode(row), given, strict=True):
+            symbol = swap.characters.find(character)
+            after = {following[s, symbol] for s in states if probs[s, symbol] > 0} if symbol >= 0 else set()
+            assert (p <= reference.floor) == (not after)
+            if symbol < 0:
+                states = anywhere
+            else:
+                states = after or {following[s, symbol] for s in anywhere if probs[s, symbol] > 0}
+    assert 0.3 < (at_ids(reference.distributions(rows[10:]), rows[10:]) <= reference.floor).mean() < 0.9
+
+
+def test_n_grams_find_nothing_impossible():
+    reference, rows = KneserNey(skewed(300, 9, 0), 9, 3), np.random.default_rng(0).integers(0, 9, (3, 50))
+    assert (at_ids(reference.distributions(rows), rows) > reference.floor).all()
 
 
 def test_characters_that_the_vocabulary_lacks_are_the_unknown_one(swap):

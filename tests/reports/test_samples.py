@@ -84,6 +84,8 @@ def test_nothing_is_written_where_nothing_is_asked_for(make_model, nothing):
         ("temperatures", (1e30,)),
         ("prompts", ("a", "")),
         ("num_chars", -1),
+        ("epsilon", 1.0),
+        ("epsilon", -0.1),
     ],
 )
 def test_impossible_settings_are_named(field, value):
@@ -100,6 +102,15 @@ def test_a_prompt_from_the_text_is_a_part_of_it_and_another_at_each_evaluation(m
     assert all(len(prompt) == 30 and prompt in LETTERS.decode(train) for prompt in prompts)
     assert len(set(prompts)) == 5
     assert [sampling.write(step)[0].prompt for step in range(5)] == prompts
+
+
+def test_no_sample_has_a_character_below_epsilon(make_model):
+    model = make_model()
+    config = SamplesConfig(prompts=("a",), temperatures=(2.0,), num_chars=140, epsilon=0.15)
+    (sample,) = SampleWriter(config, model, LETTERS).write(0)
+    generator = Generator(model, LETTERS, Sampler(2.0, epsilon=0.15))
+    assert sample.text == generator.generate(["a"], 140, [0])[0]
+    assert sample.text != Generator(model, LETTERS, Sampler(2.0)).generate(["a"], 140, [0])[0]
 
 
 def test_temperature_zero_takes_the_likeliest_always(make_model):

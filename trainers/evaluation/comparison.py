@@ -5,13 +5,13 @@
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure, Report
+from charrnn.measures.open_loop import Measure, Point, Report
 from trainers.evaluation import statistics
 from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered
@@ -158,18 +158,24 @@ def _by_base(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
 
 
 def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
-    """Returns the runs with the measure "curve_gap": at temperature 1, to the first group's curve of the same seed.
+    """Returns the runs with their gaps at temperature 1 to the first group's curves of the same seed.
+
+    "curve_gap" is to its curve over temperatures, and "union_gap" to its curves at all cut-offs, if it has several.
 
     Args:
         runs: measured runs.
     """
-    curves = {seed: run.evaluation.sweep for seed, run in group_runs(runs)[0].runs.items()}
+    first = {seed: run.evaluation for seed, run in group_runs(runs)[0].runs.items()}
     found = []
     for run in runs:
         evaluation = run.evaluation
-        if run.seed in curves and 1.0 in evaluation.sweep:
-            gap = Measure(curve_gap(evaluation.sweep[1.0], curves[run.seed]), None).finite()
-            report = evaluation.report._replace(measures={**evaluation.report.measures, "curve_gap": gap})
+        if run.seed in first and 1.0 in evaluation.sweep:
+            point, base = evaluation.sweep[1.0], first[run.seed]
+            gaps = {"curve_gap": curve_gap(point, base.sweep)}
+            if has_cut_offs(base):
+                gaps["union_gap"] = union_gap(point, base.frontier)
+            found_gaps = {name: Measure(gap, None).finite() for name, gap in gaps.items()}
+            report = evaluation.report._replace(measures={**evaluation.report.measures, **found_gaps})
             run = run._replace(evaluation=evaluation._replace(report=report))
         found.append(run)
     return found
@@ -191,6 +197,27 @@ def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]
     places = np.linspace(0, len(points) - 1, _POINTS_PER_LINE * (len(points) - 1) + 1)
     lines = np.stack([np.interp(places, np.arange(len(points)), each) for each in points.T], 1)
     return float(np.max(np.min(np.array(point) - lines, 1)))
+
+
+def has_cut_offs(evaluation: Evaluation) -> bool:
+    """Returns whether an evaluation has points at more than one cut-off."""
+    return len({epsilon for _, epsilon in evaluation.frontier}) > 1
+
+
+def union_gap(point: tuple[float, float], frontier: Mapping[tuple[float, float], Point]) -> float:
+    """Returns the distance of a point to the union of the curves at all cut-offs: the largest `curve_gap` to one.
+
+    Args:
+        point: reference loss and reverse loss, nats per character.
+        frontier: (temperature, epsilon) -> a point; a curve has the temperatures of one epsilon.
+
+    Returns:
+        Nats per character.
+    """
+    curves: dict[float, dict[float, tuple[float, float]]] = {}
+    for (temperature, epsilon), place in frontier.items():
+        curves.setdefault(epsilon, {})[temperature] = place.reference_loss, place.reverse_loss
+    return max(curve_gap(point, curve) for curve in curves.values())
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
-from charrnn.measures.open_loop import Measure, Protocol, Report
+from charrnn.measures.open_loop import Measure, Point, Protocol, Report
 from charrnn.measures.reference import ExactSource, KneserNey, Reference
 from charrnn.measures.rollouts import Reader
 from charrnn.model.char_model import CharModel, States
@@ -36,7 +37,8 @@ class Evaluation(NamedTuple):
     checkpoint: str  # path
     corpus: str  # name
     report: Report  # its measures include the losses in closed loop
-    sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss
+    sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss, at the protocol's epsilon
+    frontier: Mapping[tuple[float, float], Point] = MappingProxyType({})  # by temperature and epsilon
 
 
 def evaluate(
@@ -47,6 +49,7 @@ def evaluate(
     weights: str = "best",
     temperatures: Sequence[float] = (),
     others: Sequence[OtherSystem] = (),
+    epsilons: Sequence[float] = (),
 ) -> Evaluation:
     """Evaluates a run. Eager; writes nothing.
 
@@ -58,6 +61,7 @@ def evaluate(
         weights: "best", "newest", or the name of a checkpoint.
         temperatures: temperatures of the sweep of quality and diversity.
         others: other systems to evaluate on the same text; only for runs on running text.
+        epsilons: cut-offs of the sweep, besides that of the protocol; each with every temperature.
 
     Returns:
         The measurements.
@@ -77,8 +81,11 @@ def evaluate(
     closed["nats_per_char"] = closed["nats_per_char"]._replace(real=texts.entropy_rate)
     arguments = _reader(loaded), reference, texts.vocabulary
     opened, curves = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
-    points = open_loop.sweep(*arguments, validation, protocol, temperatures)
-    return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), points)
+    cut_offs = list(dict.fromkeys([protocol.epsilon, *epsilons]))
+    points = open_loop.frontier(*arguments, validation, protocol, temperatures, cut_offs)
+    own = {t: point for (t, epsilon), point in points.items() if epsilon == protocol.epsilon}
+    sweep = {temperature: (point.reference_loss, point.reverse_loss) for temperature, point in own.items()}
+    return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), sweep, points)
 
 
 def _closed_loop_losses(

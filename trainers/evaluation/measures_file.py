@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from charrnn import run_files
 from charrnn.files import paths
-from charrnn.measures.open_loop import Curve, Measure, Protocol, Report
+from charrnn.measures.open_loop import Curve, Measure, Point, Protocol, Report
 from charrnn.process import outputs
 from trainers.evaluation import evaluation
 from trainers.evaluation.evaluation import Evaluation
@@ -18,11 +18,16 @@ from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
 from trainers.run_directory.directory import write_json
 
 _NAME = "measures.json"
-_VERSION = 2  # of the measures; a file of an earlier version is replaced
+_VERSION = 3  # of the measures; a file of an earlier version is replaced
 
 
 def read_or_evaluate(
-    run_dir: str, protocol: Protocol, text: str | None, weights: str, temperatures: Sequence[float]
+    run_dir: str,
+    protocol: Protocol,
+    text: str | None,
+    weights: str,
+    temperatures: Sequence[float],
+    epsilons: Sequence[float] = (),
 ) -> Evaluation:
     """Reads the evaluation of a run from its directory; if there is none, evaluates the run and writes it.
 
@@ -35,7 +40,7 @@ def read_or_evaluate(
         UserError: there is no such run, or its directory cannot be written to.
     """
     if text:
-        return evaluation.evaluate(run_dir, protocol, lambda line: None, text, weights, temperatures)
+        return evaluation.evaluate(run_dir, protocol, _ignore, text, weights, temperatures, epsilons=epsilons)
     run_dir = paths.given(run_dir)
     path = os.path.join(run_dir, OPEN_LOOP, _NAME)
     how = {
@@ -43,17 +48,22 @@ def read_or_evaluate(
         "checkpoint": os.path.basename(run_files.find_checkpoint(run_dir, weights)),
         "protocol": dataclasses.asdict(protocol),
         "temperatures": list(temperatures),
+        "epsilons": list(epsilons),
     }
     found = _read(path, how)
     if found:
         return found
     outputs.require_folder(run_dir, "copy the run to a writable folder")
-    evaluated = evaluation.evaluate(run_dir, protocol, lambda line: None, None, weights, temperatures)
+    evaluated = evaluation.evaluate(run_dir, protocol, _ignore, None, weights, temperatures, epsilons=epsilons)
     how["checkpoint"] = os.path.basename(evaluated.checkpoint)  # a run that saves meanwhile may have a newer one
     open_loop_folder(run_dir)
     with writing_to(os.path.dirname(path)):
         write_json(path, {"how": how, "evaluation": _to_json(evaluated)})
     return evaluated
+
+
+def _ignore(line: str) -> None:
+    """Takes a line for the user."""
 
 
 def _read(path: str, how: dict) -> Evaluation | None:
@@ -69,7 +79,8 @@ def _read(path: str, how: dict) -> Evaluation | None:
 def _to_json(evaluated: Evaluation) -> dict:
     parts = evaluated.report._asdict().items()
     report = {part: {name: list(entry) for name, entry in entries.items()} for part, entries in parts}
-    return {**evaluated._asdict(), "report": report, "sweep": list(evaluated.sweep.items())}
+    frontier = [[*pair, *point] for pair, point in evaluated.frontier.items()]
+    return {**evaluated._asdict(), "report": report, "sweep": list(evaluated.sweep.items()), "frontier": frontier}
 
 
 def _from_json(content: dict) -> Evaluation:
@@ -79,7 +90,10 @@ def _from_json(content: dict) -> Evaluation:
     }
     curves = {name: Curve(*map(_floats, entry)) for name, entry in content["report"]["curves"].items()}
     sweep = {float(t): (quality, diversity) for t, point in content["sweep"] for quality, diversity in [_floats(point)]}
-    return Evaluation(content["checkpoint"], content["corpus"], Report(measures, curves), sweep)
+    frontier = {}
+    for temperature, epsilon, *point in map(_floats, content["frontier"]):
+        frontier[temperature, epsilon] = Point(*point)
+    return Evaluation(content["checkpoint"], content["corpus"], Report(measures, curves), sweep, frontier)
 
 
 def _floats(column: list) -> list:

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainers.evaluation.comparison import ERROR_RATE, MIN_SEEDS, Comparison, Difference, Group
+from trainers.evaluation.comparison import (
+    ERROR_RATE,
+    MIN_SEEDS,
+    Comparison,
+    Difference,
+    Group,
+    MeasuredRun,
+    union_gap,
+)
 
 
 def table(comparison: Comparison) -> str:
@@ -42,6 +50,34 @@ def sweep_table(comparison: Comparison) -> str:
         points = [np.mean([e.sweep[temperature] for e in g.evaluations], axis=0) for g in comparison.groups]
         rows.append([f"{temperature:g}", *(", ".join(map(_point, point)) for point in points)])
     return "\n".join(_aligned(rows))
+
+
+def frontier_table(groups: Sequence[Group]) -> str:
+    """Returns a table of quality and diversity by cut-off and temperature, means over seeds.
+
+    A cell has reference loss, own entropy, reverse loss, and `union_gap` to the first group's run of the same seed, or
+    to the run itself in a group without that seed.
+
+    Args:
+        groups: groups of runs with the same temperatures and cut-offs.
+    """
+    first = groups[0]
+    title = "reference loss, own entropy, reverse loss, gap at epsilon and temperature"
+    rows = [[title, *(group.name for group in groups)]]
+    for temperature, epsilon in sorted(first.evaluations[0].frontier, key=lambda pair: pair[::-1]):
+        cells = []
+        for group in groups:
+            points = [_with_gap(run, first, (temperature, epsilon)) for run in group.runs.values()]
+            *losses, gap = np.mean(points, axis=0)
+            cells.append(", ".join([*map(_point, losses), f"{gap:+.4f}" if math.isfinite(gap) else "–"]))
+        rows.append([f"{epsilon:g}, {temperature:g}", *cells])
+    return "\n".join(_aligned(rows))
+
+
+def _with_gap(run: MeasuredRun, first: Group, pair: tuple[float, float]) -> tuple[float, ...]:
+    point = run.evaluation.frontier[pair]
+    base = first.runs.get(run.seed, run).evaluation.frontier
+    return *point, union_gap((point.reference_loss, point.reverse_loss), base)
 
 
 def _left_out(comparison: Comparison) -> list[str]:

@@ -10,6 +10,7 @@ from charrnn import randomness
 from charrnn.encoded.array import Sharded
 from charrnn.generation.generator import Generator
 from charrnn.model.char_model import CharModel
+from charrnn.sampling import Sampler
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import SamplesConfig
 
@@ -31,7 +32,7 @@ class SampleWriter:
     without any character left is replaced (`replaced`).
 
     Args:
-        config: prompts, temperatures, length and seed.
+        config: prompts, temperatures, cut-off, length and seed.
         model: the model; each call uses its current weights.
         vocabulary: its characters.
         train: the training text, ids `[N]`, the source of prompts for `config.from_text`.
@@ -47,7 +48,7 @@ class SampleWriter:
         end_of_text: str = "",
     ):
         self._config, self._vocabulary, self._train = config, vocabulary, train
-        self._generator = Generator(model, vocabulary, end_of_text=end_of_text)
+        self._generator = Generator(model, vocabulary, Sampler(epsilon=config.epsilon), end_of_text)
         read = [vocabulary.read(prompt) for prompt in config.prompts]
         self.left_out = sorted({c for prompt in read for c in vocabulary.unknown_characters(prompt)})
         known = ["".join(c for c in prompt if c not in self.left_out) for prompt in read]
