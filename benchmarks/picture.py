@@ -30,13 +30,14 @@ def main(beside: list[str]) -> int:
     import_pyplot(FLAGS.plot)
     command.start_tensorflow()
     from charrnn.run_files import read_config
-    from charrnn.text.plays import Plays
+    from charrnn.text import corpora
     from trainers.launch.result import Result
 
     result = Result.read(FLAGS.run_dir, finished=True)
     if not (result.history and result.samples):
         raise UserError(f"{FLAGS.run_dir} has no measurements or no samples: let the run reach its end.")
-    entropy_rate = Plays().entropy_rate if read_config(FLAGS.run_dir)["corpus"] == "plays" else None
+    corpus = read_config(FLAGS.run_dir)["corpus"]
+    entropy_rate = corpora.source_of(corpus).entropy_rate if corpora.is_built_in(corpus) else None
     _draw(result, entropy_rate).savefig(FLAGS.plot, dpi=90)
     return command.DONE
 

@@ -58,8 +58,8 @@ def _tell(line: str) -> None:
 
 
 def _about_registered(name: str) -> str:
-    if name == "plays":
-        return f"{name:14}built in: {corpora.PLAYS_CHARS:,} characters, or as many as {name}:N says"
+    if corpora.is_built_in(name):
+        return f"{name:14}built in: {corpora.BUILT_IN_CHARS:,} characters, or as many as {name}:N says"
     return f"{name:14}{corpora.local_file(name) or f'to be downloaded from {corpora.PUBLISHED[name].url}'}"
 
 

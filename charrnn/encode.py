@@ -40,8 +40,9 @@ def main(specs: list[str]) -> int:
 
     config = DataConfig(order="lines" if FLAGS.documents == "lines" else "windows", **_given())
     corpora.split(0, config.validation_fraction, config.test_fraction)  # reports invalid fractions before the work
-    if any(map(corpora.is_plays, specs)):
-        raise UserError("The corpus 'plays' is generated for each run and is not encoded: give files.")
+    for spec in filter(corpora.is_built_in, specs):
+        name = spec.partition(":")[0]
+        raise UserError(f"The corpus {name!r} is generated for each run and is not encoded: give files.")
     files = [file for spec in specs for file in corpora.find(spec, print)]
     settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     parts = writer.Parts(settings.of_documents, config.validation_fraction, config.test_fraction)

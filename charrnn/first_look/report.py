@@ -62,7 +62,7 @@ class FirstLook:
 
     Attributes:
         spec: the corpus, as the user gave it.
-        num_files: the number of its files; 0 for `plays` and an encoded folder.
+        num_files: the number of its files; 0 for a built-in corpus and an encoded folder.
         data: the settings with which it was read, including detected ones.
         tally: its characters and lines; for a CSV column, those of the documents.
         texts: the texts that a run reads.
@@ -178,8 +178,8 @@ def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
 def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     """Returns the number of files and their tally. Counts running text even if lines are documents."""
     settings = settings_of(data)._replace(lines=False)
-    if corpora.is_plays(spec):
-        return 0, tally([corpora.plays(spec, settings).content])
+    if corpora.is_built_in(spec):
+        return 0, tally([corpora.built_in(spec, settings).content])
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return 0, tally(_decoded(reader.load(folder)))

@@ -4,7 +4,7 @@
     reference.log_probs(rows)                             # ln p of each character of some text
     reference.distributions(rows)                         # the probability of every character at each position
 
-There are two: n-grams of the training text, and for the corpus `plays` the exact source.
+There are two: n-grams of the training text, and for a built-in corpus the exact source.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Finds, downloads, verifies, caches and reads corpora, published ones and the user's files, and splits them.
 
-corpus = load("shakespeare")                    # or "plays", "plays:200000", "notes.txt", "books/*.txt"
+corpus = load("shakespeare")                    # or "plays", "timetable:200000", "notes.txt", "books/*.txt"
 parts = split(len(corpus.content), validation_fraction=0.1, test_fraction=0.0)
 train = corpus.content[parts.train]
 """
@@ -12,15 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+from typing import NamedTuple
 
 from charrnn.errors import UserError
 from charrnn.files import paths, systems
 from charrnn.text import chunks, downloads, own_files, standard_input
 from charrnn.text.downloads import DownloadError, Published
+from charrnn.text.finite_state import FiniteStateSource
 from charrnn.text.own_files import file_errors, joined
 from charrnn.text.plays import Plays
+from charrnn.text.timetable import Timetable
 
-__all__ = ["file_errors", "find", "joined", "load", "local_file", "plays", "read", "resolve", "split", "stat"]
+__all__ = ["built_in", "file_errors", "find", "joined", "load", "local_file", "read", "resolve", "split", "stat"]
 
 PUBLISHED = {
     "shakespeare": Published(
@@ -50,8 +53,17 @@ PUBLISHED = {
         sha256=None,
     ),
 }
-PLAYS_CHARS, MOST_PLAYS_CHARS = 1_000_000, 1_000_000_000
-PLAYS_SEED = 0
+
+
+class BuiltIn(NamedTuple):
+    """The origin of a built-in corpus."""
+
+    source: Callable[[], FiniteStateSource]
+    seed: int  # of the text; chosen so that the default splits cost the entropy rate to 0.001 nats per character
+
+
+BUILT_IN = {"plays": BuiltIn(Plays, 0), "timetable": BuiltIn(Timetable, 3)}
+BUILT_IN_CHARS, MOST_BUILT_IN_CHARS = 1_000_000, 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class Split:
 
 def registered_names() -> list[str]:
     """Returns the names that `load` knows, sorted."""
-    return sorted([*PUBLISHED, "plays"])
+    return sorted([*PUBLISHED, *BUILT_IN])
 
 
 def _to_standard_error(line: str) -> None:
@@ -95,7 +107,7 @@ def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_sta
     """Reads a corpus. Downloads a published one if it is neither in $CHARRNN_DATA_DIR nor in the cache.
 
     Args:
-        spec: a registered name ("plays" also as "plays:NUM_CHARS"), else as in `find`.
+        spec: a registered name (a built-in one also as "plays:NUM_CHARS"), else as in `find`.
         as_bytes: True for the raw bytes of any file; False for text.
         log: called with each line for the user.
 
@@ -106,11 +118,11 @@ def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_sta
         UserError: the corpus does not exist, cannot be downloaded, read or decoded, or is empty.
     """
     settings = chunks.Settings("bytes" if as_bytes else "characters")
-    return plays(spec, settings) if is_plays(spec) else read(spec, find(spec, log), settings)
+    return built_in(spec, settings) if is_built_in(spec) else read(spec, find(spec, log), settings)
 
 
 def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
-    """Returns the files of any corpus except `plays`. Downloads a published one if necessary.
+    """Returns the files of any corpus except a built-in one. Downloads a published one if necessary.
 
     Args:
         spec: a registered name, a file, or a glob of files ("**" matches folders of any depth); or several files and
@@ -208,22 +220,35 @@ def stat(path: str) -> tuple[int, int]:
     return found.length, found.mtime_nsec
 
 
-def is_plays(spec: str) -> bool:
-    """Returns whether the corpus is the built-in one."""
-    return spec.partition(":")[0] == "plays"
+def is_built_in(spec: str) -> bool:
+    """Returns whether the corpus is a built-in one."""
+    return spec.partition(":")[0] in BUILT_IN
 
 
-def plays(spec: str, settings: chunks.Settings) -> Corpus:
-    """Returns the built-in corpus, "plays" or "plays:NUM_CHARS". Raises UserError for an invalid number."""
-    _, colon, number = spec.partition(":")
-    num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else PLAYS_CHARS
-    if not 1 <= num_chars <= MOST_PLAYS_CHARS:
+def source_of(spec: str) -> FiniteStateSource:
+    """Returns the source that writes a built-in corpus, given as in `built_in`."""
+    return BUILT_IN[spec.partition(":")[0]].source()
+
+
+def built_in(spec: str, settings: chunks.Settings) -> Corpus:
+    """Returns a built-in corpus.
+
+    Args:
+        spec: its name, or "NAME:NUM_CHARS".
+        settings: how to read its text.
+
+    Raises:
+        UserError: the number of characters is invalid.
+    """
+    name, colon, number = spec.partition(":")
+    num_chars = int(number) if number.isdecimal() and len(number) < 12 else 0 if colon else BUILT_IN_CHARS
+    if not 1 <= num_chars <= MOST_BUILT_IN_CHARS:
         raise UserError(
-            f"The corpus {spec!r} has an invalid length: write plays:NUM_CHARS with a whole number from 1 to "
-            f"{MOST_PLAYS_CHARS}, for example plays:{PLAYS_CHARS}."
+            f"The corpus {spec!r} has an invalid length: write {name}:NUM_CHARS with a whole number from 1 to "
+            f"{MOST_BUILT_IN_CHARS}, for example {name}:{BUILT_IN_CHARS}."
         )
-    source = Plays()
-    text = source.text(num_chars, PLAYS_SEED)
+    source = source_of(spec)
+    text = source.text(num_chars, BUILT_IN[name].seed)
     content, findings = chunks.read_text(text, settings)
     return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, findings)
 

@@ -126,7 +126,7 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.setenv("CHARRNN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(corpora, "PLAYS_CHARS", 20_000)
+    monkeypatch.setattr(corpora, "BUILT_IN_CHARS", 20_000)
     monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path / "experiments")])
     handlers, modules = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}, set(sys.modules)
     yield tmp_path

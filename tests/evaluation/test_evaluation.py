@@ -17,6 +17,7 @@ from charrnn.generation.loading import Loaded
 from charrnn.measures.open_loop import Protocol
 from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.model.config import ModelConfig
+from charrnn.text import corpora
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, SamplesConfig
@@ -94,6 +95,16 @@ def test_a_text_suits_the_temperature_at_which_it_was_written(make_model, own):
 def test_the_source_is_the_reference_where_it_is_known(data, kind):
     config = DataConfig(**data)
     assert isinstance(evaluation.reference_for(load_texts("plays:3000", config, silent), config), kind)
+
+
+@pytest.mark.parametrize("name", ["plays", "timetable"])
+def test_the_source_is_that_of_the_text(name):
+    """The end of the validation text has the probability that the source gives it, with the slip."""
+    texts = load_texts(f"{name}:9000", DataConfig(), silent)
+    log_probs = evaluation.reference_for(texts, DataConfig()).log_probs(texts.validation[None])[0]
+    probs = np.exp(corpora.source_of(name).log_probs(corpora.load(f"{name}:9000").content))
+    with_slip = (1 - 1e-4) * probs + 1e-4 / texts.vocabulary.size
+    np.testing.assert_allclose(log_probs[-300:], np.log(with_slip)[-300:], rtol=1e-9, atol=1e-12)
 
 
 def test_a_file_has_n_grams_for_reference(own_text):

@@ -176,6 +176,7 @@ def test_without_a_text_the_registered_ones(look, tmp_path, monkeypatch):
     found = dict(line.split(maxsplit=1) for line in lines)
     assert (status, err) == (command.DONE, "") and list(found) == sorted(found)
     assert found["linux"] == str(tmp_path / "linux.txt") and "built in" in found["plays"]
+    assert found["timetable"] == "built in: 1,000,000 characters, or as many as timetable:N says"
     assert found["shakespeare"].startswith("to be downloaded from https://")
 
 

@@ -19,6 +19,7 @@ from charrnn.text import corpora, downloads
 from charrnn.text.corpora import Split, load, split
 from charrnn.text.downloads import Published
 from charrnn.text.plays import Plays
+from charrnn.text.timetable import Timetable
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 5000
 DATA = TEXT.encode()
@@ -388,7 +389,7 @@ def test_a_given_file_of_a_published_name_is_compared(tmp_path):
 
 
 def test_the_registered_figures_are_complete():
-    assert corpora.registered_names() == sorted({"plays", *corpora.PUBLISHED})
+    assert corpora.registered_names() == sorted({"plays", "timetable", *corpora.PUBLISHED})
     for published in corpora.PUBLISHED.values():
         assert published.url.startswith("https://")
         assert published.sha256 is None or len(bytes.fromhex(published.sha256)) == 32
@@ -402,20 +403,32 @@ def test_the_registered_figures_are_complete():
     assert [name for name, published in corpora.PUBLISHED.items() if not published.sha256] == ["linux", "ag_news"]
 
 
-def test_plays_are_built_in():
-    corpus = load("plays:5000")
-    assert corpus.content == Plays().text(5000, seed=0)
-    assert corpus.entropy_rate == Plays().entropy_rate
+@pytest.mark.parametrize("name, source, seed", [("plays", Plays, 0), ("timetable", Timetable, 3)])
+def test_corpora_that_are_built_in(name, source, seed):
+    corpus = load(f"{name}:5000")
+    assert corpus.content == source().text(5000, seed)
+    assert corpus.entropy_rate == source().entropy_rate
+    assert type(corpora.source_of(f"{name}:5000")) is source
     assert corpus.sha256 == hashlib.sha256(corpus.content.encode()).hexdigest()
-    assert load("plays:5000", as_bytes=True).content == corpus.content.encode()
-    assert len(load("plays").content) == 1_000_000
+    assert load(f"{name}:5000", as_bytes=True).content == corpus.content.encode()
+    assert len(load(name).content) == 1_000_000
 
 
-@pytest.mark.parametrize(
-    "spec", ["plays:", "plays:0", "plays:-5", "plays:many", "plays:1e6", "plays:²", "plays:" + "9" * 5000]
-)
-def test_plays_of_no_length_are_refused(spec):
-    assert "whole number from 1 to" in refusal(spec)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plays", "timetable"])
+def test_no_model_beats_the_entropy_rate_by_luck(name):
+    """The default splits of a built-in corpus have the loss that the announced bound promises."""
+    corpus = load(name)
+    costs = -corpora.source_of(name).log_probs(corpus.content)
+    parts = split(len(costs), 0.1, 0.0)
+    for part in (parts.train, parts.validation):
+        assert costs[part].mean() == pytest.approx(corpus.entropy_rate, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["plays", "timetable"])
+@pytest.mark.parametrize("length", ["", "0", "-5", "many", "1e6", "²", "9" * 5000])
+def test_built_in_corpora_of_no_length_are_refused(name, length):
+    assert f"write {name}:NUM_CHARS with a whole number from 1 to" in refusal(f"{name}:{length}")
 
 
 def test_text_is_read_as_it_is(tmp_path):
@@ -474,7 +487,7 @@ def test_a_file_without_text_is_refused(tmp_path):
     assert "nearest: shakespeare" in refusal("shakespeare:100")
     for spec in ("", "nothing.txt", "no/*.txt", "folder*", "["):
         message = refusal(spec)
-        assert "there are ag_news, linux, nietzsche, plays, shakespeare" in message
+        assert "there are ag_news, linux, nietzsche, plays, shakespeare, timetable" in message
         assert repr(spec) in message
     assert "cannot be read" in refusal("nowhere://bucket/file")
     assert "without NUL" in refusal("a\0b")

@@ -22,7 +22,7 @@ from charrnn.measures.open_loop import Measure, Point, Protocol, Report
 from charrnn.measures.reference import ExactSource, KneserNey, Reference
 from charrnn.measures.rollouts import Reader
 from charrnn.model.char_model import CharModel, States
-from charrnn.text.plays import Plays
+from charrnn.text import corpora
 from charrnn.text.vocabulary import listed
 
 _MAX_COUNTED_CHARS = 10_000_000  # of a text, for n-grams and text measures
@@ -148,7 +148,7 @@ def reference_for(texts: Texts, data: DataConfig) -> Reference:
     """Returns the reference for rollouts: the source of the text if it is known, else n-grams of the training text."""
     as_written = data.order != "lines" and not data.lowercase and not data.csv_column
     if texts.entropy_rate is not None and as_written:
-        return ExactSource(Plays(), texts.vocabulary)
+        return ExactSource(corpora.source_of(texts.name), texts.vocabulary)
     return count_ngrams(texts)
 
 
