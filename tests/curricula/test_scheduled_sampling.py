@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from two_characters import GIVEN_Z, OVERALL, TwoCharacters
 
-from charrnn.batches.sources import Batch
 from charrnn.errors import UserError
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.step import coins
@@ -112,16 +112,6 @@ def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
     np.testing.assert_array_equal(cool, (logits.numpy() / 0.5 + noise.numpy()).argmax(-1))
 
 
-class TwoCharacters:
-    """Texts of two characters after a beginning 0, each as often as its probability: AA 63 %, AB 7, BA 6, BB 24."""
-
-    batch_size, steps_per_epoch, carries_state, order = 1000, 1, False, "windows"
-
-    def batch_at(self, step):
-        rows = np.repeat([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2]], [630, 70, 60, 240], 0).astype(np.int32)
-        return Batch(rows[:, :-1], rows[:, 1:], np.ones((1000, 2), np.float32))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("prob", [0.0, 0.6])
 def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
@@ -134,6 +124,5 @@ def test_training_reaches_the_optimum_that_the_objective_has(make_model, prob):
         trainer.train_step(trainer.batch_at(step))
     logits, _ = model(tf.constant([[0, 1], [0, 2]]))
     learnt = tf.nn.softmax(logits)[:, :, 1]  # the probability of an A
-    given_z, overall = np.array([0.9, 0.2]), 0.69
     np.testing.assert_allclose(learnt[:, 0], 0.7, atol=0.02)
-    np.testing.assert_allclose(learnt[:, 1], (1 - prob) * given_z + prob * overall, atol=0.03)
+    np.testing.assert_allclose(learnt[:, 1], (1 - prob) * GIVEN_Z + prob * OVERALL, atol=0.03)

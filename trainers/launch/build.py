@@ -108,7 +108,7 @@ def run_experiment(
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
-    directory.may_resume(resume, description, texts.vocabulary)
+    directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():
         loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)
