@@ -65,6 +65,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     )
     if not hasattr(trainer, "optimizer"):
         raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
+    trainer.prepare(texts)
     return trainer
 
 
