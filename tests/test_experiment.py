@@ -84,6 +84,7 @@ SETTABLE = {
     "trainer.coin": ("row", "row"),
     "trainer.greedy": ("true", True),
     "trainer.temperature": ("0.7", 0.7),
+    "trainer.after_mistake": ("nothing", "nothing"),
     "loop.steps": ("7", 7),
     "loop.epochs": ("2.5", 2.5),
     "loop.log_every": ("2", 2),

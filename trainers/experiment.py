@@ -24,7 +24,7 @@ from trainers.trainer import Trainer
 
 _CURRICULA = """
     scheduled_sampling by_position open_loop_horizon spans two_pass soft_inputs confidence_aware accuracy_driven
-    validation_gated replayed_rollouts sequence_length self_paced unlikelihood state_matching
+    validation_gated replayed_rollouts sequence_length self_paced unlikelihood state_matching distillation
 """.split()
 
 TRAINERS = {

@@ -1,7 +1,8 @@
 """The parent of every curriculum: its hooks, and what they may call.
 
+    prepare(texts)                              # eager, once, before the first step or the restored one
     batch = batch_at(step)                      # eager; all that follows is one graph
-    state = zero, or carried over from the batch before
+    state = initial_state, or carried over from the batch before
     rollout = forward(batch, state)             # reads the batch: own_inputs, and choose for each of them
     loss, extra measurements = loss(rollout, batch)
     on_step(rollout, batch)
@@ -16,11 +17,13 @@ A curriculum is a subclass that overrides the part it changes. `trainers/step` h
 """
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from charrnn import metrics, randomness, sampling
 from charrnn.batches.sources import SOURCES, Batch
+from charrnn.batches.texts import Texts
 from charrnn.model.char_model import States
 from trainers.step import coins, declaration
 from trainers.step.base import BaseTrainer
@@ -53,7 +56,28 @@ class Trainer(BaseTrainer):
         super().__init_subclass__(**named)
         declaration.check_class(cls, Trainer)
 
-    # Hooks, in the order in which a step calls them.
+    # Hooks, in the order in which they are called.
+
+    def prepare(self, texts: Texts) -> None:
+        """Receives the run's texts and their vocabulary, once, before a checkpoint is restored. Eager.
+
+        Args:
+            texts: the training and the validation text, encoded.
+
+        Raises:
+            UserError: the curriculum cannot work with them.
+        """
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> Any:
+        """Returns the state before a row's first character, for `forward`. Eager or graph.
+
+        Args:
+            batch_size: the number of rows, B.
+
+        Returns:
+            A nest of tensors `[B, N]`: the model's states, and whatever else a curriculum carries over with streams.
+        """
+        return self.model.initial_state(batch_size)
 
     def batch_at(self, step: int) -> Batch:
         """Returns the batch of a step. Eager; a pure function of the step, because a resumed run calls it again.

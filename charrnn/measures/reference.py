@@ -158,12 +158,15 @@ class ExactSource:
         source: the source of the training text.
         vocabulary: of the ids.
         slip: the share of the uniform distribution.
+
+    Attributes:
+        source, vocabulary, slip: the arguments.
     """
 
     def __init__(self, source: FiniteStateSource, vocabulary: Vocabulary, slip: float = 1e-4):
+        self.source, self.vocabulary, self.slip = source, vocabulary, slip
         ids = vocabulary.encode(source.characters)  # of the source's symbols, one per character
-        self._slip, self._to_ids = slip, np.eye(vocabulary.size)[ids]
-        self.floor = slip / vocabulary.size
+        self._to_ids, self.floor = np.eye(vocabulary.size)[ids], slip / vocabulary.size
         self._symbols = np.full(vocabulary.size, -1)
         self._symbols[ids] = np.arange(len(ids))
         if vocabulary.unknown_id is not None:
@@ -186,7 +189,7 @@ class ExactSource:
             placed, starts = np.unique(belief.rows, return_index=True)
             if len(placed):
                 probs[placed] = np.add.reduceat(belief.weights[:, None] * self._probs[belief.states], starts)
-            result[:, t] = (1 - self._slip) * probs @ self._to_ids + self.floor
+            result[:, t] = (1 - self.slip) * probs @ self._to_ids + self.floor
             belief = self._after(belief, self._symbols[rows[:, t]])
         return result
 

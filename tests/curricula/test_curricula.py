@@ -30,6 +30,7 @@ NOTHING_OWN = {
     "self_paced": {"start_share": 1.0},
     "unlikelihood": {"rollout_share": 0.0, "n": 2, "gold": 2},
     "state_matching": {"schedule": "constant", "max_prob": 0.0},
+    "distillation": {"soft_share": 0.0, "own_share": 0.0},
 }
 """The settings under which a curriculum is teacher forcing."""
 

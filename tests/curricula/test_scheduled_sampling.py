@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from two_characters import DEPENDENT, TIME_LOCKED
 
-from charrnn.batches.sources import Batch
 from charrnn.errors import UserError
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.step import coins
@@ -113,25 +113,6 @@ def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
     np.testing.assert_array_equal(cool, (logits.numpy() / 0.5 + noise.numpy()).argmax(-1))
 
 
-class Chain:
-    """Texts of two characters after a beginning 0, each as often as its probability.
-
-    Args:
-        counts: of AA, AB, BA and BB in a thousand.
-    """
-
-    batch_size, steps_per_epoch, carries_state, order = 1000, 1, False, "windows"
-
-    def __init__(self, counts):
-        self.rows = np.repeat([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2]], counts, 0).astype(np.int32)
-
-    def batch_at(self, step):
-        return Batch(self.rows[:, :-1], self.rows[:, 1:], np.ones((1000, 2), np.float32))
-
-
-DEPENDENT, TIME_LOCKED = Chain([630, 70, 60, 240]), Chain([140, 560, 60, 240])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("chain", [DEPENDENT, TIME_LOCKED], ids=["dependent", "time-locked"])
 @pytest.mark.parametrize("prob", [0.0, 0.6])
@@ -146,8 +127,6 @@ def test_training_reaches_the_optimum_that_the_objective_has(make_model, chain, 
         trainer.train_step(trainer.batch_at(step))
     logits, _ = model(tf.constant([[0, 1], [0, 2]]))
     learnt = tf.nn.softmax(logits)[:, :, 1]  # the probability of an A
-    first, second = chain.rows[:, 1], chain.rows[:, 2] == 1
-    given_z, overall = np.array([second[first == z].mean() for z in (1, 2)]), second.mean()
-    assert np.ptp(given_z) == pytest.approx(0.7 if chain is DEPENDENT else 0)
+    assert np.ptp(chain.given_z) == pytest.approx(0.7 if chain is DEPENDENT else 0)
     np.testing.assert_allclose(learnt[:, 0], 0.7, atol=0.02)
-    np.testing.assert_allclose(learnt[:, 1], (1 - prob) * given_z + prob * overall, atol=0.03)
+    np.testing.assert_allclose(learnt[:, 1], (1 - prob) * chain.given_z + prob * chain.overall, atol=0.03)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from charrnn.batches.sources import DataConfig
 from charrnn.batches.texts import Texts
@@ -61,3 +62,38 @@ def test_a_curriculum_that_does_not_call_its_parents_constructor_is_told(tmp_pat
     with pytest.raises(UserError, match=r"^Mine\.__init__ does not call"):
         run_experiment(with_trainer(Experiment(corpus="plays:9000"), Mine), "mine", str(tmp_path / "run"))
     assert not list(tmp_path.iterdir())
+
+
+class Counting(Trainer):
+    """Carries over how many characters each row has read, once it knows the text."""
+
+    texts = None
+
+    def prepare(self, texts):
+        self.texts = texts
+        self.make_carried()
+
+    def initial_state(self, batch_size):
+        model = super().initial_state(batch_size)
+        return model if self.texts is None else (model, tf.zeros([batch_size, 1], tf.int32))
+
+    def forward(self, batch, state):
+        own, count = state
+        rollout = super().forward(batch, own)
+        return rollout._replace(state=(rollout.state, count + tf.shape(batch.inputs)[1]))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_curriculum_gets_the_texts_before_the_first_step_and_carries_over_what_it_wants(noise, parts):
+    data = DataConfig(seq_length=10, batch_size=4, order="streams", reset_probability=0.4)
+    model, optimizer = ModelConfig(units=8, embedding_size=0), OptimizerConfig(accumulate=parts)
+    trainer = make_trainer(Experiment(model=model, data=data, optimizer=optimizer, trainer_class=Counting), noise)
+    assert trainer.texts is noise
+    expected, lengths = np.zeros(4), set()
+    for step in range(4):
+        batch = trainer.batch_at(step)
+        trainer.train_step(batch)
+        expected = expected * batch.continues + 10
+        np.testing.assert_array_equal(trainer.carried[1][:, 0], expected)
+        lengths.update(expected)
+    assert len(lengths) > 1

@@ -8,6 +8,7 @@ import pytest
 from charrnn.errors import UserError
 from charrnn.files import atomic
 from charrnn.text.vocabulary import Vocabulary
+from trainers.curricula.spans import Spans
 from trainers.run_directory import lock
 from trainers.run_directory.directory import RunDirectory
 
@@ -55,6 +56,16 @@ def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
     assert directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
     with pytest.raises(UserError, match=r"run: data.overfit_batches was not there, is 2\. Give"):
         directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
+
+
+def test_a_curriculums_setting_that_is_newer_than_the_run_counts_as_its_default(tmp_path):
+    made, spans = RunDirectory(str(tmp_path / "run")), {"class": "spans", "length": 5}
+    made.prepare({**CONFIG, "trainer": spans}, LETTERS)
+    newer = {**CONFIG, "trainer": {**spans, "after_mistake": "text"}}
+    assert made.may_resume("auto", newer, LETTERS, Spans) is True
+    newer["trainer"]["after_mistake"] = "nothing"
+    with pytest.raises(UserError, match=r"trainer\.after_mistake was not there, is nothing"):
+        made.may_resume("auto", newer, LETTERS, Spans)
 
 
 def test_a_list_of_settings_is_read_back_as_it_was(tmp_path):

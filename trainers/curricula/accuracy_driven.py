@@ -13,23 +13,25 @@ import tensorflow as tf
 
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
-from trainers.trainer import Rollout, Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
+from trainers.trainer import Rollout
 
 
-class AccuracyDriven(Trainer):
+class AccuracyDriven(InputCurriculum):
     """Reads an own character with probability β · a, where a is the moving average of the accuracy; it starts at 0.
 
     No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
+    class Config(InputConfig):
         """The factor, and the average."""
 
         beta: float = 0.5  # β, the probability of an own character at an accuracy of 1
         decay: float = 0.99  # d, the decay of the moving average per step
 
         def __post_init__(self):
+            super().__post_init__()
             require("trainer.beta", self.beta, 0.0 <= self.beta <= 1.0, "between 0 and 1")
             require("trainer.decay", self.decay, 0.0 <= self.decay < 1.0, "at least 0 and below 1")
 

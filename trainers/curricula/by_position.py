@@ -15,18 +15,18 @@ from charrnn import randomness
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.curricula import schedules
+from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.step import coins
-from trainers.trainer import Trainer
 
 
-class ByPosition(Trainer):
+class ByPosition(InputCurriculum):
     """Reads an own character at position t of a sequence with probability p(i) · (1 - 2^(-t / h)).
 
     No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config(schedules.RisingProbability):
+    class Config(InputConfig, schedules.RisingProbability):
         """p(i), and h."""
 
         half_position: int = 10  # h, the position at which half of p(i) is reached, in characters

@@ -18,23 +18,25 @@ from charrnn import randomness
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from charrnn.model.char_model import States
-from trainers.trainer import Rollout, Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
+from trainers.trainer import Rollout
 
 
-class ConfidenceAware(Trainer):
+class ConfidenceAware(InputCurriculum):
     """Reads the text in a first pass, whose probabilities decide what the second pass reads.
 
     Only the second pass is trained. No gradient flows through the choices.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
+    class Config(InputConfig):
         """The thresholds. own_above=1 is teacher forcing."""
 
         own_above: float = 0.5  # probability of the text's character above which an own one is read
         noise_above: float = 0.99  # probability of the text's character above which a random one is read
 
         def __post_init__(self):
+            super().__post_init__()
             require("trainer.own_above", self.own_above, 0.0 <= self.own_above <= 1.0, "between 0 and 1")
             right = self.own_above <= self.noise_above <= 1.0
             require("trainer.noise_above", self.noise_above, right, "between trainer.own_above and 1")

@@ -13,17 +13,17 @@ import tensorflow as tf
 
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
-from trainers.trainer import Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
 
 
-class OpenLoopHorizon(Trainer):
+class OpenLoopHorizon(InputCurriculum):
     """Reads W characters of the text, then H own ones, and so on to the end of the sequence.
 
     No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
+    class Config(InputConfig):
         """W, and the growth of H."""
 
         gold: int = 16  # W, characters of the text
@@ -31,6 +31,7 @@ class OpenLoopHorizon(Trainer):
         max_horizon: int = 16  # largest H, own characters
 
         def __post_init__(self):
+            super().__post_init__()
             require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
             require("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
             require("trainer.max_horizon", self.max_horizon, self.max_horizon >= 0, "at least 0")

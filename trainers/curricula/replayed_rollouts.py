@@ -16,10 +16,11 @@ from charrnn import randomness
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from charrnn.model.char_model import States
-from trainers.trainer import Rollout, Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
+from trainers.trainer import Rollout
 
 
-class ReplayedRollouts(Trainer):
+class ReplayedRollouts(InputCurriculum):
     """Reads some batches in open loop (free running), saves the input ids, and trains on them several times.
 
     Own characters are data: no gradient flows through their choice, nor through the states in which they were chosen.
@@ -28,7 +29,7 @@ class ReplayedRollouts(Trainer):
     orders = ("windows", "lines")
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
+    class Config(InputConfig):
         """The probability, and how many batches are saved for how long."""
 
         prob: float = 0.25  # p, the probability of an own character
@@ -36,6 +37,7 @@ class ReplayedRollouts(Trainer):
         visits: int = 4  # training steps on each saved batch
 
         def __post_init__(self):
+            super().__post_init__()
             require("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
             require("trainer.batches", self.batches, self.batches >= 1, "at least 1")
             require("trainer.visits", self.visits, self.visits >= 1, "at least 1")

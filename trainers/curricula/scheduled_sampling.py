@@ -18,13 +18,13 @@ from charrnn.batches.sources import Batch
 from charrnn.errors import check_temperature, require
 from charrnn.sampling import Sampler
 from trainers.curricula.schedules import RisingProbability
+from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.step import coins
-from trainers.trainer import Trainer
 
 COINS = {"character": coins.per_character, "row": coins.per_row, "exact": coins.exact_count}
 
 
-class ScheduledSampling(Trainer):
+class ScheduledSampling(InputCurriculum):
     """Tosses a coin per character: the text's with probability ε, else a sample of the network's own prediction.
 
     Other coins: one per sequence, which the paper found much worse; or an exact number of own characters per batch,
@@ -33,7 +33,7 @@ class ScheduledSampling(Trainer):
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config(RisingProbability):
+    class Config(InputConfig, RisingProbability):
         """The probability, the coin, and the choice."""
 
         coin: str = "character"  # one per "character" or "row", or an "exact" number of own characters per batch

@@ -15,18 +15,18 @@ from charrnn import randomness
 from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from trainers.curricula.schedules import RisingProbability
+from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.step import coins
-from trainers.trainer import Trainer
 
 
-class Spans(Trainer):
+class Spans(InputCurriculum):
     """Reads spans of at least n own characters; each character is an own one with the scheduled probability.
 
     No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config(RisingProbability):
+    class Config(InputConfig, RisingProbability):
         """The probability, and n."""
 
         length: int = 8  # n, the smallest length of a span, in characters

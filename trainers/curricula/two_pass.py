@@ -17,17 +17,18 @@ from charrnn.batches.sources import Batch
 from charrnn.errors import require
 from charrnn.model.char_model import States
 from trainers.curricula.schedules import RisingProbability
-from trainers.trainer import Rollout, Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
+from trainers.trainer import Rollout
 
 
-class TwoPass(Trainer):
+class TwoPass(InputCurriculum):
     """Runs pass 1 with teacher forcing; each further pass reads choices from the logits of the one before.
 
     A coin per character decides which. Only the last pass is trained. No gradient flows through the choices.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config(RisingProbability):
+    class Config(InputConfig, RisingProbability):
         """The probability of an own character, and K."""
 
         passes: int = 2  # K, forward passes per step; each but the last costs a third of a step

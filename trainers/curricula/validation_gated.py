@@ -11,17 +11,17 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn.errors import require
-from trainers.trainer import Trainer
+from trainers.input_curriculum import InputConfig, InputCurriculum
 
 
-class ValidationGated(Trainer):
+class ValidationGated(InputCurriculum):
     """Tosses a coin per character, whose probability increases after each evaluation with a loss below best + δ.
 
     No gradient flows through the choice of an own character, only through the state.
     """
 
     @dataclasses.dataclass(frozen=True)
-    class Config:
+    class Config(InputConfig):
         """The increments, and the gate."""
 
         increment: float = 0.05  # increase of the probability per evaluation
@@ -29,6 +29,7 @@ class ValidationGated(Trainer):
         tolerance: float = 0.01  # δ, in nats per character
 
         def __post_init__(self):
+            super().__post_init__()
             require("trainer.increment", self.increment, 0.0 < self.increment <= 1.0, "above 0 and at most 1")
             require("trainer.max_prob", self.max_prob, 0.0 <= self.max_prob <= 1.0, "between 0 and 1")
             require("trainer.tolerance", self.tolerance, self.tolerance >= 0.0, "at least 0")

@@ -65,6 +65,7 @@ def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     )
     if not hasattr(trainer, "optimizer"):
         raise UserError(f"{type(trainer).__name__}.__init__ does not call super().__init__ with its arguments: do so.")
+    trainer.prepare(texts)
     return trainer
 
 
@@ -108,7 +109,7 @@ def run_experiment(
         with workers.watched():
             return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
-    directory.may_resume(resume, description, texts.vocabulary)
+    directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():
         loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
         directory.prepare(description, texts.vocabulary)

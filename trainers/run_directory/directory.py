@@ -11,8 +11,9 @@ from charrnn.errors import UserError, require
 from charrnn.files import atomic, paths, strict_json
 from charrnn.text import corpora, dialects
 from charrnn.text.vocabulary import Vocabulary
-from trainers.experiment import Experiment, registered, to_dict
+from trainers.experiment import Experiment, registered, to_dict, with_trainer
 from trainers.run_directory import disk, event_files, lock
+from trainers.trainer import Trainer
 
 _NAMES = run_files.VOCABULARY, run_files.CONFIG, run_files.METRICS, run_files.SAMPLES
 _REPLACED_FILES = (event_files.NAME, lock.NAME, *_NAMES)
@@ -49,13 +50,16 @@ class RunDirectory:
         except UserError:  # no run, or one that `may_resume` refuses
             return data
 
-    def may_resume(self, resume: str, config: dict, vocabulary: Vocabulary) -> bool:
+    def may_resume(
+        self, resume: str, config: dict, vocabulary: Vocabulary, trainer_class: type[Trainer] = Trainer
+    ) -> bool:
         """Returns whether the directory contains a run to resume.
 
         Args:
             resume: "auto", "never" or "must".
             config: the content of config.json for the run to be started.
             vocabulary: the vocabulary of that run.
+            trainer_class: the curriculum of that run.
 
         Raises:
             UserError: `resume` forbids it, or the directory belongs to another run; the message lists the differences.
@@ -74,7 +78,7 @@ class RunDirectory:
         for name in (run_files.NEWEST, run_files.BEST, "train", "validation"):
             if tf.io.gfile.exists(self.file(name)) and not tf.io.gfile.isdir(self.file(name)):
                 raise UserError(f"{self.file(name)} is no folder, as it is in a run directory: give another --run_dir.")
-        differences = _differences(run_files.read_config(self.path), config)
+        differences = _differences(run_files.read_config(self.path), config, trainer_class)
         other = Vocabulary.load(self.file(run_files.VOCABULARY))
         if other != vocabulary:
             differences.append(f"vocabulary ({other.differences(vocabulary)})")
@@ -124,12 +128,13 @@ def write_json(path: str, value: object) -> None:
     atomic.replace(path, (strict_json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _differences(old: dict, new: dict) -> list[str]:
+def _differences(old: dict, new: dict, trainer_class: type[Trainer]) -> list[str]:
     """Returns each setting that differs, as "model.units was 1024, is 512".
 
     A setting that is missing in the old config, because it is newer, is equal if it has its default.
     """
-    new, defaults = (json.loads(json.dumps(config)) for config in (new, flat(to_dict(Experiment()))))  # lists
+    standard = flat(to_dict(with_trainer(Experiment(), trainer_class)))
+    new, defaults = (json.loads(json.dumps(config)) for config in (new, standard))  # lists
     old, new = (flat({k: v for k, v in config.items() if k not in _CHANGEABLE_GROUPS}) for config in (old, new))
     for config in (old, new):
         if "trainer.class" in config:  # an earlier version wrote the module of the class, which may have moved

@@ -68,11 +68,18 @@ class BaseTrainer(tf.Module):
         self.averaged = model.copy() if averaging else model  # is evaluated, sampled from, and saved for later use
         self.step = self.new_variable(tf.constant(0, tf.int64), "step")
         self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
-        zero = model.initial_state(source.batch_size) if source.carries_state else ()
-        self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
+        self.make_carried()
         optimizer.build(model.trainable_variables)
         update = Update(model, optimizer, self.step, self.skipped_updates, clip_norm, averaging, self.averaged)
         self._compiled = CompiledStep(self, gradients, update, strategy, xla)
+
+    def make_carried(self) -> None:
+        """Makes the variables of the carried state, if the source has streams; they start at zero. Eager.
+
+        A curriculum calls it in `prepare` if its `initial_state` is larger from then on.
+        """
+        zero = self.initial_state(self.source.batch_size) if self.source.carries_state else ()
+        self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
 
     def check(self, num_steps: int) -> None:
         """Calls every hook of a step, and compiles the step without running it. Eager.

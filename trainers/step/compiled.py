@@ -69,7 +69,7 @@ class CompiledStep:
 
     def _start_state(self, batch: Batch) -> States:
         trainer = self._trainer
-        zero = trainer.model.initial_state(tf.shape(batch.inputs)[0])
+        zero = trainer.initial_state(tf.shape(batch.inputs)[0])
         if not trainer.source.carries_state:
             return zero
         return tf.nest.map_structure(lambda z, s: tf.where(batch.continues[:, None], s, z), zero, trainer.carried)

@@ -15,7 +15,10 @@ from charrnn.batches.sources import SOURCES
 from charrnn.errors import UserError, nearest
 from trainers.step import near_names
 
-HOOKS = ("batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss", "on_step", "on_evaluation")
+HOOKS = (
+    *("prepare", "initial_state", "batch_at", "own_input_prob", "own_inputs", "choose", "forward", "loss"),
+    *("on_step", "on_evaluation"),
+)
 """The methods of `Trainer` that a curriculum overrides."""
 
 FINAL = ("train_step", "train_steps", "evaluate", "gradients", "reads_whole_batch", "_hooks", "_compiled")

@@ -1,0 +1,82 @@
+"""Networks as teachers: the average of the probabilities of one or several trained models."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from charrnn.errors import UserError
+from charrnn.generation import loading
+from charrnn.model.char_model import CharModel, States
+from charrnn.text.vocabulary import Vocabulary
+
+_READING = ("universal_newlines", "normalization", "lowercase")
+"""What decides which characters a text has. Files may have another encoding."""
+
+
+class Networks:
+    """The mean of the models' probabilities. The models read as in an evaluation, without dropout.
+
+    Args:
+        models: at least one, all with the same ids.
+        fixed: whether the weights stay as they are, so that the fingerprint is of them; else it is 0.
+    """
+
+    def __init__(self, models: Sequence[CharModel], fixed: bool = True):
+        self._models = tuple(models)
+        self.fingerprint = _fingerprint(self._models) if fixed else 0
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> tuple[States, ...]:
+        """Returns each model's zero state. Eager or graph."""
+        return tuple(model.initial_state(batch_size) for model in self._models)
+
+    def __call__(self, ids: tf.Tensor, state: tuple[States, ...]) -> tuple[tf.Tensor, tuple[States, ...]]:
+        """Reads ids int32 `[B, T]`; returns ln p float32 `[B, T, V]` and the states. Eager or graph."""
+        logits, states = zip(*(model(ids, own) for model, own in zip(self._models, state, strict=True)), strict=True)
+        log_probs = tf.stack([tf.nn.log_softmax(each) for each in logits])
+        mean = log_probs[0] if len(logits) == 1 else tf.reduce_logsumexp(log_probs, 0) - math.log(len(logits))
+        return tf.stop_gradient(mean), tuple(states)
+
+
+def load(setting: str, run_dirs: str, vocabulary: Vocabulary) -> Networks:
+    """Loads the best checkpoints of runs as one teacher. Eager.
+
+    Args:
+        setting: the setting that names the runs, for the messages.
+        run_dirs: run directories, with commas between them.
+        vocabulary: the vocabulary of the run that learns.
+
+    Raises:
+        UserError: there is no such run or checkpoint, or its ids are of other characters or of a text read differently.
+    """
+    models = []
+    for run_dir in run_dirs.split(","):
+        try:
+            loaded = loading.load(run_dir.strip())
+        except UserError as error:
+            raise UserError(f"{setting}={run_dirs} is not possible: {error}") from error
+        differences = loaded.vocabulary.differences(vocabulary)
+        if differences:
+            raise UserError(
+                f"{setting}={run_dirs} is not possible: {run_dir.strip()} has another vocabulary than this run "
+                f"({differences}); give a run that was trained on the same text."
+            )
+        theirs, ours = vars(loaded.vocabulary.reading), vars(vocabulary.reading)
+        differing = [name for name in _READING if theirs[name] != ours[name]]
+        if differing:
+            said = "; ".join(f"{name} is {theirs[name]!r} there, {ours[name]!r} here" for name in differing)
+            raise UserError(
+                f"{setting}={run_dirs} is not possible: {run_dir.strip()} reads its text differently ({said}); give a "
+                "run with the same settings data.*."
+            )
+        models.append(loaded.model)
+    return Networks(models)
+
+
+def _fingerprint(models: Sequence[CharModel]) -> int:
+    digest = hashlib.sha256()
+    for model in models:
+        for weight in model.get_weights():
+            digest.update(weight.tobytes())
+    return int.from_bytes(digest.digest()[:8], "big") >> 1
