@@ -101,6 +101,7 @@ SETTABLE = {
     "samples.prompts": ('["ROMEO:", "JULIET:"]', ("ROMEO:", "JULIET:")),
     "samples.from_text": ("60", 60),
     "samples.temperatures": ("0.5,1", (0.5, 1.0)),
+    "samples.epsilon": ("0.004", 0.004),
     "samples.num_chars": ("0", 0),
     "samples.seed": ("4", 4),
     "runtime.precision": ("mixed_bfloat16", "mixed_bfloat16"),
