@@ -116,6 +116,7 @@ sys.exit(command.run(main, flags.FlagValues(), ["it"]))
 STDERR_SHOWN = ("| true", ">/dev/full")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 @pytest.mark.parametrize(
     ("streams", "lines", "statuses"),

@@ -176,6 +176,7 @@ def test_gradients_that_are_not_finite_change_nothing_but_the_counts(make_traine
     assert_equal(weights_of(trainer), weights_of(twin))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5], ids=["unclipped", "clipped"])
 def test_float16_skips_and_halves_its_scale(make_model, make_trainer, clip_norm):
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=256.0)

@@ -135,6 +135,7 @@ def test_a_large_corpus_is_read_as_a_small_one(load_both, tmp_path, monkeypatch,
     assert "Encoding" in lines[1][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [
@@ -171,6 +172,7 @@ def assert_same(small, large, small_lines, large_lines):
     assert small_lines == large_lines[1:]  # after "Encoding …"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order, targets", [("windows", "all"), ("windows", "last"), ("streams", "all"), ("lines", "all")]
 )

@@ -53,6 +53,7 @@ def test_constant_is_the_limit_from_the_first_step(make_trainer):
         assert float(trainer.own_input_prob(tf.constant(step, tf.int64))) == pytest.approx(0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_at_zero_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, cell):
     """Though it takes the open loop: its coins are drawn and all show the text."""

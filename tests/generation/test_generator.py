@@ -73,6 +73,7 @@ def test_greedy_text_is_that_of_closed_loop_calls(make_model, config):
     assert len(text) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CELLS)
 def test_sampled_text_is_that_of_closed_loop_calls_with_the_same_noise(make_model, config):
     model = make_model(**config)

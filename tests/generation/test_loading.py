@@ -224,6 +224,7 @@ def test_best_and_newest_have_the_losses_that_training_measured(trained):
     assert loading.load(trained).checkpoint == loading.load(trained, "best").checkpoint
 
 
+@pytest.mark.slow
 def test_without_best_weights_the_newest_are_taken(run_dir):
     shutil.rmtree(run_dir / "best")
     assert loading.load(str(run_dir)).checkpoint == loading.load(str(run_dir), "newest").checkpoint

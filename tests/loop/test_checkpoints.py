@@ -27,6 +27,7 @@ def steps(folder):
     return [os.path.basename(p) for p in tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_everything_that_moves_comes_back(make_trainer, make_model, tmp_path, cell):
     def make(seed):

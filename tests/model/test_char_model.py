@@ -379,6 +379,7 @@ def by_keras_layers(model, ids):
     return logits, [tf.convert_to_tensor(g) * f for g, f in zip(gradients, factors, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["fused", "keras"])
 @pytest.mark.parametrize("cell, embedding_size", [("gru", 5), ("lstm", 0), ("rnn", 5)])
 def test_dropout_is_that_of_masked_keras_layers(make_model, relative_error, cell, embedding_size, path):

@@ -343,7 +343,7 @@ def test_the_data_folder_comes_first_and_may_hold_another_version(publish, serve
         ({"num_bytes": None}, b"a stand-in", "no checksum of the published file of the corpus 'speech' is known"),
     ],
 )
-def test_without_a_checksum_one_line_says_so_or_names_another_size(publish, server, tmp_path, monkeypatch, known, content, line):
+def test_without_a_checksum_one_line_tells_so_or_the_size(publish, server, tmp_path, monkeypatch, known, content, line):
     publish("/good", sha256=None, **known)
     (tmp_path / "data" / "texts").mkdir(parents=True)
     (tmp_path / "data" / "texts" / "speech.txt").write_bytes(content)

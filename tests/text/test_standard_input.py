@@ -58,6 +58,7 @@ def test_a_cache_that_cannot_be_written_is_named(pipe, tmp_path):
         corpora.resolve("-", print)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_the_same_input_and_with_its_file_and_refuses_another(pipe, tmp_path, capsys):
     tiny = """
         --experiment=quickstart --run_dir=run --set=model.units=4 --set=model.embedding_size=2 --set=data.batch_size=2
