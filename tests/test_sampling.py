@@ -127,8 +127,8 @@ def test_epsilon_keeps_all_with_this_probability_and_the_likeliest(epsilon, temp
     def cut(logits, given):
         return keep_epsilon(logits, given, heat)
 
-    graph = tf.function(cut, autograph=False)
-    for function, value in ((cut, epsilon), (graph, epsilon), (graph, tf.constant(epsilon))):
+    graph, compiled = (tf.function(cut, autograph=False, jit_compile=jit) for jit in (False, True))
+    for function, value in ((cut, epsilon), (graph, epsilon), (graph, tf.constant(epsilon)), (compiled, epsilon)):
         np.testing.assert_array_equal(kept_by(function, logits, value), expected)
     assert expected.sum(1).min() == 1 or epsilon < 0.1
 
@@ -139,10 +139,11 @@ def test_without_epsilon_the_logits_are_the_same_object():
 
 
 def test_epsilon_applies_after_the_other_filters():
-    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43 alone: the second reaches 0.4 only after top_k."""
+    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43 alone: the second reaches 0.35 only then."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
     assert (shares(Sampler(epsilon=0.35).choose, logits) > 0).tolist() == [True, False, False, False]
-    assert (shares(Sampler(top_k=2, epsilon=0.35).choose, logits) > 0).tolist() == [True, True, False, False]
+    for other in ({"top_k": 2}, {"top_p": 0.6}, {"min_p": 0.7}):
+        assert (shares(Sampler(**other, epsilon=0.35).choose, logits) > 0).tolist() == [True, True, False, False]
 
 
 def test_draws_with_epsilon_follow_the_softmax_of_the_kept_characters():

@@ -230,6 +230,7 @@ def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case
     made, codes = {}, re.findall(r"```python\n(.*?)```", (tmp_path / "exported/README.md").read_text(), re.DOTALL)
     for code in codes:
         exec(code, made)
+    assert ("epsilon=0.1" in (tmp_path / "exported/README.md").read_text()) == (case == "lowercase")
     generator = Generator(model, vocabulary, CASES[case][-1], end)
     prompt = "A" if case == "bytes" else generator.beginning or "🎭"
     expected = generator.generate([prompt], 100, [0], [0.8])[0]

@@ -146,17 +146,18 @@ def test_standard_errors_are_those_of_repeated_experiments():
     assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.1)
 
 
-def test_recovery_by_single_calls(make_model, letters):
-    model, pieces = make_model(), SMALL.pieces(letters[1])
+@pytest.mark.parametrize("epsilon", [0.0, 0.15])
+def test_recovery_by_single_calls(make_model, letters, epsilon):
+    model, pieces, protocol = make_model(), SMALL.pieces(letters[1]), dataclasses.replace(SMALL, epsilon=epsilon)
     reader = Reader(model, LETTERS.unknown_id)
 
     def loss(row, between, seed):
         """The mean loss of the 50 characters after the warm-up, read after `between`."""
         row = np.concatenate([row[:10], between, row[10:60]])[None]
-        ids, log_probs = reader.read(row, np.array([seed]))
+        ids, log_probs = reader.read(row, np.array([seed]), epsilon=epsilon)
         return -np.mean([log_probs[0, t, ids[0, t]] for t in range(ids.shape[1] - 50, ids.shape[1])])
 
-    measures = open_loop.recovery_after(reader, pieces, SMALL)
+    measures = open_loop.recovery_after(reader, pieces, protocol)
     assert list(measures) == [10, 50]
     for k in measures:
         own, real, unrelated, gold = (
