@@ -120,7 +120,7 @@ def _about_beginning(look: FirstLook) -> Iterator[str]:
     units, data, steps, epochs, _ = look.suggestion
     yield (
         f"Suggestion: {units} units, {data.batch_size} rows of {data.seq_length} characters, {steps:,} steps "
-        f"({epochs:,.2g} epochs); docs/data.md explains the rule"
+        f"({epochs:,.2g} epochs); docs/notes/sizes.md explains the rule"
     )
     yield _command(look)
 

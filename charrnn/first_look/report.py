@@ -151,7 +151,7 @@ def ngram_loss(texts: Texts) -> float | None:
 
 
 def suggest(texts: Texts, data: DataConfig, found: Tally) -> Suggestion:
-    """Suggests sizes by the rule in docs/data.md.
+    """Suggests sizes by the rule in docs/notes/sizes.md.
 
     Args:
         texts: the texts.
