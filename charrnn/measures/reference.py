@@ -65,16 +65,7 @@ class KneserNey:
         self.vocabulary_size = vocabulary_size
         rows = np.atleast_2d(rows)
         self.order = order = min(order, rows.shape[1])
-        ranks = np.zeros((len(rows), rows.shape[1] + 1), np.int64)  # of the n-gram before each position
-        found = []  # of each length: the keys, their counts, and the rank of each without its first character
-        for length in range(1, order + 1):
-            places = ranks[:, :-1] * vocabulary_size + rows[:, length - 1 :]
-            keys, inverse, counts = np.unique(places, return_inverse=True, return_counts=True)
-            inverse = inverse.reshape(places.shape)
-            suffixes = np.zeros(len(keys), np.int64)
-            suffixes[inverse] = ranks[:, 1:]
-            found.append((keys, counts, suffixes))
-            ranks = inverse
+        found = count_ngrams(rows, vocabulary_size, order)
         self._orders = []
         num_contexts = 1
         for length, (keys, counts, _) in enumerate(found, 1):
@@ -121,8 +112,31 @@ class KneserNey:
             contexts[:, 1:] = places[:, :-1]
 
 
+class Counted(NamedTuple):
+    """The n-grams of one length m in a text, sorted: G of them."""
+
+    keys: np.ndarray  # int64 [G]: the rank of the context, an n-gram of length m - 1, times V, plus the last id
+    counts: np.ndarray  # int64 [G], occurrences
+    suffixes: np.ndarray  # int64 [G], the rank of the n-gram without its first id among those of length m - 1
+
+
+def count_ngrams(rows: np.ndarray, vocabulary_size: int, order: int) -> list[Counted]:
+    """Counts the n-grams of the lengths 1 to `order`: ids int `[R, T]`, of at least `order` columns."""
+    ranks = np.zeros((len(rows), rows.shape[1] + 1), np.int64)  # of the n-gram before each position
+    found = []
+    for length in range(1, order + 1):
+        places = ranks[:, :-1] * vocabulary_size + rows[:, length - 1 :]
+        keys, inverse, counts = np.unique(places, return_inverse=True, return_counts=True)
+        inverse = inverse.reshape(places.shape)
+        suffixes = np.zeros(len(keys), np.int64)
+        suffixes[inverse] = ranks[:, 1:]
+        found.append(Counted(keys, counts, suffixes))
+        ranks = inverse
+    return found
+
+
 def _discounted(keys: np.ndarray, counts: np.ndarray, num_contexts: int, vocabulary_size: int) -> _Order:
-    discounts = np.array([0.0, *_discounts(counts)])[np.minimum(counts, 3)]
+    discounts = np.array([0.0, *discounts_for(counts)])[np.minimum(counts, 3)]
     contexts = keys // vocabulary_size
     totals = np.bincount(contexts, counts, num_contexts)
     held_back = np.bincount(contexts, discounts, num_contexts)
@@ -131,8 +145,8 @@ def _discounted(keys: np.ndarray, counts: np.ndarray, num_contexts: int, vocabul
     return _Order(keys, (counts - discounts) / np.maximum(totals, 1)[contexts], backoff)
 
 
-def _discounts(counts: np.ndarray) -> tuple[float, float, float]:
-    """Returns the discounts for counts of 1, 2, and 3 or more, by the closed form of Chen & Goodman 1999."""
+def discounts_for(counts: np.ndarray) -> tuple[float, float, float]:
+    """Returns Kneser-Ney discounts for counts of 1, 2, and 3 or more, by the closed form of Chen & Goodman 1999."""
     of_count = np.bincount(np.minimum(counts, 5), minlength=6)
     if not of_count[1:5].all():
         return _NO_ESTIMATE

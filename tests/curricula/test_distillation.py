@@ -36,7 +36,7 @@ class Fixed:
     def initial_state(self, batch_size):
         return ()
 
-    def __call__(self, ids, state):
+    def __call__(self, ids, state, batch=None):
         return tf.gather(self._log_probs, ids), state
 
 
@@ -221,7 +221,7 @@ def test_what_cannot_teach_is_told_before_the_first_step(make_model, make_traine
     read = load_texts("plays:20000", data, lambda line: None)
     assert "the exact source of plays" in refused("source", read)
     assert "unless optimizer.averaging is above 0" in refused("average")
-    assert "must be source, average, or run directories" in refused("")
+    assert "must be source, average, ngram, or run directories" in refused("")
     assert "is not a run directory" in refused(str(tmp_path))
     other = write_run(tmp_path / "run", make_model(5), Vocabulary.from_text("abcd"))
     assert "has another vocabulary than this run (only in the other: 'e', 'f')" in refused(other)
@@ -233,7 +233,7 @@ def test_what_cannot_teach_is_told_before_the_first_step(make_model, make_traine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("teacher", ["source", "average", "network"])
+@pytest.mark.parametrize("teacher", ["source", "average", "ngram", "network"])
 def test_a_run_finds_its_teacher(make_model, tmp_path, teacher):
     texts = load_texts("plays:9000", DataConfig(), lambda line: None)
     network = write_run(tmp_path / "run", make_model(texts.vocabulary.size), texts.vocabulary)

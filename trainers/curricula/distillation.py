@@ -16,6 +16,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from charrnn import metrics, randomness
@@ -29,8 +30,11 @@ from trainers.step import coins
 from trainers.teachers import networks
 from trainers.teachers.exact_source import SourceTeacher
 from trainers.teachers.networks import Networks
+from trainers.teachers.ngrams import Ngrams
 from trainers.teachers.teacher import Teacher
 from trainers.trainer import Rollout, Trainer
+
+_MOST_COUNTED_CHARS = 10_000_000
 
 DIVERGENCES = ("forward", "reverse", "jsd")
 
@@ -48,7 +52,8 @@ class Distillation(Trainer):
         """The teacher, the divergence, and the own characters."""
 
         teacher: str = "source"  # "source": the exact one of a built-in text; "average": the run's averaged weights;
-        # else run directories with commas between them, whose probabilities are averaged
+        # "ngram": Kneser-Ney of the training text, each place without itself; else run directories with commas between
+        # them, whose probabilities are averaged
         divergence: str = "forward"  # D: "forward" is KL(teacher‖network), "reverse" KL(network‖teacher), or "jsd"
         beta: float = 0.5  # β of jsd, the teacher's share of the mixture
         soft_share: float = 0.5  # s, the teacher's share of the loss where the text's character is a right target too
@@ -88,11 +93,15 @@ class Distillation(Trainer):
 
     def _load(self, texts: Texts) -> Teacher:
         given = self.config.teacher
-        require("trainer.teacher", given, given.strip() != "", "source, average, or run directories")
+        require("trainer.teacher", given, given.strip() != "", "source, average, ngram, or run directories")
         if given == "average":
             averaged = self.averaged is not self.model
             require("trainer.teacher", given, averaged, "another one unless optimizer.averaging is above 0")
             return Networks([self.averaged], fixed=False)
+        if given == "ngram":
+            short = f"another one for more than {_MOST_COUNTED_CHARS:,} characters of training text"
+            require("trainer.teacher", given, len(texts.train) <= _MOST_COUNTED_CHARS, short)
+            return Ngrams(np.asarray(texts.train), texts.vocabulary.size)
         if given != "source":
             return networks.load("trainer.teacher", given, texts.vocabulary)
         known = texts.entropy_rate is not None
@@ -139,7 +148,7 @@ class Distillation(Trainer):
             return super().forward(batch, state)
         own, teachers, before = state
         rollout = super().forward(batch, own)
-        log_probs, teachers = self._teacher(rollout.fed, teachers)
+        log_probs, teachers = self._teacher(rollout.fed, teachers, batch)
         strayed = has_strayed(rollout.fed, batch.inputs) | before
         return rollout._replace(state=(rollout.state, teachers, strayed[:, -1:]), extra=(log_probs, strayed))
 

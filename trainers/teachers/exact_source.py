@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.measures.reference import ExactSource
 from charrnn.model import loops
 
@@ -63,7 +64,7 @@ class SourceTeacher:
         listed = [batch_size, self._most]
         return State(tf.zeros([batch_size, 1], tf.int32), tf.zeros(listed, tf.int32), tf.zeros(listed, tf.float32))
 
-    def __call__(self, ids: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+    def __call__(self, ids: tf.Tensor, state: State, batch: Batch | None = None) -> tuple[tf.Tensor, State]:
         """Reads ids int32 `[B, T]`; returns ln p float32 `[B, T, V]` and the state. Eager or graph."""
         by_time = tf.transpose(tf.gather(self._symbols, ids))
         num_steps = loops.length(by_time)

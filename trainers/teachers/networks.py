@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from charrnn.batches.sources import Batch
 from charrnn.errors import UserError
 from charrnn.generation import loading
 from charrnn.model.char_model import CharModel, States
@@ -31,7 +32,9 @@ class Networks:
         """Returns each model's zero state. Eager or graph."""
         return tuple(model.initial_state(batch_size) for model in self._models)
 
-    def __call__(self, ids: tf.Tensor, state: tuple[States, ...]) -> tuple[tf.Tensor, tuple[States, ...]]:
+    def __call__(
+        self, ids: tf.Tensor, state: tuple[States, ...], batch: Batch | None = None
+    ) -> tuple[tf.Tensor, tuple[States, ...]]:
         """Reads ids int32 `[B, T]`; returns ln p float32 `[B, T, V]` and the states. Eager or graph."""
         logits, states = zip(*(model(ids, own) for model, own in zip(self._models, state, strict=True)), strict=True)
         log_probs = tf.stack([tf.nn.log_softmax(each) for each in logits])
