@@ -51,6 +51,7 @@ ONLY_READ = {
     "python -m trainers.check --trainer=my_curriculum:Ramp --set trainer.ramp_steps=20": _HALF_A_MINUTE,
     "python -m trainers.compare runs/teacher_forcing-0 runs/teacher_forcing-1 runs/teacher_forcing-2 runs/rows-0 "
     "runs/rows-1 runs/rows-2 --markdown=table.md": _COMPARED,
+    "python -m trainers.compare runs/tf-0 runs/tf-1 runs/tf-2 runs/ss-0 runs/ss-1 runs/ss-2 --nopictures": _COMPARED,
     "python -m benchmarks.curricula --corpora=plays --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
