@@ -120,6 +120,7 @@ class _Shard:
         return self._length
 
     def read(self, start: int, stop: int) -> np.ndarray:
+        """Returns the numbers from `start` to `stop`, `[stop - start]`; OSError if the file is shorter than before."""
         data = os.pread(self._file, (stop - start) * self.dtype.itemsize, start * self.dtype.itemsize)
         if len(data) < (stop - start) * self.dtype.itemsize:
             raise OSError(f"{self._path} is shorter than before")

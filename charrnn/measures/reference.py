@@ -12,6 +12,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import Texts
+from charrnn.text import corpora
 from charrnn.text.finite_state import FiniteStateSource
 from charrnn.text.vocabulary import Vocabulary
 
@@ -236,3 +239,16 @@ class _Belief(NamedTuple):
     rows: np.ndarray  # int64 [N]; a row without an entry has an unknown state
     states: np.ndarray  # int64 [N]
     weights: np.ndarray  # float64 [N]
+
+
+def exact_source(texts: Texts, data: DataConfig) -> ExactSource | None:
+    """Returns the source of a built-in corpus that is read as it is written; None for any other text.
+
+    Args:
+        texts: the corpus.
+        data: the settings with which it was read.
+    """
+    as_written = data.order != "lines" and not data.lowercase and not data.csv_column
+    if texts.entropy_rate is None or not as_written:
+        return None
+    return ExactSource(corpora.source_of(texts.name), texts.vocabulary)

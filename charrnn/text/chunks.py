@@ -233,6 +233,7 @@ class _Characters:
         self._others = np.zeros(sys.maxunicode + 1, bool)
 
     def add(self, text: str) -> None:
+        """Adds the characters of a text."""
         data = text.encode()
         self._ascii += bytes(set(data.translate(None, self._ascii + _BEYOND_ASCII)))
         if not text.isascii():

@@ -23,8 +23,7 @@ from charrnn import metrics, randomness
 from charrnn.batches.sources import Batch, DataConfig
 from charrnn.batches.texts import Texts
 from charrnn.errors import UserError, require
-from charrnn.measures.reference import ExactSource
-from trainers.evaluation.evaluation import reference_for
+from charrnn.measures.reference import exact_source
 from trainers.input_curriculum import has_strayed
 from trainers.step import coins
 from trainers.teachers import networks
@@ -104,9 +103,8 @@ class Distillation(Trainer):
             return Ngrams(np.asarray(texts.train), texts.vocabulary.size)
         if given != "source":
             return networks.load("trainer.teacher", given, texts.vocabulary)
-        known = texts.entropy_rate is not None
-        reference = reference_for(texts, texts.data or DataConfig()) if known else None
-        if not isinstance(reference, ExactSource):
+        reference = exact_source(texts, texts.data or DataConfig())
+        if reference is None:
             raise UserError(
                 f"trainer.teacher=source is not possible: the exact source of {texts.name}, as it is read here, is not "
                 "known; give run directories, or average."

@@ -19,10 +19,9 @@ from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
 from charrnn.measures.open_loop import Measure, Point, Protocol, Report
-from charrnn.measures.reference import ExactSource, KneserNey, Reference
+from charrnn.measures.reference import KneserNey, Reference, exact_source
 from charrnn.measures.rollouts import Reader
 from charrnn.model.char_model import CharModel, States
-from charrnn.text import corpora
 from charrnn.text.vocabulary import listed
 
 _MAX_COUNTED_CHARS = 10_000_000  # of a text, for n-grams and text measures
@@ -139,17 +138,14 @@ def closed_loop_step(model: CharModel, batch: Batch, state: States) -> tuple[tf.
     return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
 
-def count_ngrams(texts: Texts) -> KneserNey:
+def training_ngrams(texts: Texts) -> KneserNey:
     """Returns the n-grams of the first 10 million characters of the training text."""
     return KneserNey(np.asarray(texts.train[:_MAX_COUNTED_CHARS]), texts.vocabulary.size)
 
 
 def reference_for(texts: Texts, data: DataConfig) -> Reference:
     """Returns the reference for rollouts: the source of the text if it is known, else n-grams of the training text."""
-    as_written = data.order != "lines" and not data.lowercase and not data.csv_column
-    if texts.entropy_rate is not None and as_written:
-        return ExactSource(corpora.source_of(texts.name), texts.vocabulary)
-    return count_ngrams(texts)
+    return exact_source(texts, data) or training_ngrams(texts)
 
 
 def _texts(

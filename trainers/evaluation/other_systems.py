@@ -18,7 +18,7 @@ from charrnn.batches.texts import Texts
 from charrnn.measures.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.measures.reference import KneserNey, Reference
 from charrnn.model.char_model import CharModel, States
-from trainers.evaluation.evaluation import OtherSystem, closed_loop_step, count_ngrams
+from trainers.evaluation.evaluation import OtherSystem, closed_loop_step, training_ngrams
 
 _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
@@ -38,7 +38,7 @@ def dynamic(config: Dynamic) -> OtherSystem:
 
 def ngrams(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
     """Returns the losses of n-grams of the training text, alone and interpolated with the model."""
-    counted = reference if isinstance(reference, KneserNey) else count_ngrams(texts)
+    counted = reference if isinstance(reference, KneserNey) else training_ngrams(texts)
     others = counted.log_probs(np.asarray(texts.validation)[None])[0, 1:]
     step, batches = functools.partial(closed_loop_step, model), StatefulPass(texts.validation)
     own = -evaluation_batches.losses_in_order(step, model.initial_state, batches)
