@@ -4,7 +4,7 @@
 
     result = train("quickstart", steps=300)
 
-`python -m trainers.run` does the same.
+`python -m trainers.run` does the same. `trainers.study` compares curricula, like `python -m trainers.study`.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,10 @@ from charrnn import lazy
 
 if TYPE_CHECKING:
     from trainers.launch.start import train
+    from trainers.studies.start import study
     from trainers.trainer import Rollout, Trainer
 
-__all__ = ["Rollout", "Trainer", "train"]
-__getattr__ = lazy.attributes(__name__, Rollout="trainer", Trainer="trainer", train="launch.start")
+__all__ = ["Rollout", "Trainer", "study", "train"]
+__getattr__ = lazy.attributes(
+    __name__, Rollout="trainer", Trainer="trainer", train="launch.start", study="studies.start"
+)
