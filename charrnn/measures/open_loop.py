@@ -22,6 +22,8 @@ from charrnn.generation.decode_loop import OWN
 from charrnn.measures import impossible, text_measures
 from charrnn.measures.reference import ExactSource, Reference, at_ids
 from charrnn.measures.rollouts import Reader
+from charrnn.measures.structure import Structure
+from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 
 GOLD_AFTER = 50  # characters of gold text over which recovery is measured …
@@ -168,6 +170,7 @@ def measure(
         **{f"recovery_{k}": recovered for k, recovered in recoveries.items()},
         "entropy_drift": Measure(entropy[0] - validation_loss, real_entropy[0] - validation_loss, entropy[1]),
         **_of_texts(own.ids, gold.ids, vocabulary, train, validation, protocol),
+        **_of_structure(own.ids, gold.ids, vocabulary, reference),
     }
     curves = {
         "divergence": _curve(own.divergence, gold.divergence),
@@ -438,6 +441,17 @@ def _of_texts(
         "valid_words": Measure(*valid),
         "repeated_8": Measure(*map(text_measures.repeated, (own, gold))),
     }
+
+
+def _of_structure(
+    own: np.ndarray, gold: np.ndarray, vocabulary: Vocabulary, reference: Reference
+) -> dict[str, Measure]:
+    """Measures the rollouts against the laws of `plays`; nothing if the text is another one."""
+    if not (isinstance(reference, ExactSource) and isinstance(reference.source, Plays)):
+        return {}
+    structure = Structure(reference.source)
+    found, real = (structure.measure([vocabulary.decode(row) for row in rows]) for rows in (own, gold))
+    return {name: Measure(value, real[name][0], error) for name, (value, error) in found.items()}
 
 
 def _beside(function: Callable[[np.ndarray], tuple[float, float]], own: np.ndarray, gold: np.ndarray) -> Measure:
