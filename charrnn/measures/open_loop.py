@@ -11,7 +11,7 @@ for real text instead of the rollouts. This is the target, and often it is not 0
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -214,8 +214,8 @@ def frontier(
         check_temperature("temperatures", temperature)
     for epsilon in epsilons:
         check_epsilon("epsilons", epsilon)
-    rows, points = protocol.start(protocol.pieces(validation)), {}
-    for temperature, epsilon in itertools.product(temperatures, epsilons):
+    rows, written, entropy = protocol.start(protocol.pieces(validation)), [], {}
+    for temperature, epsilon in dict.fromkeys(itertools.product(temperatures, epsilons)):
         parts = []
         for part in _parts(reader, rows):
             ids, log_probs = reader.read(rows[part], protocol.seeds[part], temperature, epsilon)
@@ -223,9 +223,12 @@ def frontier(
                 choices = reader.choices(log_probs[few, protocol.warm_up :], temperature, epsilon)
                 parts.append((ids[few], _entropy(np.exp(choices), choices)))
         ids, entropies = map(np.concatenate, zip(*parts, strict=True))
-        nats = -reference.log_probs(ids)[:, protocol.warm_up :]
+        written.append(ids)
+        entropy[temperature, epsilon] = float(entropies.mean())
+    points = {}
+    for pair, ids, nats in zip(entropy, written, _nats(reference, written), strict=True):
         reverse = text_measures.reverse_loss(ids[:, protocol.warm_up :], validation, vocabulary.size)
-        points[temperature, epsilon] = Point(float(nats.mean()), float(entropies.mean()), reverse)
+        points[pair] = Point(float(nats[:, protocol.warm_up :].mean()), entropy[pair], reverse)
     return points
 
 
@@ -378,6 +381,14 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
             value, error = ratio_of_means(loss(np.full_like(rest[:, :k], OWN)) - after_gold, damage)
             measures[k] = Measure(value, ratio_of_means(loss(rest[:, :k]) - after_gold, damage)[0], error)
     return measures
+
+
+def _nats(reference: Reference, texts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields -ln p of the characters of each text, ids `[R, T]`: many rows at once, because each call is a loop."""
+    at_once = max(1, _MOST_SCORED // max(1, texts[0].size)) if texts else 1
+    for start in range(0, len(texts), at_once):
+        several = texts[start : start + at_once]
+        yield from np.split(-reference.log_probs(np.concatenate(several)), len(several))
 
 
 def _entropy(probs: np.ndarray, logs: np.ndarray) -> np.ndarray:

@@ -183,32 +183,47 @@ class ExactSource:
     def __init__(self, source: FiniteStateSource, vocabulary: Vocabulary, slip: float = 1e-4):
         self.source, self.vocabulary, self.slip = source, vocabulary, slip
         ids = vocabulary.encode(source.characters)  # of the source's symbols, one per character
-        self._to_ids, self.floor = np.eye(vocabulary.size)[ids], slip / vocabulary.size
+        self.floor = slip / vocabulary.size
         self._symbols = np.full(vocabulary.size, -1)
         self._symbols[ids] = np.arange(len(ids))
         if vocabulary.unknown_id is not None:
             self._symbols[vocabulary.unknown_id] = -1
         self._probs, self._following, visits = source.tables()
-        self._anywhere = visits @ self._probs
+        self._id_probs = self._probs @ np.eye(vocabulary.size)[ids]  # [S, V]
+        self._ids_anywhere = visits @ self._id_probs
         self._entered = [self._enter(visits, symbol) for symbol in range(len(ids))]
 
     def log_probs(self, rows: np.ndarray) -> np.ndarray:
         """Returns ln p of each character, nats: ids int `[R, T]` -> float64 `[R, T]`."""
-        return np.log(at_ids(self.distributions(rows), rows))
+        probs = np.empty(rows.shape)
+        for t, belief in enumerate(self._beliefs(rows)):
+            ids = rows[:, t]
+            probs[:, t] = self._ids_anywhere[ids]
+            placed, starts = np.unique(belief.rows, return_index=True)
+            if len(placed):
+                each = belief.weights * self._id_probs[belief.states, ids[belief.rows]]
+                probs[placed, t] = np.add.reduceat(each, starts)
+        return np.log((1 - self.slip) * probs + self.floor)
 
     def distributions(self, rows: np.ndarray) -> np.ndarray:
         """Returns the distribution at each position: ids int `[R, T]` -> float64 `[R, T, V]`, sums 1 over V."""
-        size = self._to_ids.shape[1]
-        result = np.empty((*rows.shape, size))
-        belief = _Belief(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))
-        for t in range(rows.shape[1]):
-            probs = np.tile(self._anywhere, (len(rows), 1))
+        probs = np.empty((*rows.shape, self.vocabulary.size))
+        for t, belief in enumerate(self._beliefs(rows)):
+            probs[:, t] = self._ids_anywhere
             placed, starts = np.unique(belief.rows, return_index=True)
             if len(placed):
-                probs[placed] = np.add.reduceat(belief.weights[:, None] * self._probs[belief.states], starts)
-            result[:, t] = (1 - self.slip) * probs @ self._to_ids + self.floor
+                each = belief.weights[:, None] * self._id_probs[belief.states]
+                probs[placed, t] = np.add.reduceat(each, starts)
+        probs *= 1 - self.slip
+        probs += self.floor
+        return probs
+
+    def _beliefs(self, rows: np.ndarray) -> Iterator["_Belief"]:
+        """Yields the belief before each position of the rows `[R, T]`."""
+        belief = _Belief(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))
+        for t in range(rows.shape[1]):
+            yield belief
             belief = self._after(belief, self._symbols[rows[:, t]])
-        return result
 
     def at_slip(self, probs: np.ndarray, slip: float) -> np.ndarray:
         """Returns probabilities as if the share of the uniform distribution were another one.
