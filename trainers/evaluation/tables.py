@@ -42,6 +42,18 @@ def by_group(comparison: Comparison) -> str:
     return "\n".join([*_aligned(rows), "", *_aligned(differing), "", *bases, *[""] * bool(bases), _tested(comparison)])
 
 
+def values_table(groups: Sequence[Group], names: Sequence[str]) -> str:
+    """Returns a table of values without tests, one line per group.
+
+    Args:
+        groups: the groups.
+        names: measures that all runs have.
+    """
+    rows = [["", *names], ["real text", *(_real(groups[0], name) for name in names)]]
+    rows += [[group.name, *(_spread(group.values(name)) for name in names)] for group in groups]
+    return "\n".join(_aligned(rows))
+
+
 def sweep_table(comparison: Comparison) -> str:
     """Returns a table of quality and diversity by temperature: reference loss and reverse loss, means over seeds."""
     temperatures = list(comparison.groups[0].evaluations[0].sweep)

@@ -1,7 +1,10 @@
 """The page and the figures of a study."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from trainers.evaluation import tables
 from trainers.evaluation.comparison import Group
@@ -10,6 +13,13 @@ from trainers.run_directory.directory import flat
 from trainers.studies.findings import finding
 from trainers.studies.plan import Planned
 from trainers.studies.run import Found, How
+
+UNTESTED = """
+    excess_error_1000 recovery_200 first_impossible copied_20 repeated_8 next_speaker lines_a_speech exclamations
+    favourites verbs_agree
+""".split()
+"""Further measures on the page, as far as the runs have them."""
+_SLIPS = "divergence_open_slip_"
 
 
 def as_markdown(plan: Sequence[Planned], how: How, found: Found, pictures: Sequence[str] = ()) -> str:
@@ -23,10 +33,39 @@ def as_markdown(plan: Sequence[Planned], how: How, found: Found, pictures: Seque
     """
     groups = found.compared.groups
     parts = [finding(found.compared, found.epsilon), _how(plan, how), tables.by_group(found.compared)]
+    untested = _in_all(groups, UNTESTED, found.compared.measures)
+    if untested:
+        parts += ["Measured and not tested:", tables.values_table(groups, untested)]
+    slips = [name for name in _in_all(groups, groups[0].evaluations[0].report.measures) if name.startswith(_SLIPS)]
+    if slips:
+        parts.append(_order(groups, ["divergence_open", *slips]))
     if any(epsilon for _, epsilon in groups[0].evaluations[0].frontier):
         parts.append(tables.cut_off_table(groups))
     parts += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures]
     return "\n\n".join(parts)
+
+
+def _in_all(groups: Sequence[Group], names: Iterable[str], less: Sequence[str] = ()) -> list[str]:
+    """Returns the measures that all runs have a value of, without those in `less`."""
+    runs = [run for group in groups for run in group.runs.values()]
+    found = [{name for name, measure in run.measures.items() if measure.value is not None} for run in runs]
+    return [name for name in names if name not in less and all(name in each for each in found)]
+
+
+def _order(groups: Sequence[Group], names: Sequence[str]) -> str:
+    """Returns whether the arms have the same order by each of the measures, and the pairs that change places."""
+    means = {name: [float(np.mean(group.values(name))) for group in groups] for name in names}
+    first, *others = names
+    swapped = [
+        f"`{groups[i].name}` and `{groups[j].name}` by {name}"
+        for name in others
+        for i, j in itertools.combinations(range(len(groups)), 2)
+        if (means[first][i] < means[first][j]) != (means[name][i] < means[name][j])
+    ]
+    table = tables.values_table(groups, names)
+    said = f"These change places: {', '.join(swapped)}." if swapped else "The order of the arms is the same by all."
+    why = "The probability of an impossible character is a convention, so the divergence is told for three."
+    return f"{why} {said}\n\n{table}"
 
 
 def as_figures(plan: Sequence[Planned], how: How, found: Found) -> dict:
