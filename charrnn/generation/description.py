@@ -1,4 +1,4 @@
-"""Describes a model by its run directory: experiment, corpus, weights, losses, curriculum.
+"""Describes a model by its run directory: experiment, corpus, weights, losses, curriculum, a prompt.
 
     facts(loaded)       # {"corpus": "plays", "network": "GRU, 1 layer of 192 units", …}
 
@@ -37,12 +37,31 @@ def facts(loaded: Loaded) -> dict[str, str]:
     found = {
         "Corpus": _without_folders(_text(config.get("corpus"))),
         "Network": f"{model.config.cell.upper()}, {layers}",
-        "Weights": f"{model.count_params():,}, {os.path.basename(loaded.checkpoint).replace('-', ' ')}",
+        "Weights": f"{model.count_params():,}, {_checkpoint(loaded)}",
         "Loss": _losses(loaded),
         "Curriculum": _curriculum(config.get("trainer")),
         "Vocabulary": f"{len(loaded.vocabulary.characters) or 256:,} {loaded.vocabulary.kind}",
     }
     return {name: fact for name, fact in found.items() if fact}
+
+
+def prompt(loaded: Loaded) -> str:
+    """Returns the first prompt of the run's samples, or the model's default one if it has none.
+
+    Args:
+        loaded: the model.
+    """
+    samples = _config(loaded).get("samples")
+    prompts = samples.get("prompts") if isinstance(samples, dict) else None
+    first = _text(prompts[0]) if isinstance(prompts, list) and prompts else ""
+    known = not loaded.vocabulary.unknown_characters(loaded.vocabulary.read(first))
+    return first if first and known else loaded.generator().beginning
+
+
+def _checkpoint(loaded: Loaded) -> str:
+    """Returns the checkpoint's name with the number of its step for a reader, such as "step 1,500"."""
+    name, _, number = os.path.basename(loaded.checkpoint).rpartition("-")
+    return f"{name.replace('-', ' ')} {int(number):,}" if number.isdecimal() else os.path.basename(loaded.checkpoint)
 
 
 def _run_dir(loaded: Loaded) -> str:

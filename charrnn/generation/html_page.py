@@ -111,7 +111,7 @@ def _described(loaded: Loaded, sampler: Sampler, unknown: str) -> dict[str, Any]
                 "lowercase": vocabulary.reading.lowercase,
             },
         },
-        "beginning": loaded.generator().beginning,
+        "prompt": description.prompt(loaded),
         "unknown": unknown,
         "sampler": {name: getattr(sampler, name) for name in ("top_k", "top_p", "min_p", "epsilon")},
     }

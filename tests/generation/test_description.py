@@ -19,11 +19,11 @@ CONFIG = {
 def describe(make_model, tmp_path):
     """The facts about a model in a run directory with these files."""
 
-    def describe(config, metrics="", checkpoint="step-20"):
+    def describe(config, metrics="", checkpoint="step-1020"):
         (tmp_path / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
         (tmp_path / "metrics.jsonl").write_text(metrics)
         loaded = Loaded(make_model(), Vocabulary("abcdef"), str(tmp_path / "best" / checkpoint), "")
-        return description.facts(loaded), description.experiment(loaded)
+        return description.facts(loaded), description.experiment(loaded), description.prompt(loaded)
 
     return describe
 
@@ -34,13 +34,13 @@ def records(*values):
 
 
 def test_describes_a_run(describe):
-    losses = (10, "train", 3.5), (10, "validation", 3.25), (20, "train", 2.5), (30, "validation", 1.0)
-    facts, experiment = describe(CONFIG, records(*losses))
+    losses = (10, "train", 3.5), (10, "validation", 3.25), (1020, "train", 2.5), (1030, "validation", 1.0)
+    facts, experiment, _ = describe(CONFIG, records(*losses))
     assert experiment == "mine"
     assert facts == {
         "Corpus": "a.txt, plays",
         "Network": "GRU, 1 layer of 6 units",
-        "Weights": "318, step 20",
+        "Weights": "318, step 1,020",
         "Loss": "train 2.5000, validation 3.2500 nats per character",
         "Curriculum": "scheduled sampling (k=3)",
         "Vocabulary": "6 characters",
@@ -71,8 +71,15 @@ def test_no_folder_of_the_machine_is_told(describe, corpus, shown):
     ],
 )
 def test_an_unknown_fact_is_left_out(describe, config, metrics):
-    facts, experiment = describe(config, metrics)
-    assert experiment == "" and set(facts) == {"Network", "Weights", "Vocabulary"}
+    facts, experiment, prompt = describe(config, metrics)
+    assert experiment == "" and prompt == "f" and set(facts) == {"Network", "Weights", "Vocabulary"}
+
+
+@pytest.mark.parametrize(
+    "prompts, used", [(["ab", "c"], "ab"), (["aB"], "f"), ([""], "f"), ([], "f"), ([3], "f"), ("ab", "f"), (None, "f")]
+)
+def test_the_prompt_is_the_first_of_the_samples_if_the_model_knows_it(describe, prompts, used):
+    assert describe({"samples": {"prompts": prompts}})[2] == used
 
 
 def test_a_checkpoint_of_an_unusual_name_has_no_losses(describe):

@@ -33,7 +33,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, make_model, tmp_path):
-    """Opens the page of a model with random weights, and returns the model."""
+    """Opens the page of a model with random weights, and returns the model. It has no run directory."""
 
     def open_page(vocabulary=LETTERS, end_of_text="", **config):
         model = make_model(vocabulary.size, **{"units": 12, **config})

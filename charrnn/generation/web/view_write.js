@@ -10,7 +10,7 @@ class WriteView {
     this.run = 0; // counts the runs, so that an earlier one knows that it must end
     this.isRunning = false;
     this.form = byId("write-form");
-    byId("prompt").value = described.beginning;
+    byId("prompt").value = described.prompt;
     for (const [name, value] of Object.entries(described.sampler)) byId(name.replace("_", "-")).value = value;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
