@@ -1,4 +1,4 @@
-"""Takes the pictures of an exported page: python -m tests.page_pictures --run_dir=runs/quickstart [--output=docs/pictures].
+"""Takes the pictures of an exported page: python -m tests.page_pictures --run_dir=runs/quickstart [--output=pictures].
 
 Run by hand; no test. Opens the page in headless Chromium, chooses a character and a unit, and takes a picture of each
 view: page_write.png, page_read.png, page_units.png; with --narrow also of a phone's width, and in the dark. Needs
@@ -16,7 +16,7 @@ from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "The run directory of the model.", flag_values=FLAGS)
-flags.DEFINE_string("output", "docs/pictures", "Where the pictures go.", flag_values=FLAGS)
+flags.DEFINE_string("output", "pictures", "Where the pictures go.", flag_values=FLAGS)
 flags.DEFINE_bool("narrow", False, "Pictures of a phone's width and in the dark, too.", flag_values=FLAGS)
 
 _DONE = {
@@ -24,6 +24,10 @@ _DONE = {
     "read": "return page.read.trace && page.read.trace.isDone && byId('read-progress').textContent",
     "units": "return byId('units').children.length > 0",
 }
+_SURPRISING = """
+    const early = Array.from(page.read.trace.surprisals.subarray(100, 250));
+    page.read.view.choose(100 + early.indexOf(Math.max(...early)));
+"""  # chooses the most surprising character of those that the picture has
 
 
 def main(beside: list[str]) -> int:
@@ -39,9 +43,9 @@ def main(beside: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, webdriver.browser(pathlib.Path(folder)) as browser:
         path = pathlib.Path(folder) / "model.html"
         path.write_bytes(html_page(loading.load(FLAGS.run_dir)))
-        sizes = {"": (1000, 640, False)}
+        sizes = {"": (1000, 760, False)}
         if FLAGS.narrow:
-            sizes |= {"_narrow": (390, 844, False), "_dark": (1000, 640, True), "_narrow_dark": (390, 844, True)}
+            sizes |= {"_narrow": (390, 844, False), "_dark": (1000, 760, True), "_narrow_dark": (390, 844, True)}
         for suffix, (width, height, dark) in sizes.items():
             browser.size(width, height)
             browser.dark(dark)
@@ -50,7 +54,7 @@ def main(beside: list[str]) -> int:
                 browser.click(f"#tab-{view}")
                 browser.wait(done)
                 if view == "read":
-                    browser.run("page.read.view.choose(page.read.cells[37].start)")
+                    browser.run(_SURPRISING)
                 browser.picture(output / f"page_{view}{suffix}.png")
                 print(output / f"page_{view}{suffix}.png")
     return command.DONE
