@@ -160,7 +160,7 @@ def test_the_arrow_keys_and_the_pointer_show_the_likeliest(browser, read):
     assert f"{-np.log(probabilities[1, ids[2]]):.2f} nats" in told
     browser.press("down")
     assert text_of(browser, "#read-text .chosen") == TEXT.split("\n")[1][2]
-    browser.hover("#read-text span:nth-child(12)")
+    browser.hover("#read-text .line:nth-child(2) span:nth-child(5)")
     assert text_of(browser, "#read-text .chosen") == TEXT[11]
     browser.press("left", "up")
     assert text_of(browser, "#read-text .chosen") == TEXT[10 - 7]

@@ -98,6 +98,19 @@ def test_logits_agree_to_the_rounding_of_the_weights(make_loaded, ask, case):
 
 @needs_node
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_model_of_mixed_precision_is_computed_without_its_rounding(make_model, ask, precision):
+    """The page has the weights as the model computes with them; only the model rounds its states."""
+    model, exact = make_model(8, precision, num_layers=2), make_model(8, num_layers=2)
+    exact.set_weights(model.get_weights())
+    ids = np.random.default_rng(1).integers(0, 8, 60)
+    found = np.array(ask(html_page(Loaded(model, LETTERS, "", "")), logits=ids.tolist())["logits"])
+    logits, _ = exact(tf.constant(ids[None], tf.int32))
+    assert np.abs(found - logits[0]).max() < 4e-2 * np.abs(logits).max()
+
+
+@needs_node
+@pytest.mark.slow
 def test_the_pages_store_an_embedding_in_the_smaller_way(make_loaded):
     for embedding, named in ((0, "table"), (50, "table"), (40, "embedding")):
         loaded = make_loaded(characters(90), embedding_size=embedding, units=31)

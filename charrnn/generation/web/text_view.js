@@ -19,19 +19,22 @@ class TextView {
     this.cells = [];
     this.spans = [];
     this.position = -1;
+    this.line = null;
     this.place.replaceChildren();
   }
 
-  /** Adds cells at the end, each with its class. */
+  /** Adds cells at the end, each with its class. Each line is an element, so that a browser lays out few of them. */
   add(cells, classOf) {
-    const spans = cells.map((cell) => {
+    for (const cell of cells) {
       const isControl = cell.text < " " && !"\n\t".includes(cell.text);
       const glyph = isControl ? String.fromCharCode(0x2400 + cell.text.charCodeAt(0)) : cell.text; // its symbol
-      return element("span", { class: this.fullClass(cell, classOf) }, glyph);
-    });
-    this.cells.push(...cells);
-    this.spans.push(...spans);
-    this.place.append(...spans);
+      const span = element("span", { class: this.fullClass(cell, classOf) }, glyph);
+      if (!this.line) this.place.append((this.line = element("div", { class: "line" })));
+      this.line.append(span);
+      if (cell.text === "\n") this.line = null;
+      this.cells.push(cell);
+      this.spans.push(span);
+    }
   }
 
   /** Gives each character its class again. */
