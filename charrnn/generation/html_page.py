@@ -74,7 +74,7 @@ def html_page(loaded: Loaded, sampler: Sampler | None = None, unknown: str = "re
         "tensors": "\n".join(_tensor(name, values) for name, values in _tensors(loaded)),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
-    return string.Template(read("page.html")).substitute(parts).encode()
+    return string.Template(read("page.html")).substitute(parts).encode("utf-8", "replace")  # a file name may be no text
 
 
 def read(name: str) -> str:

@@ -1,5 +1,6 @@
 """The page of an exported model, without a browser: its scripts run in Node, against the model here."""
 
+import configparser
 import json
 import re
 import shutil
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import setuptools.config.setupcfg
 import tensorflow as tf
 
 from charrnn import randomness
@@ -224,11 +224,16 @@ def test_the_scripts_own_tests():
     assert done.returncode == 0 and len(tests) > 1, done.stdout
 
 
-def test_no_text_becomes_markup(make_loaded):
-    nasty = Vocabulary("</script>&'\"é\ud800"[:3] + "script>&'\"é\ud800".replace("s", ""))
-    page = html_page(make_loaded(nasty, embedding_size=0)).decode()
+def test_no_text_becomes_markup(make_model, tmp_path):
+    """Neither the model's characters nor what a stranger's run directory says."""
+    markup = "</script><b>&amp;'\"é\ud800$x"
+    (tmp_path / "config.json").write_text(json.dumps({"experiment": f"{markup}${{style}}", "corpus": markup}))
+    (tmp_path / "metrics.jsonl").write_text("")
+    nasty = Vocabulary(dict.fromkeys(markup))
+    loaded = Loaded(make_model(nasty.size), nasty, str(tmp_path / "best" / "step-3"), "")
+    page = html_page(loaded).decode()
     opened = re.findall(r"<(\w+)", re.sub(r"(?s)(<script[^>]*>).*?(</script>)", r"\1\2", page))
-    assert opened.count("script") == len(SCRIPTS) + 1 + page.count('id="tensor-')
+    assert opened.count("script") == len(SCRIPTS) + 1 + page.count('id="tensor-') and "b" not in opened
     described = json.loads(re.search(r'(?s)id="described">(.*?)</script>', page)[1])
     assert tuple(described["vocabulary"]["characters"]) == nasty.characters
 
@@ -250,9 +255,10 @@ def test_a_model_too_large_for_a_page_is_refused_before_work(tmp_path, make_load
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wheel_has_the_sources(tmp_path):
+def test_a_wheel_has_the_sources():
     root = HERE.parent.parent
-    declared = setuptools.config.setupcfg.read_configuration(root / "setup.cfg")["options"]["package_data"]
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg")
     folder = root / "charrnn" / "generation"
-    named = {path for pattern in declared["charrnn.generation"] for path in folder.glob(pattern)}
+    named = set(folder.glob(setup["options.package_data"]["charrnn.generation"]))
     assert {folder / "web" / name for name in (*SCRIPTS, "page.html", "page.css")} == named
