@@ -1,7 +1,8 @@
 """Exports a trained model: python -m charrnn.export --run_dir=DIR --output=DIR [--formats=saved_model,keras,tflite].
 
 Makes a folder that needs no charrnn: saved_model/ (step, generate and score, on strings), model.keras (stock layers),
-step.tflite (one character), vocabulary.json, and a README.md that explains their use.
+step.tflite (one character), vocabulary.json, and a README.md that explains their use. With --formats=html also
+model.html, a page that shows the model at work in any browser, without a network.
 Exit status: 0 done, 2 a wrong argument, 74 the disk of the output is full, 130 Ctrl-C; the folder is only made with 0.
 """
 
@@ -22,7 +23,7 @@ _float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
 _path("run_dir", None, "The run directory of the model.")
 _path("output", None, "Folder to make.")
 _formats = ["saved_model", "keras", "tflite"]
-flags.DEFINE_list("formats", _formats, "Formats to export, separated by commas.", flag_values=FLAGS)
+flags.DEFINE_list("formats", _formats, "Formats to export, separated by commas; there is also html.", flag_values=FLAGS)
 flags.DEFINE_integer("top_k", 0, "For generate: as in charrnn.generate.", flag_values=FLAGS)
 _float("top_p", 1.0, "For generate: as in charrnn.generate.")
 _float("min_p", 0.0, "For generate: as in charrnn.generate.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import tensorflow as tf
@@ -37,6 +38,17 @@ def test_makes_the_given_formats_once(run, tmp_path):
     assert (status, out) == (2, "") and f"{output} exists" in err
 
 
+def test_makes_a_page_that_opens_with_the_given_filters(run, tmp_path):
+    output = tmp_path / "page"
+    flags = ["--formats=html", "--top_k=3", "--epsilon=0.01", "--unknown=drop"]
+    assert run(f"--output={output}", *flags) == (0, f"Exported to {output}: html\n", "")
+    assert sorted(path.name for path in output.iterdir()) == ["README.md", "model.html", "vocabulary.json"]
+    assert "model.html" in (output / "README.md").read_text() and "keras" not in (output / "README.md").read_text()
+    described = re.search(r'(?s)id="described">(.*?)</script>', (output / "model.html").read_text())[1]
+    found = json.loads(described)
+    assert found["sampler"] == {"top_k": 3, "top_p": 1.0, "min_p": 0.0, "epsilon": 0.01} and found["unknown"] == "drop"
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -45,6 +57,7 @@ def test_makes_the_given_formats_once(run, tmp_path):
         (["--output=x", "more"], "'more' belongs to no flag"),
         (["--output=x", "--formats=onnx"], "formats=onnx is not possible"),
         (["--output=x", "--top_p=0"], "top_p=0.0 is not possible"),
+        (["--output=x", "--formats=html", "--unknown=keep"], "unknown=keep is not possible"),
         (["--output=x", "--run_dir=/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
     ],
 )

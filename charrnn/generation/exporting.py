@@ -1,4 +1,4 @@
-"""Exports a model for programs without charrnn: a SavedModel, a Keras model of stock layers, a TFLite model.
+"""Exports a model for programs without charrnn (SavedModel, Keras model of stock layers, TFLite), or as a page.
 
 export(load("runs/x"), "exported")
 generate = tf.saved_model.load("exported/saved_model").signatures["generate"]
@@ -16,6 +16,7 @@ from charrnn.errors import COOLEST, HOTTEST, UserError, require
 from charrnn.files import atomic, paths
 from charrnn.generation import decode_loop
 from charrnn.generation.decode_loop import DECODE_BLOCK_CHARS, OWN
+from charrnn.generation.html_page import html_page, require_small
 from charrnn.generation.loading import Loaded
 from charrnn.generation.lower_case import LowerCase
 from charrnn.generation.readme import readme
@@ -29,14 +30,16 @@ from charrnn.text.vocabulary import REPLACEMENT
 
 _TEMPERATURES = f"0 (the likeliest character always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
 
-FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite"}
+FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite", "html": "model.html"}
 """The formats, and the name of each in the folder."""
+
+DEFAULT_FORMATS = ("saved_model", "keras", "tflite")
 
 
 def export(
     loaded: Loaded,
     output: str,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = DEFAULT_FORMATS,
     sampler: Sampler | None = None,
     unknown: str = "refuse",
 ) -> None:
@@ -46,8 +49,9 @@ def export(
         loaded: the model.
         output: the folder to make.
         formats: some of FORMATS.
-        sampler: the filters of the SavedModel's `generate`; the temperature is an input of the signature.
-        unknown: the SavedModel's treatment of unknown characters, one of `unknown.UNKNOWN`.
+        sampler: the filters of the SavedModel's `generate`; the temperature is an input of the signature. A page opens
+            with these filters.
+        unknown: the SavedModel's treatment of unknown characters, one of `unknown.UNKNOWN`; a page opens with it.
 
     Raises:
         UserError: the folder exists already or cannot be written, or a format cannot hold the model.
@@ -57,6 +61,9 @@ def export(
     config = loaded.model.config
     if "keras" in formats and (config.skip_connections or config.state_rates):
         raise UserError("Keras has no layers with zoneout or skip connections: give --formats=saved_model,tflite.")
+    if "html" in formats:
+        require("unknown", unknown, unknown in UNKNOWN, f"one of {', '.join(UNKNOWN)}")
+        require_small(loaded)
     output = paths.given(output)
     if "://" in output:
         raise UserError(f"{output} is not on this machine: give a local --output.")
@@ -82,6 +89,8 @@ def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler
         stock_model(loaded.model).save(places["keras"])
     if "tflite" in places:
         atomic.replace(places["tflite"], tflite_step(loaded.model))
+    if "html" in places:
+        atomic.replace(places["html"], html_page(loaded, sampler, unknown))
 
 
 class Serving:

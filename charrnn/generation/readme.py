@@ -80,7 +80,12 @@ _CUT_OFF = """
         likely = np.exp(log_probs) >= {epsilon}
         log_probs = np.where(likely | (log_probs == log_probs.max()), log_probs, -np.inf)"""
 
-_FORMATS = {"saved_model": _SAVED_MODEL, "keras": _KERAS, "tflite": _TFLITE}
+_HTML = """
+## model.html: a page that shows the model at work
+Open it in a browser, from the disk or from a server. It needs no network and no other file, and sends nothing.
+"""
+
+_FORMATS = {"saved_model": _SAVED_MODEL, "keras": _KERAS, "tflite": _TFLITE, "html": _HTML}
 
 _IDS = "vocabulary.json has the characters in the order of their ids, from 1 on; 0 is the unknown character."
 

@@ -189,6 +189,7 @@ def make(words, a_run):
     """Makes a call, shorter; of a training run with the same network, optimizer and trainer as one before the text."""
     module, name = module_of(words)
     shorter = [] if "--help_settings" in words else SHORTER.get(name, [])  # it takes prefixes
+    shorter = [] if flag(words, "formats") else shorter  # a page is quickly made
     arguments = [*words[3:], *shorter]
     if name == "trainers.run" and not NO_RUN & set(words):
         config = resolved(arguments)
