@@ -13,7 +13,9 @@ from charrnn import lazy
 
 if TYPE_CHECKING:
     from trainers.launch.start import train
+    from trainers.reports.reports import Report
     from trainers.trainer import Rollout, Trainer
 
-__all__ = ["Rollout", "Trainer", "train"]
-__getattr__ = lazy.attributes(__name__, Rollout="trainer", Trainer="trainer", train="launch.start")
+__all__ = ["Report", "Rollout", "Trainer", "train"]
+_PLACES = {"Report": "reports.reports", "Rollout": "trainer", "Trainer": "trainer", "train": "launch.start"}
+__getattr__ = lazy.attributes(__name__, **_PLACES)
