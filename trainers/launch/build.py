@@ -30,6 +30,7 @@ from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.reports.dashboards import hyperparameters
 from trainers.reports.own import Own
+from trainers.reports.projector import Projector
 from trainers.reports.records import Records
 from trainers.reports.reports import Report, Reports
 from trainers.reports.samples import SampleWriter
@@ -158,7 +159,7 @@ def _make_loop(
     if warm:
         console.line(warm)
     files: list[Report] = [Records(run_dir), Summaries(run_dir)] if workers.is_chief else []
-    others = _other_reports(run_dir, console, own) if workers.is_chief else []
+    others = _other_reports(run_dir, trainer, texts, console, own) if workers.is_chief else []
     for report in files:  # they refuse damaged files before anything is written
         report.start(step, step - checkpoints.loop_state.unmeasured)
     reports = Reports(console, [*files, *others])
@@ -168,10 +169,12 @@ def _make_loop(
     return loop, checkpoints if warm else None
 
 
-def _other_reports(run_dir: str, console: Console, own: Sequence[OwnReport]) -> list[Report]:
+def _other_reports(
+    run_dir: str, trainer: Trainer, texts: Texts, console: Console, own: Sequence[OwnReport]
+) -> list[Report]:
     """Returns the reports that write nothing before the run directory is prepared; the user's are the last."""
     users = [Own(report, name, console.warning) for name, report in own_reports.make(own, run_dir).items()]
-    return [*users]
+    return [Projector(run_dir, trainer.averaged, texts.vocabulary), *users]
 
 
 def _restore(
