@@ -22,11 +22,14 @@ from charrnn.generation.decode_loop import OWN
 from charrnn.measures import impossible, text_measures
 from charrnn.measures.reference import ExactSource, Reference, at_ids
 from charrnn.measures.rollouts import Reader
+from charrnn.measures.structure import Structure
+from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 
 GOLD_AFTER = 50  # characters of gold text over which recovery is measured …
 OWN_BEFORE = (10, 50, 200)  # … after this many own characters
 EXCESS_AT = (100, 1000)  # lengths of the rollouts for the excess error, characters
+SLIPS = (0.001, 0.01)  # other slips of an exact source at which the divergence of the choices is told
 NUM_BINS = 20  # of a curve over the position
 _TINY = np.finfo(np.float64).tiny
 _MOST_FLOATS = 1 << 26  # of predictions in memory at once
@@ -114,7 +117,7 @@ class Point(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Rows of text with the scores of each character, in nats: `[R, T]` each."""
+    """Rows of text with the scores of each character, in nats: `[R, T]` each, one with an axis more."""
 
     ids: np.ndarray
     nats: np.ndarray  # -ln p(character) under the model
@@ -123,6 +126,7 @@ class Scores(NamedTuple):
     entropy: np.ndarray  # entropy of the choices' distribution, which may differ from the prediction
     open_divergence: np.ndarray  # KL(choices' distribution ‖ reference), over the V characters
     impossible: np.ndarray  # bool: the source of the text cannot write the character
+    slip_divergences: np.ndarray  # `open_divergence` at each of SLIPS, [R, T, 2]; [R, T, 0] without an exact source
 
     def after(self, length: int) -> "Scores":
         """Returns the scores without the first `length` characters of each row."""
@@ -166,6 +170,7 @@ def measure(
         **{f"recovery_{k}": recovered for k, recovered in recoveries.items()},
         "entropy_drift": Measure(entropy[0] - validation_loss, real_entropy[0] - validation_loss, entropy[1]),
         **_of_texts(own.ids, gold.ids, vocabulary, train, validation, protocol),
+        **_of_structure(own.ids, gold.ids, vocabulary, reference),
     }
     curves = {
         "divergence": _curve(own.divergence, gold.divergence),
@@ -275,7 +280,26 @@ def score_predictions(
         entropy,
         -np.sum(chosen * logs, -1) - entropy,
         at_ids(probs, ids) <= reference.floor,
+        _slip_divergences(chosen, probs, reference, entropy),
     )
+
+
+def _slip_divergences(chosen: np.ndarray, probs: np.ndarray, reference: Reference, entropy: np.ndarray) -> np.ndarray:
+    """Returns the divergence of choices `[R, T, V]` from the reference `[R, T, V]` at each of SLIPS.
+
+    All impossible characters have one probability, and few characters are possible. So logarithms of these suffice.
+    """
+    if not isinstance(reference, ExactSource):
+        return np.zeros((*entropy.shape, 0))
+    possible = probs > reference.floor
+    elsewhere = np.sum(chosen, -1, dtype=np.float64, where=~possible)
+    positions = np.flatnonzero(possible) // probs.shape[-1]
+    found = []
+    for slip in SLIPS:
+        nats = -chosen[possible] * np.log(reference.at_slip(probs[possible], slip))
+        nats = np.bincount(positions, nats, entropy.size).reshape(entropy.shape)
+        found.append(nats - elsewhere * math.log(slip / reference.vocabulary.size) - entropy)
+    return np.stack(found, -1)
 
 
 def excess_error(own: np.ndarray, gold: np.ndarray) -> tuple[float, float]:
@@ -383,6 +407,10 @@ def _of_choices(own: Scores, gold: Scores, is_exact: bool) -> dict[str, Measure]
     return {
         "own_entropy": entropy,
         "divergence_open": _beside(mean, own.open_divergence, gold.open_divergence),
+        **{
+            f"divergence_open_slip_{slip}": _beside(mean, *(x.slip_divergences[..., i] for x in (own, gold)))
+            for i, slip in enumerate(SLIPS)
+        },
         "impossible": _beside(mean, 1000 * own.impossible, 1000 * gold.impossible),
         "first_impossible": Measure(*firsts),
         "error_after_error": Measure(after, real_after, error),
@@ -413,6 +441,17 @@ def _of_texts(
         "valid_words": Measure(*valid),
         "repeated_8": Measure(*map(text_measures.repeated, (own, gold))),
     }
+
+
+def _of_structure(
+    own: np.ndarray, gold: np.ndarray, vocabulary: Vocabulary, reference: Reference
+) -> dict[str, Measure]:
+    """Measures the rollouts against the laws of `plays`; nothing if the text is another one."""
+    if not (isinstance(reference, ExactSource) and isinstance(reference.source, Plays)):
+        return {}
+    structure = Structure(reference.source)
+    found, real = (structure.measure([vocabulary.decode(row) for row in rows]) for rows in (own, gold))
+    return {name: Measure(value, real[name][0], error) for name, (value, error) in found.items()}
 
 
 def _beside(function: Callable[[np.ndarray], tuple[float, float]], own: np.ndarray, gold: np.ndarray) -> Measure:

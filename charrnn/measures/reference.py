@@ -210,6 +210,15 @@ class ExactSource:
             belief = self._after(belief, self._symbols[rows[:, t]])
         return result
 
+    def at_slip(self, probs: np.ndarray, slip: float) -> np.ndarray:
+        """Returns probabilities as if the share of the uniform distribution were another one.
+
+        Args:
+            probs: from `distributions`, of any shape.
+            slip: the other share.
+        """
+        return (1 - slip) / (1 - self.slip) * (probs - self.floor) + slip / self.vocabulary.size
+
     def _after(self, belief: "_Belief", symbols: np.ndarray) -> "_Belief":
         """Returns the belief after each row's next symbol, int `[R]`; -1: not a symbol of the source."""
         read = symbols[belief.rows]

@@ -137,7 +137,7 @@ class FiniteStateSource:
         for context, choices in self.rules.items():
             for choice in choices:
                 moves[contexts[context], contexts[choice.then]] += choice.probability
-        return _stationary(moves)
+        return stationary(moves)
 
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the process as a chain over characters. Each of its S states is a context and a part of a token.
@@ -221,8 +221,15 @@ def _normalised(step: dict[str, tuple[float, int]]) -> dict[str, tuple[float, in
     return {character: (mass / total, following) for character, (mass, following) in step.items()}
 
 
-def _stationary(moves: np.ndarray) -> np.ndarray:
-    """Returns the stationary distribution `[C]` of an irreducible chain with the transition matrix `[C, C]`."""
+def stationary(moves: np.ndarray) -> np.ndarray:
+    """Returns the stationary distribution of an irreducible chain.
+
+    Args:
+        moves: the probability of each move, from row to column, float64 `[C, C]`.
+
+    Returns:
+        The long-run share of each of the C contexts, float64 `[C]`.
+    """
     equations = moves.T - np.eye(len(moves))
     # One balance equation follows from the others; the sum replaces it.
     equations[-1] = 1.0

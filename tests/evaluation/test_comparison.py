@@ -9,11 +9,13 @@ from charrnn.errors import UserError
 from charrnn.measures.open_loop import Measure, Point, Report
 from trainers.evaluation.comparison import (
     MeasuredRun,
+    best_cut_off,
     compare,
     curve_gap,
     group_runs,
     union_gap,
     with_curve_gaps,
+    with_measures_at,
 )
 from trainers.evaluation.evaluation import Evaluation
 from trainers.evaluation.statistics import pooled_variance, t_test
@@ -211,3 +213,35 @@ def test_the_table():
 def test_the_table_of_the_sweep_has_means_over_seeds():
     row = sweep_table(compare([run(0), run(1)])).splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[1:-1]] == ["0.7", "1.5000, 2.0000"]
+
+
+def with_frontier(seed, points, trainer="trainers.trainer:Trainer"):
+    """A run whose rollouts at temperature 1 have, by cut-off, a reference loss, own entropy and reverse loss."""
+    made = run(seed, trainer, {"divergence_open": 0.1})
+    frontier = {(1.0, epsilon): Point(*point) for epsilon, point in points.items()}
+    sweep = {1.0: (frontier[1.0, 0.0].reference_loss, frontier[1.0, 0.0].reverse_loss)}
+    return made._replace(evaluation=made.evaluation._replace(frontier=frontier, sweep=sweep))
+
+
+def test_the_best_cut_off_weighs_divergence_and_diversity():
+    runs = [
+        with_frontier(0, {0.0: (0.9, 0.7, 0.80), 0.01: (0.7, 0.65, 0.81), 0.1: (0.6, 0.58, 0.95)}),
+        with_frontier(1, {0.0: (0.7, 0.7, 0.80), 0.01: (0.7, 0.65, 0.81), 0.1: (0.6, 0.58, 0.95)}),
+    ]
+    assert best_cut_off(group_runs(runs)[0]) == 0.01
+    assert best_cut_off(group_runs(runs[1:])[0]) == 0.0
+
+
+def test_measures_at_a_cut_off_are_those_of_its_rollouts():
+    base = with_frontier(0, {0.0: (0.9, 0.7, 0.80), 0.01: (0.7, 0.65, 0.81)})
+    other = with_frontier(0, {0.0: (0.9, 0.7, 0.80), 0.01: (0.68, 0.66, 0.80)}, OTHER)
+    measures = with_measures_at([base, other], 0.01)[1].measures
+    expected = {"reference_loss": 0.68, "reverse_loss": 0.80, "divergence_open": 0.02, "union_gap": -0.02}
+    for name, value in expected.items():
+        assert measures[f"{name}_at_0.01"].value == pytest.approx(value, abs=1e-12)
+    assert measures["divergence_open"].value == 0.1
+
+
+def test_runs_may_bear_the_name_of_their_group():
+    named = [run(seed, name)._replace(group=group) for seed in (0, 1) for name, group in (("a:A", "x"), (OTHER, "y"))]
+    assert [group.name for group in group_runs(named)] == ["x", "y"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from trainers.evaluation.statistics import holm, pooled_variance, t_test
+from trainers.evaluation.statistics import half_width, holm, pooled_variance, t_test
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,15 @@ def test_the_noise_of_many_groups_is_the_residual_of_a_linear_model():
     variance, freedom = pooled_variance(values)
     assert freedom == values.size - rank == 6
     assert variance == pytest.approx(2 * np.sum((values.ravel() - fitted) ** 2) / freedom)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 4, 30])
+def test_the_interval_ends_where_the_test_begins_to_accept(freedom):
+    differences = np.random.default_rng(freedom).normal(0.0, 1.0, freedom + 1)
+    width = half_width(differences, level=0.9)
+    at_its_end = differences - differences.mean() + width
+    assert t_test(at_its_end) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_the_interval_of_known_noise():
+    assert half_width(np.zeros(4), (4.0, 10)) == pytest.approx(2.2281389, rel=1e-7)

@@ -121,8 +121,27 @@ def test_a_known_source_adds_its_measures(make_model, swap):
     after, error = impossible.after_error(marked)
     assert found["error_after_error"] == (pytest.approx(after), None, pytest.approx(error))
     grams = open_loop.measure(reader, KneserNey(train, 4, 3), vocabulary, train, validation, 1.5, protocol).measures
-    assert set(found) - set(grams) == {"divergence_open", "impossible", "first_impossible", "error_after_error"}
+    assert set(found) - set(grams) == {
+        *("divergence_open", "divergence_open_slip_0.001", "divergence_open_slip_0.01"),
+        *("impossible", "first_impossible", "error_after_error"),
+    }
     assert grams["own_entropy"][:2] == (found["own_entropy"].value, None)
+
+
+@pytest.mark.parametrize("slip", [0.001, 0.01])
+def test_the_divergence_at_another_slip_is_that_of_a_reference_with_it(make_model, swap, slip):
+    source, vocabulary, reference = swap
+    reader = Reader(make_model(vocabulary.size), vocabulary.unknown_id)
+    texts = [vocabulary.encode(source.text(3000, seed)) for seed in (1, 2)]
+    protocol = Protocol(20, 60, seed=3, warm_up=10, epsilon=0.3)
+    found, expected = (
+        open_loop.measure(reader, judge, vocabulary, *texts, 1.5, protocol).measures
+        for judge in (reference, ExactSource(source, vocabulary, slip))
+    )
+    at_slip = found[f"divergence_open_slip_{slip}"]
+    assert at_slip == pytest.approx(expected["divergence_open"])
+    assert at_slip.value > 1.2 * found["divergence_open"].value  # at the reference's slip, 0.1
+    assert expected[f"divergence_open_slip_{slip}"] == pytest.approx(expected["divergence_open"])
 
 
 def test_ratios_and_drifts_and_their_errors():

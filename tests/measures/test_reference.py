@@ -147,6 +147,13 @@ def test_an_impossible_character_costs_the_slip_and_the_state(swap):
     np.testing.assert_allclose(reference.distributions(bb)[0, 4:], reference.distributions(bb[:, 3:])[0, 1:])
 
 
+def test_probabilities_at_another_slip_are_those_of_a_reference_with_it(swap):
+    vocabulary, rows = Vocabulary("abcd"), np.random.default_rng(0).integers(0, 5, (6, 40))
+    reference, other = (ExactSource(swap, vocabulary, slip) for slip in (1e-4, 0.2))
+    expected = other.distributions(rows)
+    np.testing.assert_allclose(reference.at_slip(reference.distributions(rows), 0.2), expected, rtol=1e-12)
+
+
 def test_the_floor_marks_what_no_state_can_write(swap):
     """Against a search over sets of possible states, without their weights."""
     vocabulary, (probs, following, _) = Vocabulary("abcd"), swap.tables()

@@ -1,7 +1,7 @@
 """Runs that differ only in their seed form a group; each group is compared with the first one, seed by seed.
 
-    comparison = compare(runs)
-    print(table(comparison))
+comparison = compare(runs)
+print(table(comparison))
 """
 
 import math
@@ -34,6 +34,7 @@ class MeasuredRun(NamedTuple):
     path: str  # the run directory
     config: dict  # the content of config.json
     evaluation: Evaluation = Evaluation("", "", Report({}, {}), {})
+    group: str = ""  # name of its group; "": the settings in which the group differs
 
     @property
     def seed(self) -> int:
@@ -88,6 +89,7 @@ class Difference(NamedTuple):
     num_seeds: int
     p: float  # of the two-sided t test; nan for fewer than MIN_SEEDS seeds
     beyond_noise: bool  # accepted by Holm's correction over all tests of the comparison
+    half_width: float = math.nan  # of the 95 % confidence interval; nan for fewer than MIN_SEEDS seeds
 
 
 class Comparison(NamedTuple):
@@ -121,7 +123,9 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
 
 
 def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
-    """Groups runs, in the order of their first runs; the name of a group is the settings in which it differs.
+    """Groups runs, in the order of their first runs.
+
+    The name of a group is that of its first run, else the settings in which it differs.
 
     Runs that were each warm-started from another run form one group. If a seed occurs twice, with two warm starts, the
     warm starts are compared, and each forms a group.
@@ -181,6 +185,49 @@ def with_curve_gaps(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
     return found
 
 
+def best_cut_off(group: Group) -> float:
+    """Returns the cut-off whose rollouts, at temperature 1, are best in quality and diversity together.
+
+    They have the smallest sum of reference loss less own entropy, which is KL(model ‖ reference), and reverse loss; the
+    mean over the runs counts.
+
+    Args:
+        group: runs with the same cut-offs.
+    """
+    found: dict[float, list[float]] = {}
+    for evaluation in group.evaluations:
+        for (temperature, epsilon), point in evaluation.frontier.items():
+            if temperature == 1.0:
+                cost = point.reference_loss - point.own_entropy + point.reverse_loss
+                found.setdefault(epsilon, []).append(cost)
+    return min(sorted(found), key=lambda epsilon: float(np.mean(found[epsilon])))
+
+
+def with_measures_at(runs: Sequence[MeasuredRun], epsilon: float) -> list[MeasuredRun]:
+    """Returns the runs with the measures at temperature 1 and a cut-off: "reference_loss_at_0.004" and others.
+
+    "union_gap_at_0.004" is the gap to the first group's curves of the same seed. "divergence_open_at_0.004" is there if
+    the run has a "divergence_open".
+
+    Args:
+        runs: measured runs.
+        epsilon: one of their cut-offs.
+    """
+    first = {seed: run.evaluation for seed, run in group_runs(runs)[0].runs.items()}
+    found = []
+    for run in runs:
+        point, report = run.evaluation.frontier[1.0, epsilon], run.evaluation.report
+        values = {"reference_loss": point.reference_loss, "reverse_loss": point.reverse_loss}
+        if "divergence_open" in report.measures:
+            values["divergence_open"] = point.reference_loss - point.own_entropy
+        if run.seed in first:
+            values["union_gap"] = union_gap((point.reference_loss, point.reverse_loss), first[run.seed].frontier)
+        at = {f"{name}_at_{epsilon:g}": Measure(value, None).finite() for name, value in values.items()}
+        report = report._replace(measures={**report.measures, **at})
+        found.append(run._replace(evaluation=run.evaluation._replace(report=report)))
+    return found
+
+
 def curve_gap(point: tuple[float, float], curve: dict[float, tuple[float, float]]) -> float:
     """Returns the distance of a point of quality and diversity to a curve; negative if the point is better.
 
@@ -237,12 +284,17 @@ def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str],
 def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
-    p = statistics.t_test(differences, noise) if count >= MIN_SEEDS else math.nan
-    return Difference(float(differences.mean()), deviation, count, p, False)
+    p = half_width = math.nan
+    if count >= MIN_SEEDS:
+        p = statistics.t_test(differences, noise)
+        half_width = statistics.half_width(differences, noise, 1 - ERROR_RATE)
+    return Difference(float(differences.mean()), deviation, count, p, False, half_width)
 
 
 def _names(alike: list[list[MeasuredRun]]) -> list[str]:
     """Returns a name per group: the differing settings that all groups have, or all differing settings if needed."""
+    if all(part[0].group for part in alike):
+        return [part[0].group for part in alike]
     all_settings = [part[0].settings for part in alike]
     all_settings = [
         {**settings, "init_from": part[0].base} if all_settings.count(settings) > 1 else settings

@@ -18,7 +18,7 @@ from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
 from trainers.run_directory.directory import write_json
 
 _NAME = "measures.json"
-_VERSION = 3  # of the measures; a file of an earlier version is replaced
+_VERSION = 4  # of the measures; a file of an earlier version is replaced
 
 
 def read_or_evaluate(

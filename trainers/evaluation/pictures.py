@@ -1,5 +1,7 @@
 """Pictures of an evaluation and of a comparison, as PNG files. They need matplotlib."""
 
+import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_PANELS = 4  # side by side
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
     "reference_loss": "reference loss, nats per character",
@@ -39,6 +42,22 @@ def draw(comparison: Comparison, folder: str) -> list[str]:
         UserError: matplotlib is not installed.
     """
     return _save({"quality_diversity": _quality_diversity(comparison), "position": _position(comparison)}, folder)
+
+
+def draw_study(comparison: Comparison, folder: str) -> list[str]:
+    """Draws quality against diversity, and the differences from the first group with their confidence intervals.
+
+    Args:
+        comparison: the groups.
+        folder: the folder of the files.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    return _save({"quality_diversity": _quality_diversity(comparison), "effects": _effects(comparison)}, folder)
 
 
 def draw_curves(curves: dict[str, Curve], folder: str) -> list[str]:
@@ -97,6 +116,7 @@ def _quality_diversity(comparison: Comparison) -> "Figure":
         axes.plot(*middle.T, "o-", color=f"C{i}", label=group.name)
         for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
             axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
+    _cut_off_curves(axes, comparison.groups[0])
     measures = comparison.groups[0].evaluations[0].report.measures
     reals = (measures[name].real for name in ("reference_loss", "reverse_loss"))
     real = [value for value in reals if value is not None]
@@ -106,6 +126,41 @@ def _quality_diversity(comparison: Comparison) -> "Figure":
     axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
     axes.set_title("Quality and diversity by temperature")
     figure.legend(loc="outside lower center")
+    return figure
+
+
+def _cut_off_curves(axes: "Axes", group: Group) -> None:
+    """Draws the group's curve at each cut-off, dotted; together they are the union that `union_gap` is measured to."""
+    frontier = group.evaluations[0].frontier
+    for epsilon in sorted({epsilon for _, epsilon in frontier if epsilon}):
+        pairs = [pair for pair in sorted(frontier) if pair[1] == epsilon]
+        points = [[e.frontier[pair] for pair in pairs] for e in group.evaluations]
+        middle = np.array([[(p.reference_loss, p.reverse_loss) for p in run] for run in points]).mean(0)
+        axes.plot(*middle.T, ":", color="C0", linewidth=1)
+        axes.annotate(f"ε {epsilon:g}", middle[0], textcoords="offset points", xytext=(-4, 6), fontsize=7, color="C0")
+
+
+def _effects(comparison: Comparison) -> "Figure":
+    """Draws a panel per measure: each group's difference from the first one, with its 95 % confidence interval."""
+    others, names = comparison.groups[1:], comparison.measures
+    rows = -(-len(names) // _PANELS)
+    figure = new_figure(3.2 * _PANELS, rows * (1.1 + 0.22 * len(others)))
+    grid = figure.subplots(rows, _PANELS, sharey=True, squeeze=False)
+    places = -np.arange(len(others))
+    for axes, name in itertools.zip_longest(grid.flat, names):
+        if name is None:
+            axes.set_axis_off()
+            continue
+        for place, group in zip(places, others, strict=True):
+            difference = comparison.differences.get((group.name, name))
+            if difference:
+                width = None if math.isnan(difference.half_width) else difference.half_width
+                axes.errorbar(difference.mean, place, xerr=width, fmt="o", color="C0", markersize=4, capsize=2)
+        axes.axvline(0, color="0.5", linewidth=0.8)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=8)
+    grid[0, 0].set_yticks(places, [group.name for group in others])
+    figure.suptitle(f"Differences from {comparison.groups[0].name}, with 95 % intervals", fontsize=10)
     return figure
 
 

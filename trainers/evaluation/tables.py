@@ -74,6 +74,26 @@ def frontier_table(groups: Sequence[Group]) -> str:
     return "\n".join(_aligned(rows))
 
 
+def cut_off_table(groups: Sequence[Group]) -> str:
+    """Returns a table of the rollouts at temperature 1, one line per group, one column per cut-off, means over seeds.
+
+    A cell has reference loss less own entropy (KL(model ‖ reference)), and reverse loss.
+
+    Args:
+        groups: groups of runs with the same cut-offs.
+    """
+    epsilons = sorted(epsilon for temperature, epsilon in groups[0].evaluations[0].frontier if temperature == 1.0)
+    rows = [["divergence from the reference, reverse loss at a cut-off of", *(f"{epsilon:g}" for epsilon in epsilons)]]
+    for group in groups:
+        cells = []
+        for epsilon in epsilons:
+            points = [evaluation.frontier[1.0, epsilon] for evaluation in group.evaluations]
+            pairs = [(point.reference_loss - point.own_entropy, point.reverse_loss) for point in points]
+            cells.append(", ".join(map(_point, np.mean(pairs, axis=0))))
+        rows.append([group.name, *cells])
+    return "\n".join(_aligned(rows))
+
+
 def _with_gap(run: MeasuredRun, first: Group, pair: tuple[float, float]) -> tuple[float, ...]:
     point = run.evaluation.frontier[pair]
     base = first.runs.get(run.seed, run).evaluation.frontier

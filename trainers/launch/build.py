@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from charrnn import run_files
 from charrnn.batches.evaluation_batches import passes_for
 from charrnn.batches.sources import make_source
 from charrnn.batches.texts import Texts, load_texts
@@ -129,6 +130,28 @@ def run_experiment(
         return finished
 
 
+def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -> bool:
+    """Returns whether a run directory has all steps of an experiment. False for a run that may stop early.
+
+    Args:
+        experiment: the experiment.
+        name: the experiment's name.
+        run_dir: the run directory; it may not exist.
+        texts: the experiment's text.
+
+    Raises:
+        UserError: the directory belongs to another run, or is damaged.
+    """
+    directory = RunDirectory(run_dir)
+    data = dataclasses.asdict(texts.data or experiment.data)
+    settings = {"experiment": name, **experiments.to_dict(experiment), "data": data, "corpus_sha256": texts.sha256}
+    if not directory.may_resume("auto", settings, texts.vocabulary, experiment.trainer_class):
+        return False
+    listed = run_files.listed_in(directory.file(run_files.NEWEST))
+    steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
+    return bool(listed) and not experiment.loop.patience and int(listed[-1].rpartition("-")[2]) >= steps
+
+
 def _make_loop(
     experiment: Experiment,
     texts: Texts,
@@ -230,7 +253,7 @@ def _opening_lines(experiment, loop_config, trainer, sampling, run_dir, strategy
         yield f"  trainer.{field.name} = {getattr(trainer.config, field.name)}"
     prompts = experiment.samples.prompts
     if sampling and len(prompts) == 1 and "," in prompts[0]:
-        yield f"One sample prompt, {prompts[0]!r}; several are a JSON list: samples.prompts='[\"one\", \"two\"]'"
+        yield f'One sample prompt, {prompts[0]!r}; several are a JSON list: samples.prompts=\'["one", "two"]\''
     if sampling and sampling.left_out:
         yield f"Removed from the sample prompts (not in the vocabulary): {' '.join(map(repr, sampling.left_out))}"
         for given, prompt in sampling.replaced.items():

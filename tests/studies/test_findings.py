@@ -1,0 +1,88 @@
+"""What is said of a study, for arms whose numbers are known."""
+
+import pytest
+
+from charrnn.measures.open_loop import Measure, Point, Report
+from trainers.evaluation.comparison import MeasuredRun
+from trainers.evaluation.evaluation import Evaluation
+from trainers.studies.findings import finding
+from trainers.studies.run import compared
+
+TEMPERATURES = (0.9, 1.0, 1.1)
+JITTER = (-0.001, 0.0, 0.001, 0.0005, -0.0005)
+
+
+def arm(name, divergence, reverse, seeds=5, exact=True, cut=None):
+    """Runs whose rollouts at temperature 1 have this divergence and reverse loss; `cut` are those at a cut-off."""
+    runs = []
+    start = sum(map(ord, name)) % len(JITTER)  # another noise for each arm
+    for seed in range(seeds):
+        noise = JITTER[(seed + start) % len(JITTER)]
+        frontier = {}
+        for epsilon, pair in {0.0: (divergence, reverse), **({0.004: cut} if cut else {})}.items():
+            for temperature in TEMPERATURES:  # colder is nearer to the source, and less diverse
+                shift = 0.05 * (temperature - 1) + noise
+                frontier[temperature, epsilon] = Point(0.6 + pair[0] + shift, 0.6, pair[1] - shift)
+        values = {
+            "nats_per_char": 0.63 + noise,
+            "reference_loss": 0.6 + divergence + noise,
+            "reverse_loss": reverse - noise,
+        }
+        if exact:
+            values["divergence_open"] = divergence + noise
+        measures = {key: Measure(value, None) for key, value in values.items()}
+        sweep = {t: (frontier[t, 0.0].reference_loss, frontier[t, 0.0].reverse_loss) for t in TEMPERATURES}
+        evaluation = Evaluation("step-1", "plays", Report(measures, {}), sweep, frontier)
+        config = {"experiment": "x", "seed": seed, "trainer": {"class": f"m:{name}"}}
+        runs.append(MeasuredRun(f"runs/{name}-{seed}", config, evaluation, name))
+    return runs
+
+
+def told(*arms):
+    found = compared([run for each in arms for run in each])
+    return finding(found.compared, found.epsilon)
+
+
+def test_an_arm_that_is_nearer_and_outside_the_curve_is_better():
+    said = told(arm("base", 0.10, 0.80), arm("good", 0.04, 0.78))
+    assert said.startswith("Without a cut-off, `good` (divergence_open -60 %) writes better by itself than `base`.")
+    assert "5 seeds" in said
+
+
+def test_an_arm_that_is_nearer_and_less_diverse_is_not_better():
+    assert told(arm("base", 0.10, 0.80), arm("dull", 0.04, 0.90)).startswith("Without a cut-off, no arm writes better")
+
+
+def test_an_arm_that_is_farther_is_worse():
+    said = told(arm("base", 0.10, 0.80), arm("bad", 0.30, 0.90), arm("worse", 0.5, 1.0))
+    assert "no arm writes better" in said
+    assert "`bad` (divergence_open +200 %) and `worse` (divergence_open +400 %) write worse." in said
+
+
+def test_differences_within_noise_are_neither():
+    said = told(arm("base", 0.10, 0.80), arm("same", 0.1001, 0.8001))
+    assert "`same`" not in said
+
+
+def test_the_cut_off_alone_is_told_and_each_claim_is_made_with_it_too():
+    good, base = arm("good", 0.07, 0.79, cut=(0.06, 0.79)), arm("base", 0.10, 0.80, cut=(0.05, 0.78))
+    said = told(base, good)
+    assert said.startswith("A cut-off of 0.004 alone changes divergence_open of `base` from 0.1000 to 0.0500 (-50 %).")
+    assert "Without a cut-off, no arm writes better" in said  # inside of the base's curve with the cut-off
+    assert "With a cut-off of 0.004, no arm writes better" in said
+
+
+def test_a_cut_off_that_is_no_better_is_not_told():
+    said = told(arm("base", 0.10, 0.80, cut=(0.12, 0.82)), arm("good", 0.04, 0.78, cut=(0.12, 0.82)))
+    assert "ut-off of" not in said and "`good` (divergence_open -60 %) writes better" in said
+
+
+def test_without_a_known_source_the_gap_to_the_curve_decides():
+    said = told(arm("base", 0.10, 0.80, exact=False), arm("good", 0.04, 0.74, exact=False))
+    assert said.startswith("Without a cut-off, `good` (curve_gap -0.06") or "`good` (union_gap -0.06" in said
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_with_few_seeds_nothing_is_claimed(seeds):
+    said = told(arm("base", 0.10, 0.80, seeds), arm("good", 0.04, 0.78, seeds))
+    assert said.startswith("The lowest divergence_open has `good`: 0.0") and "takes 3 seeds" in said

@@ -1,0 +1,95 @@
+"""The arms and the runs of a study, and the commands that train them."""
+
+import shlex
+
+import pytest
+
+from charrnn.errors import UserError
+from trainers import run
+from trainers.experiment import Experiment
+from trainers.launch.resolve import resolve
+from trainers.studies.plan import make_arms, make_plan
+from trainers.trainer import Trainer
+
+
+class Mine(Trainer):
+    pass
+
+
+def test_arms_are_named_like_their_curricula_or_as_given():
+    arms = make_arms(["teacher_forcing", Mine], {"soft": ("distillation", {"trainer.soft_share": 1.0})})
+    assert [arm.name for arm in arms] == ["teacher_forcing", "Mine", "soft"]
+    assert arms[2].trainer == "distillation" and arms[2].settings == ("trainer.soft_share=1.0",)
+
+
+def test_a_grid_multiplies_the_arms_that_have_the_setting_and_do_not_give_it():
+    fixed = {"fixed": ("spans", {"trainer.max_prob": 0.3})}
+    grid = {"trainer.max_prob": [0.1, 0.2], "trainer.length": [4, 8]}
+    arms = make_arms(["teacher_forcing", "scheduled_sampling"], fixed, grid)
+    assert [arm.name for arm in arms] == [
+        "teacher_forcing",
+        "scheduled_sampling,max_prob=0.1",
+        "scheduled_sampling,max_prob=0.2",
+        "fixed,length=4",
+        "fixed,length=8",
+    ]
+    assert arms[3].settings == ("trainer.max_prob=0.3", "trainer.length=4")
+    sizes = make_arms(["teacher_forcing"], grid={"model.units": [8, 16]})
+    assert [arm.settings for arm in sizes] == [("model.units=8",), ("model.units=16",)]
+
+
+def test_runs_come_seed_by_seed_each_with_its_settings():
+    arms = make_arms(["teacher_forcing", "scheduled_sampling"])
+    plan = make_plan("quickstart", arms, 2, "s", ["model.units=8", "trainer.max_prob=0.5"], "plays:9000", 30)
+    assert [(each.arm, each.experiment.seed) for each in plan] == [
+        ("teacher_forcing", 0),
+        ("scheduled_sampling", 0),
+        ("teacher_forcing", 1),
+        ("scheduled_sampling", 1),
+    ]
+    first, second = (each.experiment for each in plan[:2])
+    assert first.model.units == second.model.units == 8 and first.loop.steps == 30 and first.corpus == "plays:9000"
+    assert second.trainer.max_prob == 0.5  # the other arm has no such setting
+    assert [each.run_dir for each in plan[:2]] == ["s/teacher_forcing-0", "s/scheduled_sampling-0"]
+
+
+def test_the_command_of_a_run_trains_this_run():
+    arms = make_arms([], {"a b: 'c'": ("distillation", {"trainer.teacher": "runs/x y", "trainer.own_share": 0.5})})
+    planned = make_plan("quickstart", arms, 1, "a place", ["model.units=8"], steps=7)[0]
+    python, *arguments = shlex.split(planned.command)
+    assert python == "python" and arguments[:2] == ["-m", "trainers.run"]
+    flags = run.FLAGS
+    try:
+        assert flags(["run", *arguments[2:]]) == ["run"]
+        given = {name: flags[name].value for name in ("steps", "seed")}
+        found = resolve(flags.experiment, flags.set, flags.trainer, **given)
+        assert flags.run_dir == planned.run_dir == "a place/a-b---c--0"
+    finally:
+        flags.unparse_flags()
+    assert found == planned.experiment
+
+
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda: make_arms(["spans", "spans"]), "spans is not possible: it must be given once"),
+        (lambda: make_arms(["a b", "a-b"]), "no trainer|given once"),
+        (
+            lambda: make_arms(["spans"], grid={"trainer.lenght": [1, 2]}),
+            "no arm has the setting .*nearest: trainer.length",
+        ),
+        (lambda: make_arms(["spans"], grid={"trainer.length": []}), "followed by =VALUE"),
+        (lambda: make_plan("quickstart", make_arms(["spam"]), 1, "s"), "no trainer 'spam'"),
+        (lambda: make_plan("quickstart", make_arms(["spans"]), 0, "s"), "--seeds=0"),
+        (lambda: make_plan("quickstart", make_arms(["spans"]), 1, "s", ["trainer.lenght=3"]), "no setting .*length"),
+        (lambda: make_plan("quikstart", make_arms(["spans"]), 1, "s"), "no experiment 'quikstart'"),
+    ],
+)
+def test_mistakes_are_one_sentence(make, said):
+    with pytest.raises(UserError, match=said):
+        make()
+
+
+def test_an_experiment_of_ones_own_is_a_run_of_the_study():
+    mine = Experiment(corpus="plays:9000")
+    assert make_plan(mine, make_arms(["teacher_forcing"]), 1, "s")[0].experiment == mine

@@ -1,0 +1,112 @@
+"""What a study found, in words."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trainers.evaluation import statistics
+from trainers.evaluation.comparison import ERROR_RATE, MIN_SEEDS, Comparison, Difference, Group
+
+
+class _Claim(NamedTuple):
+    """What must be true of an arm that writes better than the first one by itself."""
+
+    when: str  # start of the sentence
+    distance: str  # measure that must be lower; for a known source, the proper one
+    gap: str  # measure that must be below 0: the arm lies outside the first one's curves
+    diversity: str  # measure that must not be higher
+
+
+def finding(compared: Comparison, epsilon: float = 0.0) -> str:
+    """Returns a paragraph: which arms write better by themselves than the first one, and which write worse.
+
+    An arm is better only if its distance from the text is lower, it lies outside the first arm's curves of quality and
+    diversity, both beyond noise, and its reverse loss is not higher. With a known source, the distance is
+    `divergence_open`; else it is the gap to these curves. The gap is compared with 0, with Bonferroni's correction over
+    the arms.
+
+    Args:
+        compared: the arms.
+        epsilon: the first arm's best cut-off; 0: no cut-off was measured, or none is best.
+    """
+    first, *others = compared.groups
+    claims = [_claim(compared, "")] + ([_claim(compared, f"_at_{epsilon:g}", epsilon)] if epsilon else [])
+    if all(math.isnan(difference.p) for difference in compared.differences.values()):
+        return _untested(first, others, claims[0].distance)
+    return " ".join([*_cut_off_alone(first, claims), *(_clause(compared, claim) for claim in claims), _how(compared)])
+
+
+def _claim(compared: Comparison, end: str, epsilon: float = 0.0) -> _Claim:
+    gap = next(name for name in (f"union_gap{end}", f"curve_gap{end}") if name in compared.measures)
+    exact = f"divergence_open{end}" in compared.measures
+    when = f"With a cut-off of {epsilon:g}, " if epsilon else "Without a cut-off, "
+    return _Claim(when, f"divergence_open{end}" if exact else gap, gap, f"reverse_loss{end}")
+
+
+def _clause(compared: Comparison, claim: _Claim) -> str:
+    """Returns a sentence on the arms that are better and worse."""
+    first, *others = compared.groups
+    better, worse = [], []
+    for group in others:
+        distance, dullness = (
+            _sign(compared.differences.get((group.name, n))) for n in (claim.distance, claim.diversity)
+        )
+        told = f"`{group.name}` ({_effect(first, group, claim.distance)})"
+        if distance > 0:
+            worse.append(told)
+        elif distance < 0 and dullness <= 0 and _below_0(group.values(claim.gap), ERROR_RATE / len(others)):
+            better.append(told)
+    verb = "write" if len(better) > 1 else "writes"
+    sentence = f"{claim.when}{_listed(better) or 'no arm'} {verb} better by itself than `{first.name}`"
+    sentence = sentence.replace("by itself", "by themselves") if len(better) > 1 else sentence
+    return sentence + (f"; {_listed(worse)} {'write' if len(worse) > 1 else 'writes'} worse." if worse else ".")
+
+
+def _sign(difference: Difference | None) -> int:
+    """Returns 1 for a measure that is higher beyond noise, -1 for one that is lower, else 0."""
+    return 0 if difference is None or not difference.beyond_noise else 1 if difference.mean > 0 else -1
+
+
+def _below_0(values: Sequence[float], level: float) -> bool:
+    """Returns whether a mean is below 0 beyond noise, by a t test."""
+    return float(np.mean(values)) < 0 and statistics.t_test(np.array(values)) <= level
+
+
+def _effect(first: Group, group: Group, measure: str) -> str:
+    """Returns the change of a measure: in per cent of the first arm's value, or as it is if that may be 0."""
+    base, value = (float(np.mean(each.values(measure))) for each in (first, group))
+    if measure.startswith("divergence_open") and base > 0:
+        return f"{measure} {100 * (value / base - 1):+.0f} %"
+    return f"{measure} {value - base:+.4f}"
+
+
+def _cut_off_alone(first: Group, claims: Sequence[_Claim]) -> list[str]:
+    """Returns a sentence on what the cut-off alone does to the first arm, if its distance is known."""
+    names = [claim.distance for claim in claims]
+    if len(names) < 2 or not names[0].startswith("divergence_open"):
+        return []
+    without, with_it = (float(np.mean(first.values(name))) for name in names)
+    epsilon = names[1].rpartition("_")[2]
+    change = f"{without:.4f} to {with_it:.4f} ({100 * (with_it / without - 1):+.0f} %)"
+    return [f"A cut-off of {epsilon} alone changes divergence_open of `{first.name}` from {change}."]
+
+
+def _untested(first: Group, others: Sequence[Group], measure: str) -> str:
+    means = {group.name: float(np.mean(group.values(measure))) for group in (first, *others)}
+    best = min(means, key=lambda name: means[name])
+    least = f"The lowest {measure} has `{best}`: {means[best]:.4f} (`{first.name}`: {means[first.name]:.4f})"
+    return f"{least}. Nothing is tested, because that takes {MIN_SEEDS} seeds."
+
+
+def _how(compared: Comparison) -> str:
+    count = sum(not math.isnan(difference.p) for difference in compared.differences.values())
+    return (
+        f"{len(compared.groups[0].runs)} seeds; {count} tests at a family-wise error rate of {ERROR_RATE:.0%}; an arm "
+        "is better only if it also lies outside the first one's curves of quality and diversity and is no less diverse."
+    )
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

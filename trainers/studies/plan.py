@@ -1,0 +1,166 @@
+"""The arms of a study, and its runs: each arm with each seed.
+
+arms = make_arms(["teacher_forcing"], {"soft": ("distillation", {"trainer.soft_share": 1.0})})
+plan = make_plan("quickstart", arms, seeds=5, study_dir="runs/studies/quickstart")
+print(plan[0].command)
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import Texts, load_texts
+from charrnn.errors import UserError, nearest, require
+from charrnn.files import paths
+from trainers.experiment import Experiment, settable, to_dict
+from trainers.launch import build
+from trainers.launch.resolve import resolve, settings_of
+
+if TYPE_CHECKING:
+    from trainers.trainer import Trainer
+
+MAX_SEEDS = 1000
+
+
+class Arm(NamedTuple):
+    """What is trained with each seed."""
+
+    name: str  # also of its run directories
+    trainer: str | type[Trainer]  # a name, "module:Class", or a class
+    settings: tuple[str, ...] = ()  # "group.field=value" each
+
+
+class Planned(NamedTuple):
+    """A run of a study."""
+
+    arm: str  # name
+    experiment: Experiment
+    name: str  # of the experiment
+    run_dir: str
+    arguments: tuple[str, ...]  # of trainers.run, without --run_dir
+
+    @property
+    def command(self) -> str:
+        """The shell command that trains this run."""
+        return shlex.join(["python", "-m", "trainers.run", *self.arguments, f"--run_dir={self.run_dir}"])
+
+    @property
+    def texts(self) -> Texts:
+        """Its text."""
+        return _texts(self.experiment.corpus, self.experiment.data)
+
+    def is_complete(self) -> bool:
+        """Returns whether the run directory has all steps of this run; raises UserError if it has another run's."""
+        return build.is_complete(self.experiment, self.name, self.run_dir, self.texts)
+
+
+@functools.lru_cache(maxsize=8)
+def _texts(corpus: str, data: DataConfig) -> Texts:
+    return load_texts(corpus, data, lambda line: None)
+
+
+def make_arms(
+    trainers: Sequence[str | type[Trainer]],
+    arms: Mapping[str, tuple[str | type[Trainer], Mapping[str, object]]] | None = None,
+    grid: Mapping[str, Sequence[object]] | None = None,
+) -> list[Arm]:
+    """Returns the arms of a study, the first of which the others are compared with.
+
+    Args:
+        trainers: arms that are named like their curricula, with the experiment's settings.
+        arms: further arms: name -> curriculum, settings.
+        grid: setting -> values. An arm whose curriculum has the setting, and which does not give it itself, becomes an
+            arm per value.
+
+    Raises:
+        UserError: a name is given twice, or no arm has a setting of the grid.
+    """
+    found = [Arm(each if isinstance(each, str) else each.__name__, each) for each in trainers]
+    found += [Arm(name, trainer, tuple(settings_of(settings))) for name, (trainer, settings) in (arms or {}).items()]
+    for setting, values in (grid or {}).items():
+        parts = [_multiplied(arm, setting, values) for arm in found]
+        if all(len(part) == 1 for part in parts) and len(values) > 1:
+            known = {name for arm in found for name in _settable(arm)}
+            raise UserError(f"--grid: no arm has the setting {setting}, or all give it{nearest(setting, known)}.")
+        found = list(itertools.chain(*parts))
+    folders = [_folder(arm.name) for arm in found]
+    for arm, folder in zip(found, folders, strict=True):
+        require("The arm", arm.name, folders.count(folder) == 1, "given once; give a second one another name")
+    return found
+
+
+def _settable(arm: Arm) -> dict[str, type]:
+    return settable(resolve(Experiment(), (), arm.trainer))
+
+
+def _multiplied(arm: Arm, setting: str, values: Sequence[object]) -> list[Arm]:
+    """Returns an arm per value of a setting, or the arm itself if the setting is not for it."""
+    require("--grid", setting, bool(values), "followed by =VALUE,VALUE")
+    given = [text.partition("=")[0] for text in arm.settings]
+    if setting not in _settable(arm) or setting in given:
+        return [arm]
+    field = setting.rpartition(".")[2]
+    texts = [settings_of({setting: value})[0] for value in values]
+    return [Arm(f"{arm.name},{field}={text.partition('=')[2]}", arm.trainer, (*arm.settings, text)) for text in texts]
+
+
+def make_plan(
+    experiment: str | Experiment,
+    arms: Sequence[Arm],
+    seeds: int,
+    study_dir: str,
+    settings: Sequence[str] = (),
+    corpus: str | None = None,
+    steps: int | None = None,
+) -> list[Planned]:
+    """Returns all runs, seed by seed.
+
+    Args:
+        experiment: the name of one in `experiments/`, or an `Experiment`.
+        arms: the arms.
+        seeds: the number of seeds, from 0.
+        study_dir: the folder of the run directories.
+        settings: of all arms, "group.field=value" each; an arm's own come after them. Those of `trainer` are for the
+            arms whose curricula have them.
+        corpus: as in `train`; None: the experiment's.
+        steps: as in `train`; None: the experiment's.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    require("--seeds", seeds, 1 <= seeds <= MAX_SEEDS, f"from 1 to {MAX_SEEDS:,}")
+    name = experiment if isinstance(experiment, str) else "custom"
+    options = {key: value for key, value in (("corpus", corpus), ("steps", steps)) if value is not None}
+    known = {arm.name: _settable(arm) for arm in arms}
+    plan = []
+    for seed, arm in itertools.product(range(seeds), arms):
+        given = [*(text for text in settings if _is_for(text, arm.name, known)), *arm.settings]
+        resolved = resolve(experiment, given, arm.trainer, seed=seed, **options)
+        flags = {"experiment": name, "trainer": _trainer_flag(resolved), "seed": seed, **options}
+        arguments = [f"--{flag}={value}" for flag, value in flags.items()] + [f"--set={text}" for text in given]
+        run_dir = os.path.join(paths.given(study_dir), f"{_folder(arm.name)}-{seed}")
+        plan.append(Planned(arm.name, resolved, name, run_dir, tuple(arguments)))
+    return plan
+
+
+def _is_for(setting: str, arm: str, known: Mapping[str, Mapping[str, type]]) -> bool:
+    """Returns whether an arm is given a setting: False for a curriculum's setting that only other arms have."""
+    name = setting.partition("=")[0].strip()
+    elsewhere = any(name in settings for settings in known.values())
+    return name in known[arm] or not (name.startswith("trainer.") and elsewhere)
+
+
+def _trainer_flag(experiment: Experiment) -> str:
+    return to_dict(experiment)["trainer"]["class"]
+
+
+def _folder(name: str) -> str:
+    """Returns the part of a path that stands for an arm."""
+    return re.sub(r"[^\w.=+-]", "-", name)
