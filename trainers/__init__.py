@@ -13,10 +13,16 @@ from charrnn import lazy
 
 if TYPE_CHECKING:
     from trainers.launch.start import train
+    from trainers.reports.reports import Report
     from trainers.studies.start import study
     from trainers.trainer import Rollout, Trainer
 
-__all__ = ["Rollout", "Trainer", "study", "train"]
-__getattr__ = lazy.attributes(
-    __name__, Rollout="trainer", Trainer="trainer", train="launch.start", study="studies.start"
-)
+__all__ = ["Report", "Rollout", "Trainer", "study", "train"]
+_PLACES = {
+    "Report": "reports.reports",
+    "Rollout": "trainer",
+    "Trainer": "trainer",
+    "study": "studies.start",
+    "train": "launch.start",
+}
+__getattr__ = lazy.attributes(__name__, **_PLACES)

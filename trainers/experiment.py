@@ -6,7 +6,6 @@
 
 import dataclasses
 import difflib
-import importlib
 import json
 import re
 import typing
@@ -19,6 +18,7 @@ from charrnn.batches.sources import DataConfig
 from charrnn.errors import UserError, nearest, require
 from charrnn.files import paths
 from charrnn.model.config import ModelConfig
+from trainers import own_class
 from trainers.configs import LoopConfig, OptimizerConfig, RuntimeConfig, SamplesConfig
 from trainers.trainer import Trainer
 
@@ -80,16 +80,9 @@ def with_trainer(experiment: Experiment, trainer: str | type[Trainer]) -> Experi
 def _imported(name: str) -> object:
     """Returns what a name in TRAINERS or "module:Class" stands for; None if the module has no such attribute."""
     path = TRAINERS.get(name, name)
-    module_name, colon, class_name = path.partition(":")
-    if not (colon and all(part.isidentifier() for part in module_name.split("."))):
+    if not own_class.is_path(path):
         raise UserError(f"There is no trainer {name!r}{nearest(name, TRAINERS)}; give module:Class for your own.")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"--trainer={name}: there is no module {error.name!r} on Python's path.") from error
-    except (ImportError, RecursionError) as error:  # RecursionError: a name of very many parts
-        raise UserError(f"--trainer={name}: {error}.") from error
-    return getattr(module, class_name, None)
+    return own_class.imported(path, f"--trainer={name}")
 
 
 def registered(trainer: str) -> str:

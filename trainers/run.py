@@ -22,6 +22,7 @@ from trainers.loop.stopping import Stop, Stopped
 
 if TYPE_CHECKING:
     from trainers.experiment import Experiment
+    from trainers.launch.own_reports import OwnReport
 
 FLAGS = flags.FlagValues()
 _string = functools.partial(flags.DEFINE_string, default=None, flag_values=FLAGS)
@@ -46,6 +47,8 @@ _float("max_minutes", help="Save and exit after this many minutes; the same comm
 _string("profile", help="FIRST,LAST: steps to record with TensorFlow's profiler, for TensorBoard.")
 _string("resume", default="auto", help="Resume the run in --run_dir: auto, never or must.")
 flags.DEFINE_multi_string("set", [], "A setting, group.field=value; --help_settings explains all.", flag_values=FLAGS)
+_report = "Your own report as module:Class, a subclass of trainers.Report; may be given several times."
+flags.DEFINE_multi_string("report", [], _report, flag_values=FLAGS)
 _string("verbosity", default="normal", help="quiet (warnings and the last line), normal, or all (all measurements).")
 _boolean("list", help="Show the experiments and exit.")
 _boolean("print_config", help="Show all settings of the run as JSON and exit.")
@@ -88,10 +91,13 @@ def main(settings: list[str]) -> int:
 
 def _main(settings: list[str], stop: Stop) -> int:
     command.start_tensorflow()
-    if FLAGS.trainer is not None:
+    if FLAGS.trainer is not None or FLAGS.report:
         sys.path.insert(0, os.getcwd())
     options = {name: FLAGS[name].value for name in (*resolve.SHORTHANDS, *resolve.OF_ITS_OWN)}
     experiment = resolve.resolve(FLAGS.experiment, [*FLAGS.set, *settings], FLAGS.trainer, **options)
+    from trainers.launch import own_reports
+
+    reports = own_reports.resolve(FLAGS.report)
     if FLAGS.print_config:
         from trainers.experiment import to_dict
 
@@ -99,16 +105,16 @@ def _main(settings: list[str], stop: Stop) -> int:
         return command.DONE
     run_dir = FLAGS.run_dir or os.path.join("runs", FLAGS.experiment)
     with start.rehearsal(experiment, run_dir, FLAGS.dry_run) as place:
-        return _train(*place, stop)
+        return _train(*place, stop, reports)
 
 
-def _train(experiment: "Experiment", run_dir: str, stop: Stop) -> int:
+def _train(experiment: "Experiment", run_dir: str, stop: Stop, reports: list["OwnReport"]) -> int:
     from trainers.distribution.strategies import WorkerLost
     from trainers.loop.divergence import Diverged
     from trainers.run_directory.disk import NotWritten
 
     try:
-        how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity
+        how = FLAGS.resume, stop, sys.argv, FLAGS.verbosity, reports
         finished = start.run_until_stopped(experiment, FLAGS.experiment, run_dir, *how)
     except Diverged as error:
         return command.ended(f"Training diverged: {error}; the last checkpoint is kept in {run_dir}.", command.DIVERGED)

@@ -24,6 +24,7 @@ TINY = [
     "--experiment=quickstart",
     "--corpus=plays:3000",
     "--trainer=poisoned:Poisoned",
+    "--report=steps:Steps",
     "--set=trainer.half_step=3",
     "--set=model.units=8",
     "--set=data.seq_length=8",
@@ -48,6 +49,27 @@ def poisoned(batch):
     return batch._replace(weights=batch.weights * np.float32("nan"))
 """
 """One batch has no finite loss: all go back to step 10, and on without it."""
+STEPS = """
+import os
+from trainers import Report
+
+class Steps(Report):
+    def __init__(self, run_dir):
+        super().__init__(run_dir)
+        with open(f"{run_dir}-processes", "a") as file:
+            file.write(f"{os.getpid()}\\n")
+
+    def start(self, step, measured):
+        self.path = f"{self.run_dir}/steps"
+        kept = [line for line in open(self.path) if int(line) <= step] if os.path.exists(self.path) else []
+        with open(self.path, "w") as file:
+            file.writelines(kept)
+
+    def scalars(self, step, split, values):
+        if split == "train":
+            with open(self.path, "a") as file:
+                file.write(f"{step}\\n")
+"""
 
 
 def start(folder, *arguments):
@@ -84,6 +106,7 @@ def weights(run_dir):
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
 def test_two_workers_are_one_run(tmp_path, monkeypatch):
     (tmp_path / "poisoned.py").write_text(POISONED)
+    (tmp_path / "steps.py").write_text(STEPS)
     two, one = tmp_path / "two", tmp_path / "one"
     stopped = {}
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -116,6 +139,8 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
     (trained, ended), (expected_lines, all_ended) = map(by_split, (numbers(two), numbers(one)))
     assert trained == expected_lines and trained[-1]["step"] == steps
     assert ended[-2:] == all_ended[-2:]
+    assert [int(line) for line in (two / "steps").read_text().split()] == [line["step"] for line in trained]
+    assert len({*(tmp_path / "two-processes").read_text().split()}) == 3  # the chief of each start
     got, expected = weights(two), weights(one)
     assert got.keys() == expected.keys()
     for name, value in expected.items():

@@ -44,7 +44,6 @@ _TWO_LAYERS = "begins with a run of two layers, which is not at hand; tests/test
 _MACHINES = "is for machines that share a disk; tests/test_local_workers.py starts several workers"
 ONLY_READ = {
     "pip install -e .": ".ci/run does it",
-    "pip install tensorboard-plugin-profile": "is not needed by anything here",
     "pip install -e .[test]": ".ci/run does it",
     "pytest -n auto": "is running",
     "tensorboard --logdir runs/": "serves until it is stopped; tests/test_summaries.py reads what it shows",
@@ -64,6 +63,9 @@ ONLY_READ = {
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/kubernetes": _MACHINES,
 }
 """Calls that are not made, and why."""
+
+ONLY_COMPILED = {"mlflow": "an experiment tracker, which nothing else here needs"}
+"""Packages that a block of Python may import without being run, if they are not installed, and why."""
 
 _SMALL = """
     model.units=4 model.embedding_size=0 data.seq_length=8 data.batch_size=4 loop.steps=1 loop.epochs=0
@@ -193,7 +195,7 @@ def make(words, a_run):
     arguments = [*words[3:], *shorter]
     if name == "trainers.run" and not NO_RUN & set(words):
         config = resolved(arguments)
-        trained = json.dumps([config[group] for group in ("model", "optimizer", "trainer", "runtime")])
+        trained = json.dumps([*(config[group] for group in ("model", "optimizer", "trainer", "runtime")), own(words)])
         if trained in TRAINED:
             data = DataConfig(**config["data"])
             assert make_source(load_texts(config["corpus"], data, print).train, data, 0).batch_at(0)
@@ -220,6 +222,17 @@ def resolved(arguments):
 
 def flag(words, name):
     return next((word.partition("=")[2] for word in words if word.startswith(f"--{name}=")), None)
+
+
+def missing(text):
+    """The packages of ONLY_COMPILED that a block imports and that are not installed."""
+    imported = re.findall(r"^import (\w+)$", text, re.MULTILINE)
+    return [name for name in imported if name in ONLY_COMPILED and not importlib.util.find_spec(name)]
+
+
+def own(words):
+    """The reports that a run is given."""
+    return [word for word in words if word.startswith("--report=")]
 
 
 def stand_in(path, a_run):
@@ -254,7 +267,9 @@ def test_every_block_of_code_runs(page, desk, a_run, monkeypatch, capsys):
                 path.write_text(text)
             for most, fewer in FEWER.items():
                 text = text.replace(most, fewer)
-            exec(compile(text, page, "exec"), {"__name__": "page"})
+            code = compile(text, page, "exec")
+            if not missing(text):
+                exec(code, {"__name__": "page"})
         else:
             assert not language, f"{page} has a block of {language}, which nothing runs"
             assert "python -m" not in text, f"{page} has a command in a block that is not of bash"
@@ -265,6 +280,8 @@ def test_files_that_a_page_reads_are_still_there(desk):
     every = [block for page in PAGES for block in blocks(page) if block[0] in ("bash", "yaml")]
     found = {" ".join(words) for language, _, text in every for words in calls_of(script(language, text), desk)}
     assert set(ONLY_READ) <= found
+    code = "".join(text for page in PAGES for language, _, text in blocks(page) if language == "python")
+    assert all(f"import {name}\n" in code for name in ONLY_COMPILED)
 
 
 def test_every_command_within_a_line_can_be_given():

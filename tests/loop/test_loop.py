@@ -49,6 +49,12 @@ class Notes:
     def histograms(self, step, values):
         self.lines.append(("histograms", step, values))
 
+    def saved(self, step, path):
+        self.lines.append(("saved", step, path))
+
+    def end(self, complete):
+        self.lines.append(("end", complete))
+
     def of(self, kind):
         return [line[1:] for line in self.lines if line[0] == kind]
 
@@ -117,6 +123,34 @@ def test_each_thing_happens_at_its_steps(make_loop, tmp_path):
     assert notes.of("progress") == [(step, 6) for step in range(1, 7)]
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-4", "step-6"]
     assert [path.rpartition("/")[2] for path in saved(tmp_path, "best")] == ["step-4"]
+
+
+def test_reports_are_told_of_each_checkpoint_once_it_is_there_and_of_the_end(make_loop, tmp_path):
+    there = []
+    loop, notes, _, _ = make_loop(look=stop_at(6))
+    notes.saved = lambda step, path: there.append((step, path, bool(tf.train.list_variables(path))))
+    loop.run()
+    told = [(2, "best/step-2"), (4, "best/step-4"), (4, "checkpoints/step-4"), (5, "checkpoints/step-5")]
+    assert there == [(step, str(tmp_path / name), True) for step, name in told]
+    assert notes.of("end") == [(False,)]
+    rest, notes, _, checkpoints = make_loop()
+    checkpoints.restore()
+    rest.run()
+    assert [(step, path.rpartition("/")[2]) for step, path in notes.of("saved")] == [(6, "step-6")]
+    assert notes.of("end") == [(True,)] and notes.lines[-1] == ("end", True)
+
+
+def test_reports_are_told_of_an_end_by_an_error(make_loop, make_trainer):
+    class Broken(Trainer):
+        def batch_at(self, step):
+            if step == 3:
+                raise RuntimeError
+            return super().batch_at(step)
+
+    loop, notes, _, _ = make_loop(trainer=make_trainer(Broken))
+    with pytest.raises(RuntimeError):
+        loop.run()
+    assert notes.of("end") == [(False,)]
 
 
 def test_a_last_step_off_schedule_is_logged_evaluated_and_saved(make_loop, tmp_path):
@@ -260,7 +294,7 @@ def test_a_finished_run_does_nothing(make_loop):
     make_loop()[0].run()
     loop, notes, _, checkpoints = make_loop()
     checkpoints.restore()
-    assert loop.run() is True and notes.lines == []
+    assert loop.run() is True and notes.lines == [("end", True)]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(make_loop, make_trainer, tmp_path):
@@ -459,7 +493,7 @@ def test_what_has_ended_early_does_nothing_until_it_has_more_patience(make_loop)
 
     loop, again, _, checkpoints = make_loop(steps=20, patience=2)
     checkpoints.restore()
-    assert loop.run() is True and again.lines == []
+    assert loop.run() is True and again.lines == [("end", True)]
     loop, more, trainer, checkpoints = make_loop(FALLS_AND_RISES[4:] + (2.0,) * 9, steps=20, patience=4)
     checkpoints.restore()
     assert loop.run() is True and [step for step, _ in more.of("validation")] == [10, 12, 14, 16, 18, 20]

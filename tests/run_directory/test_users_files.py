@@ -45,7 +45,7 @@ class Spoilt(Trainer):
 EXPERIMENT = Experiment(
     corpus="plays:3000",
     trainer_class=Spoilt,
-    model=ModelConfig(units=8, embedding_size=0),
+    model=ModelConfig(units=8, embedding_size=3),
     data=DataConfig(seq_length=8, batch_size=4),
     optimizer=OptimizerConfig(name="sgd", learning_rate=0.5),
     loop=LoopConfig(steps=5, log_every=1, evaluate_every=2, save_every=2, keep=1),
@@ -55,6 +55,7 @@ OURS = re.compile(  # the names that docs/notes/reliability.md lists
     r"lock|(config|vocabulary|event_files)\.json|(metrics|samples)\.jsonl|train|validation|checkpoints|best|open_loop"
     r"|(checkpoints|best)/(checkpoint|(start|(retry-\d+-)?(step|stopped)-\d+)\.(index|data-\d{5}-of-\d{5}))"
     r"|open_loop/(own|real|evaluation|comparison|measures\.json|(curves|position|quality_diversity)\.png)"
+    r"|plugins(/org_tensorflow_tensorboard_projector(/(projector_config\.pbtxt|(embedding|characters)\.tsv))?)?"
 )
 
 
@@ -81,7 +82,8 @@ def start_and_kill(run_dir):
         path.write_bytes(path.read_bytes() + b"\x18\0\0\0torn")
     with open(run_dir / "metrics.jsonl", "a") as file:
         file.write('{"step": 3, "spl')
-    for folder, name in (("", "config.json"), ("checkpoints", "checkpoint"), ("checkpoints", "scratch")):
+    unfinished = [("", "config.json"), ("checkpoints", "checkpoint"), ("checkpoints", "scratch")]
+    for folder, name in (*unfinished, (PROJECTOR, "embedding.tsv")):
         (run_dir / folder / os.path.basename(atomic._unfinished(name))).write_text("half")
     (run_dir / "checkpoints" / "step-4.index").write_text("half")
     (run_dir / "lock").touch()
@@ -101,8 +103,9 @@ HOSTILE = """
     step-2.data-00000-of-00001.bak events.out.tfevents.backup events.out.tfevents.1700000000.host.1.0.v2 lock.txt
     0123456789abcdef .charrnn- .charrnn-0-0 loss.png model_temp
 """.split()
+PROJECTOR = "plugins/org_tensorflow_tensorboard_projector"
 ODD = "[]*?{}~'\"% \n\\.-_0aé"
-FOLDERS = ["", "checkpoints", "best", "train", "validation", "open_loop", "open_loop/own", "my", ".."]
+FOLDERS = ["", "checkpoints", "best", "train", "validation", "open_loop", "open_loop/own", PROJECTOR, "my", ".."]
 AROUND = [("", ".bak"), ("", "_temp"), ("", ".tmp"), ("", "~"), (".", ""), ("copy of ", ""), ("", " (1)"), ("", "*")]
 
 
@@ -159,6 +162,7 @@ def test_no_foreign_byte_is_changed(killed):
         check()
         Spoilt.now = True
         go(run_dir, 12)
+        assert (run_dir / PROJECTOR / "embedding.tsv").is_file()
         assert "retry-1-step-12" in (run_dir / "checkpoints" / "checkpoint").read_text()
         loaded = loading.load(run_dir)
         evaluated = measures_file.read_or_evaluate(str(run_dir), Protocol(2, 50, 0), None, "best", [1.0])

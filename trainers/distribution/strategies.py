@@ -194,10 +194,10 @@ class Workers:
 class ReadOnlyCheckpoints(Checkpoints):
     """The checkpoints of a worker that is not the chief: restores them, but saves nothing."""
 
-    def save(self, step: int) -> None:
+    def save(self, step: int) -> str | None:
         """Does nothing: the chief saves."""
 
-    def save_best(self, step: int) -> None:
+    def save_best(self, step: int) -> str | None:
         """Does nothing: the chief saves."""
 
     def keep_start(self) -> None:

@@ -21,7 +21,8 @@ from trainers import experiment as experiments
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers
 from trainers.experiment import Experiment
-from trainers.launch import runtime
+from trainers.launch import own_reports, runtime
+from trainers.launch.own_reports import OwnReport
 from trainers.launch.warm_start import warm_start
 from trainers.loop.checkpoints import Checkpoints
 from trainers.loop.loop import Loop
@@ -29,8 +30,10 @@ from trainers.loop.profiling import Profiler
 from trainers.reports import summaries
 from trainers.reports.console import Console
 from trainers.reports.dashboards import hyperparameters
+from trainers.reports.own import Own
+from trainers.reports.projector import Projector
 from trainers.reports.records import Records
-from trainers.reports.reports import Reports
+from trainers.reports.reports import Report, Reports
 from trainers.reports.samples import SampleWriter
 from trainers.reports.summaries import Summaries
 from trainers.run_directory import lock
@@ -78,6 +81,7 @@ def run_experiment(
     console: Console | None = None,
     look: Look = lambda: None,
     call: Sequence[str] | None = None,
+    reports: Sequence[OwnReport] = (),
 ) -> bool:
     """Runs an experiment, or resumes it.
 
@@ -89,6 +93,7 @@ def run_experiment(
         console: shows the progress.
         look: raises Stopped if the run was asked to stop.
         call: the command or call, for config.json; None: the process's command line.
+        reports: the user's own, from `own_reports.resolve`; the chief alone makes and calls them.
 
     Returns:
         Whether the run is complete; False if it was stopped.
@@ -108,11 +113,11 @@ def run_experiment(
     settings["data"] = dataclasses.asdict(texts.data or experiment.data)  # with the formats found in the files
     if not workers.is_chief:
         with workers.watched():
-            return _make_loop(experiment, texts, run_dir, console, look, workers)[0].run()
+            return _make_loop(experiment, texts, run_dir, console, look, workers, ())[0].run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():
-        loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers)
+        loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers, reports)
         directory.prepare(description, texts.vocabulary)
         if warm_started:
             warm_started.save(0)  # when this run resumes, the other may be gone or have trained more
@@ -148,7 +153,13 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
 
 
 def _make_loop(
-    experiment: Experiment, texts: Texts, run_dir: str, console: Console, look: Look, workers: Workers
+    experiment: Experiment,
+    texts: Texts,
+    run_dir: str,
+    console: Console,
+    look: Look,
+    workers: Workers,
+    own: Sequence[OwnReport],
 ) -> tuple[Loop, Checkpoints | None]:
     """Builds the loop at the step where the run resumes; also returns its checkpoints if this is a warm start."""
     with workers.strategy.scope():
@@ -170,12 +181,23 @@ def _make_loop(
         console.line(line)
     if warm:
         console.line(warm)
-    reports = Reports(console, [Records(run_dir), Summaries(run_dir)] if workers.is_chief else [])
-    reports.start(step, step - checkpoints.loop_state.unmeasured)  # refuses damaged files before anything is written
+    files: list[Report] = [Records(run_dir), Summaries(run_dir)] if workers.is_chief else []
+    others = _other_reports(run_dir, trainer, texts, console, own) if workers.is_chief else []
+    for report in files:  # they refuse damaged files before anything is written
+        report.start(step, step - checkpoints.loop_state.unmeasured)
+    reports = Reports(console, [*files, *others])
     measure = _measuring(trainer, passes, sampling, look, workers)
     profiler = Profiler(run_dir, config.profile if workers.is_chief else (), console.line)
     loop = Loop(trainer, config, checkpoints, reports, measure, workers.agreeing_to_stop(look), profiler)
     return loop, checkpoints if warm else None
+
+
+def _other_reports(
+    run_dir: str, trainer: Trainer, texts: Texts, console: Console, own: Sequence[OwnReport]
+) -> list[Report]:
+    """Returns the reports that write nothing before the run directory is prepared; the user's are the last."""
+    users = [Own(report, name, console.warning) for name, report in own_reports.make(own, run_dir).items()]
+    return [Projector(run_dir, trainer.averaged, texts.vocabulary), *users]
 
 
 def _restore(

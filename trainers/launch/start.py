@@ -26,6 +26,7 @@ from trainers.launch.resolve import corpus_of, resolve, settings_of
 
 if TYPE_CHECKING:  # TensorFlow is imported with the first use
     from trainers.experiment import Experiment
+    from trainers.launch.own_reports import OwnReport
     from trainers.launch.result import Result
     from trainers.loop.stopping import Stop
     from trainers.trainer import Trainer
@@ -53,6 +54,7 @@ def train(
     verbosity: str = "normal",
     set: Mapping[str, object] | None = None,
     dry_run: bool = False,
+    reports: Sequence[str | OwnReport] = (),
     **misplaced: object,
 ) -> Result:
     """Trains as `python -m trainers.run` does, in the same run directory; a second call resumes the run.
@@ -81,6 +83,9 @@ def train(
         verbosity: "quiet", "normal" or "all": what is printed.
         set: any settings, {"group.field": value}.
         dry_run: make two steps, an evaluation, samples and a save, in a directory that is then removed.
+        reports: your own reports, which receive what the run measures, samples and saves: each "module:Class", a
+            subclass of `trainers.Report`, which is made with the run directory, or an instance. They are no settings:
+            a resumed run may have others.
         misplaced: refused, with a hint: a setting belongs in `set`.
 
     Returns:
@@ -94,6 +99,7 @@ def train(
     streams.repair()
     if "tensorflow" not in sys.modules:
         command.start_tensorflow()
+    from trainers.launch import own_reports
     from trainers.launch.result import Result
     from trainers.loop.stopping import Stop, Stopped
 
@@ -113,14 +119,15 @@ def train(
     name = experiment if isinstance(experiment, str) else _UNNAMED
     place = os.path.join("runs", name) if run_dir is None else paths.given(run_dir)
     resolved = resolve(experiment, settings_of(set or {}), trainer, **options)
-    given = {"run_dir": place, "trainer": trainer, **options, "set": set}
+    own = own_reports.resolve(reports)
+    given = {"run_dir": place, "trainer": trainer, **options, "set": set, "reports": reports or None}
     said = "".join(f", {argument}={value!r}" for argument, value in given.items() if value is not None)
     call = [f"trainers.train({name!r}{said})"]
     stop = Stop(max_minutes)
     with streams.guarded(), rehearsal(resolved, place, dry_run) as (resolved, place):
         try:
             with stop.listen():
-                finished = run_until_stopped(resolved, name, place, resume, stop, call, verbosity)
+                finished = run_until_stopped(resolved, name, place, resume, stop, call, verbosity, own)
             stopped = f"Stopped and saved in {place}; call it again to resume."
         except Stopped:
             finished, stopped = False, "Stopped before the first step; call it again to begin."
@@ -141,7 +148,14 @@ def _refuse(misplaced: Mapping[str, object], trainer: str | type[Trainer] | None
 
 
 def run_until_stopped(
-    experiment: Experiment, name: str, run_dir: str, resume: str, stop: Stop, call: list[str], verbosity: str
+    experiment: Experiment,
+    name: str,
+    run_dir: str,
+    resume: str,
+    stop: Stop,
+    call: list[str],
+    verbosity: str,
+    reports: Sequence[OwnReport] = (),
 ) -> bool:
     """Trains until the run is complete, is asked to stop, or cannot write to standard output.
 
@@ -153,6 +167,7 @@ def run_until_stopped(
         stop: says when the run is asked to stop.
         call: the command or call, for config.json.
         verbosity: "quiet", "normal" or "all".
+        reports: the user's own, from `own_reports.resolve`.
 
     Returns:
         Whether the run is complete.
@@ -173,7 +188,7 @@ def run_until_stopped(
         if console.output.gone or console.output.full:
             raise Stopped
 
-    finished = build.run_experiment(experiment, name, run_dir, resume, console, look, call)
+    finished = build.run_experiment(experiment, name, run_dir, resume, console, look, call, reports)
     if console.output.full and not finished:
         raise NotWritten(f"Standard output cannot be written ({console.output.full})")
     return finished

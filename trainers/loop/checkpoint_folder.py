@@ -41,19 +41,22 @@ class CheckpointFolder:
         except (UserError, *run_files.CHECKPOINT_ERRORS):
             return []
 
-    def save(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
+    def save(self, checkpoint: tf.train.Checkpoint, name: str) -> str | None:
         """Writes a checkpoint as the newest, unless it is the newest already.
 
         Args:
             checkpoint: the objects to save.
             name: the name of the checkpoint.
 
+        Returns:
+            Its path, without the extensions of its files; None if it was the newest already.
+
         Raises:
             NotWritten: the disk is full or unavailable; earlier checkpoints are unchanged.
         """
         before = self.names()
         if before[-1:] == [name]:
-            return
+            return None
         checkpoint.save_counter.assign_add(1)  # as TensorFlow's manager does; the counter is saved too
         self.write(checkpoint, name)
         after = [*(other for other in before if other != name), name]
@@ -61,6 +64,7 @@ class CheckpointFolder:
             self._write_list(after[-self._keep :])
             for old in after[: -self._keep]:
                 self.remove(old)
+        return os.path.join(self.path, name)
 
     def write(self, checkpoint: tf.train.Checkpoint, name: str) -> None:
         """Writes a checkpoint without listing it. The errors are those of `save`."""

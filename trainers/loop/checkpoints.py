@@ -101,18 +101,25 @@ class Checkpoints:
             ) from error
         return True
 
-    def save(self, step: int) -> None:
+    def save(self, step: int) -> str | None:
         """Saves a checkpoint, unless this step was saved already.
+
+        Args:
+            step: the number of steps done.
+
+        Returns:
+            The path of the checkpoint, without the extensions of its files; None if nothing was saved.
 
         Raises:
             NotWritten: the disk is full or unavailable; earlier checkpoints are unchanged.
         """
-        self._newest.save(self._checkpoint, self._name(step))
+        path = self._newest.save(self._checkpoint, self._name(step))
         self._newest.remove(_START)
+        return path
 
-    def save_best(self, step: int) -> None:
-        """Saves the best checkpoint. The errors are those of `save`."""
-        self._best.save(self._checkpoint, self._name(step))
+    def save_best(self, step: int) -> str | None:
+        """Saves the best checkpoint. The result and the errors are those of `save`."""
+        return self._best.save(self._checkpoint, self._name(step))
 
     def keep_start(self) -> None:
         """Saves the state before the first step, for a roll-back; the first save removes it. No run resumes from it."""

@@ -72,6 +72,16 @@ class Loop:
             Diverged: training diverged more than `config.retries` times. The last checkpoint is unchanged.
             NotWritten: the disk is full or unavailable. The last checkpoint is unchanged.
         """
+        try:
+            complete = self._run()
+        except Exception:
+            self._reports.end(False)
+            raise
+        self._reports.end(complete)
+        return complete
+
+    def _run(self) -> bool:
+        """Trains, and rolls back if it diverges; see `run`."""
         self._start()
         if self._step == 0 and self._config.retries:
             self._checkpoints.keep_start()
@@ -102,7 +112,7 @@ class Loop:
         """Trains to the end, with all events."""
         self._look()  # from here on a signal waits for the next look, and all workers are here
         if self._state.roll_backs and self._state.roll_backs[-1]["to"] == self._step:
-            self._checkpoints.save(self._step)  # only now, because workers may have restored the one that it replaces
+            self._write_checkpoint()  # only now, because workers may have restored the one that it replaces
         if self._state.unmeasured:  # the run stopped during an evaluation
             self._measure()
             self._save()
@@ -201,7 +211,7 @@ class Loop:
                 state.count(values["nats_per_char"], self._config.min_delta)
             if values["nats_per_char"] < (math.inf if state.best is None else state.best):
                 state.best = values["nats_per_char"]
-                self._checkpoints.save_best(step)
+                self._tell_saved(self._checkpoints.save_best(step))
         self._reports.samples(step, samples)
         if state.out_of_patience(self._config.patience) and step < self._config.steps:
             self._reports.warning(
@@ -214,7 +224,14 @@ class Loop:
         self._check_loss()
         check_weights(self._trainer)
         self._reports.flush()
-        self._checkpoints.save(self._step)
+        self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
+        self._tell_saved(self._checkpoints.save(self._step))
+
+    def _tell_saved(self, path: str | None) -> None:
+        if path is not None:
+            self._reports.saved(self._step, path)
 
     def _check_loss(self) -> None:
         """Raises Diverged if the mean loss since the last log shows it."""

@@ -20,6 +20,7 @@ class Records(Report):
     """Appends to the two files of a run directory. Non-finite values become null."""
 
     def __init__(self, run_dir: str):
+        super().__init__(run_dir)
         self._metrics, self._samples = (os.path.join(run_dir, name) for name in (run_files.METRICS, run_files.SAMPLES))
 
     def start(self, step: int, measured: int) -> None:

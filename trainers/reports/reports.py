@@ -9,22 +9,76 @@ from trainers.reports.samples import Sample
 
 
 class Report:
-    """One place. A method that a subclass does not override does nothing."""
+    """A place where measurements and samples go. A method that a subclass does not override does nothing.
+
+        class Losses(Report):
+            def scalars(self, step, split, values):
+                print(split, step, values["nats_per_char"])
+
+    `--report=my_report:Losses` makes one with the run directory and calls it, on the chief only. A call gets its
+    arguments by position. An error in a method is printed once, and training continues.
+
+    A run that was killed resumes at its last checkpoint, and sends again what came later. Each value is then in its
+    place exactly once if `start` removes what is later, and `flush` leaves nothing in a buffer. A place from which
+    nothing can be removed must ignore what it already has.
+
+    Attributes:
+        run_dir: the run directory. It exists, with `config.json`, from the first call of `start` on.
+    """
+
+    def __init__(self, run_dir: str):
+        self.run_dir = run_dir
 
     def start(self, step: int, measured: int) -> None:
-        """Removes what will be written again: training after `step`, evaluations and samples after `measured`."""
+        """Removes what will be sent again. Called at the start, after a resume, and after each roll-back.
+
+        Args:
+            step: the number of steps done, 0 in a new run: training values of later steps will be sent again.
+            measured: the same for evaluations and samples: `step`, or the step before if an evaluation was interrupted.
+        """
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """Writes the measurements of a split, "train" or "validation"."""
+        """Writes measurements.
+
+        Args:
+            step: the number of steps done.
+            split: "train", the means since the last log; or "validation".
+            values: by name, "nats_per_char" among them; may be non-finite.
+        """
 
     def samples(self, step: int, samples: list[Sample]) -> None:
-        """Writes samples."""
+        """Writes samples.
+
+        Args:
+            step: the number of steps done.
+            samples: each with `prompt`, `temperature`, `seed` and `text`, the continuation.
+        """
 
     def histograms(self, step: int, values: dict[str, tf.Tensor]) -> None:
-        """Writes the distribution of each tensor."""
+        """Writes the distribution of each tensor.
+
+        Args:
+            step: the number of steps done.
+            values: by name, weights and gradients, with `loop.histograms_every`.
+        """
 
     def flush(self) -> None:
-        """Writes what is buffered."""
+        """Writes what is buffered. Called before each checkpoint."""
+
+    def saved(self, step: int, path: str) -> None:
+        """Receives a new checkpoint. A kill just after the checkpoint may prevent the call; `start` tells its step.
+
+        Args:
+            step: the number of steps done.
+            path: the checkpoint, without the extensions of its files, in `checkpoints/` or `best/`.
+        """
+
+    def end(self, complete: bool) -> None:
+        """Receives the end of the training in this process.
+
+        Args:
+            complete: False if the run was interrupted, or ended by an error.
+        """
 
 
 class Reports:
@@ -64,6 +118,16 @@ class Reports:
         """Writes what is buffered."""
         for report in self._written:
             report.flush()
+
+    def saved(self, step: int, path: str) -> None:
+        """Tells of a new checkpoint, see `Report.saved`."""
+        for report in self._written:
+            report.saved(step, path)
+
+    def end(self, complete: bool) -> None:
+        """Tells the end of the training, see `Report.end`."""
+        for report in self._written:
+            report.end(complete)
 
     def progress(self, step: int, steps: int) -> None:
         """Shows the progress: `step` of `steps`."""

@@ -29,7 +29,7 @@ class Summaries(Report):
     """Scalars, samples and histograms, under `train/` and `validation/` of a run directory."""
 
     def __init__(self, run_dir: str):
-        self._run_dir = run_dir
+        super().__init__(run_dir)
         self._writers: dict[str, _Writer] = {}
 
     def start(self, step: int, measured: int) -> None:
@@ -37,8 +37,8 @@ class Summaries(Report):
         for split, last in (("train", step), ("validation", measured)):
             if split in self._writers:
                 self._writers.pop(split).close()
-            own = EventFiles(self._run_dir).own(split)
-            atomic.remove_remains(os.path.join(self._run_dir, split), map(os.path.basename, own))
+            own = EventFiles(self.run_dir).own(split)
+            atomic.remove_remains(os.path.join(self.run_dir, split), map(os.path.basename, own))
             for path in own:
                 _keep_until(path, last)
 
@@ -74,7 +74,7 @@ class Summaries(Report):
 
     def _writer(self, split: str) -> "_Writer":
         if split not in self._writers:
-            self._writers[split] = _Writer(self._run_dir, split)
+            self._writers[split] = _Writer(self.run_dir, split)
         return self._writers[split]
 
 

@@ -48,7 +48,7 @@ def check_class(cls: Any, base: type, attributes: Mapping[str, object] = types.M
     for name in own.intersection(FINAL):
         raise _wrong(cls, name, "is the same for all curricula", f"rename it, or override one of {', '.join(HOOKS)}")
     for name in own.intersection(HOOKS):
-        _check_hook(cls, name, base)
+        check_hook(cls, name, base)
     if "__init__" in own:
         _check_init(cls, base)
     _check_orders(cls)
@@ -70,8 +70,17 @@ def _check_names(cls: type, body: Mapping[str, object], known: Iterable[str]) ->
             raise _wrong(cls, name, "is no attribute of a trainer and would be ignored", f"rename it; nearest: {meant}")
 
 
-def _check_hook(cls: type, name: str, base: type) -> None:
-    """Raises UserError if a hook is no method, or does not accept the arguments of `base`'s."""
+def check_hook(cls: type, name: str, base: type) -> None:
+    """Checks that an overridden method can be called as that of a base class.
+
+    Args:
+        cls: the class that overrides it.
+        name: the method.
+        base: the class whose method has the right arguments.
+
+    Raises:
+        UserError: it is no method, or does not accept the arguments.
+    """
     hook = getattr(cls, name)
     if not callable(hook):
         raise _wrong(cls, name, f"is a {type(hook).__name__}", "make it a method")
