@@ -114,7 +114,8 @@ def test_the_loss_is_the_texts_share_the_teachers_and_the_teachers_alone(make, n
     mean = lambda values: (weights * values).sum() / weights.sum()  # noqa: E731
     assert float(loss) == pytest.approx(expected, rel=rounding.MODEL)
     assert float(logged["teacher_gap"]) == pytest.approx(mean(by_definition("forward", t, q, 0)), rel=rounding.MODEL)
-    assert float(logged["own_entropy"]) == pytest.approx(mean(-(q * np.log(q)).sum(-1)), rel=rounding.MODEL)
+    for name, p in (("own_entropy", q), ("teacher_entropy", t)):
+        assert float(logged[name]) == pytest.approx(mean(-(p * np.log(p)).sum(-1)), rel=rounding.MODEL)
     assert float(logged["strayed"]) == pytest.approx(mean(strayed), rel=rounding.MODEL)
 
 
@@ -166,7 +167,7 @@ def test_parts_of_a_batch_give_the_numbers_of_the_whole(make, relative_error, af
     batch = whole.batch_at(0)
     assert relative_error(parts.gradients(batch), whole.gradients(batch)) < rounding.MODEL
     one, other = whole.train_step(batch), parts.train_step(batch)
-    for name in ("teacher_gap", "own_entropy", "strayed"):
+    for name in ("teacher_gap", "own_entropy", "teacher_entropy", "strayed"):
         assert float(one[name]) > 0 and float(other[name]) == pytest.approx(float(one[name]), rel=rounding.MODEL)
 
 

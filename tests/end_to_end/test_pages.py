@@ -21,6 +21,8 @@ import sys
 import pytest
 
 import experiments
+import trainers
+from benchmarks.curricula import STUDIES
 from charrnn import command
 from charrnn.batches.sources import DataConfig, make_source
 from charrnn.batches.texts import load_texts
@@ -38,7 +40,6 @@ PAGES = [
 ]
 
 _HALF_A_MINUTE = "takes half a minute; tests/test_check.py runs it"
-_COMPARED = "measures six runs; the same command is run in docs/evaluation.md"
 _HOURS = "takes up to hours; tests/test_benchmarks.py and tests/test_study.py run short ones"
 _TWO_LAYERS = "begins with a run of two layers, which is not at hand; tests/test_warm_start.py makes such runs"
 _MACHINES = "is for machines that share a disk; tests/test_local_workers.py starts several workers"
@@ -48,10 +49,7 @@ ONLY_READ = {
     "pytest -n auto": "is running",
     "tensorboard --logdir runs/": "serves until it is stopped; tests/test_summaries.py reads what it shows",
     "python -m trainers.check --trainer=my_curriculum:Ramp --set trainer.ramp_steps=20": _HALF_A_MINUTE,
-    "python -m trainers.compare runs/teacher_forcing-0 runs/teacher_forcing-1 runs/teacher_forcing-2 runs/rows-0 "
-    "runs/rows-1 runs/rows-2 --markdown=table.md": _COMPARED,
-    "python -m trainers.compare runs/tf-0 runs/tf-1 runs/tf-2 runs/ss-0 runs/ss-1 runs/ss-2 --nopictures": _COMPARED,
-    "python -m benchmarks.curricula --corpora=plays --page=docs/notes/study.md": _HOURS,
+    **{f"python -m benchmarks.curricula --study={name} --page=docs/notes/study.md": _HOURS for name in STUDIES},
     "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
     "python -m trainers.run --experiment=shakespeare_2x1024 --run_dir=runs/shakespeare_2x1024_on "
@@ -75,6 +73,10 @@ SHORTER = {
     "trainers.run": [*_SMALL, "data.validation_fraction=0", "loop.patience=0"],  # no text for patience to wait on
     "trainers.evaluate": ["--num_rollouts=2", "--num_chars=50"],
     "trainers.compare": ["--num_rollouts=2", "--num_chars=50", "--temperatures=1", "--nopictures"],
+    "trainers.study": [
+        *"--num_rollouts=2 --num_chars=50 --temperatures=1 --epsilons= --nopictures --seeds=1".split(),
+        *_SMALL,
+    ],
     "charrnn.generate": ["--num_chars=4"],
     "charrnn.export": ["--formats=saved_model"],
 }
@@ -167,7 +169,9 @@ def module_of(words):
     """The command's module, and its name."""
     assert words[:2] == ["python", "-m"], words
     package = importlib.util.find_spec(words[2]).submodule_search_locations
-    return importlib.import_module(f"{words[2]}.__main__" if package else words[2]), words[2]
+    module = importlib.import_module(f"{words[2]}.__main__" if package else words[2])
+    vars(trainers).pop("study", None)  # it would hide the function of this name
+    return module, words[2]
 
 
 def read(words):

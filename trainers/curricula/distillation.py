@@ -154,7 +154,8 @@ class Distillation(Trainer):
         """Returns the cross-entropy and the divergence, each with its share. Graph.
 
         Returns:
-            The loss float32 `[]`; "teacher_gap", the mean of KL(T‖Q), and "own_entropy", that of Q, nats per character;
+            The loss float32 `[]`; "teacher_gap", the mean of KL(T‖Q), "own_entropy", the entropy of Q, and
+            "teacher_entropy", that of T after the same characters, nats per character;
             "strayed", the share of the targets after a mistake; each float32 `[]`.
         """
         s = self.config.soft_share
@@ -178,7 +179,8 @@ class Distillation(Trainer):
 
         return loss, {
             "teacher_gap": mean(kl(log_t, log_q)),
-            "own_entropy": mean(-tf.reduce_sum(tf.exp(log_q) * log_q, -1)),
+            "own_entropy": mean(entropy(log_q)),
+            "teacher_entropy": mean(entropy(log_t)),
             "strayed": mean(strayed),
         }
 
@@ -203,3 +205,8 @@ def divergence(name: str, log_t: tf.Tensor, log_q: tf.Tensor, beta: float = 0.5)
 def kl(log_a: tf.Tensor, log_b: tf.Tensor) -> tf.Tensor:
     """Returns KL(A‖B) = Σ A · (ln A - ln B) over the last axis, nats: two `[B, T, V]` -> float32 `[B, T]`."""
     return tf.reduce_sum(tf.exp(log_a) * (log_a - log_b), -1)
+
+
+def entropy(log_probs: tf.Tensor) -> tf.Tensor:
+    """Returns the entropies over the last axis, nats: ln p `[B, T, V]` -> float32 `[B, T]`."""
+    return -tf.reduce_sum(tf.exp(log_probs) * log_probs, -1)
