@@ -6,6 +6,8 @@ is only printed.
 """
 
 import os
+import re
+import shutil
 import sys
 from typing import NamedTuple
 
@@ -67,6 +69,7 @@ class Teacher(NamedTuple):
 
 _MEMBER = {**_WINDOWS, "model.units": 256}
 _SHORT = {**_MEMBER, "data.order": "streams", "loop.steps": 600, "optimizer.decay_steps": 600}
+_SHAKESPEARE = {**_MEMBER, "data.seq_length": 100}
 _LARGE = {
     **_WINDOWS,
     "model.units": 512,
@@ -79,7 +82,7 @@ _LARGE = {
 TEACHERS = {
     "plays_teacher": Teacher(100, "plays", _LARGE),
     **{f"plays_member-{seed}": Teacher(seed, "plays", _MEMBER) for seed in (100, 101, 102, 103)},
-    "shakespeare_teacher": Teacher(100, "shakespeare", _LARGE),
+    **{f"shakespeare_member-{seed}": Teacher(seed, "shakespeare", _SHAKESPEARE) for seed in (100, 101, 102)},
 }
 """The networks that teach, by the folder of their runs. The best checkpoint by validation is read."""
 
@@ -110,8 +113,11 @@ def _studies(runs: str) -> dict[str, Study]:
     place = {name: os.path.join(runs, name) for name in TEACHERS}
     source = _taught("source", "source")
     source["source_forward_half"] = _soft("source", soft_share=0.5)
-    members = ",".join(path for name, path in place.items() if "member" in name)
-    network = {**_taught("network", place["plays_teacher"]), "ensemble_forward": _soft(members, soft_share=1.0)}
+    plays, poet = (
+        ",".join(path for name, path in place.items() if name.startswith(f"{corpus}_member"))
+        for corpus in ("plays", "shakespeare")
+    )
+    network = {**_taught("network", place["plays_teacher"]), "ensemble_forward": _soft(plays, soft_share=1.0)}
     curricula = {
         "scheduled_sampling": _arm("scheduled_sampling", **_RISING),
         "open_loop_horizon": _arm("open_loop_horizon", gold=16, max_horizon=8, grow_every=240),
@@ -130,7 +136,7 @@ def _studies(runs: str) -> dict[str, Study]:
         "coin": _INPUTS["coin"],
         **{
             f"{name}_forward{own}": _soft(teacher, **({"own_share": 0.5} if own else {}))
-            for name, teacher in (("network", place["shakespeare_teacher"]), ("ngram", "ngram"))
+            for name, teacher in (("ensemble", poet), ("ngram", "ngram"))
             for own in ("", "_own")
         },
     }
@@ -140,7 +146,7 @@ def _studies(runs: str) -> dict[str, Study]:
         "network": Study("plays_256", network, 3),
         "small": Study("plays_32", {**_INPUTS, **source}, 3, settings={**_MEMBER, "model.units": 32}),
         "timetable": Study("timetable", timetable, 5, "timetable", _SHORT),
-        "shakespeare": Study("shakespeare", shakespeare, 3, "shakespeare", {**_MEMBER, "data.seq_length": 100}),
+        "shakespeare": Study("shakespeare", shakespeare, 3, "shakespeare", _SHAKESPEARE),
     }
 
 
@@ -178,15 +184,34 @@ def main(beside: list[str]) -> int:
             steps=FLAGS.steps,
             study_dir=folder,
             temperatures=(0.8, 0.9, 1.0),
-            pictures=False,
         )
     except Diverged as error:
         return command.ended(f"{error}.", command.DIVERGED)
     if found is None:
         return command.STOPPED
     with open(os.path.join(folder, PAGE), encoding="utf-8") as file:
-        page.put(f"{file.read()}\n{machine.describe()}.")
+        text = file.read()
+    if FLAGS.page:
+        text = _with_pictures(text, folder)
+    page.put(f"{text}\n{machine.describe()}.")
     return command.DONE
+
+
+def _with_pictures(text: str, folder: str) -> str:
+    """Copies the pictures that a text shows to the page's folder, with the study's name before theirs.
+
+    Args:
+        text: of the study's page.
+        folder: the study's.
+
+    Returns:
+        The text with the new names.
+    """
+    for name in re.findall(r"\]\((\w+\.png)\)", text):
+        new = f"study_{FLAGS.study}_{name}"
+        shutil.copy(os.path.join(folder, name), os.path.join(os.path.dirname(FLAGS.page) or ".", new))
+        text = text.replace(f"]({name})", f"]({new})")
+    return text
 
 
 def _train_teachers(study: Study) -> bool:

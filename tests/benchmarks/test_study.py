@@ -48,6 +48,7 @@ def test_a_study_trains_its_teacher_and_fills_its_place_on_a_page(call, tmp_path
     text = page.read_text()
     assert text.startswith("before") and "- `taught`: distillation" in text and "takes 3 seeds" in text
     assert (tmp_path / "runs/tiny/taught-0/config.json").exists()
+    assert "](study_source_effects.png)" in text and (tmp_path / "study_source_effects.png").exists()
 
 
 @pytest.mark.parametrize(
