@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from benchmarks import curricula as study
 from benchmarks import keras_peer, machine, memory, ours, scaling, steps_per_call, torch_peer, train_step
 from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
@@ -72,13 +71,13 @@ def test_a_call_takes_as_many_steps_as_asked_for(monkeypatch):
 def test_the_table_of_curricula_gives_times_as_multiples_of_teacher_forcings():
     measured = {"teacher_forcing": {"seconds": 0.5, "peak_mb": 100.0}, "spans": {"seconds": 1.0, "peak_mb": 100.0}}
     rows = train_step.table_of_curricula(measured).splitlines()[2:]
-    assert rows[0] == "| `teacher_forcing` | 0.5000 | 1.00 × | – | 1.00 × |"
-    assert rows[1] == "| `spans` | 1.0000 | 2.00 × | 1.05 × | 1.00 × |"
+    assert rows[0] == "| teacher_forcing | 0.5000 | 1.00 × | – | 1.00 × |"
+    assert rows[1] == "| spans | 1.0000 | 2.00 × | 1.05 × | 1.00 × |"
 
 
 def test_every_curriculum_whose_cost_is_measured_takes_its_settings():
-    for trainer, (settings, _) in train_step.CURRICULA.items():
-        override(with_trainer(Experiment(), trainer), settings)
+    for cost in train_step.CURRICULA.values():
+        override(with_trainer(Experiment(), cost.trainer), cost.settings)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_every_curriculum_whose_cost_is_measured_takes_its_settings():
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_before_the_work_begins(flag, said, capsys):
-    for module in (train_step, scaling, study):
+    for module in (train_step, scaling):
         assert command.run(module.main, module.FLAGS, ["benchmark", flag]) == command.MISTAKE
         assert said in capsys.readouterr().err
 
