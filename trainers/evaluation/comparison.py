@@ -268,26 +268,22 @@ def union_gap(point: tuple[float, float], frontier: Mapping[tuple[float, float],
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
-    """Returns the differences by (group, measure). All groups give the noise if all have the same seeds."""
+    """Returns the differences by (group, measure)."""
     first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
-    noise = None
-    if others and len(first) >= MIN_SEEDS and all(other.keys() == first.keys() for other in others):
-        noise = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in (first, *others)]))
     found = {}
     for group, other in zip(groups[1:], others, strict=True):
         paired = [other[seed] - first[seed] for seed in first if seed in other]
         if paired:
-            found[group.name, measure] = _difference(np.array(paired), noise)
+            found[group.name, measure] = _difference(np.array(paired))
     return found
 
 
-def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
+def _difference(differences: np.ndarray) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
     p = half_width = math.nan
     if count >= MIN_SEEDS:
-        p = statistics.t_test(differences, noise)
-        half_width = statistics.half_width(differences, noise, 1 - ERROR_RATE)
+        p, half_width = statistics.t_test(differences), statistics.half_width(differences, 1 - ERROR_RATE)
     return Difference(float(differences.mean()), deviation, count, p, False, half_width)
 
 
