@@ -55,7 +55,11 @@ def test_an_arm_that_is_nearer_and_outside_the_curve_is_better():
 
 
 def test_an_arm_that_is_nearer_and_less_diverse_is_not_better():
-    assert told(arm("base", 0.10, 0.80), arm("dull", 0.04, 0.90)).startswith("Without a cut-off, no arm writes better")
+    said = told(arm("base", 0.10, 0.80), arm("dull", 0.04, 0.90))
+    assert said.startswith(
+        "Without a cut-off, no arm writes better text than `base`; `dull` (divergence_open -60 %) is"
+    )
+    assert "is nearer to the text, but less diverse or not outside the curves." in said
 
 
 def test_an_arm_that_is_farther_is_worse():
@@ -108,6 +112,11 @@ def test_a_finding_is_about_tested_measures_whichever_others_are_tested():
 def test_without_finite_losses_nothing_is_found():
     broken = arm("bad", math.nan, 0.80)
     assert told(arm("base", 0.10, 0.80), broken).startswith("Nothing is found, because some run has no finite")
+
+
+def test_a_distance_of_0_has_no_change_in_per_cent():
+    said = told(arm("base", 0.0, 0.80, cut=(-0.01, 0.78)), arm("good", 0.0, 0.80, cut=(-0.01, 0.78)))
+    assert "alone changes" not in said and said.startswith("Without a cut-off")
 
 
 def test_arms_that_differ_in_what_does_not_affect_learning_are_compared():

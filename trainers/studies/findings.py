@@ -57,9 +57,9 @@ def _claim(compared: Comparison, end: str, epsilon: float = 0.0) -> _Claim | Non
 
 
 def _clause(compared: Comparison, claim: _Claim, level: float) -> str:
-    """Returns a sentence on the arms that are better and worse. `level` is that of the test of a gap."""
+    """Returns a sentence on the arms that are better, nearer only, and worse. `level` is that of the test of a gap."""
     first, *others = compared.groups
-    better, worse = [], []
+    better, nearer, worse = [], [], []
     for group in others:
         distance, dullness = (
             _sign(compared.differences.get((group.name, n))) for n in (claim.distance, claim.diversity)
@@ -67,11 +67,20 @@ def _clause(compared: Comparison, claim: _Claim, level: float) -> str:
         told = f"`{group.name}` ({_effect(first, group, claim.distance)})"
         if distance > 0:
             worse.append(told)
-        elif distance < 0 and dullness <= 0 and _below_0(group.values(claim.gap), level):
-            better.append(told)
-    verb = "write" if len(better) > 1 else "writes"
-    sentence = f"{claim.when}{_listed(better) or 'no arm'} {verb} better text than `{first.name}`"
-    return sentence + (f"; {_listed(worse)} {'write' if len(worse) > 1 else 'writes'} worse." if worse else ".")
+        elif distance < 0:
+            outside = dullness <= 0 and _below_0(group.values(claim.gap), level)
+            (better if outside else nearer).append(told)
+    parts = [f"{claim.when}{_verb(better or ['no arm'], 'writes', 'write')} better text than `{first.name}`"]
+    if nearer:
+        parts.append(f"{_verb(nearer, 'is', 'are')} nearer to the text, but less diverse or not outside the curves")
+    if worse:
+        parts.append(f"{_verb(worse, 'writes', 'write')} worse")
+    return f"{'; '.join(parts)}."
+
+
+def _verb(arms: Sequence[str], one: str, several: str) -> str:
+    """Returns arms and the form of a verb that fits them."""
+    return f"{_listed(arms)} {several if len(arms) > 1 else one}"
 
 
 def _sign(difference: Difference | None) -> int:
@@ -98,6 +107,8 @@ def _cut_off_alone(first: Group, claims: Sequence[_Claim]) -> list[str]:
     if len(names) < 2 or not names[0].startswith("divergence_open"):
         return []
     without, with_it = (float(np.mean(first.values(name))) for name in names)
+    if without <= 0:  # a change in per cent has no meaning
+        return []
     epsilon = names[1].rpartition("_")[2]
     change = f"{without:.4f} to {with_it:.4f} ({100 * (with_it / without - 1):+.0f} %)"
     return [f"A cut-off of {epsilon} alone changes divergence_open of `{first.name}` from {change}."]
@@ -121,10 +132,11 @@ _MEANINGS = {
 def _how(compared: Comparison, claim: _Claim) -> str:
     """Returns a sentence on what better text is, and one on the tests."""
     count = sum(not math.isnan(difference.p) for difference in compared.differences.values())
+    name = claim.distance.partition("_at_")[0]
     curves = "the first arm's curves of quality and diversity"
     outside = "" if claim.distance == claim.gap else f", it lies outside {curves},"
     return (
-        f"An arm is better only if {claim.distance} ({_MEANINGS[claim.distance]}, nats per character) is lower beyond "
+        f"An arm is better only if {name} ({_MEANINGS[name]}, nats per character) is lower beyond "
         f"noise{outside} and it is no less diverse. {counted(len(compared.groups[0].runs), 'seed')}; "
         f"{counted(count, 'test')} at a family-wise error rate of {ERROR_RATE:.0%}."
     )
