@@ -173,7 +173,7 @@ def main(beside: list[str]) -> int:
     command.start_tensorflow()
     import trainers
     from trainers.loop.divergence import Diverged
-    from trainers.studies.start import PAGE
+    from trainers.studies.output import PAGE
 
     study = _studies(FLAGS.runs)[FLAGS.study]
     folder = os.path.join(FLAGS.runs, study.folder)

@@ -55,6 +55,19 @@ def test_a_study_trains_measures_compares_and_tells(call, tmp_path, monkeypatch)
     assert call(*asked, f"--study_dir={tmp_path}")[0] == command.DONE
 
 
+def test_an_arm_that_diverges_is_left_out(call, tmp_path):
+    wild = "--arm=wild=spans optimizer.learning_rate=1e6"
+    asked = ["--trainers=teacher_forcing,spans", wild, "--seeds=2", f"--study_dir={tmp_path}", "--nopictures"]
+    status, out, err = call(*asked)
+    assert status == command.DIVERGED and err == ""
+    page, figures = (tmp_path / "study.md").read_text(), json.loads((tmp_path / "study.json").read_text())
+    assert "`wild` diverged and is not compared." in page.partition("\n")[0] and "it diverged (" in page
+    assert list(figures["arms"]) == ["teacher_forcing", "spans"] and "wild-0" in figures["diverged"]["wild"]
+    assert not (tmp_path / "wild-1").exists() and "the arm wild is left out" in out
+    status, out, err = call("--trainers=teacher_forcing", wild, "--seeds=2", f"--study_dir={tmp_path}", "--nopictures")
+    assert status == command.DIVERGED and "no two arms are left to compare: set optimizer.learning_rate" in err
+
+
 def test_an_interrupted_study_resumes(call, tmp_path, monkeypatch):
     asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
     looks = iter(range(3))

@@ -3,8 +3,8 @@
 Trains each curriculum with several seeds, measures each run in open loop (free running: the model reads its own
 output), tests the differences from the first curriculum, and writes STUDY_DIR/study.md, whose first paragraph says what
 was found. Runs and measurements stay in STUDY_DIR: the same command resumes, and uses runs that were trained elsewhere
-by the commands that --print_commands shows. Exit status: 0 finished; 2 a mistake in the arguments; 3 a run diverged; 75
-interrupted, with everything saved.
+by the commands that --print_commands shows. A curriculum that diverges is left out. Exit status: 0 finished; 2 a
+mistake in the arguments; 3 a run diverged; 74 the disk is full; 75 interrupted, with everything saved.
 """
 
 import functools
@@ -39,7 +39,7 @@ _integer("num_chars", 1000, "Characters per rollout.")
 _list("temperatures", "0.7,0.8,0.9,1,1.1", "Of the curves of quality and diversity; 1 among them.")
 _list("epsilons", "0.001,0.004,0.01", "Cut-offs of these curves, besides 0: no character of a smaller probability.")
 _string("weights", default="newest", help="newest or best (by validation).")
-_list("measures", "", "Measures that are tested; default: ten of open and closed loop.")
+_list("measures", "", "Measures that are tested, besides those that the finding needs; default: ten.")
 flags.DEFINE_boolean("pictures", True, "Draw pictures; needs matplotlib.", flag_values=FLAGS)
 flags.DEFINE_float("max_minutes", None, "Save and exit after this many minutes.", flag_values=FLAGS)
 flags.DEFINE_boolean("print_commands", False, "Print the commands of the runs that are left, and exit.", FLAGS)
@@ -65,6 +65,7 @@ def main(settings: list[str]) -> int:
     command.start_tensorflow()
     from charrnn.measures.open_loop import Protocol
     from trainers.loop.divergence import Diverged
+    from trainers.run_directory.disk import NotWritten
     from trainers.studies import plan, run, start
 
     arms = plan.make_arms(FLAGS.trainers, dict(map(_arm, FLAGS.arm)), dict(map(_grid, FLAGS.grid)))
@@ -80,13 +81,16 @@ def main(settings: list[str]) -> int:
         return command.DONE
     try:
         with stop.listen(kill=True):
-            start.finish(planned, how, study_dir, stop.look, functools.partial(print, flush=True), FLAGS.pictures)
+            say = functools.partial(print, flush=True)
+            study = start.finish(planned, how, study_dir, stop.look, say, FLAGS.pictures)
     except Diverged as error:
         return command.ended(f"{error}.", command.DIVERGED)
+    except NotWritten as error:
+        return command.ended(f"{error}: make room, and run the same command to resume.", command.NOT_WRITTEN)
     except Stopped:
         print(f"Stopped and saved in {study_dir}; run the same command to resume.", file=sys.stderr)
         return command.STOPPED
-    return command.DONE
+    return command.DIVERGED if study.diverged else command.DONE
 
 
 def _arm(text: str) -> tuple[str, tuple[str, dict[str, str]]]:

@@ -69,7 +69,7 @@ class Protocol:
         if len(ids) < length:
             raise UserError(
                 f"The validation text has {len(ids):,} characters, but a rollout of {self.num_chars:,} after "
-                f"{self.warm_up} needs {length:,}: give a smaller --num_chars, or a longer text with --text."
+                f"{self.warm_up} needs {length:,}: give a smaller --num_chars, or a longer text."
             )
         starts = np.arange(self.num_rollouts) * (len(ids) - length) // (self.num_rollouts - 1)
         return np.asarray(ids[starts[:, None] + np.arange(length)], np.int64)

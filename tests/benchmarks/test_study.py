@@ -1,7 +1,10 @@
 """The studies of the pages: their arms are possible; one, end to end on tiny runs."""
 
+import functools
+
 import pytest
 
+import trainers
 from benchmarks import curricula
 from charrnn import command
 from trainers.studies.plan import make_arms, make_plan
@@ -39,6 +42,7 @@ def test_a_study_trains_its_teacher_and_fills_its_place_on_a_page(call, tmp_path
     study = curricula.Study("tiny", arms, 1, "plays:20000", small)
     monkeypatch.setattr(curricula, "TEACHERS", {"plays_teacher": teacher})
     monkeypatch.setattr(curricula, "_studies", lambda runs: {"source": study})
+    monkeypatch.setattr(trainers, "study", functools.partial(trainers.study, num_rollouts=2, num_chars=50))
     page = tmp_path / "page.md"
     page.write_text(
         "before\n" + "".join(f"<!-- made by benchmarks.curricula of source: {e} -->\n" for e in ("begin", "end"))

@@ -1,10 +1,15 @@
 """What is said of a study, for arms whose numbers are known."""
 
+import math
+
+import numpy as np
 import pytest
 
 from charrnn.measures.open_loop import Measure, Point, Report
 from trainers.evaluation.comparison import MeasuredRun
 from trainers.evaluation.evaluation import Evaluation
+from trainers.evaluation.statistics import t_test
+from trainers.studies import findings
 from trainers.studies.findings import finding
 from trainers.studies.run import compared
 
@@ -30,7 +35,7 @@ def arm(name, divergence, reverse, seeds=5, exact=True, cut=None):
         }
         if exact:
             values["divergence_open"] = divergence + noise
-        measures = {key: Measure(value, None) for key, value in values.items()}
+        measures = {key: Measure(value, None).finite() for key, value in values.items()}
         sweep = {t: (frontier[t, 0.0].reference_loss, frontier[t, 0.0].reverse_loss) for t in TEMPERATURES}
         evaluation = Evaluation("step-1", "plays", Report(measures, {}), sweep, frontier)
         config = {"experiment": "x", "seed": seed, "trainer": {"class": f"m:{name}"}}
@@ -45,12 +50,16 @@ def told(*arms):
 
 def test_an_arm_that_is_nearer_and_outside_the_curve_is_better():
     said = told(arm("base", 0.10, 0.80), arm("good", 0.04, 0.78))
-    assert said.startswith("Without a cut-off, `good` (divergence_open -60 %) writes better by itself than `base`.")
+    assert said.startswith("Without a cut-off, `good` (divergence_open -60 %) writes better text than `base`.")
     assert "5 seeds" in said
 
 
 def test_an_arm_that_is_nearer_and_less_diverse_is_not_better():
-    assert told(arm("base", 0.10, 0.80), arm("dull", 0.04, 0.90)).startswith("Without a cut-off, no arm writes better")
+    said = told(arm("base", 0.10, 0.80), arm("dull", 0.04, 0.90))
+    assert said.startswith(
+        "Without a cut-off, no arm writes better text than `base`; `dull` (divergence_open -60 %) is"
+    )
+    assert "is nearer to the text, but less diverse or not outside the curves." in said
 
 
 def test_an_arm_that_is_farther_is_worse():
@@ -85,4 +94,38 @@ def test_without_a_known_source_the_gap_to_the_curve_decides():
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_with_few_seeds_nothing_is_claimed(seeds):
     said = told(arm("base", 0.10, 0.80, seeds), arm("good", 0.04, 0.78, seeds))
-    assert said.startswith("The lowest divergence_open has `good`: 0.0") and "takes 3 seeds" in said
+    assert said.startswith("`good` has the lowest divergence_open, 0.0") and "takes 3 seeds" in said
+
+
+def test_the_first_arm_is_not_compared_with_itself():
+    said = told(arm("base", 0.10, 0.80, 1), arm("bad", 0.30, 0.80, 1))
+    assert said.startswith("`base` has the lowest divergence_open, 0.1") and said.count("`base`") == 1
+
+
+def test_a_finding_is_about_tested_measures_whichever_others_are_tested():
+    runs = [*arm("base", 0.10, 0.80), *arm("dull", 0.04, 0.90)]
+    found = compared(runs, ["nats_per_char"])
+    assert found.compared.measures == ["nats_per_char", "divergence_open", "reverse_loss", "curve_gap"]
+    assert "no arm writes better" in found.finding
+
+
+def test_without_finite_losses_nothing_is_found():
+    broken = arm("bad", math.nan, 0.80)
+    assert told(arm("base", 0.10, 0.80), broken).startswith("Nothing is found, because some run has no finite")
+
+
+def test_a_distance_of_0_has_no_change_in_per_cent():
+    said = told(arm("base", 0.0, 0.80, cut=(-0.01, 0.78)), arm("good", 0.0, 0.80, cut=(-0.01, 0.78)))
+    assert "alone changes" not in said and said.startswith("Without a cut-off")
+
+
+def test_arms_that_differ_in_what_does_not_affect_learning_are_compared():
+    same = [run._replace(group="again") for run in arm("base", 0.10, 0.80)]
+    assert [group.name for group in compared([*arm("base", 0.10, 0.80), *same]).compared.groups] == ["base", "again"]
+
+
+def test_the_gap_is_tested_at_a_level_that_the_claims_share():
+    found = compared([*arm("base", 0.10, 0.80, seeds=3), *arm("good", 0.04, 0.80, seeds=3)]).compared
+    claim, p = findings._claim(found, ""), t_test(np.array(found.groups[1].values("curve_gap")))
+    assert "`good`" in findings._clause(found, claim, p * 1.01)
+    assert "no arm" in findings._clause(found, claim, p * 0.99)

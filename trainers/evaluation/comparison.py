@@ -34,7 +34,7 @@ class MeasuredRun(NamedTuple):
     path: str  # the run directory
     config: dict  # the content of config.json
     evaluation: Evaluation = Evaluation("", "", Report({}, {}), {})
-    group: str = ""  # name of its group; "": the settings in which the group differs
+    group: str = ""  # name of its group; "": runs with the same settings are a group, named by what differs
 
     @property
     def seed(self) -> int:
@@ -60,7 +60,7 @@ class MeasuredRun(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Runs with the same settings."""
+    """Runs that differ only in their seed."""
 
     name: str
     runs: dict[int, MeasuredRun]  # by seed
@@ -125,7 +125,7 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
 def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
     """Groups runs, in the order of their first runs.
 
-    The name of a group is that of its first run, else the settings in which it differs.
+    Runs that name a group belong to it. The others form groups by their settings, named by those that differ.
 
     Runs that were each warm-started from another run form one group. If a seed occurs twice, with two warm starts, the
     warm starts are compared, and each forms a group.
@@ -136,7 +136,8 @@ def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
     Raises:
         UserError: two runs have the same settings and seed.
     """
-    parts = [part for same in _alike(runs, lambda run: frozenset(run.settings.items())) for part in _by_base(same)]
+    alike = _alike(runs, lambda run: run.group or frozenset(run.settings.items()))
+    parts = [part for same in alike for part in _by_base(same)]
     parts.sort(key=lambda part: runs.index(part[0]))
     for part in parts:
         seeds: dict[int, MeasuredRun] = {}
@@ -268,26 +269,22 @@ def union_gap(point: tuple[float, float], frontier: Mapping[tuple[float, float],
 
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
-    """Returns the differences by (group, measure). All groups give the noise if all have the same seeds."""
+    """Returns the differences by (group, measure)."""
     first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
-    noise = None
-    if others and len(first) >= MIN_SEEDS and all(other.keys() == first.keys() for other in others):
-        noise = statistics.pooled_variance(np.array([[each[seed] for seed in first] for each in (first, *others)]))
     found = {}
     for group, other in zip(groups[1:], others, strict=True):
         paired = [other[seed] - first[seed] for seed in first if seed in other]
         if paired:
-            found[group.name, measure] = _difference(np.array(paired), noise)
+            found[group.name, measure] = _difference(np.array(paired))
     return found
 
 
-def _difference(differences: np.ndarray, noise: tuple[float, int] | None) -> Difference:
+def _difference(differences: np.ndarray) -> Difference:
     count = len(differences)
     deviation = float(differences.std(ddof=1)) if count > 1 else math.nan
     p = half_width = math.nan
     if count >= MIN_SEEDS:
-        p = statistics.t_test(differences, noise)
-        half_width = statistics.half_width(differences, noise, 1 - ERROR_RATE)
+        p, half_width = statistics.t_test(differences), statistics.half_width(differences, 1 - ERROR_RATE)
     return Difference(float(differences.mean()), deviation, count, p, False, half_width)
 
 

@@ -87,15 +87,29 @@ def evaluate(
     return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), sweep, points)
 
 
-def _closed_loop_losses(
-    model: CharModel, texts: Texts, data: DataConfig, reference: Reference, others: Sequence[OtherSystem]
-) -> dict[str, float]:
+def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[], Iterable[Batch]]]:
+    """Returns what the losses in closed loop read: name -> a function that returns the batches.
+
+    Args:
+        texts: the text.
+        data: how it is read.
+
+    Raises:
+        UserError: the validation text is too short.
+    """
     passes = evaluation_batches.passes_for(texts.validation, data)
     if not passes:
         raise UserError(
             f"The validation text has {len(texts.validation):,} characters, no more than data.seq_length="
-            f"{data.seq_length}: give a longer text with --text."
+            f"{data.seq_length}: give a longer text."
         )
+    return passes
+
+
+def _closed_loop_losses(
+    model: CharModel, texts: Texts, data: DataConfig, reference: Reference, others: Sequence[OtherSystem]
+) -> dict[str, float]:
+    passes = closed_loop_passes(texts, data)
     if others and "nats_per_char_window_256" not in passes:
         kind = "data.order=lines" if data.order == "lines" else "data.targets=last"
         raise UserError(f"--dynamic, --ngram and --calibrate need a run on running text; this run has {kind}.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OF_A_STUDY = "quality_diversity.png", "effects.png"  # the files of draw_study
 _PANELS = 4  # side by side
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",

@@ -154,8 +154,8 @@ def _tested(comparison: Comparison) -> str:
     how = f"No test was made, because no group has {MIN_SEEDS} seeds in common with the first one."
     if count:
         how = (
-            "\\*: beyond noise, by a two-sided paired t test (noise from all groups if all have the same seeds) with "
-            f"Holm's correction over the {count} tests of this table, at a family-wise error rate of {ERROR_RATE:.0%}."
+            "\\*: beyond noise, by a two-sided paired t test with Holm's correction over the "
+            f"{count} tests of this table, at a family-wise error rate of {ERROR_RATE:.0%}."
         )
     return (
         "Mean ± standard deviation over seeds; real text as the first group reads it; differences are paired by seed. "

@@ -10,7 +10,7 @@ from trainers.evaluation import tables
 from trainers.evaluation.comparison import Group
 from trainers.experiment import Experiment, to_dict
 from trainers.run_directory.directory import flat
-from trainers.studies.findings import finding
+from trainers.studies.findings import counted
 from trainers.studies.plan import Planned
 from trainers.studies.run import Found, How
 
@@ -32,7 +32,7 @@ def as_markdown(plan: Sequence[Planned], how: How, found: Found, pictures: Seque
         pictures: names of files beside the page.
     """
     groups = found.compared.groups
-    parts = [finding(found.compared, found.epsilon), _how(plan, how), tables.by_group(found.compared)]
+    parts = [found.finding, _how(plan, how, found), tables.by_group(found.compared)]
     untested = _in_all(groups, UNTESTED, found.compared.measures)
     if untested:
         parts += ["Measured and not tested:", tables.values_table(groups, untested)]
@@ -71,9 +71,10 @@ def _order(groups: Sequence[Group], names: Sequence[str]) -> str:
 def as_figures(plan: Sequence[Planned], how: How, found: Found) -> dict:
     """Returns all numbers, for JSON: the finding, the protocol, and each arm's measures by seed and differences."""
     return {
-        "finding": finding(found.compared, found.epsilon),
+        "finding": found.finding,
         "how": {**how._asdict(), "protocol": dataclasses.asdict(how.protocol)},
         "best_cut_off": found.epsilon,
+        "diverged": found.diverged,
         "arms": {
             group.name: {"settings": _settings(plan, group.name), **_arm(group, found)}
             for group in found.compared.groups
@@ -104,20 +105,21 @@ def _settings(plan: Sequence[Planned], arm: str) -> dict:
     return to_dict(next(planned.experiment for planned in plan if planned.arm == arm))["trainer"]
 
 
-def _how(plan: Sequence[Planned], how: How) -> str:
+def _how(plan: Sequence[Planned], how: How, found: Found) -> str:
     """Returns a paragraph on the runs and the protocol, and a list of the arms."""
     first, protocol = plan[0].experiment, how.protocol
     length = f"{first.loop.epochs:g} epochs" if first.loop.epochs else f"{first.loop.steps:,} steps"
-    seeds = len({planned.experiment.seed for planned in plan})
+    seeds = counted(len({planned.experiment.seed for planned in plan}), "seed")
     lines = [
         f"Experiment `{plan[0].name}` on `{first.corpus}`: {first.model.cell} of {first.model.units} units, {length} "
-        f"of {first.data.batch_size} × {first.data.seq_length} characters, {seeds} seeds. Measured: the {how.weights} "
+        f"of {first.data.batch_size} × {first.data.seq_length} characters, {seeds}. Measured: the {how.weights} "
         f"weights, {protocol.num_rollouts} rollouts of {protocol.num_chars:,} characters a run.",
         "",
     ]
     for arm in dict.fromkeys(planned.arm for planned in plan):
         given = next(planned.experiment for planned in plan if planned.arm == arm)
-        lines.append(f"- `{arm}`: {_told(given, first)}")
+        lost = f"; it diverged ({found.diverged[arm]})" if arm in found.diverged else ""
+        lines.append(f"- `{arm}`: {_told(given, first)}{lost}")
     return "\n".join(lines)
 
 

@@ -22,11 +22,14 @@ from charrnn.files import paths
 from trainers.experiment import Experiment, settable, to_dict
 from trainers.launch import build
 from trainers.launch.resolve import resolve, settings_of
+from trainers.studies.arguments import listed, mapped
 
 if TYPE_CHECKING:
     from trainers.trainer import Trainer
 
 MAX_SEEDS = 1000
+_SETTINGS = '{"trainer.max_prob": 0.25}'
+_SUCH_AS = f'{{"coin": ("scheduled_sampling", {_SETTINGS})}}'
 
 
 class Arm(NamedTuple):
@@ -80,11 +83,12 @@ def make_arms(
             arm per value.
 
     Raises:
-        UserError: a name is given twice, or no arm has a setting of the grid.
+        UserError: an argument has another form, a name is given twice, or no arm has a setting of the grid.
     """
-    found = [Arm(each if isinstance(each, str) else each.__name__, each) for each in trainers]
-    found += [Arm(name, trainer, tuple(settings_of(settings))) for name, (trainer, settings) in (arms or {}).items()]
-    for setting, values in (grid or {}).items():
+    found = [Arm(each if isinstance(each, str) else _class_name(each), each) for each in listed("trainers", trainers)]
+    found += [_arm(name, given) for name, given in mapped("arms", arms, _SUCH_AS).items()]
+    for setting, given in mapped("grid", grid, '{"model.units": [128, 256]}').items():
+        values = listed(f"grid[{setting!r}]", given)
         parts = [_multiplied(arm, setting, values) for arm in found]
         if all(len(part) == 1 for part in parts) and len(values) > 1:
             known = {name for arm in found for name in _settable(arm)}
@@ -92,8 +96,27 @@ def make_arms(
         found = list(itertools.chain(*parts))
     folders = [_folder(arm.name) for arm in found]
     for arm, folder in zip(found, folders, strict=True):
-        require("The arm", arm.name, folders.count(folder) == 1, "given once; give a second one another name")
+        if folders.count(folder) > 1:
+            raise UserError(
+                f"Two arms have the name {arm.name}, or the folder {folder}-0: give one of them as --arm=NAME=…"
+            )
     return found
+
+
+def _class_name(trainer: object) -> str:
+    if not isinstance(trainer, type):
+        raise UserError(f"trainers={trainer!r} is not possible: each must be a name, module:Class, or a class.")
+    return trainer.__name__
+
+
+def _arm(name: str, given: object) -> Arm:
+    """Returns an arm of the argument `arms`."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise UserError(f"arms[{name!r}]={given!r} is not possible: it must be a pair, as in {_SUCH_AS}.")
+    trainer, settings = given
+    if not isinstance(trainer, str):
+        _class_name(trainer)
+    return Arm(name, trainer, tuple(settings_of(mapped(f"The settings of arms[{name!r}]", settings, _SETTINGS))))
 
 
 def _settable(arm: Arm) -> dict[str, type]:
@@ -135,7 +158,8 @@ def make_plan(
     Raises:
         UserError: a setting is wrong.
     """
-    require("--seeds", seeds, 1 <= seeds <= MAX_SEEDS, f"from 1 to {MAX_SEEDS:,}")
+    right = isinstance(seeds, int) and 1 <= seeds <= MAX_SEEDS
+    require("--seeds", seeds, right, f"a whole number from 1 to {MAX_SEEDS:,}")
     name = experiment if isinstance(experiment, str) else "custom"
     options = {key: value for key, value in (("corpus", corpus), ("steps", steps)) if value is not None}
     known = {arm.name: _settable(arm) for arm in arms}

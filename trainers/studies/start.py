@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn import command
-from charrnn.errors import UserError
 from charrnn.files import paths
-from charrnn.process import outputs, streams
+from charrnn.process import streams
 
 if TYPE_CHECKING:  # TensorFlow is imported with the first use
     from trainers.evaluation.comparison import Comparison
@@ -26,9 +25,6 @@ if TYPE_CHECKING:  # TensorFlow is imported with the first use
     from trainers.studies.plan import Planned
     from trainers.studies.run import How
     from trainers.trainer import Trainer
-
-PAGE = "study.md"
-FIGURES = "study.json"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +34,7 @@ class Study:
     study_dir: str  # folder of the runs, of the page, of the figures and of the pictures
     finding: str  # a paragraph
     comparison: Comparison  # of the arms
+    diverged: dict[str, str]  # why an arm is not compared, by its name
 
     def __repr__(self):
         return f"<Study {self.study_dir}: {self.finding}>"
@@ -83,7 +80,8 @@ def study(
         temperatures: of the curves of quality and diversity; 1 among them.
         epsilons: cut-offs of these curves, besides 0.
         weights: "newest" or "best".
-        measures: names of the measures that are tested; empty: those of `trainers.studies.run.MEASURES`.
+        measures: names of the measures that are tested, besides those that the finding needs; empty: those of
+            `trainers.studies.run.MEASURES`.
         pictures: whether to draw, if matplotlib is installed.
         max_minutes: save and return after this many minutes.
 
@@ -92,7 +90,8 @@ def study(
 
     Raises:
         UserError: an argument is wrong; nothing was written.
-        Diverged: a run diverged.
+        Diverged: the first arm diverged, or all others. An arm of the others that diverges is left out.
+        NotWritten: the disk is full; what was done is saved.
     """
     streams.repair()
     if "tensorflow" not in sys.modules:
@@ -100,12 +99,15 @@ def study(
     from charrnn.measures.open_loop import Protocol
     from trainers.launch.resolve import settings_of
     from trainers.loop.stopping import Stop, Stopped
+    from trainers.studies.arguments import listed
     from trainers.studies.plan import make_arms, make_plan
     from trainers.studies.run import How
 
     folder = study_dir_of(experiment, study_dir)
     plan = make_plan(experiment, make_arms(trainers, arms, grid), seeds, folder, settings_of(set or {}), corpus, steps)
-    how = How(Protocol(num_rollouts, num_chars), (*temperatures,), (*epsilons,), weights, (*measures,))
+    given = {"temperatures": temperatures, "epsilons": epsilons, "measures": measures}
+    lists = {name: tuple(listed(name, values)) for name, values in given.items()}
+    how = How(Protocol(num_rollouts, num_chars), weights=weights, **lists)
     stop = Stop(max_minutes)
     with streams.guarded():
         try:
@@ -140,30 +142,20 @@ def finish(
         say: called with each line for the user.
         with_pictures: whether to draw, if matplotlib is installed.
 
+    Returns:
+        The study.
+
     Raises:
         UserError: a mistake in the arguments; nothing was written.
-        Diverged: a run diverged.
+        Diverged: the first arm diverged, or all others.
+        NotWritten: the disk is full; what was done is saved.
         Stopped: the study was asked to stop; what was done is saved.
     """
-    from trainers.evaluation import pictures
-    from trainers.run_directory.directory import write_json
-    from trainers.studies import page
-    from trainers.studies.findings import finding
+    from trainers.studies import output
     from trainers.studies.run import refuse_mistakes, run
 
     refuse_mistakes(plan, how)
-    os.makedirs(study_dir, exist_ok=True)
-    outputs.require_folder(study_dir, "give another --study_dir")
+    output.prepare(study_dir)
     found = run(plan, how, look, say)
-    drawn: list[str] = []
-    if with_pictures:
-        try:
-            drawn = [os.path.basename(path) for path in pictures.draw_study(found.compared, study_dir)]
-        except UserError as error:  # the page is written without pictures
-            say(str(error))
-    text = page.as_markdown(plan, how, found, drawn)
-    with open(os.path.join(study_dir, PAGE), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    write_json(os.path.join(study_dir, FIGURES), page.as_figures(plan, how, found))
-    say(f"\n{text}")
-    return Study(study_dir, finding(found.compared, found.epsilon), found.compared)
+    say(f"\n{output.write(plan, how, found, study_dir, with_pictures, say)}")
+    return Study(study_dir, found.finding, found.compared, found.diverged)
