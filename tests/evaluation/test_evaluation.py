@@ -135,7 +135,7 @@ def test_cut_offs_are_points_beside_those_of_the_protocol(make_run):
 
 
 def test_a_text_that_has_no_window_is_told(make_run):
-    with pytest.raises(UserError, match=r"has 301 characters, no more than data.seq_length=400: .*--text"):
+    with pytest.raises(UserError, match=r"has 301 characters, no more than data.seq_length=400: give a longer"):
         evaluation.evaluate(make_run("plays:3000", targets="last", seq_length=400), SHORT, silent)
 
 

@@ -59,7 +59,9 @@ def _claim(compared: Comparison, end: str, epsilon: float = 0.0) -> _Claim | Non
 def _clause(compared: Comparison, claim: _Claim, level: float) -> str:
     """Returns a sentence on the arms that are better, nearer only, and worse. `level` is that of the test of a gap."""
     first, *others = compared.groups
-    better, nearer, worse = [], [], []
+    better: list[str] = []
+    nearer: list[str] = []
+    worse: list[str] = []
     for group in others:
         distance, dullness = (
             _sign(compared.differences.get((group.name, n))) for n in (claim.distance, claim.diversity)
