@@ -148,7 +148,7 @@ def _studies(runs: str) -> dict[str, Study]:
     return {
         "curricula": Study("curricula", curricula, 3, settings={**_PLAIN, "loop.steps": 1200}),
         "source": Study("plays_256", {**_INPUTS, **source}, 5),
-        "network": Study("plays_256", network, 3),
+        "network": Study("plays_256", network, 5),
         "small": Study("plays_32", {**_INPUTS, **source}, 3, settings={**_MEMBER, "model.units": 32}),
         "timetable": Study("timetable", timetable, 5, "timetable", _SHORT),
         "shakespeare": Study("shakespeare", shakespeare, 3, "shakespeare", _SHAKESPEARE),
