@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OF_A_STUDY = "quality_diversity.png", "effects.png"  # the files of draw_study
 _PANELS = 4  # side by side
+_FAR = 2.5  # widths of the first group and real text, beyond which a group is not drawn
+_LEAST_WIDTH = 0.01  # nats per character
 _CURVES = {
     "divergence": "KL(reference ‖ model), nats",
     "reference_loss": "reference loss, nats per character",
@@ -107,27 +109,46 @@ def show(run_dir: str, which: str, draw: Callable[[str], list[str]]) -> None:
 
 
 def _quality_diversity(comparison: Comparison) -> "Figure":
-    figure = new_figure(7, 5)
+    """Draws a curve per group over the temperatures. Groups that are very far from the first one are named only."""
+    figure = new_figure(10, 6)
     axes = figure.add_subplot()
+    base = _middle(comparison.groups[0])
+    real = _real_text(comparison)
+    near = np.concatenate([base, [real]] if real else [base])
+    widths = np.maximum(np.ptp(near, axis=0), _LEAST_WIDTH)
     for i, group in enumerate(comparison.groups):
-        points = np.array([list(evaluation.sweep.values()) for evaluation in group.evaluations])  # [runs, T, 2]
-        for each in points:
-            axes.plot(*each.T, color=f"C{i}", linewidth=0.5, alpha=0.5)
-        middle = points.mean(0)
+        middle = _middle(group)
+        apart = np.abs(middle - near.mean(0)) / widths
+        if np.nanmin(apart.max(1)) > _FAR:
+            place = ", ".join(f"{value:.2f}" for value in middle[-1])
+            axes.plot([], [], "o", color=f"C{i}", label=f"{group.name}: far outside, at {place}")
+            continue
+        for evaluation in group.evaluations:
+            axes.plot(*np.array(list(evaluation.sweep.values())).T, color=f"C{i}", linewidth=0.5, alpha=0.4)
         axes.plot(*middle.T, "o-", color=f"C{i}", label=group.name)
         for temperature, point in zip(group.evaluations[0].sweep, middle, strict=True):
-            axes.annotate(f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=8)
+            axes.annotate(
+                f"{temperature:g}", point, textcoords="offset points", xytext=(4, 4), fontsize=7, color=f"C{i}"
+            )
     _cut_off_curves(axes, comparison.groups[0])
-    measures = comparison.groups[0].evaluations[0].report.measures
-    reals = (measures[name].real for name in ("reference_loss", "reverse_loss"))
-    real = [value for value in reals if value is not None]
-    if len(real) == 2:
+    if real:
         axes.plot(*real, "k*", markersize=12, label="real text")
     axes.set_xlabel("reference loss of the rollouts, nats per character (quality)")
     axes.set_ylabel("reverse loss, nats per character (diversity: lower is more)")
-    axes.set_title("Quality and diversity by temperature")
-    figure.legend(loc="outside lower center")
+    axes.set_title("Quality and diversity by temperature; dotted: the first one's with cut-offs ε")
+    figure.legend(loc="outside right upper")
     return figure
+
+
+def _middle(group: Group) -> np.ndarray:
+    """Returns the means over the runs: reference loss and reverse loss at each temperature, `[T, 2]`."""
+    return np.mean([list(evaluation.sweep.values()) for evaluation in group.evaluations], axis=0)
+
+
+def _real_text(comparison: Comparison) -> list[float] | None:
+    measures = comparison.groups[0].evaluations[0].report.measures
+    reals = [measures[name].real for name in ("reference_loss", "reverse_loss")]
+    return [value for value in reals if value is not None] if None not in reals else None
 
 
 def _cut_off_curves(axes: "Axes", group: Group) -> None:
