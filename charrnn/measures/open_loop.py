@@ -11,13 +11,13 @@ for real text instead of the rollouts. This is the target, and often it is not 0
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.encoded.array import Sharded
-from charrnn.errors import UserError, check_epsilon, check_temperature, require, require_memory
+from charrnn.errors import UserError, check_epsilon, require, require_memory
 from charrnn.generation.decode_loop import OWN
 from charrnn.measures import impossible, text_measures
 from charrnn.measures.reference import ExactSource, Reference, at_ids
@@ -33,7 +33,7 @@ SLIPS = (0.001, 0.01)  # other slips of an exact source at which the divergence 
 NUM_BINS = 20  # of a curve over the position
 _TINY = np.finfo(np.float64).tiny
 _MOST_FLOATS = 1 << 26  # of predictions in memory at once
-_MOST_SCORED = 1 << 22  # the same while they are scored, in float64
+MOST_SCORED = 1 << 22  # the same while they are scored, in float64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +108,6 @@ class Report(NamedTuple):
     curves: dict[str, Curve]
 
 
-class Point(NamedTuple):
-    """Quality and diversity of rollouts at one temperature and cut-off, nats per character."""
-
-    reference_loss: float
-    own_entropy: float
-    reverse_loss: float
-
-
 class Scores(NamedTuple):
     """Rows of text with the scores of each character, in nats: `[R, T]` each, one with an axis more."""
 
@@ -181,57 +173,6 @@ def measure(
     return Report({name: found.finite() for name, found in measures.items()}, curves)
 
 
-def frontier(
-    reader: Reader,
-    reference: Reference,
-    vocabulary: Vocabulary,
-    validation: np.ndarray,
-    protocol: Protocol,
-    temperatures: Sequence[float],
-    epsilons: Sequence[float] = (0.0,),
-) -> dict[tuple[float, float], Point]:
-    """Measures quality and diversity of the rollouts at several temperatures and cut-offs.
-
-    One model is better than another only outside the other's curve (Caccia et al. 2018, arXiv 1811.02549), and each
-    cut-off has a curve of its own.
-
-    Args:
-        reader: reads with the model.
-        reference: of the training text.
-        vocabulary: of the ids.
-        validation: ids `[N]`.
-        protocol: number and length of the rollouts; its `epsilon` is ignored.
-        temperatures: of the choice of each character.
-        epsilons: cut-offs, each with every temperature.
-
-    Returns:
-        The point of each pair (temperature, epsilon).
-
-    Raises:
-        UserError: a temperature or a cut-off is out of range, or the validation text is too short for the protocol.
-    """
-    for temperature in temperatures:
-        check_temperature("temperatures", temperature)
-    for epsilon in epsilons:
-        check_epsilon("epsilons", epsilon)
-    rows, written, entropy = protocol.start(protocol.pieces(validation)), [], {}
-    for temperature, epsilon in dict.fromkeys(itertools.product(temperatures, epsilons)):
-        parts = []
-        for part in _parts(reader, rows):
-            ids, log_probs = reader.read(rows[part], protocol.seeds[part], temperature, epsilon)
-            for few in _parts(reader, ids, _MOST_SCORED):
-                choices = reader.choices(log_probs[few, protocol.warm_up :], temperature, epsilon)
-                parts.append((ids[few], _entropy(np.exp(choices), choices)))
-        ids, entropies = map(np.concatenate, zip(*parts, strict=True))
-        written.append(ids)
-        entropy[temperature, epsilon] = float(entropies.mean())
-    points = {}
-    for pair, ids, nats in zip(entropy, written, _nats(reference, written), strict=True):
-        reverse = text_measures.reverse_loss(ids[:, protocol.warm_up :], validation, vocabulary.size)
-        points[pair] = Point(float(nats[:, protocol.warm_up :].mean()), entropy[pair], reverse)
-    return points
-
-
 def score(
     reader: Reader, reference: Reference, rows: np.ndarray, seeds: np.ndarray, epsilon: float | None = None
 ) -> Scores:
@@ -246,9 +187,9 @@ def score(
             reference.
     """
     scores = []
-    for part in _parts(reader, rows):
+    for part in in_parts(reader, rows):
         ids, log_probs = reader.read(rows[part], seeds[part], epsilon=epsilon or 0.0)
-        for few in _parts(reader, ids, _MOST_SCORED):
+        for few in in_parts(reader, ids, MOST_SCORED):
             choices = None if epsilon is None else reader.choices(log_probs[few], epsilon=epsilon)
             scores.append(score_predictions(ids[few], log_probs[few], reference, choices))
     return Scores(*map(np.concatenate, zip(*scores, strict=True)))
@@ -274,7 +215,7 @@ def score_predictions(
         choices = np.log(np.maximum(chosen, _TINY))
     else:
         chosen = np.exp(choices)
-    entropy = _entropy(chosen, choices)
+    entropy = entropies(chosen, choices)
     return Scores(
         ids,
         -at_ids(log_probs, ids).astype(np.float64),
@@ -368,7 +309,7 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
     def loss(between):
         rows = np.concatenate([start, between, gold], axis=1)
         nats = []
-        for part in _parts(reader, rows):
+        for part in in_parts(reader, rows):
             ids, log_probs = reader.read(rows[part], protocol.seeds[part], epsilon=protocol.epsilon)
             nats.append(-at_ids(log_probs, ids)[:, -GOLD_AFTER:].mean(1, dtype=np.float64))
         return np.concatenate(nats)
@@ -383,20 +324,12 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
     return measures
 
 
-def _nats(reference: Reference, texts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields -ln p of the characters of each text, ids `[R, T]`: many rows at once, because each call is a loop."""
-    at_once = max(1, _MOST_SCORED // max(1, texts[0].size)) if texts else 1
-    for start in range(0, len(texts), at_once):
-        several = texts[start : start + at_once]
-        yield from np.split(-reference.log_probs(np.concatenate(several)), len(several))
-
-
-def _entropy(probs: np.ndarray, logs: np.ndarray) -> np.ndarray:
+def entropies(probs: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """Returns the entropies, nats: p `[R, T, V]` and ln p -> float64 `[R, T]`."""
     return np.asarray(-np.sum(probs * logs, -1, dtype=np.float64))
 
 
-def _parts(reader: Reader, rows: np.ndarray, most_floats: int | None = None) -> list[slice]:
+def in_parts(reader: Reader, rows: np.ndarray, most_floats: int | None = None) -> list[slice]:
     """Returns slices of the rows whose predictions fit into memory."""
     at_once = max(1, (most_floats or _MOST_FLOATS) // (rows.shape[1] * reader.vocabulary_size))
     return [slice(i, i + at_once) for i in range(0, len(rows), at_once)]

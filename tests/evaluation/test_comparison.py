@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure, Point, Report
+from charrnn.measures.frontier import Point
+from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation.comparison import (
     MeasuredRun,
     best_cut_off,

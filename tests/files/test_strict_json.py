@@ -12,7 +12,8 @@ import pytest
 from charrnn import command
 from charrnn.batches.sources import DataConfig
 from charrnn.files import strict_json
-from charrnn.measures.open_loop import Measure, Point
+from charrnn.measures.frontier import Point
+from charrnn.measures.open_loop import Measure
 from charrnn.model.config import ModelConfig
 from trainers import compare, evaluate
 from trainers.configs import LoopConfig, OptimizerConfig, SamplesConfig

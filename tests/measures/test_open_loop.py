@@ -221,35 +221,10 @@ def test_rows_may_be_read_in_parts(make_model, letters, monkeypatch):
     rows = SMALL.start(SMALL.pieces(letters[1]))
     whole = open_loop.score(reader, reference, rows, SMALL.seeds)
     monkeypatch.setattr(open_loop, "_MOST_FLOATS", 3 * rows.shape[1] * 7)
-    monkeypatch.setattr(open_loop, "_MOST_SCORED", 2 * rows.shape[1] * 7)
+    monkeypatch.setattr(open_loop, "MOST_SCORED", 2 * rows.shape[1] * 7)
     parts = open_loop.score(reader, reference, rows, SMALL.seeds)
     np.testing.assert_array_equal(parts.ids, whole.ids)
     np.testing.assert_allclose(parts.divergence, whole.divergence, atol=1e-5)
-
-
-def test_the_frontier_measures_the_same_as_measure(make_model, letters):
-    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
-    points = open_loop.frontier(reader, reference, LETTERS, letters[1], SMALL, [0.3, 1.0], [0.0, 0.15])
-    for epsilon in (0.0, 0.15):
-        protocol = dataclasses.replace(SMALL, epsilon=epsilon)
-        at_one = open_loop.measure(reader, reference, LETTERS, *letters, 1.5, protocol).measures
-        names = ("reference_loss", "own_entropy", "reverse_loss")
-        assert points[1.0, epsilon] == pytest.approx(tuple(at_one[name].value for name in names))
-    ids, log_probs = reader.read(SMALL.start(SMALL.pieces(letters[1])), SMALL.seeds, 0.3, 0.15)
-    q = np.exp(reader.choices(log_probs, 0.3, 0.15)[:, 10:].astype(np.float64))
-    entropy = -np.sum(q * np.log(np.maximum(q, 1e-300)), -1).mean()
-    reverse = text_measures.reverse_loss(ids[:, 10:], letters[1], 7)
-    expected = -reference.log_probs(ids)[:, 10:].mean(), entropy, reverse
-    assert points[0.3, 0.15] == pytest.approx(expected, rel=rounding.MODEL)
-    assert list(points) == [(0.3, 0.0), (0.3, 0.15), (1.0, 0.0), (1.0, 0.15)]
-    assert len({point.own_entropy for point in points.values()}) == 4
-
-
-@pytest.mark.parametrize("temperatures, epsilons, said", [([0.0], [0.0], "temperatures"), ([1.0], [1.0], "epsilons")])
-def test_a_frontier_that_cannot_be(make_model, letters, temperatures, epsilons, said):
-    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
-    with pytest.raises(UserError, match=f"^{said}="):
-        open_loop.frontier(reader, reference, LETTERS, letters[1], SMALL, temperatures, epsilons)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from charrnn.measures.open_loop import Measure, Point, Report
+from charrnn.measures.frontier import Point
+from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation.comparison import MeasuredRun
 from trainers.evaluation.evaluation import Evaluation
 from trainers.evaluation.statistics import t_test

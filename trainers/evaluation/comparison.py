@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.errors import UserError
-from charrnn.measures.open_loop import Measure, Point, Report
+from charrnn.measures.frontier import Point
+from charrnn.measures.open_loop import Measure, Report
 from trainers.evaluation import statistics
 from trainers.evaluation.evaluation import Evaluation
 from trainers.experiment import registered

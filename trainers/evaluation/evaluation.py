@@ -18,7 +18,8 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
-from charrnn.measures.open_loop import Measure, Point, Protocol, Report
+from charrnn.measures.frontier import Point, frontier
+from charrnn.measures.open_loop import Measure, Protocol, Report
 from charrnn.measures.reference import KneserNey, Reference, exact_source
 from charrnn.measures.rollouts import Reader
 from charrnn.model.char_model import CharModel, States
@@ -81,7 +82,7 @@ def evaluate(
     arguments = _reader(loaded), reference, texts.vocabulary
     opened, curves = open_loop.measure(*arguments, train, validation, losses["nats_per_char"], protocol)
     cut_offs = list(dict.fromkeys([protocol.epsilon, *epsilons]))
-    points = open_loop.frontier(*arguments, validation, protocol, temperatures, cut_offs)
+    points = frontier(*arguments, validation, protocol, temperatures, cut_offs)
     own = {t: point for (t, epsilon), point in points.items() if epsilon == protocol.epsilon}
     sweep = {temperature: (point.reference_loss, point.reverse_loss) for temperature, point in own.items()}
     return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), sweep, points)

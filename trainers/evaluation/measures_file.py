@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from charrnn import run_files
 from charrnn.files import paths
-from charrnn.measures.open_loop import Curve, Measure, Point, Protocol, Report
+from charrnn.measures.frontier import Point
+from charrnn.measures.open_loop import Curve, Measure, Protocol, Report
 from charrnn.process import outputs
 from trainers.evaluation import evaluation
 from trainers.evaluation.evaluation import Evaluation
