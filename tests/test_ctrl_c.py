@@ -15,7 +15,6 @@ from charrnn.files import atomic
 from charrnn.first_look import report
 from charrnn.generation import exporting, loading
 from charrnn.generation.generator import Generator
-from charrnn.measures import open_loop
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from trainers import check, checks, compare, evaluate
@@ -79,7 +78,7 @@ MOMENTS = {
     "generate, loading": (generate, [OF_RUN], loading, "load"),
     "generate, several": (generate, [OF_RUN, "--num_samples=3"], Generator, "_write"),
     "generate, beam": (generate, [OF_RUN, "--beam=2"], Generator, "beam"),
-    "evaluate": (evaluate, [OF_RUN, *SHORT], open_loop, "frontier"),
+    "evaluate": (evaluate, [OF_RUN, *SHORT], evaluation, "frontier"),
     "compare": (compare, ["run", *SHORT, "--temperatures=1"], evaluation, "evaluate"),
     "export": (export, [OF_RUN, "--output=exported"], exporting, "tflite_step"),
     "corpora": (corpora, ["text.txt"], report, "load_texts"),

@@ -9,7 +9,6 @@ The sources of the page are the files of the folder `web`.
 import base64
 import hashlib
 import html
-import json
 import os
 import string
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import UserError
+from charrnn.files import strict_json
 from charrnn.generation import description
 from charrnn.generation.loading import Loaded
 from charrnn.sampling import Sampler
@@ -170,7 +170,7 @@ def _definitions(facts: dict[str, str]) -> str:
 
 def _json(value: object) -> str:
     """Returns JSON that HTML cannot take for the end of its element."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return strict_json.dumps(value).replace("<", "\\u003c")
 
 
 def _hash(source: str) -> str:

@@ -59,6 +59,8 @@ def test_the_command_of_a_run_trains_this_run():
     python, *arguments = shlex.split(planned.command)
     assert python == "python" and arguments[:2] == ["-m", "trainers.run"]
     flags = run.FLAGS
+    for name in flags:
+        flags[name].unparse()  # other tests of this process may have given it
     try:
         assert flags(["run", *arguments[2:]]) == ["run"]
         given = {name: flags[name].value for name in ("steps", "seed")}
