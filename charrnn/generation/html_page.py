@@ -1,6 +1,6 @@
 """Puts a model into one HTML file that needs no network: weights, scripts and style are inside.
 
-page = html_page(loaded)
+    page = html_page(loaded)
 atomic.replace("model.html", page)
 
 The sources of the page are the files of the folder `web`.

@@ -1,7 +1,7 @@
 """Quality and diversity of rollouts at several temperatures and cut-offs.
 
-points = frontier(reader, reference, vocabulary, validation, Protocol(), [0.9, 1.0], [0.0, 0.004])
-points[1.0, 0.004].reverse_loss
+    points = frontier(reader, reference, vocabulary, validation, Protocol(), [0.9, 1.0], [0.0, 0.004])
+    points[1.0, 0.004].reverse_loss
 """
 
 import itertools

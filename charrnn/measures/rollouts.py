@@ -1,7 +1,7 @@
 """Reads texts with a model in a graph, and records its prediction at each position.
 
-reader = Reader(model, vocabulary.unknown_id)
-predicted = reader.read(rows, seeds)       # at places with OWN, the model reads its own choice
+    reader = Reader(model, vocabulary.unknown_id)
+    predicted = reader.read(rows, seeds)       # at places with OWN, the model reads its own choice
 """
 
 from collections.abc import Iterator

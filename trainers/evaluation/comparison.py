@@ -1,7 +1,7 @@
 """Runs that differ only in their seed form a group; each group is compared with the first one, seed by seed.
 
-comparison = compare(runs)
-print(table(comparison))
+    comparison = compare(runs)
+    print(table(comparison))
 """
 
 import math

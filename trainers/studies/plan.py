@@ -1,8 +1,8 @@
 """The arms of a study, and its runs: each arm with each seed.
 
-arms = make_arms(["teacher_forcing"], {"soft": ("distillation", {"trainer.soft_share": 1.0})})
-plan = make_plan("quickstart", arms, seeds=5, study_dir="runs/studies/quickstart")
-print(plan[0].command)
+    arms = make_arms(["teacher_forcing"], {"soft": ("distillation", {"trainer.soft_share": 1.0})})
+    plan = make_plan("quickstart", arms, seeds=5, study_dir="runs/studies/quickstart")
+    print(plan[0].command)
 """
 
 from __future__ import annotations

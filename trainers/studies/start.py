@@ -1,9 +1,9 @@
 """Studies what a user asks for; the one path of the command and of Python.
 
-import trainers
+    import trainers
 
-study = trainers.study("quickstart", ["teacher_forcing", "scheduled_sampling"], seeds=3)
-print(study.finding)
+    study = trainers.study("quickstart", ["teacher_forcing", "scheduled_sampling"], seeds=3)
+    print(study.finding)
 """
 
 from __future__ import annotations
