@@ -5,8 +5,8 @@
 The share of own characters in the input rises from 0.3 % to a quarter in the middle of the 20 epochs, and stays there.
 It takes 45 minutes on two cores, no more than teacher forcing. It is here to be compared with, because scheduled
 sampling does not help: on a known source the free-running text of a GRU 256 is sixteen times farther from the source
-than that of teacher forcing (docs/notes/study.md). For text that reads well, train `shakespeare_gru` and write with
-`--epsilon=0.01`.
+than that of teacher forcing, and on Shakespeare 29 % of its words are words, against 65 % (docs/notes/study.md). To
+write text, train `shakespeare_gru`. A cut-off (`--epsilon=0.01`) changes little on this corpus.
 """
 
 import dataclasses

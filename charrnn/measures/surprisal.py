@@ -1,7 +1,7 @@
 """The surprisal of each character of a text: -ln p(character) under a model, in nats.
 
     for character, nats in surprisals(Reader(model), vocabulary, "ROMEO: Zounds!"):
-    print(coloured(character, nats), end="")
+        print(coloured(character, nats), end="")
 """
 
 from collections.abc import Iterator
