@@ -1,8 +1,7 @@
 """A study end to end on tiny runs: page, figures and pictures; interrupted, elsewhere, from Python; mistakes."""
 
-import inspect
+import importlib
 import json
-import runpy
 import shlex
 
 import pytest
@@ -24,12 +23,12 @@ SWEEP = ["--temperatures=0.9,1", "--epsilons=0.05"]
 @pytest.fixture
 def call(capsys):
     """Runs the command -> exit status, standard output, standard error."""
-    study = runpy.run_module("trainers.study", run_name="study")  # an import would hide the function of this name
+    study = importlib.import_module("trainers.study")
 
     def call(*arguments):
         settings = [f"--set={setting}" for setting in SETTINGS.split()]
-        status = command.run(study["main"], study["FLAGS"], ["study", *SMALL, *SWEEP, *settings, *map(str, arguments)])
-        study["FLAGS"].unparse_flags()
+        status = command.run(study.main, study.FLAGS, ["study", *SMALL, *SWEEP, *settings, *map(str, arguments)])
+        study.FLAGS.unparse_flags()
         return (status, *capsys.readouterr())
 
     return call
@@ -102,6 +101,7 @@ def test_runs_that_the_printed_commands_trained_are_used(call, tmp_path, monkeyp
 
 
 def test_from_python(tmp_path, capsys):
+    importlib.import_module("trainers.study")  # the command takes the place of the function, and must not hide it
     settings = dict(setting.split("=") for setting in SETTINGS.split())
     how = {"corpus": "plays:12000", "steps": 4, "set": settings, "num_rollouts": 2, "num_chars": 50, "seeds": 1}
     study = trainers.study("quickstart", grid={"model.units": [8, 9]}, study_dir=tmp_path, pictures=False, **how)
@@ -146,7 +146,3 @@ def test_a_run_of_other_settings_in_the_folder_is_refused(call, tmp_path):
     assert call(*asked)[0] == command.DONE
     status, _, err = call(*asked, "--set=optimizer.clip_norm=0.5")
     assert status == command.MISTAKE and "teacher_forcing-0 belongs to another run: optimizer.clip_norm was 1.0" in err
-
-
-def test_the_command_does_not_hide_the_function():
-    assert inspect.isfunction(trainers.study)

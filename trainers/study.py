@@ -11,6 +11,8 @@ import functools
 import os
 import shlex
 import sys
+import types
+from typing import Any
 
 from absl import flags
 
@@ -113,5 +115,15 @@ def _grid(text: str) -> tuple[str, list[str]]:
     return name.strip(), [value for value in values.split(",") if value]
 
 
+class _Callable(types.ModuleType):
+    """This module, callable: an import of it puts it in the place of the function `trainers.study`."""
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        from trainers.studies.start import study
+
+        return study(*args, **named)
+
+
 if __name__ == "__main__":
     sys.exit(command.run(main, FLAGS, suggest=misplaced.suggesting(FLAGS)))
+sys.modules[__name__].__class__ = _Callable

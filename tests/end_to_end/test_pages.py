@@ -169,9 +169,7 @@ def module_of(words):
     """The command's module, and its name."""
     assert words[:2] == ["python", "-m"], words
     package = importlib.util.find_spec(words[2]).submodule_search_locations
-    module = importlib.import_module(f"{words[2]}.__main__" if package else words[2])
-    vars(trainers).pop("study", None)  # it would hide the function of this name
-    return module, words[2]
+    return importlib.import_module(f"{words[2]}.__main__" if package else words[2]), words[2]
 
 
 def read(words):
