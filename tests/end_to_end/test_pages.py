@@ -21,7 +21,6 @@ import sys
 import pytest
 
 import experiments
-import trainers
 from benchmarks.curricula import STUDIES
 from charrnn import command
 from charrnn.batches.sources import DataConfig, make_source
