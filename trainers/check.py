@@ -74,6 +74,7 @@ def failed_checks(experiment: "Experiment") -> list[str]:
             "loss falls": run.loss_falls,
             "gradients finite": run.gradients_finite,
             "own-input share": run.share_as_claimed,
+            "row by row": run.chooses_row_by_row,
             "resumes to the bit": lambda: run.resumes(folder),
             "two replicas": lambda: same_on_replicas(experiment, texts),
             "XLA": lambda: same_with_xla(experiment, texts),

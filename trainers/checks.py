@@ -69,6 +69,18 @@ class Trial:
         allowed += 1 / (self._experiment.data.batch_size * (length - 1))
         return bool(abs(off) <= allowed), f"{shares.mean():.3f}, claimed {claimed.mean():.3f} ± {allowed:.3f}"
 
+    def chooses_row_by_row(self) -> Finding:
+        """Checks that `choose` gives each half of some rows what it gives them together."""
+        rows, size = 8, self._texts.vocabulary.size
+        logits, noise, gold = (randomness.gumbel([rows, size], [i, 0]) for i in range(3))
+        gold = tf.argmax(gold, -1, output_type=tf.int32)
+        choose = tf.function(self.trainer.choose, autograph=False)
+        together = choose(logits, noise, gold)
+        alone = tf.concat([choose(logits[half], noise[half], gold[half]) for half in (slice(4), slice(4, rows))], 0)
+        if bool(tf.reduce_all(together == alone)):
+            return True, "choose looks at one row only"
+        return False, "choose gives a row another character if other rows are with it; it must look at one row only"
+
     def resumes(self, folder: str) -> Finding:
         """Checks that a run resumed from the half-way checkpoint ends with the same bits."""
         trainer = make_trainer(self._experiment, self._texts)
@@ -103,7 +115,7 @@ def same_on_replicas(experiment: Experiment, texts: Texts) -> Finding:
     one = _second_step(make_trainer(experiment, texts))
     with make_strategy(RuntimeConfig(strategy="mirrored", virtual_replicas=2)).scope():
         two = _second_step(make_trainer(experiment, texts))
-    return _same(one, two, "on two", "random numbers must come from charrnn.coins or the trainer's noise")
+    return _same(one, two, "on two", "random numbers must come from charrnn.randomness or the trainer's noise")
 
 
 def same_with_xla(experiment: Experiment, texts: Texts) -> Finding:

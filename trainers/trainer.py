@@ -110,15 +110,17 @@ class Trainer(BaseTrainer):
         return coins.per_character(tf.shape(batch.inputs), prob, self.random_seed(randomness.Purpose.OWN_INPUTS))
 
     def choose(self, logits: tf.Tensor, noise: tf.Tensor, gold: tf.Tensor) -> tf.Tensor:
-        """Returns the characters that the network writes at one position. Graph.
+        """Returns the characters that the network writes at one position, row by row. Graph.
+
+        It is called for some of the rows at a time, so it must not depend on the others.
 
         Args:
-            logits: the prediction of this position, float32 `[B, V]`.
-            noise: Gumbel noise, float32 `[B, V]`: arg-max(logits + noise) is a sample.
-            gold: the text at this position, int32 `[B]`.
+            logits: the prediction of this position, float32 `[N, V]`.
+            noise: Gumbel noise, float32 `[N, V]`: arg-max(logits + noise) is a sample.
+            gold: the text at this position, int32 `[N]`.
 
         Returns:
-            ids int32 `[B]`. No gradient flows through them.
+            ids int32 `[N]`. No gradient flows through them.
         """
         return sampling.sample(logits, noise)
 
@@ -132,9 +134,8 @@ class Trainer(BaseTrainer):
         if own is None:
             logits, _, state = self.model.hidden(batch.inputs, state, training=self.mask_key())
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
-        gold, noise = tf.transpose(batch.inputs), self.noise(batch)
         logits, fed, state = self.model.open_loop(
-            batch.inputs, own, lambda logits, t: self._hooks.choose(logits, noise[t], gold[t]), state, self.mask_key()
+            batch.inputs, own, self._hooks.choose, self.noise(batch), state, self.mask_key()
         )
         return Rollout(logits, fed, own, state)
 

@@ -1,9 +1,9 @@
 """The model: ids in, logits out, with the recurrent state always explicit.
 
     model = CharModel(ModelConfig(cell="gru", units=1024), vocabulary_size=66)
-    logits, state = model(ids, model.initial_state(batch_size))     # closed loop: reads the ids
-    logits, fed, state = model.open_loop(ids, own, choose, state)   # reads its own output wherever `own` is true
-    logits, fed, state = model.soft_loop(ids, own, mix, noise, state)   # the same with mixtures, differentiable in them
+    logits, state = model(ids, model.initial_state(batch_size))  # closed loop: reads the ids
+    logits, fed, state = model.open_loop(ids, own, choose, noise, state)  # reads its own output wherever `own` is true
+    logits, fed, state = model.soft_loop(ids, own, mix, noise, state)  # the same with mixtures, differentiable in them
 
 Closed loop is teacher forcing: the model reads the text. Open loop is free running: it reads its own output.
 
@@ -148,7 +148,8 @@ class CharModel(keras.Model):
         self,
         ids: tf.Tensor,
         own: tf.Tensor,
-        choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        choose: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor],
+        noise: tf.Tensor,
         state: States,
         training: bool | dropout.Key = True,
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
@@ -159,7 +160,9 @@ class CharModel(keras.Model):
         Args:
             ids: int32 `[B, T]`, the text.
             own: bool `[B, T]`; the first character of a row is always read from `ids`.
-            choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`, the model's output at position t.
+            choose: (logits float32 `[N, V]`, noise `[N, V]`, text int32 `[N]`) -> ids int32 `[N]`: the model's output
+                at the position that the logits predict, for N rows. It works row by row.
+            noise: float32 `[T, B, V]`, the second argument of `choose` at each position.
             state: from `initial_state` or an earlier call.
             training: as in a call. Dropout also applies to the logits that `choose` gets.
 
@@ -170,7 +173,7 @@ class CharModel(keras.Model):
             UserError: `training` is True, but the model has dropout.
         """
         network = self.network(self._masks(ids, training))
-        fed, histories = loops.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, state)
+        fed, histories = loops.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, noise, state)
         logits, _, state = self._replay(network, fed, state, histories)
         return logits, tf.transpose(fed), state
 

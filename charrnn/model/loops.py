@@ -1,7 +1,7 @@
 """The loops over time: a forward loop and a hand-written backward loop over the cells of `cells.py`.
 
-    outputs, state = closed_loop(layer, x, state, ids=ids)         # one layer, reads its input
-    fed, histories = open_loop(network, ids, own, choose, states)  # all layers together, read their own output
+    outputs, state = closed_loop(layer, x, state, ids=ids)  # one layer, reads its input
+    fed, histories = open_loop(network, ids, own, choose, noise, states)  # all layers together, read their own output
     outputs, _ = closed_loop(layer, x, state, ids=fed, histories=histories[0])  # the same values, now differentiable
 
 Closed loop is teacher forcing: the network reads the text. Open loop is free running: it reads its own output.
@@ -103,60 +103,51 @@ def closed_loop(
 
 
 def open_loop(
-    network: Network,
-    ids: tf.Tensor,
-    own: tf.Tensor,
-    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    states: Sequence[State],
+    network: Network, text: tf.Tensor, own: tf.Tensor, choose: Callable, noise: tf.Tensor, states: Sequence[State]
 ) -> tuple[tf.Tensor, list[tuple[History, ...]]]:
     """Runs all layers together, one character at a time, reading the network's own output wherever `own` is true.
 
     Args:
         network: the weights.
-        ids: int32 `[T, B]`, the text.
+        text: int32 `[T, B]`; or mixtures of ids `[T, B, V]`.
         own: bool `[T, B]`; the first row is ignored, because there is no output yet.
-        choose: (logits float32 `[B, V]`, t int32 `[]`) -> ids int32 `[B]`: the network's output at position t, chosen
-            from its prediction after position t - 1.
+        choose: (logits float32 `[N, V]`, noise `[N, V]`, text of this position `[N, …]`) -> like the text: the output
+            of N rows at a position, from the prediction after the position before. It works row by row.
+        noise: `[T, B, V]`, the second argument of `choose` at each position.
         states: each layer's state before the first character.
 
     Returns:
-        The input ids, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through this
-        function, because the ids are a choice. `closed_loop` with the histories gives the gradient through the states.
+        The inputs, like `text`, and each layer's history by groups of rows. No gradient flows through this function,
+        because the ids are a choice. `closed_loop` with the histories gives the gradient through the states.
     """
-    return run_open_loop(network, ids, own, choose, states, num_groups(states[0]))
+    groups = num_groups(states[0])
+    parts = zip(
+        network.in_groups(groups), split((text, own, noise), groups, 1), split(tuple(states), groups, 0), strict=True
+    )
+    ran = [open_loop_of_group(part, *steps, start, choose) for part, steps, start in parts]
+    fed, histories = zip(*ran, strict=True)
+    return join(fed, 1), list(zip(*histories, strict=True))
 
 
-def run_open_loop(
-    network: Network, text: tf.Tensor, own: tf.Tensor, choose: Callable, states: Sequence[State], groups: int
-) -> tuple[tf.Tensor, list[tuple[History, ...]]]:
-    """Runs `open_loop` in `groups` groups of rows; the text is ids `[T, B]`, or mixtures of ids `[T, B, V]`."""
+def open_loop_of_group(
+    network: Network, text: tf.Tensor, own: tf.Tensor, noise: tf.Tensor, states: Sequence[State], choose: Callable
+) -> tuple[tf.Tensor, tuple[History, ...]]:
+    """Runs `open_loop` for one group of rows."""
     num_steps = length(text)
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
     own = own if text.shape.rank == 2 else own[:, :, None]
-    networks = network.in_groups(groups)
-
-    def predict(states):
-        outputs = [part.output([state[0] for state in group]) for part, group in zip(networks, states, strict=True)]
-        return network.logits(join(outputs, 0))
 
     def body(t, states, logits, fed, histories):
-        read = tf.where(own[t], choose(logits, t), text[t])
-        parts = zip(networks, split(read, groups, 0), states, strict=True)
-        states, saved = zip(*(part.advance(inputs, state, t) for part, inputs, state in parts), strict=True)
-        histories = tuple(
-            tuple(history.write(t, *entry) for history, *entry in zip(*group, strict=True))
-            for group in zip(histories, states, saved, strict=True)
-        )
-        return t + 1, states, predict(states), fed.write(t, read), histories
+        read = tf.where(own[t], choose(logits, noise[t], text[t]), text[t])
+        states, saved = network.advance(read, states, t)
+        histories = tuple(history.write(t, *entry) for history, *entry in zip(histories, states, saved, strict=True))
+        return t + 1, states, network.predict(states), fed.write(t, read), histories
 
-    by_group = tuple(split(tuple(states), groups, 0))
-    histories = tuple(
-        tuple(History.start(layer, state, num_steps) for layer, state in zip(network.layers, group, strict=True))
-        for group in by_group
-    )
-    start = (tf.constant(0), by_group, tf.zeros_like(predict(by_group)), array(num_steps, text[0]), histories)
+    histories = tuple(map(History.start, network.layers, states, [num_steps] * len(states)))
+    states = tuple(states)
+    start = (tf.constant(0), states, tf.zeros_like(network.predict(states)), array(num_steps, text[0]), histories)
     _, _, _, fed, histories = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
-    return fed.stack(), list(zip(*histories, strict=True))
+    return fed.stack(), histories
 
 
 def length(steps: tf.Tensor) -> int | tf.Tensor:

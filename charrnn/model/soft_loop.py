@@ -54,12 +54,11 @@ def _soft_loop(network, text, own, noise, states, mix):
 
     @tf.custom_gradient
     def run(*inputs):
-        def choose(logits, t):
-            return tf.cast(mix(logits, noise[t]), text.dtype)
+        def choose(logits, noise, text):
+            return tf.cast(mix(logits, noise), text.dtype)
 
         start = tf.nest.pack_sequence_as(states, inputs[num_weights:])
-        fed, histories = loops.run_open_loop(network, text, own, choose, start, groups=1)
-        histories = [history for (history,) in histories]
+        fed, histories = loops.open_loop_of_group(network, text, own, noise, start, choose)
         outputs = [history.states[0].stack() for history in histories]
         read_out = network.output(outputs)
 

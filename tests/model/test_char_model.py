@@ -36,6 +36,23 @@ def random_state(model, rows=B):
     return tf.nest.map_structure(draw, model.initial_state(rows))
 
 
+def silence(ids):
+    """Noise that changes no choice."""
+    return tf.zeros((ids.shape[1], ids.shape[0], V))
+
+
+def likeliest(logits, noise, text):
+    return tf.argmax(logits, -1, tf.int32)
+
+
+def unlikeliest(logits, noise, text):
+    return tf.argmax(-logits, -1, tf.int32)
+
+
+def sampled(logits, noise, text=None):
+    return tf.argmax(logits + noise, -1, tf.int32)
+
+
 def measure(model, forward, ids, state=None):
     """Logits, last state, and the gradients of all weights and of the state before, of a random linear loss."""
     random = np.random.default_rng(3)
@@ -62,7 +79,7 @@ def all_text(model):
     """The open loop without any own output, with the signature of a closed loop."""
 
     def run(ids, state):
-        logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), lambda logits, t: 0 * ids[:, 0], state)
+        logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), likeliest, silence(ids), state)
         tf.debugging.assert_equal(fed, ids)
         return logits, last
 
@@ -161,7 +178,7 @@ def test_rows_and_length_may_be_unknown(make_model, relative_error, architecture
     def open_loop(ids):
         own = tf.ones(tf.shape(ids), tf.bool)
         state = model.initial_state(tf.shape(ids)[0])
-        return model.open_loop(ids, own, lambda logits, t: tf.argmax(logits, -1, tf.int32), state)
+        return model.open_loop(ids, own, likeliest, silence(ids), state)
 
     for rows, length in [(2, 1), (3, 6)]:
         ids = random_ids(length, rows=rows)
@@ -198,21 +215,20 @@ def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_mo
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, architecture):
-    model, length = make_model(**architecture), 12
-    ids, start = random_ids(length), random_state(model)
-    own = np.random.default_rng(4).random((B, length)) < 0.6
+def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, monkeypatch, architecture):
+    model, length, rows = make_model(**architecture), 12, 4
+    ids, start = random_ids(length, rows=rows), random_state(model, rows)
+    own = np.random.default_rng(4).random((rows, length)) < 0.6
     own[:, 0] = True  # ignored, because there is no output yet
-    noise = tf.constant(np.random.default_rng(5).gumbel(size=(length, B, V)), tf.float32)
+    noise = tf.constant(np.random.default_rng(5).gumbel(size=(length, rows, V)), tf.float32)
 
-    def choose(logits, t):
-        return tf.argmax(logits + noise[t], -1, tf.int32)
-
-    logits, fed, last = model.open_loop(ids, tf.constant(own), choose, start)
+    logits, fed, last = model.open_loop(ids, tf.constant(own), sampled, noise, start)
+    monkeypatch.setattr(row_groups, "_MANY_ROWS", 2)
+    np.testing.assert_array_equal(model.open_loop(ids, tf.constant(own), sampled, noise, start)[1], fed)
 
     state, expected_fed, expected_logits = start, [], []
     for t in range(length):
-        read = ids[:, t] if t == 0 else tf.where(own[:, t], choose(expected_logits[-1], t), ids[:, t])
+        read = ids[:, t] if t == 0 else tf.where(own[:, t], sampled(expected_logits[-1], noise[t]), ids[:, t])
         step_logits, state = model(read[:, None], state)
         expected_fed.append(read)
         expected_logits.append(step_logits[:, 0])
@@ -233,7 +249,7 @@ def test_open_loop_gradient_is_that_of_the_ids_it_read(make_model, relative_erro
         read = []
 
         def forward(ids, state):
-            logits, fed, last = model.open_loop(ids, own, lambda logits, t: tf.argmax(-logits, -1, tf.int32), state)
+            logits, fed, last = model.open_loop(ids, own, unlikeliest, silence(ids), state)
             read.append(fed)
             return logits, last
 
@@ -328,12 +344,11 @@ def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, c
     """Loops over groups of rows, side by side: closed loop as in one group, and open loop equal to it to the bit."""
     model, ids = make_model(cell="lstm"), random_ids(rows=4)
     state, own = random_state(model, rows=4), tf.zeros((4, T), tf.bool)
-    pick = lambda logits, t: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
 
     def run():
         with tf.GradientTape(persistent=True) as tape:
             logits, last = model(ids, state)
-            open_logits, fed, open_last = model.open_loop(ids, own, pick, state)
+            open_logits, fed, open_last = model.open_loop(ids, own, likeliest, silence(ids), state)
         weights = model.trainable_variables
         closed = (logits, last, tape.gradient(logits, weights))
         return closed, (open_logits, open_last, tape.gradient(open_logits, weights)), fed
@@ -407,8 +422,7 @@ def test_open_loop_and_its_gradient_have_one_set_of_masks(make_model, relative_e
     read, own = [], tf.constant(np.random.default_rng(1).random((B, T)) < 0.7)
 
     def opened(ids, state):
-        choose = lambda logits, t: tf.argmax(-logits, -1, tf.int32)  # noqa: E731
-        logits, fed, last = model.open_loop(ids, own, choose, state, KEY)
+        logits, fed, last = model.open_loop(ids, own, unlikeliest, silence(ids), state, KEY)
         read.append(fed)
         return logits, last
 
@@ -467,7 +481,10 @@ def test_zoneout_in_evaluation_is_the_mean_of_old_and_new(make_model, relative_e
 def test_only_a_model_with_dropout_needs_a_key(make_model):
     model, ids = make_model(output_dropout=0.5), random_ids()
     own = tf.zeros(ids.shape, tf.bool)
-    for call in (lambda: model(ids, training=True), lambda: model.open_loop(ids, own, None, model.initial_state(B))):
+    for call in (
+        lambda: model(ids, training=True),
+        lambda: model.open_loop(ids, own, sampled, silence(ids), model.initial_state(B)),
+    ):
         with pytest.raises(UserError, match=r"training=self\.mask_key\(\)"):
             call()
     plain = make_model()

@@ -86,7 +86,8 @@ def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
     readout = tf.constant(normal(5, H, V), tf.float32)
     network = Network((layer,), readout, tf.zeros(V))
     ids = tf.constant([[0, 3], [3, 3], [1, 0], [2, 3]])
-    fed, saved = loops.open_loop(network, ids, tf.zeros((T, B), tf.bool), lambda logits, t: ids[t], (start,))
+    own, noise = tf.zeros((T, B), tf.bool), tf.zeros((T, B, V))
+    fed, saved = loops.open_loop(network, ids, own, lambda logits, noise, text: text, noise, (start,))
     np.testing.assert_array_equal(fed, ids)
     results = []
     for history in ((), saved[0]):

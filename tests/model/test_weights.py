@@ -77,8 +77,9 @@ def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
     """Each choice depends on the logits, and so on all masks before them."""
     network, start = random_network(cell, make_keep), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
-    choose = lambda logits, t: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
-    fed, saved = loops.open_loop(network, tf.constant(IDS, tf.int32), tf.constant(own), choose, start)
+    choose = lambda logits, noise, text: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
+    text = tf.constant(IDS, tf.int32)
+    fed, saved = loops.open_loop(network, text, tf.constant(own), choose, tf.zeros((T, B, V)), start)
     states, logits = [tuple(s.numpy() for s in state) for state in start], np.zeros((B, V))
     for t in range(T):
         read = np.where(own[t] & (t > 0), logits.argmax(-1), IDS[t])
