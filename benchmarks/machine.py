@@ -12,7 +12,7 @@ def describe() -> str:
     """Returns CPU and package versions."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    packages = [name for name in ("tensorflow", "keras", "torch") if importlib.util.find_spec(name)]
+    packages = [name for name in ("tensorflow", "keras", "torch", "jax") if importlib.util.find_spec(name)]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return f"{os.cpu_count()} cores of {models[0] if models else 'an unknown CPU'}; {versions}"
 

@@ -1,12 +1,12 @@
-"""Compares a training step with the same model in Keras and PyTorch: python -m benchmarks.train_step.
+"""Compares a training step with the same model in Keras, PyTorch and JAX: python -m benchmarks.train_step.
 
     python -m benchmarks.train_step --json=train_step.json --page=docs/notes/performance.md
     python -m benchmarks.train_step --experiment=shakespeare_gru runtime.precision=mixed_bfloat16
 
 Ours is the loop of trainers.run, with clipping, metrics, log lines and summaries: closed loop (teacher forcing), and
-open loop (free running) at probability 0.5. The others are Keras `fit`, PyTorch if it is installed, and the matmuls of
-a step alone, which are the limit of the machine. All take turns; medians are printed. Without --experiment it measures
-all models of the page, in half an hour. Run it on an otherwise idle machine.
+open loop (free running) at probability 0.5. The others are Keras `fit`; PyTorch, and JAX with Optax, if they are
+installed; and the matmuls of a step alone, which are the limit of the machine. All take turns; medians are printed.
+Without --experiment it measures all models of the page, in half an hour. Run it on an otherwise idle machine.
 
     python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md
 
@@ -148,18 +148,19 @@ def table_of_curricula(measured: contest.Medians) -> str:
 def table(records: list[dict]) -> str:
     """Returns Markdown, a line per model: times as multiples of our closed loop."""
     head = (
-        "| model | closed loop, s | open loop | Keras | Keras float32 | PyTorch | matmuls alone | outside the step | "
-        "peak memory, of Keras's |"
+        "| model | closed loop, s | open loop | Keras | Keras float32 | PyTorch float32 | JAX | matmuls alone | "
+        "outside the step | peak memory, of Keras's |"
     )
-    lines = [head, "|---" * 9 + "|"]
+    lines = [head, "|---" * 10 + "|"]
     for record in records:
         measured = record["measured"]
         closed = measured["closed loop"]
         times = {name: f"{other['seconds'] / closed['seconds']:.2f} ×" for name, other in measured.items()}
+        times |= {name: "not installed" for name in ("torch", "jax") if name not in times}
         columns = [
             record["label"],
             f"{closed['seconds']:.4f}",
-            *(times.get(name, "–") for name in ("open loop", "keras", "keras float32", "torch", "matmuls")),
+            *(times.get(name, "–") for name in ("open loop", "keras", "keras float32", "torch", "jax", "matmuls")),
             f"{1 - closed['step_seconds'] / closed['seconds']:.1%}",
             f"{closed['peak_mb'] / measured['keras']['peak_mb']:.2f} ×",
         ]
@@ -184,11 +185,11 @@ def _measure(experiment: str, settings: list[str]) -> contest.Medians:
         "closed loop": Entry("benchmarks.ours:train", options),
         "open loop": Entry("benchmarks.ours:train", opened),
         "keras": Entry("benchmarks.keras_peer:fit", options),
+        "torch": Entry("benchmarks.torch_peer:fit", {**options, "settings": plain}, needs="torch"),
+        "jax": Entry("benchmarks.jax_peer:fit", options, needs="optax"),
         "matmuls": Entry("benchmarks.machine:matmuls", options),
     }
-    if plain == settings:
-        entries["torch"] = Entry("benchmarks.torch_peer:fit", options, needs="torch")
-    else:
+    if plain != settings:
         entries["keras float32"] = Entry("benchmarks.keras_peer:fit", {**options, "settings": plain})
     return contest.run(entries, FLAGS.turns, FLAGS.seconds)
 

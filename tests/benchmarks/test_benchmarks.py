@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from benchmarks import keras_peer, machine, memory, ours, scaling, steps_per_call, torch_peer, train_step
+from benchmarks import jax_peer, keras_peer, machine, memory, ours, scaling, steps_per_call, torch_peer, train_step
 from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
 from trainers.trainer import Trainer
@@ -37,6 +37,13 @@ def test_the_torch_peer_is_timed(settings):
     assert 0 < torch_peer.fit("quickstart", [*SMALL, *settings])(2)["seconds"] < 10
 
 
+@pytest.mark.parametrize("settings", [[], LAST, ["model.cell=rnn", "model.longest_memory=0"]])
+def test_the_jax_peer_is_timed(settings):
+    pytest.importorskip("optax")
+    settings = [*SMALL, "model.num_layers=2", "runtime.precision=mixed_bfloat16", *settings]
+    assert 0 < jax_peer.fit("quickstart", settings)(2)["seconds"] < 10
+
+
 @pytest.mark.parametrize("contestant", [ours.generate, keras_peer.generate])
 def test_generation_is_timed(contestant):
     assert 0 < contestant(batch_size=2, num_chars=3)(1)["seconds"] < 30
@@ -47,10 +54,12 @@ def test_the_table_gives_all_times_as_multiples_of_ours():
         "closed loop": {"seconds": 0.5, "step_seconds": 0.49, "peak_mb": 900.0},
         "open loop": {"seconds": 0.51, "step_seconds": 0.5, "peak_mb": 950.0},
         "keras": {"seconds": 1.25, "peak_mb": 1000.0},
+        "jax": {"seconds": 0.75, "peak_mb": 800.0},
         "matmuls": {"seconds": 0.4, "peak_mb": 500.0},
     }
     row = train_step.table([{"label": "GRU", "measured": measured}]).splitlines()[-1]
-    assert row == "| GRU | 0.5000 | 1.02 × | 2.50 × | – | – | 0.80 × | 2.0% | 0.90 × |"
+    columns = ["GRU", "0.5000", "1.02 ×", "2.50 ×", "–", "not installed", "1.50 ×", "0.80 ×", "2.0%", "0.90 ×"]
+    assert row == f"| {' | '.join(columns)} |"
 
 
 def test_a_call_takes_as_many_steps_as_asked_for(monkeypatch):
