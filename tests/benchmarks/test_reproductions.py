@@ -2,10 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+import trainers
 from benchmarks import reproductions
 from charrnn import command
+from charrnn.batches.texts import load_texts
+from charrnn.measures.reference import KneserNey
+from experiments import nietzsche_lstm
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def call(*arguments):
 
 def test_each_epoch_is_a_row(run_dir, capsys):
     assert call(run_dir) == command.DONE
-    rows = capsys.readouterr().out.splitlines()[3:]
+    rows = capsys.readouterr().out.splitlines()[3:5]
     assert rows == ["| 1 | 2.083 | 2.500 | 3.5000 | 20 |", "| 2 | 1.735 | 2.000 | 3.0000 | 20 |"]
 
 
@@ -49,6 +55,39 @@ def test_an_epochs_seconds_are_its_steps_times_a_steps(run_dir, tmp_path, capsys
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert text.count("| `shakespeare_lstm` | 5.0 | 12.5 | 2.50 × | 4.0 |") == 1 and "another" not in text
+
+
+def test_the_file_keeps_what_it_has_of_other_runs(run_dir, tmp_path, capsys):
+    file = tmp_path / "kept.json"
+    call(run_dir, f"--json={file}")
+    sample = {"step": 20, "prompt": "ROMEO:", "temperature": 0.5, "seed": 1, "text": " Hold"}
+    old = {**sample, "step": 10, "text": " old"}
+    (run_dir / "samples.jsonl").write_text(json.dumps(old) + "\n" + json.dumps(sample) + "\n")
+    (run_dir / "config.json").write_text(json.dumps({"experiment": "linux_lstm"}))
+    assert call(run_dir, f"--json={file}") == command.DONE
+    text = capsys.readouterr().out
+    assert call(f"--json={file}") == command.DONE and capsys.readouterr().out == text[text.rindex("### `shakesp") :]
+    assert text.count("### `linux_lstm`") == 1 and "temperature 0.5\n````\nROMEO: Hold\n````" in text
+
+
+@pytest.mark.slow
+def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsys, monkeypatch):
+    """By windows, of which only the last character counts; the 7-gram reads the same."""
+    set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "samples.num_chars": 0}
+    run = trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "better", set=set)
+    monkeypatch.setitem(reproductions.BETTER, ("quickstart", "plays:12000"), "nietzsche_lstm")
+    (run_dir / "config.json").write_text(json.dumps({"experiment": "nietzsche_lstm"}))
+    file = tmp_path / "kept.json"
+    assert call(run_dir, f"--better={tmp_path / 'better'}", f"--json={file}") == command.DONE
+    texts = load_texts("plays:12000", nietzsche_lstm.EXPERIMENT.data, lambda line: None)
+    ids, found = texts.validation, json.loads(file.read_text())["better"]["nietzsche_lstm"]
+    windows = np.stack([ids[i : i + 61] for i in range(0, len(ids) - 60, 3)])
+    logits, _ = run.model.model(windows[:, :-1])
+    right = np.take_along_axis(tf.nn.log_softmax(logits[:, -1]).numpy(), windows[:, -1:].astype(int), 1)
+    assert found["validation"] == pytest.approx(-right.mean(), rel=1e-5)
+    ngrams = KneserNey(np.asarray(texts.train), texts.vocabulary.size)
+    assert found["ngram"] == pytest.approx(-ngrams.log_probs(windows)[:, -1].mean(), rel=1e-5)
+    assert f"| 3.0000, 3.0000 | {found['ngram']:.4f} | `quickstart` |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
