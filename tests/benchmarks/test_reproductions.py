@@ -81,9 +81,9 @@ def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsy
     assert call(run_dir, f"--better={tmp_path / 'better'}", f"--json={file}") == command.DONE
     texts = load_texts("plays:12000", nietzsche_lstm.EXPERIMENT.data, lambda line: None)
     ids, found = texts.validation, json.loads(file.read_text())["better"]["nietzsche_lstm"]
-    windows = np.stack([ids[i : i + 61] for i in range(0, len(ids) - 60, 3)])
+    windows = np.stack([ids[i : i + 61] for i in range(0, len(ids) - 60, 3)]).astype(np.int32)
     logits, _ = run.model.model(windows[:, :-1])
-    right = np.take_along_axis(tf.nn.log_softmax(logits[:, -1]).numpy(), windows[:, -1:].astype(int), 1)
+    right = np.take_along_axis(tf.nn.log_softmax(logits[:, -1]).numpy(), windows[:, -1:], 1)
     assert found["validation"] == pytest.approx(-right.mean(), rel=1e-5)
     ngrams = KneserNey(np.asarray(texts.train), texts.vocabulary.size)
     assert found["ngram"] == pytest.approx(-ngrams.log_probs(windows)[:, -1].mean(), rel=1e-5)
