@@ -143,3 +143,13 @@ def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
         state = tuple(tf.constant(normal(10 + i, rows, H)) for i in range(cell.num_states))
         for got, expected in zip(*map(tf.nest.flatten, (graph(x, state), results(x, state))), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("columns", [96, 4096])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+def test_a_kernels_gradient_is_the_sum_of_outer_products(columns, compiled):
+    """In either of the two forms of the product."""
+    x, d_y = normal(1, 3, 2, 5).astype(np.float32), normal(2, 3, 2, columns).astype(np.float32)
+    call = tf.function(loops.kernel_gradient) if compiled else loops.kernel_gradient
+    expected = np.einsum("tbn,tbm->nm", x.astype(np.float64), d_y)
+    np.testing.assert_allclose(call(tf.constant(x), tf.constant(d_y)), expected, rtol=0, atol=6 * 2**-24 * 30)
