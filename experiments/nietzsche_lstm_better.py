@@ -1,0 +1,28 @@
+"""Nietzsche in lower case with the weights and the time of nietzsche_lstm: each character is a target.
+
+    python -m trainers.run --experiment=nietzsche_lstm_better
+
+A GRU of 166 units with an embedding of 16, streams of 100 characters, AdamW with a cosine schedule, averaged weights.
+"""
+
+from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
+
+EXPERIMENT = Experiment(
+    corpus="nietzsche",
+    model=ModelConfig(cell="gru", units=166, embedding_size=16),
+    data=DataConfig(order="streams", seq_length=100, batch_size=64, lowercase=True),
+    optimizer=OptimizerConfig(
+        name="adamw",
+        learning_rate=4e-3,
+        clip_norm=1.0,
+        schedule="cosine",
+        warmup_steps=200,
+        decay_steps=20_000,
+        final_share=0.01,
+        weight_decay=0.01,
+        beta_2=0.99,
+        averaging=0.998,
+    ),
+    loop=LoopConfig(steps=20_000, log_every=200, evaluate_every=2000, save_every=2000),
+    samples=SamplesConfig(prompts=(), from_text=60, temperatures=(0.2, 0.5, 1.0, 1.2), num_chars=400),
+)
