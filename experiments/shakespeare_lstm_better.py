@@ -1,4 +1,4 @@
-"""The recipe of shakespeare_record for the LSTM of shakespeare_lstm, in less than the time that its epochs take in Keras.
+"""The recipe of shakespeare_record for an LSTM, in less than the time that shakespeare_lstm takes in Keras.
 
     python -m trainers.run --experiment=shakespeare_lstm_better
 

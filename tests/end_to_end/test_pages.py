@@ -40,7 +40,6 @@ PAGES = [
 
 _HALF_A_MINUTE = "takes half a minute; tests/test_check.py runs it"
 _HOURS = "takes up to hours; tests/test_benchmarks.py and tests/test_study.py run short ones"
-_TWO_LAYERS = "begins with a run of two layers, which is not at hand; tests/test_warm_start.py makes such runs"
 _MACHINES = "is for machines that share a disk; tests/test_local_workers.py starts several workers"
 ONLY_READ = {
     "pip install -e .": ".ci/run does it",
@@ -51,9 +50,6 @@ ONLY_READ = {
     **{f"python -m benchmarks.curricula --study={name} --page=docs/notes/study.md": _HOURS for name in STUDIES},
     "python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md": _HOURS,
     "python -m benchmarks.train_step --page=docs/notes/performance.md": _HOURS,
-    "python -m trainers.run --experiment=shakespeare_2x1024 --run_dir=runs/shakespeare_2x1024_on "
-    "--init_from=runs/shakespeare_2x1024 --set model.weight_drop=0.4 model.layer_dropout=0.3 model.output_dropout=0.4 "
-    "optimizer.learning_rate=0.002 optimizer.decay_steps=4400 loop.steps=4400 loop.evaluate_every=4400": _TWO_LAYERS,
     "python -m trainers.local_workers --num_workers=2 -- --experiment=quickstart --run_dir=runs/workers": _MACHINES,
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/pair": _MACHINES,
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/slurm": _MACHINES,

@@ -33,8 +33,6 @@ SHORTHANDS = {
 OF_ITS_OWN = ("corpus", "seed", "init_from")
 """The fields of an experiment that belong to no group."""
 
-_RENAMED = {"shakespeare_best": "shakespeare_2x1024"}  # names of earlier versions
-
 
 def known() -> list[str]:
     """Returns the names of all experiments."""
@@ -49,16 +47,10 @@ def summary(name: str) -> str:
         return (ast.get_docstring(ast.parse(file.read())) or "").partition("\n")[0]
 
 
-def require_experiment(name: str) -> str:
-    """Returns the name by which an experiment is found today.
-
-    Raises:
-        UserError: there is no experiment of that name.
-    """
-    name = _RENAMED.get(name, name)
+def require_experiment(name: str) -> None:
+    """Raises UserError if there is no experiment of that name."""
     if name not in known():
         raise UserError(f"There is no experiment {name!r}{nearest(name, known())}.")
-    return name
 
 
 def resolve(
@@ -78,7 +70,8 @@ def resolve(
     from trainers.experiment import Experiment, override, parse, with_trainer
 
     if isinstance(experiment, str):
-        experiment = importlib.import_module(f"experiments.{require_experiment(experiment)}").EXPERIMENT
+        require_experiment(experiment)
+        experiment = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
     if not isinstance(experiment, Experiment):
         raise UserError(f"{experiment!r} is no experiment: give the name of one, or a trainers.experiment.Experiment.")
     if trainer is not None:
