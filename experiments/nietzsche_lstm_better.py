@@ -9,7 +9,7 @@ from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig,
 
 EXPERIMENT = Experiment(
     corpus="nietzsche",
-    model=ModelConfig(cell="gru", units=166, embedding_size=16),
+    model=ModelConfig(cell="gru", units=166, embedding_size=16, weight_drop=0.15, output_dropout=0.1),
     data=DataConfig(order="streams", seq_length=100, batch_size=64, lowercase=True),
     optimizer=OptimizerConfig(
         name="adamw",
@@ -17,12 +17,12 @@ EXPERIMENT = Experiment(
         clip_norm=1.0,
         schedule="cosine",
         warmup_steps=200,
-        decay_steps=20_000,
+        decay_steps=16_000,
         final_share=0.01,
         weight_decay=0.01,
         beta_2=0.99,
         averaging=0.998,
     ),
-    loop=LoopConfig(steps=20_000, log_every=200, evaluate_every=2000, save_every=2000),
+    loop=LoopConfig(steps=16_000, log_every=200, evaluate_every=2000, save_every=2000),
     samples=SamplesConfig(prompts=(), from_text=60, temperatures=(0.2, 0.5, 1.0, 1.2), num_chars=400),
 )
