@@ -21,6 +21,7 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
     """Returns an experiment with the given changes, and its texts."""
     from charrnn.batches.texts import load_texts
     from trainers.experiment import override, with_trainer
+    from trainers.launch import precision
 
     names = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
     if experiment not in names:
@@ -28,6 +29,7 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
     found = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
     found = with_trainer(found, trainer) if trainer else found
     found = dataclasses.replace(override(found, settings), corpus=corpus or found.corpus)
+    found, _ = precision.resolved(found)
     return found, load_texts(found.corpus, found.data, lambda line: None)
 
 
