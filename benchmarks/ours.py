@@ -82,21 +82,31 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     return turn
 
 
-def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
-    """Generates `num_chars` characters after one character, with the tutorial's model, untrained."""
+def generate(
+    batch_size: int, num_chars: int, xla: bool | None = None, units: int = 1024, compile_each: bool = False
+) -> Turn:
+    """Generates `num_chars` characters after one character, with the tutorial's model, untrained.
+
+    Measures "seconds" per text, with tracing and compiling for each if `compile_each`; and "first_seconds", the time to
+    the first character of the process.
+    """
     from charrnn.generation.generator import Generator
     from charrnn.model.char_model import CharModel
     from charrnn.model.config import ModelConfig
     from charrnn.text.vocabulary import Vocabulary
 
     vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
-    model = CharModel(ModelConfig(), vocabulary.size)
-    generator = Generator(model, vocabulary, xla=xla)
+    model = CharModel(ModelConfig(units=units), vocabulary.size)
+    kept = Generator(model, vocabulary, xla=xla)
+    start = time.perf_counter()
+    kept.generate(["A"] * batch_size, 1, range(batch_size))
+    first_seconds = time.perf_counter() - start
 
     def turn(num_texts: int) -> dict[str, float]:
         start = time.perf_counter()
         for seed in range(num_texts):
+            generator = Generator(model, vocabulary, xla=xla) if compile_each else kept
             generator.generate(["A"] * batch_size, num_chars, range(seed, seed + batch_size))
-        return {"seconds": (time.perf_counter() - start) / num_texts}
+        return {"seconds": (time.perf_counter() - start) / num_texts, "first_seconds": first_seconds}
 
     return turn
