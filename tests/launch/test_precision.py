@@ -30,7 +30,7 @@ flags\t\t: {flags}
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     """Gives the machine's processor these flags; without any, the file that lists them is missing."""
-    for name in ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS"):
+    for name in ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS", "TF_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
     def set_flags(flags):
@@ -107,6 +107,16 @@ def test_a_gpu_decides_by_its_compute_capability_in_the_processors_place(machine
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
     experiment, said = resolved(AUTO)
     assert experiment.runtime.precision == expected and "this GPU has" in said
+
+
+def test_several_workers_compute_in_float32(machine, monkeypatch):
+    """TensorFlow's collective operations refuse a carried state in bfloat16."""
+    machine(ABLE)
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}')
+    experiment, said = resolved(AUTO)
+    assert experiment.runtime.precision == "float32" and "sends no bfloat16 to other workers" in said
+    alone, _ = resolved(override(AUTO, ["runtime.strategy=one_device"]))
+    assert alone.runtime.precision == "mixed_bfloat16"
 
 
 def test_an_experiment_that_names_its_precision_keeps_it(machine):

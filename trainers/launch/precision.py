@@ -1,4 +1,4 @@
-"""The choice of `--precision=auto`: mixed_bfloat16 if the machine has instructions for it, else float32.
+"""The choice of `--precision=auto`: mixed_bfloat16 if one machine trains and has instructions for it, else float32.
 
     experiment, said = resolved(experiment, ["runs/mine"])
 
@@ -15,6 +15,8 @@ import tensorflow as tf
 from charrnn import run_files
 from charrnn.errors import UserError
 from charrnn.model.char_model import PRECISIONS
+from trainers.configs import RuntimeConfig
+from trainers.distribution.strategies import name_of
 from trainers.experiment import Experiment
 
 _CPUINFO = "/proc/cpuinfo"  # on Linux
@@ -37,7 +39,7 @@ def resolved(experiment: Experiment, run_dirs: Iterable[str] = ()) -> tuple[Expe
     """
     if experiment.runtime.precision != "auto":
         return experiment, ""
-    precision, why = _faster()
+    precision, why = _faster(experiment.runtime)
     for begun in filter(None, map(_of_run, run_dirs)):
         other = "" if begun == precision else f"; a new run on this machine takes {precision}"
         precision, why = begun, f"with which the run was started{other}"
@@ -52,8 +54,10 @@ def cpu_has_bfloat16() -> bool:
     return in_use and limit.upper() not in _LIMITS_BELOW and not _INSTRUCTIONS.isdisjoint(_cpu_flags())
 
 
-def _faster() -> tuple[str, str]:
-    """Returns the faster precision on this machine, and the reason."""
+def _faster(config: RuntimeConfig) -> tuple[str, str]:
+    """Returns the faster precision that is possible on this machine, and the reason."""
+    if name_of(config) == "multi_worker":
+        return "float32", "because TensorFlow sends no bfloat16 to other workers"
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = map(tf.config.experimental.get_device_details, gpus)
