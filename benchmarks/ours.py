@@ -21,6 +21,7 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
     """Returns an experiment with the given changes, and its texts."""
     from charrnn.batches.texts import load_texts
     from trainers.experiment import override, with_trainer
+    from trainers.launch import precision
 
     names = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
     if experiment not in names:
@@ -28,6 +29,7 @@ def resolve(experiment: str, settings: list[str], trainer: str = "", corpus: str
     found = importlib.import_module(f"experiments.{experiment}").EXPERIMENT
     found = with_trainer(found, trainer) if trainer else found
     found = dataclasses.replace(override(found, settings), corpus=corpus or found.corpus)
+    found, _ = precision.resolved(found)
     return found, load_texts(found.corpus, found.data, lambda line: None)
 
 
@@ -80,21 +82,31 @@ def train(experiment: str, settings: list[str], trainer: str = "teacher_forcing"
     return turn
 
 
-def generate(batch_size: int, num_chars: int, xla: bool = False) -> Turn:
-    """Generates `num_chars` characters after one character, with the tutorial's model, untrained."""
+def generate(
+    batch_size: int, num_chars: int, xla: bool | None = None, units: int = 1024, compile_each: bool = False
+) -> Turn:
+    """Generates `num_chars` characters after one character, with the tutorial's model, untrained.
+
+    Measures "seconds" per text, with tracing and compiling for each if `compile_each`; and "first_seconds", the time to
+    the first character of the process.
+    """
     from charrnn.generation.generator import Generator
     from charrnn.model.char_model import CharModel
     from charrnn.model.config import ModelConfig
     from charrnn.text.vocabulary import Vocabulary
 
     vocabulary = Vocabulary([chr(33 + i) for i in range(65)])
-    model = CharModel(ModelConfig(), vocabulary.size)
-    generator = Generator(model, vocabulary, xla=xla)
+    model = CharModel(ModelConfig(units=units), vocabulary.size)
+    kept = Generator(model, vocabulary, xla=xla)
+    start = time.perf_counter()
+    kept.generate(["A"] * batch_size, 1, range(batch_size))
+    first_seconds = time.perf_counter() - start
 
     def turn(num_texts: int) -> dict[str, float]:
         start = time.perf_counter()
         for seed in range(num_texts):
+            generator = Generator(model, vocabulary, xla=xla) if compile_each else kept
             generator.generate(["A"] * batch_size, num_chars, range(seed, seed + batch_size))
-        return {"seconds": (time.perf_counter() - start) / num_texts}
+        return {"seconds": (time.perf_counter() - start) / num_texts, "first_seconds": first_seconds}
 
     return turn

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import io
 import itertools
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ _boolean("greedy", False, "Always take the likeliest character.")
 _integer("beam", 0, "Beam search of this width; prints the --num_samples likeliest texts; 0: sample.")
 _integer("seed", 0, "Random seed; sample i has seed + i.")
 _integer("num_samples", 1, "Number of texts to write after each prompt.")
-_boolean("xla", False, "Compile with XLA: worthwhile for one or a few long texts.")
+_boolean("xla", None, "Compile with XLA; default: after 1,024 characters, for up to five texts on a CPU.")
 _unknown = "Treatment of characters that the model never saw; default: refuse, for --surprisal replace."
 _choice("unknown", None, ["refuse", "drop", "replace"], _unknown)
 _format = "Output: plain text; jsonl: one JSON object per text; lines: one text per line, with \\n for a line break."
@@ -92,7 +93,8 @@ def main(beside: list[str]) -> int:
         _show(records)
     else:
         _stream(loaded, generator, prompts[0], stops, notes)
-    print(f"weights: {loaded.checkpoint}", file=sys.stderr)  # not earlier: a refusal is one line
+    # Not earlier, because a refusal is one line.
+    _tell([f"weights: {loaded.checkpoint}", f"XLA: {_xla(generator, len(prompts) * FLAGS.num_samples)}"])
     return command.DONE
 
 
@@ -127,6 +129,11 @@ def _stops(generator: "Generator") -> tuple[list[str], list[str]]:
         impossible[""] = "it is empty"
     notes = [f"--stop={stop!r} can never end a text: {reason}." for stop, reason in impossible.items()]
     return [stop for stop in stops if stop not in impossible], notes
+
+
+def _xla(generator: "Generator", num_texts: int) -> str:
+    start = math.inf if FLAGS.beam else generator.writer.xla_from(num_texts)
+    return {0: "on", math.inf: "off"}.get(start, f"on after {start:,} characters")
 
 
 def _tell(notes: list[str]) -> None:

@@ -3,10 +3,10 @@
     python -m trainers.run --experiment=shakespeare_record
     python -m trainers.evaluate --run_dir=runs/shakespeare_record --ngram
 
-Embedding 128, one layer of 1024 units, 3.6 million weights; bfloat16; streams of 128 characters, batch 64, a tenth of
-which are reset at each step; AdamW, 5,400 steps. The first 90 % of the text is the training text, and gives the
-vocabulary. The last 10 % is evaluated once, after the last step, so no choice depends on it. The settings, including
-the temperature, were chosen on the last tenth of the training text:
+Embedding 128, one layer of 1024 units, 3.6 million weights; bfloat16 where the processor has it; streams of 128
+characters, batch 64, a tenth of which are reset at each step; AdamW, 5,400 steps. The first 90 % of the text is the
+training text, and gives the vocabulary. The last 10 % is evaluated once, after the last step, so no choice depends on
+it. The settings, including the temperature, were chosen on the last tenth of the training text:
 `--set data.validation_fraction=0.09 data.test_fraction=0.1`.
 """
 
@@ -46,5 +46,5 @@ EXPERIMENT = Experiment(
     ),
     loop=LoopConfig(steps=5400, log_every=50, evaluate_every=5400, save_every=250),
     samples=SamplesConfig(prompts=("ROMEO:",), temperatures=(0.5, 0.8), num_chars=1000),
-    runtime=RuntimeConfig(precision="mixed_bfloat16"),
+    runtime=RuntimeConfig(precision="auto"),
 )

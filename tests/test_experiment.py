@@ -104,7 +104,7 @@ SETTABLE = {
     "samples.epsilon": ("0.004", 0.004),
     "samples.num_chars": ("0", 0),
     "samples.seed": ("4", 4),
-    "runtime.precision": ("mixed_bfloat16", "mixed_bfloat16"),
+    "runtime.precision": ("auto", "auto"),
     "runtime.xla": ("true", True),
     "runtime.strategy": ("one_device", "one_device"),
     "runtime.virtual_replicas": ("2", 2),

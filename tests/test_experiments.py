@@ -110,7 +110,8 @@ def test_quickstart_needs_no_download():
 def test_the_record_keeps_to_its_protocol():
     """Size, split, and one look at the validation text, after the last step; the averages have settled by then."""
     experiment = declared("shakespeare_record").EXPERIMENT
-    assert CharModel(experiment.model, 66, experiment.runtime.precision).count_params() <= 4e6
+    assert experiment.runtime.precision == "auto"
+    assert CharModel(experiment.model, 66).count_params() <= 4e6
     assert (experiment.data.validation_fraction, experiment.data.test_fraction) == (0.1, 0.0)
     assert experiment.loop.evaluate_every == experiment.loop.steps == experiment.optimizer.decay_steps
     assert experiment.loop.steps * (1 - experiment.optimizer.averaging) > 10

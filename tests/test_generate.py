@@ -22,6 +22,8 @@ from trainers.experiment import Experiment
 
 pytestmark = pytest.mark.slow
 
+XLA = "XLA: on after 1,024 characters\n"
+
 
 @pytest.fixture(scope="module")
 def trained(finished, tmp_path_factory):
@@ -75,7 +77,7 @@ def written(run_dir):
 def test_prints_prompt_and_text_alone(run, run_dir, written):
     status, out, err = run("--prompt=LEAR:", "--num_chars=140", "--seed=3")
     assert (status, out) == (0, f"LEAR:{written(['LEAR:'], 140, [3])[0]}\n")
-    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n"
+    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n{XLA}"
 
 
 def test_the_prompt_is_a_line_break_unless_given(run, written):
@@ -98,7 +100,7 @@ def test_prompts_stop_strings_and_files_are_read_as_the_models_text_was(names, r
     seed, whole = max(texts.items(), key=lambda item: len(item[1]))
     stop = whole[3:5]
     status, out, err = run_on(run_dir, "--prompt=AN", f"--seed={seed}", "--num_chars=60", f"--stop={stop.upper()}")
-    assert (status, out) == (0, f"AN{whole[: whole.index(stop)]}\n") and err.count("\n") == 1
+    assert (status, out) == (0, f"AN{whole[: whole.index(stop)]}\n") and err.count("\n") == 2
     status, out, err = run_on(run_dir, f"--surprisal={path}")
     assert status == 0 and "unknown" not in err
     characters = "".join(json.loads(line)["character"] for line in out.splitlines())
@@ -146,12 +148,27 @@ def test_an_impossible_stop_string_is_told_once_and_does_not_hinder(run, written
     whole = written(["A"], 60, [0])[0]
     status, out, err = run("--prompt=A", "--num_chars=60", "--stop=☃", f"--stop={whole[30:34]}")
     assert (status, out) == (0, f"A{whole[: whole.index(whole[30:34])]}\n")
-    assert err.count("☃'") == 2 and err.count("\n") == 2  # the stop string and why, then the weights
+    assert err.count("☃'") == 2 and err.count("\n") == 3  # the stop string and why, then the weights and XLA
     assert "--stop" in run("--prompt=A", "--num_chars=5", "--stop=too long for it")[2]
 
 
+def test_xla_is_chosen_by_the_place_in_the_text_or_asked_for(run, run_dir, written):
+    def said(*arguments):
+        return run("--prompt=A", *arguments)[2].splitlines()[-1]
+
+    long = written(["A"], 1300, [0])[0]
+    status, out, err = run("--prompt=A", "--num_chars=1300")
+    assert (status, out) == (0, f"A{long}\n") and err.endswith(XLA)
+    assert run("--prompt=A", "--num_chars=1100")[1] == f"A{long[:1100]}\n"
+    assert run("--prompt=A", "--num_chars=100")[1] == f"A{long[:100]}\n"
+    assert said("--num_chars=5", "--xla") == "XLA: on"
+    assert said("--num_chars=5", "--noxla") == said("--num_chars=5", "--beam=2") == "XLA: off"
+    assert said("--num_chars=5", "--num_samples=3", "--prompt=B") == "XLA: off"
+    assert said("--num_chars=5", "--num_samples=5") == XLA.strip()
+
+
 def test_an_older_checkpoint_may_be_given_by_name(run, run_dir):
-    assert run("--weights=step-1", "--num_chars=1")[2] == f"weights: {run_dir}/checkpoints/step-1\n"
+    assert run("--weights=step-1", "--num_chars=1")[2] == f"weights: {run_dir}/checkpoints/step-1\n{XLA}"
 
 
 def test_each_of_several_samples_has_the_next_seed(run, written):
@@ -237,7 +254,8 @@ def test_surprisal_as_json_or_in_colours(run, run_dir, tmp_path, monkeypatch):
 
 
 def test_weights_may_be_the_newest(run, run_dir):
-    assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {run_files.find_checkpoint(run_dir, 'newest')}\n"
+    found = run_files.find_checkpoint(run_dir, "newest")
+    assert run("--weights=newest", "--num_chars=1")[2] == f"weights: {found}\n{XLA}"
 
 
 @pytest.mark.parametrize(
@@ -321,7 +339,7 @@ def run_process(*arguments):
 def test_nothing_else_is_printed_by_the_process(run, run_dir):
     status, out, err = run_process(f"--run_dir={run_dir}", "--prompt=A", "--num_chars=40")
     assert (status, out, err) == run("--prompt=A", "--num_chars=40")
-    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n"
+    assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n{XLA}"
 
 
 def test_a_checkpoint_of_another_model_is_told_in_one_sentence_by_the_process(run_dir, tmp_path):

@@ -10,6 +10,7 @@ from charrnn.model.char_model import PATHS, PRECISIONS
 
 RATE_SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
 _MAX_SAMPLE_CHARS = 100_000  # training waits for samples
+_PRECISIONS = (*PRECISIONS, "auto")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
@@ -132,7 +133,8 @@ class SamplesConfig:
 class RuntimeConfig:
     """Precision, compilation and devices: they change speed and rounding, not the computation."""
 
-    precision: str = "float32"  # "float32", "mixed_bfloat16" or "mixed_float16"
+    precision: str = "float32"  # "float32", "mixed_bfloat16", "mixed_float16", or "auto": mixed_bfloat16 if the machine
+    # has instructions for it, else float32
     xla: bool = False  # compile the step with XLA
     strategy: str = "auto"  # "one_device"; "mirrored": all GPUs of this machine; "multi_worker": the machines in
     # TF_CONFIG; "tpu"; "auto": whichever of the first three is available
@@ -141,7 +143,7 @@ class RuntimeConfig:
     recurrence: str = "auto"  # "fused", "keras", or "auto": the faster one on the device
 
     def __post_init__(self):
-        require("--precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        require("--precision", self.precision, self.precision in _PRECISIONS, f"one of {', '.join(_PRECISIONS)}")
         require("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
         require("runtime.virtual_replicas", self.virtual_replicas, self.virtual_replicas >= 0, "at least 0 (0: none)")
         require("runtime.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "above 0")

@@ -37,7 +37,7 @@ _integer("steps", help="Total optimizer steps; overrides the epochs of the exper
 _float("epochs", help="Total epochs, instead of steps; short for --set loop.epochs=N.")
 _string("corpus", help="Registered corpus, file, glob, JSON list of these, encoded folder, or - for standard input.")
 _string("trainer", help="Curriculum: a registered name, or module:Class for your own.")
-_string("precision", help="float32, mixed_bfloat16 or mixed_float16.")
+_string("precision", help="float32, mixed_bfloat16, mixed_float16 or auto.")
 _boolean("xla", default=None, help="Compile the step with XLA.")
 _string("strategy", help="auto, one_device, mirrored, multi_worker or tpu.")
 _integer("seed", help="Seed of weights, batch order, own characters and dropout.", lower_bound=0, upper_bound=2**31 - 1)

@@ -6,6 +6,7 @@ for piece in generator.stream("ROMEO:", num_chars=500):
     print(piece, end="", flush=True)
 """
 
+import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,8 @@ class Generator:
     """Writes text with a model. Apart from the text itself, memory does not depend on the length.
 
     A text is a function of (weights, prompt, seed, sampler). It does not depend on the other texts of a batch (apart
-    from rounding in a matmul of another size), on the number of characters that follow, or on the size of graph calls.
+    from rounding in a matmul of another size, or by XLA), on the number of characters that follow, or on the size of
+    graph calls.
 
     Args:
         model: its weights are read at each call.
@@ -60,8 +62,9 @@ class Generator:
         sampler: how a character is chosen; default: `Sampler()`.
         end_of_text: the character between the documents that the model was trained on. It is read before each prompt
             that does not begin with it, and ends the text when it is written. "": the training text is not documents.
-        xla: compile the loop: up to 50 % faster for one text or a few, after up to a second of compilation for each
-            number of texts. Rounding may choose otherwise between two equally likely characters.
+        xla: whether XLA compiles the loop; None: `Writer.xla_from` decides by the place in the text and the number of
+            texts. Compiling takes up to half a second for each number of texts. XLA rounds differently, so a close
+            choice between two characters can change.
         unknown: treatment of a prompt's unknown characters, one of `unknown.UNKNOWN`.
         writer: of a generator with the same arguments except the sampler's temperature and `greedy`, and `unknown`, to
             share its graphs; None: a new one.
@@ -73,7 +76,7 @@ class Generator:
         vocabulary: Vocabulary,
         sampler: Sampler | None = None,
         end_of_text: str = "",
-        xla: bool = False,
+        xla: bool | None = None,
         unknown: str = "refuse",
         writer: Writer | None = None,
     ):
@@ -286,6 +289,7 @@ class Generator:
         temperatures = self._temperatures(len(prompts)) if temperatures is None else temperatures
         bounded = min_chars and self._end_of_text
         end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
+        xla_from = self.writer.xla_from(len(prompts))
         done, size, longest = 0, _FIRST_CHARS if live else DECODE_BLOCK_CHARS, int(lengths.max())
         while done < longest + num_chars:
             begin = state.position % DECODE_BLOCK_CHARS
@@ -296,7 +300,8 @@ class Generator:
             numbers = tf.constant(state.position), tf.constant(count)
             block = forced[:, start : start + DECODE_BLOCK_CHARS]
             per_row = map(tf.constant, (block, state.seeds, temperatures))
-            ids, layers, logits = self.writer.call(network, *per_row, *numbers, state.layers, state.logits, end_from)
+            write = functools.partial(self.writer.call, network, xla=state.position >= xla_from)
+            ids, layers, logits = write(*per_row, *numbers, state.layers, state.logits, end_from)
             _require_finite(logits)
             ids = ids.numpy()[:, begin : begin + count]
             if live and not reads and time.perf_counter() - clock < _LIVE_SECONDS:

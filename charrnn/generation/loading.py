@@ -44,7 +44,7 @@ class Loaded:
     checkpoint: str  # path of the checkpoint with its weights
     end_of_text: str  # the character between documents; "": the training text is not documents
 
-    def generator(self, sampler: Sampler | None = None, xla: bool = False, unknown: str = "refuse") -> Generator:
+    def generator(self, sampler: Sampler | None = None, xla: bool | None = None, unknown: str = "refuse") -> Generator:
         """Returns a generator that writes text with the model; the same object for the same arguments.
 
         Generators that differ only in temperature, `greedy` or `unknown` share their graphs, which are compiled once.
@@ -60,7 +60,7 @@ class Loaded:
     @functools.cached_property
     def _generators(self) -> Callable[..., Generator]:
         @functools.lru_cache(_MOST_CACHED)
-        def make(sampler: Sampler, xla: bool, unknown: str) -> Generator:
+        def make(sampler: Sampler, xla: bool | None, unknown: str) -> Generator:
             writer = self._writers(dataclasses.replace(sampler, temperature=1.0, greedy=False), xla)
             return Generator(self.model, self.vocabulary, sampler, self.end_of_text, xla, unknown, writer)
 
@@ -69,7 +69,7 @@ class Loaded:
     @functools.cached_property
     def _writers(self) -> Callable[..., Writer]:
         @functools.lru_cache(_MOST_CACHED)
-        def make(filters: Sampler, xla: bool) -> Writer:
+        def make(filters: Sampler, xla: bool | None) -> Writer:
             return Writer(self.model, self.vocabulary, filters, self.end_of_text, xla)
 
         return make

@@ -6,6 +6,7 @@ ids, layers, logits = writer.call(writer.network(), forced, seeds, temperatures,
 
 import dataclasses
 import functools
+import math
 
 import tensorflow as tf
 
@@ -17,6 +18,9 @@ from charrnn.model.weights import Network
 from charrnn.sampling import NEVER, Sampler, sample
 from charrnn.text.vocabulary import Vocabulary
 
+XLA_PLACE = 1024  # characters of a text before XLA's loop; a multiple of DECODE_BLOCK_CHARS
+_MOST_XLA_TEXTS = 5  # written at once; with more, XLA's loop of a large model is no faster
+
 
 class Writer:
     """Compiled once for each combination of its arguments: temperature and greedy choice are inputs of the graph.
@@ -26,21 +30,38 @@ class Writer:
         vocabulary: the characters; the unknown character is never written.
         sampler: the filters of the choice; its temperature and `greedy` are ignored.
         end_of_text: the character between documents; "": the training text is not documents.
-        xla: compile the loop with XLA.
+        xla: as in `Generator`.
     """
 
-    def __init__(self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler, end_of_text: str, xla: bool):
+    def __init__(self, model: CharModel, vocabulary: Vocabulary, sampler: Sampler, end_of_text: str, xla: bool | None):
         self.model, self.vocabulary = model, vocabulary
         self.end_id = int(vocabulary.encode(end_of_text)[0]) if end_of_text else None
         self._sampler = dataclasses.replace(sampler, temperature=1.0, greedy=False)
-        self._loop = tf.function(self._read_and_write, autograph=False, jit_compile=xla)
-        # Two traces, for the first number of texts and for any other, rather than one for each.
+        self._xla = xla
+        self._loop, self._compiled_loop = (
+            tf.function(self._read_and_write, autograph=False, jit_compile=compiled) for compiled in (False, True)
+        )
+        # Two traces with XLA and two without, for the first number of texts and for any other, not one for each.
         self.call = tf.function(self.block, autograph=False, reduce_retracing=True)
         self.search = tf.function(functools.partial(beam_search, end_id=self.end_id), autograph=False)
 
     def network(self) -> Network:
         """Returns the current weights, computed once for all calls. Eager."""
         return writing_network(self.model.network(), self.vocabulary)
+
+    def xla_from(self, num_texts: int) -> float:
+        """Returns the position in a text from which XLA runs the loop; inf: it runs none of it.
+
+        The position does not depend on the number of characters asked for, so a long text begins with the bits of a
+        short one. A short text is not compiled, because that takes longer than it saves (docs/notes/performance.md).
+
+        Args:
+            num_texts: the number of texts written at once.
+        """
+        if self._xla is not None:
+            return 0 if self._xla else math.inf
+        on_cpu = tf.test.is_built_with_xla() and not tf.config.list_logical_devices("GPU")
+        return XLA_PLACE if on_cpu and num_texts <= _MOST_XLA_TEXTS else math.inf
 
     def block(
         self,
@@ -53,6 +74,7 @@ class Writer:
         layers: States,
         logits: tf.Tensor,
         end_from: tf.Tensor | None = None,
+        xla: bool = False,
     ) -> tuple[tf.Tensor, States, tf.Tensor]:
         """Reads and writes `count` characters of one block. Graph.
 
@@ -66,6 +88,7 @@ class Writer:
             layers: the recurrent state before them.
             logits: float32 `[B, V]`, the prediction of the first of them.
             end_from: int32 `[B]`, the position before which no text ends; None: any text may end anywhere.
+            xla: whether XLA compiles the loop. The noise is drawn outside of the loop, so XLA changes rounding only.
 
         Returns:
             The ids int32 `[B, DECODE_BLOCK_CHARS]`, 0 outside of the `count` places; and state and logits after them.
@@ -78,7 +101,8 @@ class Writer:
         if end_from is not None:
             early = (start + tf.range(DECODE_BLOCK_CHARS))[:, None] < end_from
             penalty = tf.where(early[:, :, None] & (tf.range(noise.shape[-1]) == self.end_id), NEVER, 0.0)
-        ids, _, layers, logits = self._loop(network, noise, divisors, penalty, layers, logits, begin, begin + count)
+        loop = self._compiled_loop if xla else self._loop
+        ids, _, layers, logits = loop(network, noise, divisors, penalty, layers, logits, begin, begin + count)
         return tf.transpose(ids), layers, logits
 
     def _read_and_write(self, network, noise, divisors, penalty, layers, logits, begin, end):

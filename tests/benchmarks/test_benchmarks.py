@@ -5,7 +5,19 @@ import os
 
 import pytest
 
-from benchmarks import jax_peer, keras_peer, machine, memory, ours, scaling, steps_per_call, torch_peer, train_step
+from benchmarks import (
+    generate,
+    jax_peer,
+    keras_peer,
+    machine,
+    memory,
+    ours,
+    scaling,
+    steps_per_call,
+    torch_peer,
+    train_step,
+    xla,
+)
 from charrnn import command
 from trainers.experiment import Experiment, override, with_trainer
 from trainers.trainer import Trainer
@@ -47,6 +59,27 @@ def test_the_jax_peer_is_timed(settings):
 @pytest.mark.parametrize("contestant", [ours.generate, keras_peer.generate])
 def test_generation_is_timed(contestant):
     assert 0 < contestant(batch_size=2, num_chars=3)(1)["seconds"] < 30
+
+
+def test_generation_may_be_compiled_for_each_text():
+    kept, each = (ours.generate(1, 30, xla=True, units=16, compile_each=anew)(3) for anew in (False, True))
+    assert 0 < kept["seconds"] < each["seconds"]  # a text of 30 characters takes far less than its compilation
+    assert kept["first_seconds"] > kept["seconds"]
+
+
+def test_the_table_of_generation_compares_speeds():
+    speeds = {"ours": 5000.0, "ours, `--xla`": 6000.0, "ours, `--noxla`": 4000.0, "tutorial": 1000.0}
+    _, _, *rows = generate.table([{"batch_size": 1, "num_chars": 10000, "chars_per_second": speeds}]).splitlines()
+    assert rows[0] == "| 1 | 10,000 | ours | 5,000 | 5.00 × | not installed |" and len(rows) == 3
+
+
+def test_xla_pays_where_it_has_saved_its_compilation():
+    fast, slow = {"seconds": 0.2, "first_seconds": 0.6}, {"seconds": 0.3, "first_seconds": 0.1}
+    rows = {(1024, 1): {"plain": slow, "XLA": fast}, (64, 8): {"plain": fast, "XLA": {**slow, "first_seconds": 0.7}}}
+    assert xla.table(rows).splitlines()[2:] == [
+        "| 1,024 | 1 | 0.50 | 300 | 200 | 5,000 |",
+        "| 64 | 8 | 0.10 | 200 | 300 | never |",
+    ]
 
 
 def test_the_table_gives_all_times_as_multiples_of_ours():

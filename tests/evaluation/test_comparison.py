@@ -92,6 +92,15 @@ def test_what_changes_nothing_that_is_learnt_sets_no_run_apart():
     assert len(group_runs([run(0), run(1, loop={"steps": 11})])) == 2
 
 
+def test_runs_whose_precision_was_chosen_differently_are_not_a_group():
+    runs = [run(0), run(1), run(2)]
+    for each, precision in zip(runs, ("float32", "mixed_bfloat16", "float32"), strict=True):
+        each.config["runtime"] = {"precision": precision}
+    groups = group_runs(runs)
+    assert [group.name for group in groups] == ["precision=float32", "precision=mixed_bfloat16"]
+    assert [sorted(group.runs) for group in groups] == [[0, 2], [1]]
+
+
 def test_differences_are_paired_by_seed():
     firsts = [run(seed, values={"a": seed + 0.0, "b": 0.0}) for seed in range(4)]
     others = [run(seed, OTHER, {"a": seed + 5 + 0.1 * seed, "b": (-1.0) ** seed}) for seed in (3, 1, 2)]

@@ -1,6 +1,7 @@
 """Generated text against a loop of one character at a time; the inputs that a text depends on."""
 
 import gc
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from charrnn.errors import COOLEST, HOTTEST, UserError
 from charrnn.generation import generator as generation
 from charrnn.generation.generator import Generator
 from charrnn.generation.state import GenerationState
+from charrnn.generation.writer import XLA_PLACE
 from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
@@ -63,6 +65,54 @@ def test_xla_changes_the_speed_and_not_the_text(make_model):
     plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
     for prompts in (["a", LONG], ["fab"]):
         assert compiled.generate(prompts, 20, range(len(prompts))) == plain.generate(prompts, 20, range(len(prompts)))
+
+
+def test_xla_runs_the_loop_from_a_place_in_the_text_on(make_model, monkeypatch):
+    generator = Generator(make_model(), LETTERS)
+    compiled = generator.writer._compiled_loop.experimental_get_tracing_count
+    generator.generate(["a"], XLA_PLACE - 1, [7])
+    assert compiled() == 0
+    generator.generate(["a"], XLA_PLACE, [7])
+    assert compiled() == 1
+    places = {xla: Generator(make_model(), LETTERS, xla=xla).writer.xla_from for xla in (None, False, True)}
+    assert [places[None](count) for count in (1, 5, 6)] == [XLA_PLACE, XLA_PLACE, math.inf]
+    assert [places[False](1), places[True](1), places[True](64)] == [math.inf, 0, 0]
+    gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: [gpu] if kind == "GPU" else [])
+    assert [places[None](1), places[True](1)] == [math.inf, 0]
+
+
+def test_a_long_text_begins_with_the_bits_of_a_short_one(make_model):
+    """The text, and the logits of the character that follows; also where a saved state continues it."""
+    model = make_model()
+    chosen, plain = (Generator(model, LETTERS, xla=xla) for xla in (None, False))
+    whole = chosen.generate(["a"], XLA_PLACE + 300, [7])[0]
+
+    def after(generator, num_chars, **arguments):
+        stream = generator.stream("" if arguments else "a", num_chars, 7, **arguments)
+        return "".join(stream), stream.state
+
+    for num_chars in (1, XLA_PLACE - 1, XLA_PLACE, XLA_PLACE + 1, XLA_PLACE + 200):
+        text, state = after(chosen, num_chars)
+        assert text == whole[:num_chars] == chosen.generate(["a"], num_chars, [7])[0]
+        text, expected = after(plain, num_chars)
+        assert text == whole[:num_chars]  # XLA rounds otherwise, but this seed meets no close choice
+        if num_chars < XLA_PLACE:
+            np.testing.assert_array_equal(state.logits, expected.logits)
+        np.testing.assert_allclose(state.logits, expected.logits, rtol=0, atol=1e-5)
+    _, first = after(chosen, XLA_PLACE - 50)
+    rest, last = after(chosen, 250, state=first)
+    assert rest == whole[XLA_PLACE - 50 : XLA_PLACE + 200]
+    np.testing.assert_array_equal(last.logits, state.logits)
+
+
+@pytest.mark.slow
+def test_a_text_beyond_the_place_of_xla_is_that_of_closed_loop_calls(make_model):
+    model, prompt = make_model(cell="lstm"), LONG * 6
+    expected = one_by_one(model, LETTERS, prompt, 300, 3, sampled())
+    assert Generator(model, LETTERS).generate([prompt], 300, [3])[0] == expected
+    expected = one_by_one(model, LETTERS, LONG * 9, 30, 3, sampled())
+    assert Generator(model, LETTERS).generate([LONG * 9], 30, [3])[0] == expected
 
 
 @pytest.mark.parametrize("config", CELLS)

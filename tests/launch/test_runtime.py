@@ -28,7 +28,7 @@ def devices(monkeypatch):
 @pytest.mark.parametrize(
     "field, allowed",
     [
-        ("precision", "one of float32, mixed_bfloat16, mixed_float16"),
+        ("precision", "one of float32, mixed_bfloat16, mixed_float16, auto"),
         ("strategy", "one of auto, one_device"),
         ("recurrence", "one of auto, fused, keras"),
     ],
@@ -40,7 +40,7 @@ def test_unknown_values_are_refused_with_the_known_ones(field, allowed, value):
 
 
 def test_every_allowed_value_is_taken():
-    for precision in configs.PRECISIONS:
+    for precision in (*configs.PRECISIONS, "auto"):
         for strategy in configs.STRATEGIES:
             for recurrence in ("auto", "fused", "keras"):
                 RuntimeConfig(precision=precision, strategy=strategy, recurrence=recurrence)
@@ -56,18 +56,21 @@ def test_every_allowed_value_is_taken():
         (RuntimeConfig(precision="mixed_bfloat16"), "CPU:0, mixed_bfloat16; recurrence: fused (the fastest on a CPU)"),
     ],
 )
-def test_one_line_says_device_precision_path_and_why(devices, config, line):
+def test_one_line_says_device_precision_path_and_why(devices, monkeypatch, config, line):
+    monkeypatch.setattr(runtime, "cpu_has_bfloat16", lambda: True)
     assert list(describe(config)) == [line]
 
 
-def test_slow_settings_on_a_cpu_are_noted(devices):
+def test_slow_settings_on_a_cpu_are_noted(devices, monkeypatch):
+    monkeypatch.setattr(runtime, "cpu_has_bfloat16", lambda: True)
+
     def notes(**config):
         return [line for line in describe(RuntimeConfig(**config)) if line.startswith("Note: ")]
 
     (note,) = notes(precision="mixed_bfloat16", xla=True)
-    assert "mixed_bfloat16 through XLA is slow on a CPU" in note and "without --xla" in note
+    assert "mixed_bfloat16 through XLA is slow on a CPU" in note and "leave out --xla" in note
     (note,) = notes(precision="mixed_float16")
-    assert "float16 is slow on a CPU" in note and "--precision=mixed_bfloat16" in note
+    assert "float16 is slow on a CPU" in note and "--precision=auto" in note
     assert len(notes(precision="mixed_float16", xla=True)) == 2
     assert notes(xla=True) == notes(precision="mixed_bfloat16") == notes() == []
 

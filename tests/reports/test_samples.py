@@ -1,5 +1,7 @@
 """Sample texts while training: the same at each evaluation, and no prompt that the model cannot read."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,11 @@ def test_every_prompt_at_every_temperature_as_the_generator_writes_it(make_model
         for temperature in (0.5, 2.0)
     ]
     assert len({sample.text for sample in samples}) == 4
+
+
+def test_samples_of_any_length_are_written_without_xla(make_model):
+    sampling = SampleWriter(SamplesConfig(num_chars=5000), make_model(), LETTERS)
+    assert sampling._generator.writer.xla_from(1) == math.inf
 
 
 def test_equal_weights_write_equal_samples_and_others_others(make_model):

@@ -1,5 +1,6 @@
 """The arms and the runs of a study, and the commands that train them."""
 
+import json
 import shlex
 
 import pytest
@@ -53,10 +54,9 @@ def test_runs_come_seed_by_seed_each_with_its_settings():
     assert [each.run_dir for each in plan[:2]] == ["s/teacher_forcing-0", "s/scheduled_sampling-0"]
 
 
-def test_the_command_of_a_run_trains_this_run():
-    arms = make_arms([], {"a b: 'c'": ("distillation", {"trainer.teacher": "runs/x y", "trainer.own_share": 0.5})})
-    planned = make_plan("quickstart", arms, 1, "a place", ["model.units=8"], steps=7)[0]
-    python, *arguments = shlex.split(planned.command)
+def trained_by(shell_command, run_dir):
+    """The experiment that a command trains, in this run directory."""
+    python, *arguments = shlex.split(shell_command)
     assert python == "python" and arguments[:2] == ["-m", "trainers.run"]
     flags = run.FLAGS
     for name in flags:
@@ -65,10 +65,17 @@ def test_the_command_of_a_run_trains_this_run():
         assert flags(["run", *arguments[2:]]) == ["run"]
         given = {name: flags[name].value for name in ("steps", "seed")}
         found = resolve(flags.experiment, flags.set, flags.trainer, **given)
-        assert flags.run_dir == planned.run_dir == "a place/a-b---c--0"
+        assert flags.run_dir == run_dir
     finally:
         flags.unparse_flags()
-    assert found == planned.experiment
+    return found
+
+
+def test_the_command_of_a_run_trains_this_run():
+    arms = make_arms([], {"a b: 'c'": ("distillation", {"trainer.teacher": "runs/x y", "trainer.own_share": 0.5})})
+    planned = make_plan("quickstart", arms, 1, "a place", ["model.units=8"], steps=7)[0]
+    assert planned.run_dir == "a place/a-b---c--0"
+    assert trained_by(planned.command, planned.run_dir) == planned.experiment
 
 
 @pytest.mark.parametrize(
@@ -109,3 +116,26 @@ def test_mistakes_are_one_sentence(make, said):
 def test_an_experiment_of_ones_own_is_a_run_of_the_study():
     mine = Experiment(corpus="plays:9000")
     assert make_plan(mine, make_arms(["teacher_forcing"]), 1, "s")[0].experiment == mine
+
+
+@pytest.mark.parametrize("begun", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_all_runs_of_a_study_have_the_precision_of_the_first_that_has_begun(tmp_path, begun):
+    """Whatever this machine would take, and also if a run with a precision of its own has begun before."""
+    arms = make_arms(["teacher_forcing"], {"fixed": ("spans", {"runtime.precision": "mixed_float16"})})
+    settings = ["runtime.precision=auto"]
+    for name, precision in {"fixed-0": "mixed_float16", "teacher_forcing-1": begun}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"runtime": {"precision": precision}}))
+    plan = make_plan("quickstart", arms, 3, str(tmp_path), settings)
+    assert [each.experiment.runtime.precision for each in plan] == [begun, "mixed_float16"] * 3
+    for each in plan:
+        assert trained_by(each.command, each.run_dir) == each.experiment
+    assert f"--set=runtime.precision={begun}" in plan[-2].arguments
+
+
+def test_a_new_study_has_this_machines_precision_in_all_its_commands(tmp_path):
+    arms = make_arms(["teacher_forcing", "spans"])
+    plan = make_plan("quickstart", arms, 1, str(tmp_path), ["runtime.precision=auto"])
+    (precision,) = {each.experiment.runtime.precision for each in plan}
+    assert precision in ("float32", "mixed_bfloat16")
+    assert all(trained_by(each.command, each.run_dir) == each.experiment for each in plan)

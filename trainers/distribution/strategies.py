@@ -46,7 +46,7 @@ def make_strategy(config: RuntimeConfig, run: str = "") -> tf.distribute.Strateg
     """
     if config.virtual_replicas:
         split_cpu(config.virtual_replicas)
-    name = _name(config)
+    name = name_of(config)
     if name == "mirrored":
         return _mirrored(bool(config.virtual_replicas))
     if name == "multi_worker":
@@ -71,7 +71,8 @@ def split_cpu(count: int) -> None:
             raise UserError(f"runtime.virtual_replicas={count} must be known before TensorFlow starts.") from error
 
 
-def _name(config: RuntimeConfig) -> str:
+def name_of(config: RuntimeConfig) -> str:
+    """Returns the strategy of a config: one of STRATEGIES, but not "auto"."""
     if config.strategy != "auto":
         return config.strategy
     if os.environ.get("TF_CONFIG"):

@@ -21,7 +21,7 @@ from trainers import experiment as experiments
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers
 from trainers.experiment import Experiment
-from trainers.launch import own_reports, runtime
+from trainers.launch import own_reports, precision, runtime
 from trainers.launch.own_reports import OwnReport
 from trainers.launch.warm_start import warm_start
 from trainers.loop.checkpoints import Checkpoints
@@ -47,7 +47,7 @@ Look = Callable[[], None]
 
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """Builds the model, its optimizer and its trainer, at step 0."""
-    config = experiment.runtime
+    config = precision.resolved(experiment)[0].runtime
     rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
     require_memory(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
@@ -105,6 +105,7 @@ def run_experiment(
         WorkerLost: another worker is gone; the last checkpoint is kept.
     """
     run_dir = paths.given(run_dir)
+    experiment, chosen = precision.resolved(experiment, [run_dir])
     settings = {"experiment": name, **experiments.to_dict(experiment), "versions": runtime.versions()}
     workers = Workers(strategies.make_strategy(experiment.runtime, fingerprint(settings)))
     console = (console or Console()) if workers.is_chief else Console(open(os.devnull, "w"))
@@ -117,6 +118,8 @@ def run_experiment(
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():
+        if chosen:
+            console.line(chosen)
         loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers, reports)
         directory.prepare(description, texts.vocabulary)
         if warm_started:
@@ -143,6 +146,7 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         UserError: the directory belongs to another run, or is damaged.
     """
     directory = RunDirectory(run_dir)
+    experiment, _ = precision.resolved(experiment, [run_dir])
     data = dataclasses.asdict(texts.data or experiment.data)
     settings = {"experiment": name, **experiments.to_dict(experiment), "data": data, "corpus_sha256": texts.sha256}
     if not directory.may_resume("auto", settings, texts.vocabulary, experiment.trainer_class):

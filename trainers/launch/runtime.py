@@ -9,6 +9,7 @@ import tensorflow as tf
 from charrnn.model.char_model import choose_path
 from charrnn.model.config import ModelConfig
 from trainers.configs import RuntimeConfig
+from trainers.launch.precision import cpu_has_bfloat16
 
 
 def describe(config: RuntimeConfig, model: ModelConfig | None = None) -> Iterator[str]:
@@ -24,9 +25,11 @@ def describe(config: RuntimeConfig, model: ModelConfig | None = None) -> Iterato
     yield f"{device}, {config.precision}{', XLA' if config.xla else ''}; recurrence: {path} ({why})"
     on_cpu = not tf.config.list_logical_devices("GPU")
     if on_cpu and config.xla and config.precision != "float32":
-        yield f"Note: {config.precision} through XLA is slow on a CPU; without --xla it is the fastest"
+        yield f"Note: {config.precision} through XLA is slow on a CPU; leave out --xla"
     if on_cpu and config.precision == "mixed_float16":
-        yield "Note: float16 is slow on a CPU; use --precision=mixed_bfloat16"
+        yield "Note: float16 is slow on a CPU; use --precision=auto"
+    if on_cpu and config.precision == "mixed_bfloat16" and not cpu_has_bfloat16():
+        yield "Note: bfloat16 is slower than float32 on this CPU, without instructions for it; use float32 next time"
 
 
 def versions() -> dict[str, str]:

@@ -71,7 +71,7 @@ def train(
             input.
         trainer: the curriculum: its name, "module:Class", or a class. config.json stores only the name of a class from
             a notebook or a script; to resume, give the same class, or the class after you move it to a module.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: "float32", "mixed_bfloat16", "mixed_float16" or "auto".
         xla: whether XLA compiles the step.
         strategy: "auto", "one_device", "mirrored", "multi_worker" or "tpu".
         seed: the seed of weights, batch order, coins and samples.

@@ -48,7 +48,8 @@ class SampleWriter:
         end_of_text: str = "",
     ):
         self._config, self._vocabulary, self._train = config, vocabulary, train
-        self._generator = Generator(model, vocabulary, Sampler(epsilon=config.epsilon), end_of_text)
+        # Without XLA, so that samples have the same bits as those of earlier versions, which a resumed run continues.
+        self._generator = Generator(model, vocabulary, Sampler(epsilon=config.epsilon), end_of_text, xla=False)
         read = [vocabulary.read(prompt) for prompt in config.prompts]
         self.left_out = sorted({c for prompt in read for c in vocabulary.unknown_characters(prompt)})
         known = ["".join(c for c in prompt if c not in self.left_out) for prompt in read]

@@ -20,7 +20,7 @@ from charrnn.batches.texts import Texts, load_texts
 from charrnn.errors import UserError, nearest, require
 from charrnn.files import paths
 from trainers.experiment import Experiment, settable, to_dict
-from trainers.launch import build
+from trainers.launch import build, precision
 from trainers.launch.resolve import resolve, settings_of
 from trainers.studies.arguments import listed, mapped
 
@@ -171,7 +171,21 @@ def make_plan(
         arguments = [f"--{flag}={value}" for flag, value in flags.items()] + [f"--set={text}" for text in given]
         run_dir = os.path.join(paths.given(study_dir), f"{_folder(arm.name)}-{seed}")
         plan.append(Planned(arm.name, resolved, name, run_dir, tuple(arguments)))
-    return plan
+    return _with_one_precision(plan)
+
+
+def _with_one_precision(plan: Sequence[Planned]) -> list[Planned]:
+    """Returns the plan with the same precision in all places of "auto", so that arms and seeds differ in nothing else.
+
+    It is the one with which the first of these runs was started, here or elsewhere, otherwise this machine's.
+    """
+    run_dirs = [planned.run_dir for planned in plan if planned.experiment.runtime.precision == "auto"]
+    found = []
+    for planned in plan:
+        experiment, chosen = precision.resolved(planned.experiment, run_dirs)
+        setting = [f"--set=runtime.precision={experiment.runtime.precision}"] if chosen else []
+        found.append(planned._replace(experiment=experiment, arguments=(*planned.arguments, *setting)))
+    return found
 
 
 def _is_for(setting: str, arm: str, known: Mapping[str, Mapping[str, type]]) -> bool:
