@@ -24,7 +24,7 @@ from charrnn.files import paths
 
 if TYPE_CHECKING:
     from charrnn.batches.evaluation_batches import Pass
-    from charrnn.measures.reference import KneserNey
+    from charrnn.measures.ngrams import KneserNey
 
 FLAGS = flags.FlagValues()
 command.paths_flag("speed", "File from benchmarks.train_step --json.", FLAGS)

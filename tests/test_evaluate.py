@@ -16,8 +16,8 @@ from charrnn.batches.sources import DataConfig
 from charrnn.batches.texts import load_texts
 from charrnn.generation.loading import load
 from charrnn.measures.dynamic_evaluation import Dynamic
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
-from charrnn.measures.reference import KneserNey
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from trainers import evaluate

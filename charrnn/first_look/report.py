@@ -19,7 +19,7 @@ from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError
 from charrnn.files import paths
 from charrnn.first_look.counts import Tally, tally, tally_chunk, total
-from charrnn.measures.reference import KneserNey
+from charrnn.measures.ngrams import KneserNey
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import READ_BYTES
 

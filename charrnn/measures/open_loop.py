@@ -20,7 +20,8 @@ from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError, check_epsilon, require, require_memory
 from charrnn.generation.decode_loop import OWN
 from charrnn.measures import impossible, text_measures
-from charrnn.measures.reference import ExactSource, Reference, at_ids
+from charrnn.measures.exact_source import ExactSource
+from charrnn.measures.reference import Reference, at_ids
 from charrnn.measures.rollouts import Reader
 from charrnn.measures.structure import Structure
 from charrnn.text.plays import Plays

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from charrnn.measures.reference import KneserNey
+from charrnn.measures.ngrams import KneserNey
 
 _WORD = re.compile(r"(?:[^\W\d_]|'){3,}")  # nearly all shorter words are valid, in any text
 

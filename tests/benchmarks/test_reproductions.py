@@ -10,7 +10,7 @@ import trainers
 from benchmarks import reproductions
 from charrnn import command
 from charrnn.batches.texts import load_texts
-from charrnn.measures.reference import KneserNey
+from charrnn.measures.ngrams import KneserNey
 from experiments import nietzsche_lstm
 
 

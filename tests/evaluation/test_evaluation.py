@@ -14,8 +14,9 @@ from charrnn.batches.texts import Texts, load_texts
 from charrnn.errors import UserError
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
+from charrnn.measures.exact_source import ExactSource
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
-from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.model.config import ModelConfig
 from charrnn.text import corpora
 from charrnn.text.plays import Plays

@@ -14,7 +14,7 @@ from charrnn.batches.sources import DataConfig
 from charrnn.batches.texts import Texts, load_texts
 from charrnn.first_look import report
 from charrnn.first_look.counts import tally
-from charrnn.measures.reference import KneserNey
+from charrnn.measures.ngrams import KneserNey
 from charrnn.text import chunks
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary

@@ -9,8 +9,8 @@ import rounding
 from charrnn.errors import UserError
 from charrnn.measures import open_loop, text_measures
 from charrnn.measures.frontier import frontier
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
-from charrnn.measures.reference import KneserNey
 from charrnn.measures.rollouts import Reader
 from charrnn.text.vocabulary import Vocabulary
 

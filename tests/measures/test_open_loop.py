@@ -10,8 +10,9 @@ import rounding
 from charrnn.errors import UserError
 from charrnn.generation.generator import OWN
 from charrnn.measures import impossible, open_loop, text_measures
+from charrnn.measures.exact_source import ExactSource
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
-from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.measures.rollouts import Reader
 from charrnn.text.finite_state import Choice, FiniteStateSource
 from charrnn.text.plays import Plays

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from charrnn.measures import open_loop
+from charrnn.measures.exact_source import ExactSource
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
-from charrnn.measures.reference import ExactSource, KneserNey
 from charrnn.measures.rollouts import Reader
 from charrnn.measures.structure import Structure
 from charrnn.text.plays import ADJECTIVES, MANY, NOUNS, SPEAKERS, Plays

@@ -5,7 +5,8 @@ import pytest
 import rounding
 import tensorflow as tf
 
-from charrnn.measures.reference import ExactSource, at_ids
+from charrnn.measures.exact_source import ExactSource
+from charrnn.measures.reference import at_ids
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 from trainers.teachers.exact_source import SourceTeacher

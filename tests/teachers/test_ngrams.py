@@ -8,7 +8,7 @@ import rounding
 import tensorflow as tf
 
 from charrnn.batches.sources import Batch
-from charrnn.measures.reference import KneserNey
+from charrnn.measures.ngrams import KneserNey
 from trainers.teachers import ngrams
 from trainers.teachers.ngrams import Ngrams
 

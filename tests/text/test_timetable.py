@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from charrnn.measures.reference import ExactSource
+from charrnn.measures.exact_source import ExactSource
 from charrnn.text.timetable import COLUMNS, MISPRINT, Timetable
 from charrnn.text.vocabulary import Vocabulary
 

@@ -23,7 +23,7 @@ from charrnn import metrics, randomness
 from charrnn.batches.sources import Batch, DataConfig
 from charrnn.batches.texts import Texts
 from charrnn.errors import UserError, require
-from charrnn.measures.reference import exact_source
+from charrnn.measures.exact_source import exact_source
 from trainers.input_curriculum import has_strayed
 from trainers.step import coins
 from trainers.teachers import networks

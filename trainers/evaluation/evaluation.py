@@ -18,9 +18,11 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
+from charrnn.measures.exact_source import exact_source
 from charrnn.measures.frontier import Point, frontier
+from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Measure, Protocol, Report
-from charrnn.measures.reference import KneserNey, Reference, exact_source
+from charrnn.measures.reference import Reference
 from charrnn.measures.rollouts import Reader
 from charrnn.model.char_model import CharModel, States
 from charrnn.text.vocabulary import listed

@@ -16,7 +16,8 @@ from charrnn.batches.carried_state import StatefulPass
 from charrnn.batches.sources import Batch
 from charrnn.batches.texts import Texts
 from charrnn.measures.dynamic_evaluation import Dynamic, dynamic_loss
-from charrnn.measures.reference import KneserNey, Reference
+from charrnn.measures.ngrams import KneserNey
+from charrnn.measures.reference import Reference
 from charrnn.model.char_model import CharModel, States
 from trainers.evaluation.evaluation import OtherSystem, closed_loop_step, training_ngrams
 

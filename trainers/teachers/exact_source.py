@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.batches.sources import Batch
-from charrnn.measures.reference import ExactSource
+from charrnn.measures.exact_source import ExactSource
 from charrnn.model import loops
 
 MOST_STATES = 64

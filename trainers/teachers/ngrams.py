@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.batches.sources import Batch
-from charrnn.measures.reference import Counted, count_ngrams, discounts_for
+from charrnn.measures.ngrams import Counted, count_ngrams, discounts_for
 from charrnn.model import loops
 
 ORDER = 6
