@@ -70,7 +70,9 @@ class BaseTrainer(tf.Module):
         self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
         self.make_carried()
         optimizer.build(model.trainable_variables)
-        update = Update(model, optimizer, self.step, self.skipped_updates, clip_norm, averaging, self.averaged)
+        update = Update(
+            model, optimizer, self.step, self.skipped_updates, strategy, clip_norm, averaging, self.averaged
+        )
         self._compiled = CompiledStep(self, gradients, update, strategy, xla)
 
     def make_carried(self) -> None:
