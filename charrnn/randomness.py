@@ -60,8 +60,8 @@ def part_of_batch(index: int | tf.Tensor, count: int) -> Iterator[None]:
 def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Returns uniform numbers in [0, 1), float32. Eager or graph; XLA generates other numbers.
 
-    Only the rows of this part are drawn. They are consecutive in the stream of `seed`, once for each index of the axes
-    before the batch axis.
+    Only the rows of this part are drawn. They are a run of the stream of `seed`, one for each index of the axes before
+    the batch axis.
 
     Args:
         shape: the result's shape, in which the batch axis counts the rows of this part.
@@ -72,31 +72,36 @@ def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     if count == 1:
         return draw(shape, seed)
     sizes = tf.unstack(tf.cast(tf.convert_to_tensor(shape), tf.int64))
-    length = _product(sizes[rows:])  # consecutive numbers of this part
-    if rows == 0:
-        return tf.reshape(draw([length], seed, tf.cast(index, tf.int64) * length), shape)
-    starts = (tf.range(_product(sizes[:rows]), dtype=tf.int64) * count + tf.cast(index, tf.int64)) * length
-    drawn = tf.map_fn(lambda start: draw([length], seed, start), starts, fn_output_signature=tf.float32)
-    return tf.reshape(drawn, shape)
+    runs, length = _product(sizes[:rows]), _product(sizes[rows:])
+    starts = (tf.range(runs, dtype=tf.int64) * count + tf.cast(index, tf.int64)) * length
+    return tf.reshape(draw([runs, length], seed, starts), shape)
 
 
-def draw(shape: Shape, seed: tf.Tensor, start: int | tf.Tensor = 0) -> tf.Tensor:
+def draw(shape: Shape, seed: tf.Tensor, starts: tf.Tensor | None = None) -> tf.Tensor:
     """Returns uniform numbers like `uniform`, but ignores parts: they are consecutive numbers of the stream of `seed`.
 
     Args:
         shape: the result's shape.
         seed: int32 `[2]`.
-        start: the first number's position in the stream, int64 `[]`. Every call with 0 gives the stream's beginning.
+        starts: int64 `[R]`, for a shape `[R, N]`: the position in the stream of each row's first number; None: the
+            numbers begin with the stream's first.
     """
-    if isinstance(start, int) and start == 0:
+    if starts is None:
         return tf.random.stateless_uniform(shape, seed)
     # Philox generates four numbers for each value of its counter, whose lower half starts at zero for every seed.
-    start, count = tf.cast(start, tf.int64), _product(shape)
     philox = tf.random.Algorithm.PHILOX.value
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
-    counter += tf.stack([tf.cast(start // 4, tf.uint64), tf.zeros([], tf.uint64)])
-    drawn = tf.raw_ops.StatelessRandomUniformV2(shape=[count + 3], key=key, counter=counter, alg=philox)
-    return tf.reshape(tf.slice(drawn, [start % 4], [count]), shape)
+    blocks = tf.cast(starts // 4, tf.uint64)
+    counters = counter + tf.stack([blocks, tf.zeros_like(blocks)], 1)
+
+    def run(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        counter, spare = given
+        drawn = tf.raw_ops.StatelessRandomUniformV2(shape=[shape[1] + 3], key=key, counter=counter, alg=philox)
+        return tf.slice(drawn, [spare], [shape[1]])
+
+    if starts.shape[0] == 1:
+        return run((counters[0], starts[0] % 4))[None]
+    return tf.map_fn(run, (counters, starts % 4), fn_output_signature=tf.float32)
 
 
 def of_whole_batch(make: Callable[[Shape], tf.Tensor], shape: Shape) -> tf.Tensor:

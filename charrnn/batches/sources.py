@@ -153,7 +153,7 @@ class Streams:
         if not self._config.reset_probability:
             return within
         seed = randomness.seed_for(self._seed, randomness.Purpose.RESETS, step)
-        drawn = randomness.draw([len(rows)], seed, rows.start).numpy()
+        drawn = randomness.draw([1, len(rows)], seed, tf.constant([rows.start], tf.int64)).numpy()[0]
         return within & (drawn >= self._config.reset_probability)
 
 
