@@ -73,7 +73,8 @@ def train(trainer, first, end):
 
 def variables(trainer):
     models = [*trainer.model.get_weights(), *trainer.averaged.get_weights()]
-    return [*models, *(v.numpy() for v in trainer.variables)]
+    with trainer.carried_by_all():
+        return [*models, *(v.numpy() for v in trainer.variables)]
 
 
 def assert_close(measured, expected):

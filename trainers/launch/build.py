@@ -114,7 +114,10 @@ def run_experiment(
     settings["data"] = dataclasses.asdict(texts.data or experiment.data)  # with the formats found in the files
     if not workers.is_chief:
         with workers.watched():
-            return _make_loop(experiment, texts, run_dir, console, look, workers, ())[0].run()
+            loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers, ())
+            if warm_started:
+                warm_started.save(0)
+            return loop.run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():
