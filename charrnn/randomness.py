@@ -104,19 +104,21 @@ def draw(shape: Shape, seed: tf.Tensor, starts: tf.Tensor | None = None) -> tf.T
     return tf.map_fn(run, (counters, starts % 4), fn_output_signature=tf.float32)
 
 
-def of_whole_batch(make: Callable[[Shape], tf.Tensor], shape: Shape) -> tf.Tensor:
+def of_whole_batch(make: Callable[[Shape], tf.Tensor], shape: Shape, rows: int = 0) -> tf.Tensor:
     """Returns this part's rows of what is made for the whole batch. The cost grows with the whole batch.
 
     Args:
         make: shape of the whole batch -> a tensor of that shape.
-        shape: the result's shape, in which the first axis counts the rows of this part.
+        shape: the result's shape, in which the batch axis counts the rows of this part.
+        rows: the batch axis.
     """
     index, count = _part.get()
     if count == 1:
         return make(shape)
-    mine, *others = tf.unstack(tf.convert_to_tensor(shape))
-    whole = make(tf.stack([mine * count, *others]))
-    return tf.gather(whole, index * mine + tf.range(mine))
+    sizes = tf.unstack(tf.convert_to_tensor(shape))
+    mine = sizes[rows]
+    whole = make(tf.stack([*sizes[:rows], mine * count, *sizes[rows + 1 :]]))
+    return tf.gather(whole, index * mine + tf.range(mine), axis=rows)
 
 
 def gumbel(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:

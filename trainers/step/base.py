@@ -18,7 +18,7 @@ from trainers.step.carried import Carried
 from trainers.step.compiled import CompiledStep
 from trainers.step.gradients import Gradients
 from trainers.step.hook_checks import CheckedHooks
-from trainers.step.replicas import Replicas
+from trainers.step.replicas import Replicas, outside_of_scope
 from trainers.step.update import Update
 
 
@@ -134,7 +134,7 @@ class BaseTrainer(tf.Module):
         self.check_declaration()
         self._hooks.check_own_input_prob(num_steps)
         batch = self._hooks.batch(self.local_batch(int(self.step.numpy())))
-        self._compiled.one.get_concrete_function(_tensors(batch))
+        outside_of_scope(lambda: self._compiled.one.get_concrete_function(_tensors(batch)))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Makes one update.
@@ -147,7 +147,7 @@ class BaseTrainer(tf.Module):
             the network read; "gradient_norm" before clipping; "own_input_prob" as scheduled and "own_input_share" as
             counted; "learning_rate"; and what `loss` adds.
         """
-        return self._compiled.one(_tensors(batch))
+        return outside_of_scope(lambda: self._compiled.one(_tensors(batch)))
 
     def train_steps(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
         """Makes several updates in one call, to the bit those of `train_step`.
@@ -158,7 +158,9 @@ class BaseTrainer(tf.Module):
         Returns:
             The measurements of each update, as `train_step` returns them.
         """
-        tensors = [_tensors(batch) for batch in batches]
+        return outside_of_scope(lambda: self._train_steps([_tensors(batch) for batch in batches]))
+
+    def _train_steps(self, tensors: list[Batch]) -> list[dict[str, float]]:
         names = tuple(self._compiled.one.get_concrete_function(tensors[0]).structured_outputs)
         stacked = Batch(*map(tf.stack, zip(*tensors, strict=True)))
         any_number = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), stacked)
@@ -172,7 +174,7 @@ class BaseTrainer(tf.Module):
         Returns:
             By the path of each trainable variable: the loss's gradient over the batch, neither scaled nor clipped.
         """
-        return self._compiled.gradients(_tensors(batch))
+        return outside_of_scope(lambda: self._compiled.gradients(_tensors(batch)))
 
     def evaluate(self, batches: Iterable[Batch], look: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Returns the closed-loop loss, of the averaged weights if they are averaged. Eager.

@@ -6,6 +6,7 @@
 A process makes its own rows, and a replica takes its own from them.
 """
 
+import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,18 @@ class Replicas:
 
     def _own(self, rows: Any) -> Any:
         return whole_batch.cut(rows, _index() - self._first, self._num_here)
+
+
+def outside_of_scope(call: Callable[[], Any]) -> Any:
+    """Returns the result of a call outside of a strategy's scope. Eager.
+
+    Only there a Keras optimizer updates all copies of a weight and sums nothing. A scope belongs to a thread, so within
+    one another thread makes the call.
+    """
+    if not tf.distribute.in_cross_replica_context():
+        return call()
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()
 
 
 def _indices_here(strategy: tf.distribute.Strategy) -> list[int]:
