@@ -1,6 +1,7 @@
 """Stateless randomness: each random number is a function of (seed, purpose, step), so there is no state to save.
 
-If several replicas or gradient accumulation split a batch, a row's random numbers do not depend on the split:
+If several replicas or gradient accumulation split a batch, a row's random numbers do not depend on the split, and only
+the rows of a part are drawn:
 
     with part_of_batch(index, count):
         uniform([rows // count, length], seed)      # these rows of uniform([rows, length], seed)
@@ -9,6 +10,7 @@ If several replicas or gradient accumulation split a batch, a row's random numbe
 import contextlib
 import contextvars
 import enum
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -58,33 +60,64 @@ def part_of_batch(index: int | tf.Tensor, count: int) -> Iterator[None]:
 def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Returns uniform numbers in [0, 1), float32. Eager or graph; XLA generates other numbers.
 
+    Only the rows of this part are drawn. They are a run of the stream of `seed`, one for each index of the axes before
+    the batch axis.
+
     Args:
         shape: the result's shape, in which the batch axis counts the rows of this part.
         seed: int32 `[2]`.
         rows: the batch axis.
     """
-    return of_whole_batch(lambda whole: draw(whole, seed), shape, rows)
+    index, count = _part.get()
+    if count == 1:
+        return draw(shape, seed)
+    sizes = tf.unstack(tf.cast(tf.convert_to_tensor(shape), tf.int64))
+    runs, length = _product(sizes[:rows]), _product(sizes[rows:])
+    starts = (tf.range(runs, dtype=tf.int64) * count + tf.cast(index, tf.int64)) * length
+    return tf.reshape(draw([runs, length], seed, starts), shape)
 
 
-def draw(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
-    """Returns uniform numbers like `uniform`, but ignores parts: another number of rows gives other numbers."""
-    return tf.random.stateless_uniform(shape, seed)
+def draw(shape: Shape, seed: tf.Tensor, starts: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns uniform numbers like `uniform`, but ignores parts: they are consecutive numbers of the stream of `seed`.
+
+    Args:
+        shape: the result's shape.
+        seed: int32 `[2]`.
+        starts: int64 `[R]`, for a shape `[R, N]`: the position in the stream of each row's first number; None: the
+            numbers begin with the stream's first.
+    """
+    if starts is None:
+        return tf.random.stateless_uniform(shape, seed)
+    # Philox generates four numbers for each value of its counter, whose lower half starts at zero for every seed.
+    philox = tf.random.Algorithm.PHILOX.value
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    blocks = tf.cast(starts // 4, tf.uint64)
+    counters = counter + tf.stack([blocks, tf.zeros_like(blocks)], 1)
+
+    def run(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        counter, spare = given
+        drawn = tf.raw_ops.StatelessRandomUniformV2(shape=[shape[1] + 3], key=key, counter=counter, alg=philox)
+        return tf.slice(drawn, [spare], [shape[1]])
+
+    if starts.shape[0] == 1:
+        return run((counters[0], starts[0] % 4))[None]
+    return tf.map_fn(run, (counters, starts % 4), fn_output_signature=tf.float32)
 
 
 def of_whole_batch(make: Callable[[Shape], tf.Tensor], shape: Shape, rows: int = 0) -> tf.Tensor:
-    """Returns this part's rows of random numbers for the whole batch, so that the split does not change them.
+    """Returns this part's rows of what is made for the whole batch. The cost grows with the whole batch.
 
     Args:
-        make: shape of the whole batch -> random numbers of that shape.
+        make: shape of the whole batch -> a tensor of that shape.
         shape: the result's shape, in which the batch axis counts the rows of this part.
         rows: the batch axis.
     """
     index, count = _part.get()
     if count == 1:
         return make(shape)
-    shape = tf.unstack(tf.convert_to_tensor(shape))
-    mine = shape[rows]
-    whole = make(tf.stack([*shape[:rows], mine * count, *shape[rows + 1 :]]))
+    sizes = tf.unstack(tf.convert_to_tensor(shape))
+    mine = sizes[rows]
+    whole = make(tf.stack([*sizes[:rows], mine * count, *sizes[rows + 1 :]]))
     return tf.gather(whole, index * mine + tf.range(mine), axis=rows)
 
 
@@ -92,3 +125,10 @@ def gumbel(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Returns standard Gumbel noise, float32: arg-max(logits + noise) samples softmax(logits). Eager or graph."""
     smallest = 1e-20  # keeps both logarithms finite; uniform numbers of float32 are multiples of 2^-23
     return -tf.math.log(smallest - tf.math.log(uniform(shape, seed, rows) + smallest))
+
+
+def _product(sizes: Shape) -> int | tf.Tensor:
+    """Returns the product of sizes: an int if they are known, because a loop's body knows constants alone."""
+    sizes = tf.cast(sizes, tf.int64)
+    known = tf.get_static_value(sizes)
+    return tf.reduce_prod(sizes) if known is None else math.prod(known.tolist())

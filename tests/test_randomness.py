@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from charrnn.randomness import Purpose, gumbel, part_of_batch, seed_for, uniform
+from charrnn.randomness import Purpose, draw, gumbel, part_of_batch, seed_for, uniform
 
 
 def test_seed_is_a_function_of_its_arguments_eager_and_in_a_graph():
@@ -53,17 +53,54 @@ def test_gumbel_noise_is_finite_at_both_ends_of_uniform(monkeypatch):
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
-def test_parts_of_a_batch_have_its_rows(in_graph):
+@pytest.mark.parametrize("width", [1, 3, 4, 5])  # rows that begin anywhere among the four numbers of a counter's value
+def test_parts_of_a_batch_have_its_rows(in_graph, width):
     seed = tf.constant([1, 2])
-    whole, noise = uniform((6, 5), seed).numpy(), gumbel((4, 6, 3), seed, rows=1).numpy()
+    whole, noise = uniform((6, width), seed).numpy(), gumbel((4, 6, width), seed, rows=1).numpy()
 
     def part(index):
         with part_of_batch(index, 3):
-            return uniform((2, 5), seed), gumbel((4, 2, 3), seed, rows=1)
+            return uniform((2, width), seed), gumbel((4, 2, width), seed, rows=1)
 
     part = tf.function(part) if in_graph else part
     parts = [part(tf.constant(index)) for index in range(3)]
     np.testing.assert_array_equal(np.concatenate([numbers for numbers, _ in parts]), whole)
     np.testing.assert_array_equal(np.concatenate([numbers for _, numbers in parts], 1), noise)
     assert len(np.unique(whole)) == whole.size  # other numbers in each part
-    np.testing.assert_array_equal(uniform((6, 5), seed), whole)  # outside, all is as before
+    np.testing.assert_array_equal(uniform((6, width), seed), whole)  # outside, all is as before
+
+
+def philox(key, counter, count):
+    """`count` uniform numbers by Philox4x32-10 (Salmon et al. 2011), four of each value of the 128-bit counter."""
+    numbers, mask = [], 2**32 - 1
+    for value in range(counter, counter + -(-count // 4)):
+        x, k = [value >> 32 * i & mask for i in range(4)], [key & mask, key >> 32]
+        for _ in range(10):
+            first, second = 0xD2511F53 * x[0], 0xCD9E8D57 * x[2]
+            x = [second >> 32 ^ x[1] ^ k[0], second & mask, first >> 32 ^ x[3] ^ k[1], first & mask]
+            k = [k[0] + 0x9E3779B9 & mask, k[1] + 0xBB67AE85 & mask]
+        numbers += [(bits & 2**23 - 1) / 2**23 for bits in x]
+    return np.array(numbers[:count], np.float32)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3, 4, 4 * 2**40 + 2])
+def test_numbers_from_a_position_on_are_those_of_the_stream(start):
+    """A row far down in a batch of billions of numbers too."""
+    key, counter = (value.numpy() for value in tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.constant([5, 6])))
+    counter = int(counter[0]) + (int(counter[1]) << 64) + start // 4
+    expected = philox(int(key[0]), counter, 24)[start % 4 :][:20]
+    drawn = draw([2, 20], tf.constant([5, 6]), tf.constant([start, 0], tf.int64)).numpy()
+    np.testing.assert_array_equal(drawn[0], expected)
+    np.testing.assert_array_equal(drawn[1], draw([20], tf.constant([5, 6])))
+
+
+def test_a_part_draws_its_own_rows_only():
+    def part(index):
+        with part_of_batch(index, 1000):
+            return uniform((8, 6), tf.constant([1, 2])), gumbel((5, 8, 6), tf.constant([1, 2]), rows=1)
+
+    graph = tf.function(part).get_concrete_function(tf.constant(0)).graph.as_graph_def(add_shapes=True)
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    shapes = [node.attr["_output_shapes"].list.shape[0] for node in nodes if node.op.startswith("StatelessRandom")]
+    drawn = [math.prod(dim.size for dim in shape.dim) for shape in shapes if shape.dim]
+    assert [number for number in drawn if number > 2] == [8 * 6 + 3] * 2  # of the second, in each of 5 rounds

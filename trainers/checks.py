@@ -144,12 +144,13 @@ def _same(plain: dict[str, float], other: dict[str, float], how: str, remedy: st
     return same, says if same else f"{says}; {remedy}"
 
 
-def portable_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def portable_uniform(shape: tf.Tensor, seed: tf.Tensor, starts: tf.Tensor | None = None) -> tf.Tensor:
     """Returns uniform numbers in [0, 1), equal with and without XLA: Wang's hash of seed and index.
 
     Args:
         shape: the shape.
         seed: int32 `[2]`.
+        starts: as in `randomness.draw`.
     """
 
     def mixed(x: tf.Tensor) -> tf.Tensor:
@@ -158,8 +159,8 @@ def portable_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, 15))
 
     first, second = tf.unstack(tf.bitcast(seed, tf.uint32))
-    places = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
-    bits = mixed(tf.bitwise.bitwise_xor(mixed(places + first), second))
+    places = tf.range(tf.reduce_prod(shape)) if starts is None else starts[:, None] + tf.range(shape[1], dtype=tf.int64)
+    bits = mixed(tf.bitwise.bitwise_xor(mixed(tf.cast(places, tf.uint32) + first), second))
     return tf.reshape(tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) / 2**24, shape)
 
 

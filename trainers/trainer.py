@@ -79,13 +79,19 @@ class Trainer(BaseTrainer):
         """
         return self.model.initial_state(batch_size)
 
-    def batch_at(self, step: int) -> Batch:
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
         """Returns the batch of a step. Eager; a pure function of the step, because a resumed run calls it again.
 
-        Each new shape is compiled: keep to few. A curriculum that takes other batches than the source's, or in another
-        order, leaves "streams" out of `orders`, or the carried state would be that of another text.
+        A curriculum may leave out the argument `rows`; each of several processes then makes the whole batch and takes
+        its rows from it. Each new shape is compiled: keep to few. A curriculum that takes other batches than the
+        source's, or in another order, leaves "streams" out of `orders`, or the carried state would be that of another
+        text.
+
+        Args:
+            step: the step.
+            rows: the indices of the wanted rows among the data.batch_size of the source; None: all.
         """
-        return self.source.batch_at(step)
+        return self.source.batch_at(step, rows)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor | float:
         """Returns the probability that an input character is the network's own. Graph.

@@ -1,7 +1,8 @@
 """Sources of training batches. A batch is a function of (seed, step), so there is no shuffle buffer or state to save.
 
     source = Windows(ids, DataConfig(seq_length=100, batch_size=64), seed=0)
-    batch = source.batch_at(step)      # inputs, targets, weights, continues
+    batch = source.batch_at(step)                       # inputs, targets, weights, continues
+    batch = source.batch_at(step, rows=range(32, 64))   # these rows of it, at their own cost
 """
 
 import dataclasses
@@ -84,8 +85,8 @@ class Source(Protocol):
     carries_state: bool  # whether a batch ever continues the one before
     order: str  # the value of data.order
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure."""
 
 
 class Windows:
@@ -107,10 +108,11 @@ class Windows:
         self.steps_per_epoch = self.num_windows // config.batch_size
         _check_filled(self, ids, config, 1 + config.seq_length + (config.batch_size - 1) * self._stride)
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure."""
+        rows = rows or range(self.batch_size)
         epoch, index = divmod(step, self.steps_per_epoch)
-        windows = _shuffled(self._seed, epoch, index, self._config.batch_size, self.num_windows)
+        windows = _shuffled(self._seed, epoch, index * self.batch_size, rows, self.num_windows)
         documents = np.searchsorted(self._windows, windows, side="right") - 1
         starts = self._documents[documents] + (windows - self._windows[documents]) * self._stride
         batch = cut(self._ids, starts, self._config.seq_length)
@@ -134,23 +136,24 @@ class Streams:
         self._row_length = self.steps_per_epoch * config.seq_length
         _check_filled(self, ids, config, 1 + spare + config.batch_size * config.seq_length)
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure."""
+        rows = rows or range(self.batch_size)
         epoch, index = divmod(step, self.steps_per_epoch)
         slack = len(self._ids) - 1 - self._config.batch_size * self._row_length
         seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
         shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
-        rows = np.arange(self._config.batch_size, dtype=np.int64) * self._row_length
-        batch = cut(self._ids, shift + rows + index * self._config.seq_length, self._config.seq_length)
-        return batch._replace(continues=self._continues(step))
+        streams = np.arange(rows.start, rows.stop, dtype=np.int64) * self._row_length
+        batch = cut(self._ids, shift + streams + index * self._config.seq_length, self._config.seq_length)
+        return batch._replace(continues=self._continues(step, rows))
 
-    def _continues(self, step: int) -> bool | np.ndarray:
-        """Returns which rows carry the state over: none at an epoch's first step."""
+    def _continues(self, step: int, rows: range) -> bool | np.ndarray:
+        """Returns which of the rows carry the state over: none at an epoch's first step."""
         within = step % self.steps_per_epoch != 0
         if not self._config.reset_probability:
             return within
         seed = randomness.seed_for(self._seed, randomness.Purpose.RESETS, step)
-        drawn = tf.random.stateless_uniform([self.batch_size], seed).numpy()
+        drawn = randomness.draw([1, len(rows)], seed, tf.constant([rows.start], tf.int64)).numpy()[0]
         return within & (drawn >= self._config.reset_probability)
 
 
@@ -179,11 +182,12 @@ class Lines:
                 f"{config.batch_size}: give more, or set it lower."
             )
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure."""
+        rows = rows or range(self.batch_size)
         epoch, index = divmod(step, self.steps_per_epoch)
-        rows = _shuffled(self._seed, epoch, index, self._config.batch_size, len(self._borders) - 1)
-        return documents_at(self._ids, self._borders, rows, self._config.seq_length)
+        documents = _shuffled(self._seed, epoch, index * self.batch_size, rows, len(self._borders) - 1)
+        return documents_at(self._ids, self._borders, documents, self._config.seq_length)
 
 
 SOURCES: dict[str, Callable[..., Source]] = {"windows": Windows, "streams": Streams, "lines": Lines}
@@ -232,11 +236,11 @@ def last_only(batch: Batch) -> Batch:
     return batch._replace(weights=batch.weights * (np.arange(batch.weights.shape[1]) == batch.weights.shape[1] - 1))
 
 
-def _shuffled(seed: int, epoch: int, index: int, batch_size: int, count: int) -> np.ndarray:
-    """Returns the numbers of batch `index` in the epoch's permutation of `count`, int64 `[batch_size]`."""
-    rows = tf.range(index * batch_size, (index + 1) * batch_size, dtype=tf.int64)  # there may be billions
+def _shuffled(seed: int, epoch: int, first: int, rows: range, count: int) -> np.ndarray:
+    """Returns the numbers of rows in the epoch's permutation of `count`, int64 `[B]`; row 0 is at position `first`."""
+    places = tf.range(first + rows.start, first + rows.stop, dtype=tf.int64)  # there may be billions
     epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
-    return tf.random.experimental.index_shuffle(rows, epoch_seed, count - 1).numpy()
+    return tf.random.experimental.index_shuffle(places, epoch_seed, count - 1).numpy()
 
 
 def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:

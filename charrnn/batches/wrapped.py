@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from charrnn.batches.rows import asked
 from charrnn.batches.sources import Batch, Source
 from charrnn.errors import require
 
@@ -26,9 +27,9 @@ class FirstBatches:
         allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
         require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure."""
-        return self._source.batch_at(step % self._count)
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure."""
+        return asked(self._source.batch_at, step % self._count, rows)
 
 
 class Skipping:
@@ -55,7 +56,7 @@ class Skipping:
         self._num_skipped = sum(each["at"] - each["to"] for each in roll_backs)
         self._gap = roll_backs[-1]["to"] if roll_backs else None
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the batch of a step. Eager, pure between calls of `leave_out`."""
-        batch = self._source.batch_at(step + self._num_skipped)
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the batch of a step, or the rows with these indices. Eager, pure between calls of `leave_out`."""
+        batch = asked(self._source.batch_at, step + self._num_skipped, rows)
         return batch._replace(continues=False) if step == self._gap else batch

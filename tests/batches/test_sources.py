@@ -1,5 +1,6 @@
 """Batches are pure functions of the step, and passes count every character once."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.batches.sources import Batch, DataConfig, Lines, Streams, Windows, make_source
+from charrnn.batches.wrapped import FirstBatches, Skipping
 from charrnn.errors import UserError
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
@@ -228,3 +230,44 @@ def test_only_the_last_target_counts_where_it_is_asked_for():
 def test_nietzsches_windows_are_as_many_as_the_original_has():
     config = DataConfig(seq_length=60, batch_size=128, stride=3, targets="last")
     assert Windows(np.zeros(600_893, np.uint8), config, seed=0).num_windows == 200_278
+
+
+ROWS = [
+    DataConfig(seq_length=4, batch_size=6),
+    DataConfig(seq_length=4, batch_size=6, targets="last", stride=3),
+    DataConfig(seq_length=4, batch_size=6, order="streams"),
+    DataConfig(seq_length=4, batch_size=6, order="streams", reset_probability=0.5),
+    DataConfig(seq_length=4, batch_size=6, order="lines"),
+]
+
+
+@pytest.mark.parametrize("config", ROWS)
+def test_rows_that_are_asked_for_are_those_of_the_whole_batch(config):
+    documents = np.where(np.random.default_rng(0).random(600) < 0.2, 0, np.arange(600)) * (np.arange(600) > 0)
+    source = make_source(np.append(documents, 0) if config.order == "lines" else np.arange(600), config, seed=2)
+    for source in (source, Skipping(FirstBatches(source, 3))):
+        for step in (0, 1, source.steps_per_epoch + 1):
+            whole = source.batch_at(step)
+            for rows in (range(0, 2), range(2, 6), range(5, 6), range(6)):
+                for some, every in zip(source.batch_at(step, rows), whole, strict=True):
+                    np.testing.assert_array_equal(some, every[rows.start : rows.stop] if np.ndim(every) else every)
+
+
+def test_rows_are_made_without_the_others():
+    """A batch of a billion rows would not fit into memory."""
+
+    class Endless:
+        """A text of any length, read by index."""
+
+        def __len__(self):
+            return 10**13
+
+        def __getitem__(self, positions):
+            return positions % 251
+
+    config = DataConfig(seq_length=10, batch_size=10**9, order="streams", reset_probability=0.5)
+    for config in (config, dataclasses.replace(config, order="windows", reset_probability=0)):
+        batch = make_source(Endless(), config, seed=0).batch_at(7, range(10**9 - 4, 10**9))
+        assert batch.inputs.shape == (4, 10)
+        assert (batch.targets == (batch.inputs + 1) % 251).all()
+        assert np.ndim(batch.continues) == 0 or batch.continues.shape == (4,)

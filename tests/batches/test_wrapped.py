@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from charrnn.batches.rows import taken
 from charrnn.batches.sources import DataConfig, Streams, make_source
 from charrnn.batches.wrapped import FirstBatches, Skipping
 from charrnn.errors import UserError
@@ -53,3 +54,18 @@ def test_no_stream_continues_over_a_gap():
     assert source.batch_at(8).continues.any()
     assert not np.any(skipping.batch_at(5).continues)
     np.testing.assert_array_equal(skipping.batch_at(6).continues, source.batch_at(9).continues)
+
+
+def test_a_source_without_the_argument_rows_makes_its_whole_batch():
+    source = Streams(np.arange(400), DataConfig(order="streams", seq_length=4, batch_size=8, reset_probability=0.5), 0)
+
+    class Older:
+        batch_size, steps_per_epoch, carries_state, order = 8, source.steps_per_epoch, True, "streams"
+
+        def batch_at(self, step):
+            return source.batch_at(step)
+
+    for wrapped in (Skipping(Older()), FirstBatches(Older(), 5)):
+        for got, right in zip(wrapped.batch_at(3, range(2, 5)), source.batch_at(3, range(2, 5)), strict=True):
+            np.testing.assert_array_equal(got, right)
+    assert np.ndim(taken(source.batch_at(3)._replace(continues=True), range(2, 5)).continues) == 0

@@ -163,3 +163,14 @@ def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
     mistaken = rollout.fed.numpy() != batch.inputs
     assert 0 < mistaken.mean() < 0.5 and float(logged["mistaken"]) == pytest.approx(mistaken.mean())
     assert float(loss) == pytest.approx(nats[~mistaken].mean(), rel=rounding.MODEL)
+
+
+@pytest.mark.parametrize("name", [*NOTHING_OWN])
+def test_a_process_of_several_is_given_its_rows_of_the_batch(make_trainer, name):
+    cls = class_of(name)
+    trainer = make_trainer(cls, config=cls.Config(), data={"batch_size": 6, "seq_length": 8})
+    for step in (0, 3):
+        whole = trainer.batch_at(step)
+        times = len(whole.inputs) // 6  # rows that the curriculum makes of one row of the source
+        for some, every in zip(trainer.batch_at(step, range(2, 4))[:3], whole[:3], strict=True):
+            np.testing.assert_array_equal(some, every[2 * times : 4 * times])

@@ -73,7 +73,8 @@ def train(trainer, first, end):
 
 def variables(trainer):
     models = [*trainer.model.get_weights(), *trainer.averaged.get_weights()]
-    return [*models, *(v.numpy() for v in trainer.variables)]
+    with trainer.carried_by_all():
+        return [*models, *(v.numpy() for v in trainer.variables)]
 
 
 def assert_close(measured, expected):
@@ -137,6 +138,19 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     Checkpoints(str(tmp_path / "one"), one, keep=1).save(3)
     assert Checkpoints(str(tmp_path / "one"), two, keep=1).restore()  # and the other way
     assert relative_error(variables(two), variables(one)) == 0
+
+
+def test_steps_within_the_scope_of_the_strategy_are_those_outside_of_it(build, relative_error):
+    outside, within = (build("mirrored", data={"batch_size": 4}) for _ in range(2))
+    batch = outside.batch_at(0)
+    right = outside.gradients(batch)
+    expected = [float(outside.train_step(batch)["nats"]), *(row["nats"] for row in train(outside, 1, 3))]
+    with make_strategy(RuntimeConfig(strategy="mirrored")).scope():
+        within.check(10)
+        assert relative_error(list(within.gradients(batch).values()), list(right.values())) == 0
+        measured = [float(within.train_step(batch)["nats"]), *(row["nats"] for row in train(within, 1, 3))]
+    assert measured == expected
+    assert relative_error(variables(within), variables(outside)) == 0
 
 
 def test_lines_of_unequal_weight_read_the_same_own_characters(build, relative_error):

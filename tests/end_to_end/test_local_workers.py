@@ -160,3 +160,48 @@ def test_signals_are_passed_on_to_all(tmp_path, number):
     _, errors = process.communicate(timeout=100)
     assert process.returncode == command.STOPPED and errors.count("Stopped before the first step") == 2, errors
     assert not (tmp_path / "run").exists()
+
+
+def has_ended(pid):
+    """A child that its parent has not yet waited for has ended too."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def files(folder):
+    """The lock is left out, because its owner removes it."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    return {path: path.read_bytes() for path in found}
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
+@pytest.mark.parametrize("silent", [0, 1], ids=["chief", "other"])
+def test_a_silent_worker_ends_the_others_and_then_itself(tmp_path, silent):
+    """Frozen, it keeps its connections but answers nothing, like a machine that hangs."""
+    (tmp_path / "poisoned.py").write_text(POISONED)
+    (tmp_path / "steps.py").write_text(STEPS)
+    run_dir = tmp_path / "run"
+    rarely = [f"--set=loop.{name}=1000000" for name in ("log_every", "save_every")]
+    process = start(tmp_path, f"--run_dir={run_dir}", "--steps=1000000", *rarely)
+    while not (run_dir / "checkpoints" / "start.index").exists() and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(3)  # some steps
+    pids = children(process)
+    os.kill(pids[silent], signal.SIGSTOP)
+    since = time.monotonic()
+    try:
+        while not has_ended(pids[1 - silent]) and time.monotonic() - since < 60:
+            time.sleep(0.1)
+        waited, before = time.monotonic() - since, files(run_dir)
+        assert not has_ended(pids[silent])
+    finally:
+        os.kill(pids[silent], signal.SIGCONT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == command.STOPPED, errors
+    assert 3 < waited < 40  # some 10 s on an idle machine
+    lines = errors.splitlines()
+    assert len(lines) == 2 and all("another worker is gone" in line for line in lines), errors
+    assert files(run_dir) == before

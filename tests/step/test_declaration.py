@@ -148,6 +148,8 @@ def test_a_hook_that_cannot_be_called_is_refused(hook, value):
 
 
 def test_a_hook_may_take_its_arguments_in_other_ways():
+    mine(batch_at=lambda self, step: None)  # each of several processes cuts what it returns
+    mine(batch_at=lambda self, step, rows=None: None)
     mine(loss=lambda *arguments: None)
     mine(loss=staticmethod(lambda rollout, batch: None))
     mine(loss=classmethod(lambda cls, rollout, batch: None))

@@ -118,8 +118,8 @@ class Distillation(Trainer):
         strayed = tf.zeros([batch_size, 1], tf.bool)
         return super().initial_state(batch_size), self._teacher.initial_state(batch_size), strayed
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the source's batch. Eager.
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the source's batch, or these rows of it. Eager.
 
         Raises:
             UserError: the run has resumed with another teacher than it started with.
@@ -131,7 +131,7 @@ class Distillation(Trainer):
                     "with other weights of it; give a copy with those weights there, or another --run_dir."
                 )
             self._compared = True
-        return super().batch_at(step)
+        return super().batch_at(step, rows)
 
     def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor | None:
         """Returns whole rows except for their beginnings, bool `[B, T]`; None without own rows. Graph."""

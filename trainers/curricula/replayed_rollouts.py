@@ -44,13 +44,14 @@ class ReplayedRollouts(InputCurriculum):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        kept = (self.config.batches, *self.source.batch_at(0).inputs.shape)
+        length = self.source.batch_at(0, range(1)).inputs.shape[1]
+        kept = (self.config.batches, self.source.batch_size, length)
         self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's character
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the saved batches in turn. Eager."""
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the saved batches in turn, or these rows of them. Eager."""
         cycle, visit = divmod(step, self.config.batches * self.config.visits)
-        return self.source.batch_at(cycle * self.config.batches + visit % self.config.batches)
+        return self.source.batch_at(cycle * self.config.batches + visit % self.config.batches, rows)
 
     def own_input_prob(self, step: tf.Tensor) -> float:
         """Returns p. Graph."""

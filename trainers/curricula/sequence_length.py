@@ -41,7 +41,7 @@ class SequenceLength(Trainer):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        length = self.source.batch_at(0).inputs.shape[1]
+        length = self.source.batch_at(0, range(1)).inputs.shape[1]
         right = not any(length % pieces for pieces in self.config.pieces)
         require("trainer.pieces", self.config.pieces, right, f"a list of divisors of data.seq_length={length}")
 
@@ -52,8 +52,8 @@ class SequenceLength(Trainer):
         mixed = {"easy_first": False, "mixed": True, "combined": coin < 0.5}[self.config.mode]
         return pieces[int(drawn * len(pieces)) if mixed else min(step // self.config.grow_every, len(pieces) - 1)]
 
-    def batch_at(self, step: int) -> Batch:
-        """Returns the source's batch, cut. Eager."""
-        rows = self.source.batch_at(step)
-        length = rows.inputs.shape[1] // self.num_pieces(step)
-        return Batch(*(part.reshape(-1, length) for part in (rows.inputs, rows.targets, rows.weights)))
+    def batch_at(self, step: int, rows: range | None = None) -> Batch:
+        """Returns the source's batch, or these rows of it, cut. Eager."""
+        whole = self.source.batch_at(step, rows)
+        length = whole.inputs.shape[1] // self.num_pieces(step)
+        return Batch(*(part.reshape(-1, length) for part in (whole.inputs, whole.targets, whole.weights)))

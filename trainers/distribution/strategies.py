@@ -193,16 +193,11 @@ class Workers:
 
 
 class ReadOnlyCheckpoints(Checkpoints):
-    """The checkpoints of a worker that is not the chief: restores them, but saves nothing."""
+    """The checkpoints of a worker that is not the chief: restores them, and gives its rows to those that it saves."""
 
-    def save(self, step: int) -> str | None:
-        """Does nothing: the chief saves."""
-
-    def save_best(self, step: int) -> str | None:
-        """Does nothing: the chief saves."""
-
-    def keep_start(self) -> None:
-        """Does nothing: the chief saves."""
+    def _write(self, write: Callable[[], str | None]) -> str | None:
+        """Writes nothing: the chief does."""
+        return super()._write(lambda: None)
 
 
 def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:

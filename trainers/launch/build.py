@@ -7,6 +7,8 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+import tensorflow as tf
+
 from charrnn import run_files
 from charrnn.batches.evaluation_batches import passes_for
 from charrnn.batches.sources import make_source
@@ -48,8 +50,9 @@ Look = Callable[[], None]
 def make_trainer(experiment: Experiment, texts: Texts) -> Trainer:
     """Builds the model, its optimizer and its trainer, at step 0."""
     config = precision.resolved(experiment)[0].runtime
-    rows, length, size = experiment.data.batch_size, experiment.data.seq_length, texts.vocabulary.size
-    require_memory(4 * rows * length * size, "A batch", "set data.batch_size or data.seq_length lower")
+    rows = experiment.data.batch_size // tf.distribute.get_strategy().num_replicas_in_sync
+    logits = 4 * rows * experiment.data.seq_length * texts.vocabulary.size
+    require_memory(logits, "A batch", "set data.batch_size or data.seq_length lower")
     source = make_source(texts.train, experiment.data, experiment.seed)
     if experiment.data.overfit_batches:
         source = FirstBatches(source, experiment.data.overfit_batches)
@@ -114,7 +117,10 @@ def run_experiment(
     settings["data"] = dataclasses.asdict(texts.data or experiment.data)  # with the formats found in the files
     if not workers.is_chief:
         with workers.watched():
-            return _make_loop(experiment, texts, run_dir, console, look, workers, ())[0].run()
+            loop, warm_started = _make_loop(experiment, texts, run_dir, console, look, workers, ())
+            if warm_started:
+                warm_started.save(0)
+            return loop.run()
     description = {**settings, "corpus_sha256": texts.sha256, "command": [*(sys.argv if call is None else call)]}
     directory.may_resume(resume, description, texts.vocabulary, experiment.trainer_class)
     with lock.hold(run_dir), workers.watched():

@@ -64,7 +64,7 @@ class Checkpoints:
     """
 
     def __init__(self, run_dir: str, trainer: Trainer, keep: int):
-        self.loop_state = LoopState()
+        self.loop_state, self._trainer = LoopState(), trainer
         # "memory" is the name of the loop's state in checkpoints.
         self._checkpoint = tf.train.Checkpoint(model=trainer.averaged, trainer=trainer, memory=self.loop_state)
         self._newest = CheckpointFolder(os.path.join(run_dir, run_files.NEWEST), keep)
@@ -113,17 +113,21 @@ class Checkpoints:
         Raises:
             NotWritten: the disk is full or unavailable; earlier checkpoints are unchanged.
         """
-        path = self._newest.save(self._checkpoint, self._name(step))
-        self._newest.remove(_START)
-        return path
+
+        def write() -> str | None:
+            path = self._newest.save(self._checkpoint, self._name(step))
+            self._newest.remove(_START)
+            return path
+
+        return self._write(write)
 
     def save_best(self, step: int) -> str | None:
         """Saves the best checkpoint. The result and the errors are those of `save`."""
-        return self._best.save(self._checkpoint, self._name(step))
+        return self._write(lambda: self._best.save(self._checkpoint, self._name(step)))
 
     def keep_start(self) -> None:
         """Saves the state before the first step, for a roll-back; the first save removes it. No run resumes from it."""
-        self._newest.write(self._checkpoint, _START)
+        self._write(lambda: self._newest.write(self._checkpoint, _START))
 
     def go_back(self) -> None:
         """Restores the last checkpoint, or the state before the first step."""
@@ -131,10 +135,20 @@ class Checkpoints:
         if names:
             self._newest.read(names[-1], self._restore)
         else:
-            self._newest.read(_START, lambda path: self._checkpoint.read(path).expect_partial())
+            self._newest.read(_START, self._restore_start)
+
+    def _write(self, write: Callable[[], str | None]) -> str | None:
+        """Writes a checkpoint with the carried state of all rows. All processes of a run take part."""
+        with self._trainer.carried_by_all():
+            return write()
 
     def _restore(self, path: str) -> None:
-        self._checkpoint.restore(path).assert_consumed()
+        with self._trainer.carried_by_all(restored=True):
+            self._checkpoint.restore(path).assert_consumed()
+
+    def _restore_start(self, path: str) -> None:
+        with self._trainer.carried_by_all(restored=True):
+            self._checkpoint.read(path).expect_partial()
 
     def _name(self, step: int) -> str:
         """Returns the name of a checkpoint. Two states of one step get two names, because no file is replaced."""

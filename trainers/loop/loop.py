@@ -154,9 +154,9 @@ class Loop:
         """Returns the batches of one call: up to the next event, and of one shape."""
         first = self._step
         end = min(first + (self._config.steps_per_loop or self._affordable), self._next_due())
-        batches = [self._trainer.batch_at(first)]
+        batches = [self._trainer.local_batch(first)]
         for step in range(first + 1, end):
-            batch = self._trainer.batch_at(step)
+            batch = self._trainer.local_batch(step)
             if batch.inputs.shape != batches[0].inputs.shape:
                 break
             batches.append(batch)
@@ -194,7 +194,7 @@ class Loop:
     def _show_weights(self) -> None:
         """Reports the weights, and the gradients of the next step."""
         trainer, step = self._trainer, self._step
-        gradients = trainer.gradients(trainer.batch_at(step))
+        gradients = trainer.gradients(trainer.local_batch(step))
         weights = {f"weights/{variable.path}": variable for variable in trainer.model.trainable_variables}
         self._reports.histograms(step, {**weights, **{f"gradients/{path}": g for path, g in gradients.items()}})
 

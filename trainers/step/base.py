@@ -1,6 +1,7 @@
 """Builds a trainer's step, and runs it. `trainers.trainer.Trainer` adds the hooks."""
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -8,14 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import metrics
-from charrnn.batches import evaluation_batches
+from charrnn.batches import evaluation_batches, rows
 from charrnn.batches.sources import Batch, Source
 from charrnn.batches.wrapped import Skipping
 from charrnn.errors import UserError
 from charrnn.model.char_model import CharModel
+from trainers.step.carried import Carried
 from trainers.step.compiled import CompiledStep
 from trainers.step.gradients import Gradients
 from trainers.step.hook_checks import CheckedHooks
+from trainers.step.replicas import Replicas, outside_of_scope
 from trainers.step.update import Update
 
 
@@ -60,8 +63,9 @@ class BaseTrainer(tf.Module):
         if xla and strategy.num_replicas_in_sync > 1:
             raise UserError("--xla compiles for one device: give --strategy=one_device, or leave it out.")
         self._hooks = CheckedHooks(self)
-        gradients = Gradients(self, self._hooks, strategy.num_replicas_in_sync, accumulate)
-        gradients.check_rows(source.batch_size, "data.batch_size asks for")
+        self._replicas = Replicas(strategy)
+        self._gradients = Gradients(self, self._hooks, self._replicas, accumulate)
+        self._gradients.check_rows(source.batch_size, "data.batch_size asks for")
         self.model, self.source, self.optimizer = model, Skipping(source), optimizer
         self.config: Any = self.Config() if config is None else config
         self.seed, self.label_smoothing = seed, label_smoothing
@@ -70,16 +74,53 @@ class BaseTrainer(tf.Module):
         self.skipped_updates = self.new_variable(tf.constant(0, tf.int64), "skipped_updates")
         self.make_carried()
         optimizer.build(model.trainable_variables)
-        update = Update(model, optimizer, self.step, self.skipped_updates, clip_norm, averaging, self.averaged)
-        self._compiled = CompiledStep(self, gradients, update, strategy, xla)
+        update = Update(
+            model, optimizer, self.step, self.skipped_updates, strategy, clip_norm, averaging, self.averaged
+        )
+        self._compiled = CompiledStep(self, self._gradients, update, self._replicas, xla)
 
     def make_carried(self) -> None:
         """Makes the variables of the carried state, if the source has streams; they start at zero. Eager.
 
         A curriculum calls it in `prepare` if its `initial_state` is larger from then on.
         """
-        zero = self.initial_state(self.source.batch_size) if self.source.carries_state else ()
-        self.carried = tf.nest.map_structure(lambda s: self.new_variable(s, "carried"), zero)
+        num_rows = self.source.batch_size // self._replicas.count
+        self._carried = Carried(self.initial_state(num_rows) if self.source.carries_state else (), self._replicas)
+        self.carried = self._carried.rows if self._replicas.count == 1 else ()  # what a checkpoint has
+
+    @contextlib.contextmanager
+    def carried_by_all(self, restored: bool = False) -> Iterator[None]:
+        """Makes `carried` the state of all rows while the body writes a checkpoint, or reads one. Eager.
+
+        With one replica it always is. To write, all processes call it.
+
+        Args:
+            restored: True if the body reads a checkpoint.
+        """
+        if self._replicas.count == 1:
+            yield
+            return
+        self.carried = self._carried.at_start() if restored else self._carried.gathered()
+        try:
+            yield
+            if restored:
+                self._carried.scatter(self.carried)
+        finally:
+            self.carried = ()
+
+    def local_batch(self, step: int) -> Batch:
+        """Returns this process's rows of the batch of a step; all rows unless there are several processes. Eager.
+
+        Raises:
+            UserError: `batch_at` returned rows that the replicas cannot share.
+        """
+        if self._replicas.num_processes == 1:
+            return self.batch_at(step)
+        if rows.takes_rows(self.batch_at):
+            return self.batch_at(step, rows=self._replicas.rows_here(self.source.batch_size))
+        whole = self._hooks.batch(self.batch_at(step))
+        self._gradients.check_batch(len(whole.inputs))
+        return rows.taken(whole, self._replicas.rows_here(len(whole.inputs)))
 
     def check(self, num_steps: int) -> None:
         """Calls every hook of a step, and compiles the step without running it. Eager.
@@ -92,29 +133,34 @@ class BaseTrainer(tf.Module):
         """
         self.check_declaration()
         self._hooks.check_own_input_prob(num_steps)
-        batch = self._hooks.batch_at(int(self.step.numpy()))
-        self._compiled.one.get_concrete_function(_tensors(batch))
+        batch = self._hooks.batch(self.local_batch(int(self.step.numpy())))
+        outside_of_scope(lambda: self._compiled.one.get_concrete_function(_tensors(batch)))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Makes one update.
+
+        Args:
+            batch: this process's rows, as `local_batch` returns them.
 
         Returns:
             float32 `[]` each: "nats" summed over the batch; "chars", the sum of its weights; "chars_read", all that
             the network read; "gradient_norm" before clipping; "own_input_prob" as scheduled and "own_input_share" as
             counted; "learning_rate"; and what `loss` adds.
         """
-        return self._compiled.one(_tensors(batch))
+        return outside_of_scope(lambda: self._compiled.one(_tensors(batch)))
 
     def train_steps(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
         """Makes several updates in one call, to the bit those of `train_step`.
 
         Args:
-            batches: all of one shape; their number may differ from call to call.
+            batches: as `local_batch` returns them, all of one shape; their number may differ from call to call.
 
         Returns:
             The measurements of each update, as `train_step` returns them.
         """
-        tensors = [_tensors(batch) for batch in batches]
+        return outside_of_scope(lambda: self._train_steps([_tensors(batch) for batch in batches]))
+
+    def _train_steps(self, tensors: list[Batch]) -> list[dict[str, float]]:
         names = tuple(self._compiled.one.get_concrete_function(tensors[0]).structured_outputs)
         stacked = Batch(*map(tf.stack, zip(*tensors, strict=True)))
         any_number = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), stacked)
@@ -128,7 +174,7 @@ class BaseTrainer(tf.Module):
         Returns:
             By the path of each trainable variable: the loss's gradient over the batch, neither scaled nor clipped.
         """
-        return self._compiled.gradients(_tensors(batch))
+        return outside_of_scope(lambda: self._compiled.gradients(_tensors(batch)))
 
     def evaluate(self, batches: Iterable[Batch], look: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Returns the closed-loop loss, of the averaged weights if they are averaged. Eager.

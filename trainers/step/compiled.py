@@ -9,6 +9,7 @@ from charrnn import metrics
 from charrnn.batches.sources import Batch
 from charrnn.model.char_model import States
 from trainers.step.gradients import Gradients
+from trainers.step.replicas import Replicas
 from trainers.step.update import Update
 
 
@@ -21,17 +22,15 @@ class CompiledStep:
         trainer: the trainer.
         gradients: computes the gradients of a batch.
         update: applies them.
-        strategy: on whose replicas a step runs.
+        replicas: on which a step runs.
         xla: whether XLA compiles the step.
     """
 
-    def __init__(
-        self, trainer: Any, gradients: Gradients, update: Update, strategy: tf.distribute.Strategy, xla: bool
-    ):
-        self._trainer, self._gradients, self._apply, self._strategy = trainer, gradients, update, strategy
-        self.one = tf.function(self._on_replicas(self._update), autograph=False, jit_compile=xla)
+    def __init__(self, trainer: Any, gradients: Gradients, update: Update, replicas: Replicas, xla: bool):
+        self._trainer, self._gradients, self._apply, self._replicas = trainer, gradients, update, replicas
+        self.one = tf.function(self._update, autograph=False, jit_compile=xla)
         self.several = tf.function(self._updates, autograph=False)
-        self.gradients = tf.function(self._on_replicas(self._begin), autograph=False, jit_compile=xla)
+        self.gradients = tf.function(self._begin, autograph=False, jit_compile=xla)
         self.evaluation = tf.function(self._evaluate, autograph=False, jit_compile=xla)
 
     def _updates(self, batches: Batch, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
@@ -43,23 +42,29 @@ class CompiledStep:
         trainer = self._trainer
         own_input_prob = trainer.own_input_prob(trainer.step)  # before `on_step`, which may change what it depends on
         learning_rate = tf.convert_to_tensor(trainer.optimizer.learning_rate)  # before the update changes it
-        gradients, measured, state, rollout = self._way()(batch, self._start_state(batch))
-        if rollout is not None:
-            trainer.on_step(rollout, batch)
+        gradients, measured = self._on_replicas(self._read, batch)
         measured = {
             **measured,
             "gradient_norm": self._apply(gradients),
             "own_input_prob": own_input_prob,
             "learning_rate": learning_rate,
         }
-        if trainer.source.carries_state:
-            tf.nest.map_structure(lambda variable, s: variable.assign(s), trainer.carried, state)
         trainer.step.assign_add(1)
         return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
 
+    def _read(self, rows: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """What a replica does of an update, by its rows -> the whole batch's gradients and measurements."""
+        trainer = self._trainer
+        gradients, measured, state, seen = self._way()(rows, self._start_state(rows))
+        if seen is not None:
+            trainer.on_step(*seen)
+        if trainer.source.carries_state:
+            tf.nest.map_structure(lambda variable, s: variable.assign(s), trainer._carried.rows, state)
+        return gradients, measured
+
     def _begin(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The gradients with which an update would begin, by the paths of their variables."""
-        gradients, *_ = self._way()(batch, self._start_state(batch))
+        gradients = self._on_replicas(lambda rows: self._way()(rows, self._start_state(rows))[0], batch)
         paths = [variable.path for variable in self._trainer.model.trainable_variables]
         return {path: gradient / self._apply.loss_scale() for path, gradient in zip(paths, gradients, strict=True)}
 
@@ -67,23 +72,17 @@ class CompiledStep:
         logits, state = self._trainer.averaged(batch.inputs, state)
         return metrics.cross_entropy(logits, batch.targets, batch.weights), state
 
-    def _start_state(self, batch: Batch) -> States:
+    def _start_state(self, rows: Batch) -> States:
         trainer = self._trainer
-        zero = trainer.initial_state(tf.shape(batch.inputs)[0])
+        zero = trainer.initial_state(tf.shape(rows.inputs)[0])
         if not trainer.source.carries_state:
             return zero
-        return tf.nest.map_structure(lambda z, s: tf.where(batch.continues[:, None], s, z), zero, trainer.carried)
+        return tf.nest.map_structure(lambda z, s: tf.where(rows.continues[:, None], s, z), zero, trainer._carried.rows)
 
     def _way(self) -> Callable:
         return self._gradients.way(self._trainer.reads_whole_batch)
 
-    def _on_replicas(self, update: Callable) -> Callable:
-        """`update` on all replicas, with the result of the first: the results are all the same."""
-        if self._strategy.num_replicas_in_sync == 1:
-            return update
-
-        def on_all(batch):
-            results = self._strategy.run(update, (batch,))
-            return {name: self._strategy.experimental_local_results(value)[0] for name, value in results.items()}
-
-        return on_all
+    def _on_replicas(self, function: Callable, batch: Batch) -> Any:
+        """`function` of each replica's rows -> its result, which is the same on all."""
+        self._gradients.check_batch(batch.inputs.shape[0] * self._replicas.num_processes)
+        return self._replicas.run(function, batch)

@@ -21,7 +21,10 @@ HOOKS = (
 )
 """The methods of `Trainer` that a curriculum overrides."""
 
-FINAL = ("train_step", "train_steps", "evaluate", "gradients", "reads_whole_batch", "_hooks", "_compiled")
+FINAL = (
+    *("train_step", "train_steps", "evaluate", "gradients", "local_batch", "reads_whole_batch"),
+    *("_hooks", "_compiled"),
+)
 """The attributes that are the same for all curricula: the loop relies on them."""
 
 _VALUES = {"orders": Collection, "needs_whole_batch": bool | int | str, "Config": type}
@@ -76,7 +79,7 @@ def check_hook(cls: type, name: str, base: type) -> None:
     Args:
         cls: the class that overrides it.
         name: the method.
-        base: the class whose method has the right arguments.
+        base: the class whose method has the right arguments; those with a default may be left out.
 
     Raises:
         UserError: it is no method, or does not accept the arguments.
@@ -84,7 +87,8 @@ def check_hook(cls: type, name: str, base: type) -> None:
     hook = getattr(cls, name)
     if not callable(hook):
         raise _wrong(cls, name, f"is a {type(hook).__name__}", "make it a method")
-    names = list(inspect.signature(getattr(base, name)).parameters)
+    parameters = inspect.signature(getattr(base, name)).parameters
+    names = [each for each, parameter in parameters.items() if parameter.default is parameter.empty]
     bound = isinstance(inspect.getattr_static(cls, name), staticmethod | classmethod)
     _check_call(cls, name, names[1:] if bound else names, {})
 

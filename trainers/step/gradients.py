@@ -1,7 +1,10 @@
 """The gradients of a batch: of all rows at once, or of parts of them, on replicas or one after the other.
 
-Each way is a function (batch, state) -> (gradients of the scaled loss, measurements, state after the batch, rollout).
-All four are the same on each replica. The rollout is None if nobody has read the whole batch.
+Each way is a function of a replica's rows and of the state before them. It returns
+
+    gradients of the scaled loss and measurements    of the whole batch, the same on each replica
+    state                                            after this replica's rows
+    rollout and batch                                the whole batch, for `on_step`; None if nobody has read it
 """
 
 from collections.abc import Callable
@@ -15,9 +18,10 @@ from charrnn.errors import UserError
 from charrnn.model.char_model import States
 from trainers.step import whole_batch
 from trainers.step.hook_checks import CheckedHooks
+from trainers.step.replicas import Replicas
 from trainers.step.rollout import Rollout
 
-Found = tuple[list[tf.Tensor], dict[str, tf.Tensor], States, Rollout | None]
+Found = tuple[list[tf.Tensor], dict[str, tf.Tensor], States, tuple[Rollout, Batch] | None]
 
 
 class Gradients:
@@ -26,13 +30,13 @@ class Gradients:
     Args:
         trainer: its model, optimizer and source are used.
         hooks: the trainer's.
-        num_replicas: in how many parts the batch is cut for replicas.
+        replicas: in how many parts the batch is cut for replicas.
         accumulate: in how many parts each replica cuts its rows, for memory.
     """
 
-    def __init__(self, trainer: Any, hooks: CheckedHooks, num_replicas: int, accumulate: int):
-        self._trainer, self._hooks = trainer, hooks
-        self._num_replicas, self._accumulate, self._num_parts = num_replicas, accumulate, num_replicas * accumulate
+    def __init__(self, trainer: Any, hooks: CheckedHooks, replicas: Replicas, accumulate: int):
+        self._trainer, self._hooks, self._replicas = trainer, hooks, replicas
+        self._accumulate, self._num_parts = accumulate, replicas.count * accumulate
 
     def way(self, needs_whole_batch: bool) -> Callable[[Batch, States], Found]:
         """Returns the function that computes the gradients.
@@ -49,6 +53,10 @@ class Gradients:
         if num_rows % self._num_parts:
             parts = f"replicas times optimizer.accumulate = {self._num_parts} does not divide"
             raise UserError(f"{given} {num_rows} rows, which {parts}: give a multiple of {self._num_parts}.")
+
+    def check_batch(self, num_rows: int) -> None:
+        """Raises UserError if the rows that a curriculum returned for a whole batch cannot be cut into the parts."""
+        self.check_rows(num_rows, f"{type(self._trainer).__name__}.batch_at returned")
 
     def _of_rows(self, batch: Batch, state: States, weight: tf.Tensor | None = None, share: float = 1.0) -> Found:
         """The gradients of some rows.
@@ -72,60 +80,51 @@ class Gradients:
         if weight is not None:
             weights = {"own_input_share": share, **dict.fromkeys(extra, weight)}
             measured = {name: tf.cast(value, tf.float32) * weights.get(name, 1.0) for name, value in measured.items()}
-        return gradients, measured, rollout.state, rollout
+        return gradients, measured, rollout.state, (rollout, batch)
 
     def _of_parts(self, batch: Batch, state: States) -> Found:
         """The sums over all parts. No part knows of another."""
-        first = self._first_part(batch)
+        replicas, first = self._replicas, self._accumulate * self._replicas.index()
+        weights = replicas.summed(tf.reduce_sum(batch.weights))
 
         def part(index):
-            mine = whole_batch.cut((batch, state), index, self._num_parts)
-            weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), tf.reduce_sum(batch.weights))
-            with randomness.part_of_batch(index, self._num_parts):
+            mine = whole_batch.cut((batch, state), index, self._accumulate)
+            weight = tf.math.divide_no_nan(tf.reduce_sum(mine[0].weights), weights)
+            with randomness.part_of_batch(first + index, self._num_parts):
                 return self._of_rows(*mine, weight, 1 / self._num_parts)[:3]
 
-        gradients, measured, state = part(first) if self._accumulate == 1 else self._sum_in_turn(part, first, state)
-        if self._num_replicas == 1:
-            return gradients, measured, state, None
-        numbers = tf.stack(list(measured.values()))
-        *gradients, numbers = tf.distribute.get_replica_context().all_reduce("sum", [*gradients, numbers])
-        measured = dict(zip(measured, tf.unstack(numbers), strict=True))
-        return gradients, measured, whole_batch.gathered(state if self._trainer.source.carries_state else ()), None
+        gradients, measured, state = part(0) if self._accumulate == 1 else self._sum_in_turn(part, state)
+        if replicas.count > 1:
+            *gradients, numbers = replicas.summed([*gradients, tf.stack(list(measured.values()))])
+            measured = dict(zip(measured, tf.unstack(numbers), strict=True))
+        return gradients, measured, state, None
 
     def _of_whole_batch(self, batch: Batch, state: States) -> Found:
         """The gradients of a loss that is given the whole batch."""
-        trainer, first = self._trainer, self._first_part(batch)
+        trainer, first, whole = self._trainer, self._accumulate * self._replicas.index(), whole_batch.gathered(batch)
 
         def forward(index):
-            with randomness.part_of_batch(index, self._num_parts):
-                return self._hooks.forward(*whole_batch.cut((batch, state), index, self._num_parts))
+            with randomness.part_of_batch(first + index, self._num_parts):
+                return self._hooks.forward(*whole_batch.cut((batch, state), index, self._accumulate))
 
         def loss_fn(rollout):
-            loss, extra = self._hooks.loss(rollout, batch)
-            return trainer.optimizer.scale_loss(loss), _measured(rollout, batch, extra)
+            loss, extra = self._hooks.loss(rollout, whole)
+            return trainer.optimizer.scale_loss(loss), _measured(rollout, whole, extra)
 
         weights = [variable.value for variable in trainer.model.trainable_variables]
         gradients, measured, rollout = whole_batch.gradients(
             forward, loss_fn, weights, first, self._accumulate, self._num_parts
         )
-        return gradients, measured, rollout.state, rollout
+        state = whole_batch.cut(rollout.state, self._replicas.index(), self._replicas.count)
+        return gradients, measured, state, (rollout, whole)
 
-    def _first_part(self, batch: Batch) -> int | tf.Tensor:
-        """The index of this replica's first part."""
-        self.check_rows(batch.inputs.shape[0], f"{type(self._trainer).__name__}.batch_at returned")
-        if self._num_replicas == 1:
-            return 0
-        return self._accumulate * tf.distribute.get_replica_context().replica_id_in_sync_group
-
-    def _sum_in_turn(
-        self, part: Callable, first: int | tf.Tensor, state: States
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
+    def _sum_in_turn(self, part: Callable, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
         """The sums over this replica's parts, of which no two are in memory at a time."""
         compiled, count = tf.function(part, autograph=False), self._accumulate
         _, names, _ = compiled.get_concrete_function(tf.TensorSpec([], tf.int32)).structured_outputs
 
         def body(i, sums, numbers, states):
-            gradients, measured, after = compiled(first + i)
+            gradients, measured, after = compiled(i)
             sums = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
             states = tf.nest.map_structure(lambda array, s: array.write(i, s), states, after)
             return i + 1, sums, numbers.write(i, tf.stack(list(measured.values()))), states

@@ -7,9 +7,9 @@ from charrnn.model.char_model import CharModel
 
 
 class Update:
-    """Applies the gradients of a whole batch, which are the same on all replicas. Each replica calls it.
+    """Applies the gradients of a whole batch. It is called outside of the replicas, for all copies of the weights.
 
-    Keras would check and clip the gradients on each replica alone, before their sum.
+    Within a replica, Keras would check, clip and sum the gradients again.
 
     Args:
         model: the model to update.
@@ -17,6 +17,7 @@ class Update:
         step: the variable that counts steps, int64 `[]`.
         skipped: the variable that counts updates with non-finite gradients, int64 `[]`. Such an update changes nothing
             else.
+        strategy: its replicas have the copies.
         clip_norm: the largest global gradient norm; 0: no limit.
         averaging: the decay of the weights' moving average; 0: none.
         averaged: the model that holds the average.
@@ -28,11 +29,13 @@ class Update:
         optimizer: keras.optimizers.Optimizer,
         step: tf.Variable,
         skipped: tf.Variable,
+        strategy: tf.distribute.Strategy,
         clip_norm: float,
         averaging: float,
         averaged: CharModel,
     ):
         self._weights, self._optimizer, self._step, self._skipped = model.trainable_variables, optimizer, step, skipped
+        self._strategy = strategy
         self._clip_norm, self._averaging, self._averages = clip_norm, averaging, averaged.trainable_variables
         self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
@@ -48,41 +51,25 @@ class Update:
         if self._clip_norm:
             factor = self._clip_norm / tf.maximum(norm, self._clip_norm)
             gradients = [gradient * factor for gradient in gradients]
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1:
-            gradients = [gradient / replicas for gradient in gradients]  # because Keras sums over replicas again
         if self._scales_loss:
             # The norm may overflow if no gradient does; clipped by it, the gradients would be zeros and look finite.
             # Non-finite gradients make the optimizer lower its scale and skip the update.
             self._apply([tf.where(finite, gradient, float("nan")) for gradient in gradients])
-        elif replicas == 1:
-            tf.cond(finite, lambda: self._apply(gradients), lambda: False)
         else:
-            tf.distribute.get_replica_context().merge_call(self._apply_everywhere, (finite, gradients))
+            tf.cond(finite, lambda: self._apply(gradients), lambda: False)
         if self._averaging:
-            tf.distribute.get_replica_context().merge_call(self._average, (finite,))
+            self._average(finite)
         return norm
 
     def _apply(self, gradients):
         self._optimizer.apply(gradients, self._weights)
         return True
 
-    def _apply_everywhere(self, strategy, finite, gradients):
-        """Applies them outside of the replicas, because inside of one no branch may wait for the others."""
-        (finite, *_) = strategy.experimental_local_results(finite)
-
-        def apply():
-            strategy.run(self._apply, (gradients,))
-            return True
-
-        tf.cond(finite, apply, lambda: False)
-
-    def _average(self, strategy, finite):
-        """Moves the averages towards the weights, if there was an update. Outside of the replicas.
+    def _average(self, finite):
+        """Moves the averages towards the weights, if there was an update.
 
         The first averages are over few steps, so that the random start soon has no weight.
         """
-        (finite, *_) = strategy.experimental_local_results(finite)
         step = tf.cast(self._step, tf.float32)
         decay = tf.minimum(self._averaging, step / (step + 10.0))
 
@@ -90,4 +77,4 @@ class Update:
             average.assign(tf.where(finite, weight + decay * (average - weight), average))
 
         for average, weight in zip(self._averages, self._weights, strict=True):
-            strategy.extended.update(average.value, move, (weight.value,))
+            self._strategy.extended.update(average.value, move, (weight.value,))

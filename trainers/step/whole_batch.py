@@ -21,18 +21,19 @@ def gradients(
     """The whole batch's gradients; the same on each replica. Graph.
 
     Args:
-        forward: the index of a part -> a nest of tensors, rows first; the same in each call.
+        forward: the index of one of this replica's parts, from 0 -> a nest of tensors, rows first; the same in each
+            call.
         loss_fn: the nest of the whole batch -> the loss float32 `[]`, and a nest of measurements.
         weights: the variables whose gradients are wanted.
-        first: the index of this replica's first part.
-        mine: how many parts it has.
-        count: how many there are.
+        first: the index of this replica's first part among all.
+        mine: the number of its parts.
+        count: the number of all parts.
 
     Returns:
         A gradient for each weight, the measurements, and the nest of the whole batch.
     """
     with tf.GradientTape() as forward_tape:
-        part = _in_turn(forward, first, mine)
+        part = _in_turn(forward, mine)
     whole = gathered(part)
     with tf.GradientTape() as loss_tape:
         loss_tape.watch(_floating(whole))
@@ -47,7 +48,7 @@ def gradients(
 
     def forward_again(i, sums):
         with tf.GradientTape() as tape:
-            part = forward(first + i)
+            part = forward(i)
         return i + 1, [total + gradient for total, gradient in zip(sums, vjp(tape, part, first + i), strict=True)]
 
     if mine == 1:
@@ -64,6 +65,8 @@ def gradients(
 
 def cut(whole: Any, index: int | tf.Tensor, count: int) -> Any:
     """The rows of part `index` of `count`, of each tensor of a nest."""
+    if count == 1:
+        return whole
     return tf.nest.map_structure(lambda t: tf.reshape(t, [count, -1, *t.shape[1:]])[index], whole)
 
 
@@ -73,20 +76,21 @@ def gathered(part: Any) -> Any:
     if replicas == 1 or not flat:
         return part
     wider = [tf.cast(t, tf.float32 if t.dtype.is_floating else tf.int32) for t in flat]  # bfloat16, bool: not supported
+    wider = [tf.identity(t) for t in wider]  # on the replica's device, which an input of the step does not name
     whole = tf.distribute.get_replica_context().all_gather(wider, 0)
     whole = [_of_parts(tf.cast(w, t.dtype), t, replicas) for w, t in zip(whole, flat, strict=True)]
     return tf.nest.pack_sequence_as(part, whole)
 
 
-def _in_turn(forward, first, count):
+def _in_turn(forward, count):
     """The outputs of `count` parts, of which no two are read at a time."""
-    start = forward(first)
+    start = forward(0)
     if count == 1:
         return start
     arrays = tf.nest.map_structure(lambda t: tf.TensorArray(t.dtype, count).write(0, t), start)
 
     def body(i, arrays):
-        return i + 1, tf.nest.map_structure(lambda array, t: array.write(i, t), arrays, forward(first + i))
+        return i + 1, tf.nest.map_structure(lambda array, t: array.write(i, t), arrays, forward(i))
 
     loop = tf.while_loop(lambda i, _: i < count, body, (1, arrays), maximum_iterations=count, parallel_iterations=1)
     return tf.nest.map_structure(lambda array, t: _of_parts(array.concat(), t, count), loop[1], start)
