@@ -110,7 +110,7 @@ class Windows:
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:
         """Returns the batch of a step, or the rows with these indices. Eager, pure."""
-        rows = rows or range(self.batch_size)
+        rows = range(self.batch_size) if rows is None else rows
         epoch, index = divmod(step, self.steps_per_epoch)
         windows = _shuffled(self._seed, epoch, index * self.batch_size, rows, self.num_windows)
         documents = np.searchsorted(self._windows, windows, side="right") - 1
@@ -138,7 +138,7 @@ class Streams:
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:
         """Returns the batch of a step, or the rows with these indices. Eager, pure."""
-        rows = rows or range(self.batch_size)
+        rows = range(self.batch_size) if rows is None else rows
         epoch, index = divmod(step, self.steps_per_epoch)
         slack = len(self._ids) - 1 - self._config.batch_size * self._row_length
         seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
@@ -184,7 +184,7 @@ class Lines:
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:
         """Returns the batch of a step, or the rows with these indices. Eager, pure."""
-        rows = rows or range(self.batch_size)
+        rows = range(self.batch_size) if rows is None else rows
         epoch, index = divmod(step, self.steps_per_epoch)
         documents = _shuffled(self._seed, epoch, index * self.batch_size, rows, len(self._borders) - 1)
         return documents_at(self._ids, self._borders, documents, self._config.seq_length)

@@ -244,8 +244,8 @@ ROWS = [
 @pytest.mark.parametrize("config", ROWS)
 def test_rows_that_are_asked_for_are_those_of_the_whole_batch(config):
     documents = np.where(np.random.default_rng(0).random(600) < 0.2, 0, np.arange(600)) * (np.arange(600) > 0)
-    source = make_source(np.append(documents, 0) if config.order == "lines" else np.arange(600), config, seed=2)
-    for source in (source, Skipping(FirstBatches(source, 3))):
+    plain = make_source(np.append(documents, 0) if config.order == "lines" else np.arange(600), config, seed=2)
+    for source in (plain, Skipping(FirstBatches(plain, 3))):
         for step in (0, 1, source.steps_per_epoch + 1):
             whole = source.batch_at(step)
             for rows in (range(0, 2), range(2, 6), range(5, 6), range(6)):
@@ -265,8 +265,8 @@ def test_rows_are_made_without_the_others():
         def __getitem__(self, positions):
             return positions % 251
 
-    config = DataConfig(seq_length=10, batch_size=10**9, order="streams", reset_probability=0.5)
-    for config in (config, dataclasses.replace(config, order="windows", reset_probability=0)):
+    streams = DataConfig(seq_length=10, batch_size=10**9, order="streams", reset_probability=0.5)
+    for config in (streams, dataclasses.replace(streams, order="windows", reset_probability=0)):
         batch = make_source(Endless(), config, seed=0).batch_at(7, range(10**9 - 4, 10**9))
         assert batch.inputs.shape == (4, 10)
         assert (batch.targets == (batch.inputs + 1) % 251).all()
