@@ -3,7 +3,8 @@
     python -m trainers.run --experiment=shakespeare_lstm
 
 Embedding 256, 1024 units, batch 64, 100 characters, Adam 1e-3, 10 epochs of 156 steps: 28 minutes on two cores.
-Expect a validation loss of 1.85, 1.70 and 1.61 nats per character after two, three and four epochs.
+Expect a validation loss of 1.85, 1.70 and 1.61 nats per character after two, three and four epochs, and its best, 1.49,
+after eight.
 """
 
 import dataclasses
