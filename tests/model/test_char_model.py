@@ -38,7 +38,7 @@ def random_state(model, rows=B):
 
 def silence(ids):
     """Noise that changes no choice."""
-    return tf.zeros((ids.shape[1], ids.shape[0], V))
+    return tf.zeros((*tf.unstack(tf.shape(ids))[::-1], V))
 
 
 def likeliest(logits, noise, text):
