@@ -6,24 +6,17 @@ A GRU of 166 units with an embedding of 16, streams of 100 characters, AdamW wit
 Expect a validation loss of 1.34 nats per character, with the state carried.
 """
 
-from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
+import dataclasses
 
-EXPERIMENT = Experiment(
-    corpus="nietzsche",
+from experiments import nietzsche_lstm, shakespeare_record
+from trainers.experiment import DataConfig, LoopConfig, ModelConfig
+
+_OPTIMIZER = shakespeare_record.EXPERIMENT.optimizer
+
+EXPERIMENT = dataclasses.replace(
+    nietzsche_lstm.EXPERIMENT,
     model=ModelConfig(cell="gru", units=166, embedding_size=16, weight_drop=0.15, output_dropout=0.1),
     data=DataConfig(order="streams", seq_length=100, batch_size=64, lowercase=True),
-    optimizer=OptimizerConfig(
-        name="adamw",
-        learning_rate=4e-3,
-        clip_norm=1.0,
-        schedule="cosine",
-        warmup_steps=200,
-        decay_steps=16_000,
-        final_share=0.01,
-        weight_decay=0.01,
-        beta_2=0.99,
-        averaging=0.998,
-    ),
+    optimizer=dataclasses.replace(_OPTIMIZER, learning_rate=4e-3, decay_steps=16_000, averaging=0.998),
     loop=LoopConfig(steps=16_000, log_every=200, evaluate_every=2000, save_every=2000),
-    samples=SamplesConfig(prompts=(), from_text=60, temperatures=(0.2, 0.5, 1.0, 1.2), num_chars=400),
 )
