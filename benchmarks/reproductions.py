@@ -238,7 +238,7 @@ def _samples(name: str, samples: list[dict]) -> str:
     shown = []
     for sample in samples:
         text = f"{sample['prompt']}{sample['text']}".strip("\n")
-        shown.append(f"temperature {sample['temperature']:g}\n````\n{text}\n````")
+        shown.append(f"temperature {sample['temperature']:g}\n```\n{text}\n```")
     return "\n".join([f"### Samples of `{name}`", *shown])
 
 

@@ -67,7 +67,7 @@ def test_the_file_keeps_what_it_has_of_other_runs(run_dir, tmp_path, capsys):
     assert call(run_dir, f"--json={file}") == command.DONE
     text = capsys.readouterr().out
     assert call(f"--json={file}") == command.DONE and capsys.readouterr().out == text[text.rindex("### `shakesp") :]
-    assert text.count("### `linux_lstm`") == 1 and "temperature 0.5\n````\nROMEO: Hold\n````" in text
+    assert text.count("### `linux_lstm`") == 1 and "temperature 0.5\n```\nROMEO: Hold\n```" in text
 
 
 @pytest.mark.slow
