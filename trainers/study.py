@@ -116,7 +116,7 @@ def _grid(text: str) -> tuple[str, list[str]]:
 
 
 class _Callable(types.ModuleType):
-    """This module, callable: an import of it puts it in the place of the function `trainers.study`."""
+    """This module, callable: once imported, it hides the function `trainers.study`, and does the same."""
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         from trainers.studies.start import study
