@@ -70,6 +70,8 @@ _MEANING = {"mean": "mean of the epoch", "end": "end of the epoch"}
 def main(run_dirs: list[str]) -> int:
     """Runs the command. Returns the exit status."""
     kept = load_json(FLAGS.json) if FLAGS.json and os.path.exists(FLAGS.json) else {}
+    if not (isinstance(kept, dict) and all(isinstance(part, dict) for part in kept.values())):
+        raise UserError(f"{FLAGS.json} is no file of this command: give another name.")
     if not (run_dirs or kept):
         raise UserError("No runs are given: give run directories of " + ", ".join(ORIGINALS) + ".")
     page, figures = Page(FLAGS.page, "benchmarks.reproductions"), Figures(FLAGS.json)
@@ -151,6 +153,8 @@ def _better(run_dir: str) -> tuple[str, dict]:
     original = importlib.import_module(f"experiments.{of}").EXPERIMENT
     loaded = loading.load(run_dir)
     texts = load_texts(corpus, original.data, lambda line: None)
+    if loaded.vocabulary != texts.vocabulary:
+        raise UserError(f"{run_dir} reads {corpus} in another way than {of}: their vocabularies differ.")
     ngrams = evaluation.training_ngrams(texts)
     (own, *_) = evaluation.closed_loop_passes(texts, original.data).values()
     seconds = Result.read(run_dir, finished=True).history["validation"]["seconds"][-1]

@@ -110,30 +110,30 @@ def open_loop(
 
     Args:
         network: the weights.
-        text: int32 `[T, B]`; or mixtures of ids `[T, B, V]`.
+        text: int32 `[T, B]`.
         own: bool `[T, B]`; the first row is ignored, because there is no output yet.
-        choose: (logits float32 `[N, V]`, noise `[N, V]`, text of this position `[N, …]`) -> like the text: the output
-            of N rows at a position, from the prediction after the position before. It works row by row.
+        choose: (logits float32 `[N, V]`, noise `[N, V]`, text of this position int32 `[N]`) -> ids int32 `[N]`: the
+            output of N rows at a position, from the prediction after the position before. It works row by row.
         noise: `[T, B, V]`, the second argument of `choose` at each position.
         states: each layer's state before the first character.
 
     Returns:
-        The inputs, like `text`, and each layer's history by groups of rows. No gradient flows through this function,
-        because the ids are a choice. `closed_loop` with the histories gives the gradient through the states.
+        The input ids, int32 `[T, B]`, and each layer's history by groups of rows. No gradient flows through this
+        function, because the ids are a choice. `closed_loop` with the histories gives the gradient through the states.
     """
     groups = num_groups(states[0])
     parts = zip(
         network.in_groups(groups), split((text, own, noise), groups, 1), split(tuple(states), groups, 0), strict=True
     )
-    ran = [open_loop_of_group(part, *steps, start, choose) for part, steps, start in parts]
-    fed, histories = zip(*ran, strict=True)
+    results = [open_loop_of_group(part, *steps, start, choose) for part, steps, start in parts]
+    fed, histories = zip(*results, strict=True)
     return join(fed, 1), list(zip(*histories, strict=True))
 
 
 def open_loop_of_group(
     network: Network, text: tf.Tensor, own: tf.Tensor, noise: tf.Tensor, states: Sequence[State], choose: Callable
 ) -> tuple[tf.Tensor, tuple[History, ...]]:
-    """Runs `open_loop` for one group of rows."""
+    """Runs `open_loop` for one group of rows, whose text and inputs may also be mixtures of ids, `[T, B, V]`."""
     num_steps = length(text)
     own = tf.logical_and(own, tf.range(num_steps)[:, None] > 0)
     own = own if text.shape.rank == 2 else own[:, :, None]

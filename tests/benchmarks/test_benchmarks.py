@@ -62,7 +62,7 @@ def test_generation_is_timed(contestant):
 
 
 def test_generation_may_be_compiled_for_each_text():
-    kept, each = (ours.generate(1, 30, xla=True, units=16, compile_each=anew)(3) for anew in (False, True))
+    kept, each = (ours.generate(1, 30, xla=True, units=16, compile_each=again)(3) for again in (False, True))
     assert 0 < kept["seconds"] < each["seconds"]  # a text of 30 characters takes far less than its compilation
     assert kept["first_seconds"] > kept["seconds"]
 
@@ -142,7 +142,7 @@ def test_the_exponent_is_the_power_of_the_size():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells a process's resident memory")
 def test_training_and_what_uses_a_model_keep_their_memory(tmp_path):
-    """The short form of benchmarks.memory. An evaluation that compiled anew took nearly a megabyte."""
+    """The short form of benchmarks.memory. An evaluation that compiled again took nearly a megabyte."""
     assert memory.train(100, str(tmp_path / "run")) < memory.MAX_MB
     grown = memory.use(str(tmp_path / "run"), rounds=14)
     assert max(grown.values()) < 10, grown

@@ -73,12 +73,18 @@ def test_the_file_keeps_what_it_has_of_other_runs(run_dir, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsys, monkeypatch):
     """By windows, of which only the last character counts; the 7-gram reads the same."""
-    set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "samples.num_chars": 0}
+    set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "data.lowercase": True}
+    set["samples.num_chars"] = 0
     run = trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "better", set=set)
     monkeypatch.setitem(reproductions.BETTER, ("quickstart", "plays:12000"), "nietzsche_lstm")
     (run_dir / "config.json").write_text(json.dumps({"experiment": "nietzsche_lstm"}))
     file = tmp_path / "kept.json"
     assert call(run_dir, f"--better={tmp_path / 'better'}", f"--json={file}") == command.DONE
+    set["data.lowercase"] = False
+    trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "other", set=set)
+    assert call(run_dir, f"--better={tmp_path / 'other'}") == command.MISTAKE
+    assert "their vocabularies differ" in capsys.readouterr().err
+    assert call(f"--json={file}") == command.DONE
     texts = load_texts("plays:12000", nietzsche_lstm.EXPERIMENT.data, lambda line: None)
     ids, found = texts.validation, json.loads(file.read_text())["better"]["nietzsche_lstm"]
     windows = np.stack([ids[i : i + 61] for i in range(0, len(ids) - 60, 3)]).astype(np.int32)
@@ -91,7 +97,14 @@ def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsy
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nowhere"], ["{run}", "--page={run}/config.json"], ["{run}", "--speed=nothing"]]
+    "arguments",
+    [
+        [],
+        ["nowhere"],
+        ["{run}", "--page={run}/config.json"],
+        ["{run}", "--speed=nothing"],
+        ["{run}", "--json={run}/config.json"],
+    ],
 )
 def test_mistakes_are_told(run_dir, capsys, arguments):
     assert call(*(argument.format(run=run_dir) for argument in arguments)) == command.MISTAKE
