@@ -37,14 +37,18 @@ _BUILT = collections.defaultdict(list)
 
 @pytest.fixture
 def make_model():
-    """Builds a tiny model. All its weights, biases too, are random: a zero bias would hide a mistake."""
+    """Builds a tiny model. All its weights, biases too, are random: a zero bias would hide a mistake.
+
+    They are small enough that a rounding does not grow over time. With a standard deviation of 0.5, three RNN layers
+    make it 13 times as large in 12 steps.
+    """
 
     def make(vocabulary_size=7, precision="float32", seed=0, **config):
         config = ModelConfig(**{"units": 6, "embedding_size": 5, **config})
         model = CharModel(config, vocabulary_size, precision, seed)
         random = np.random.default_rng(seed)
         for weight in model.trainable_variables:
-            weight.assign(random.normal(0, 0.5, weight.shape))
+            weight.assign(random.normal(0, 0.35, weight.shape))
         return model
 
     return make
