@@ -35,7 +35,8 @@ def matmuls(experiment: str, settings: list[str]) -> Turn:
     kernel, back = tf.ones((units, gates), dtype), tf.ones((gates, units), dtype)
     states, gradients = tf.ones((length * batch_size, units), dtype), tf.ones((length * batch_size, gates), dtype)
     one_hot = tf.ones((length * batch_size, size), dtype)
-    outputs, logits = tf.ones((length * batch_size, units)), tf.ones((length * batch_size, size))
+    predictions = batch_size if found.data.targets == "last" else length * batch_size
+    outputs, logits = tf.ones((predictions, units)), tf.ones((predictions, size))
     readout = tf.ones((units, size))
 
     def loop(matrix, other):

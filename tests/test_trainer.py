@@ -262,6 +262,39 @@ def test_positions_of_weight_zero_do_not_matter(make_trainer):
     assert float(measured["chars"]) == 9.5
 
 
+class OwnLoss(Trainer):
+    """Teacher forcing whose loss might read the logits of any position."""
+
+    def loss(self, rollout, batch):
+        return super().loss(rollout, batch)
+
+
+class Coins(Trainer):
+    def own_input_prob(self, step):
+        return 0.5
+
+
+class CoinsAndOwnLoss(Coins, OwnLoss):
+    pass
+
+
+@pytest.mark.parametrize("arguments", [{}, {"accumulate": 3}], ids=["one", "accumulate"])
+@pytest.mark.parametrize("curricula", [(Trainer, OwnLoss), (Coins, CoinsAndOwnLoss)], ids=["closed", "open"])
+@pytest.mark.parametrize("path", ["fused", "keras"])
+def test_last_targets_need_the_last_logits_only(make_model, make_trainer, relative_error, curricula, arguments, path):
+    found, lengths = [], []
+    for cls in curricula:
+        model = make_model()
+        model.recurrence_path = path
+        trainer = make_trainer(cls, model, data={"targets": "last"}, **arguments)
+        batch = Batch(*map(tf.convert_to_tensor, trainer.batch_at(0)))
+        lengths.append(trainer.forward(batch, model.initial_state(3)).logits.shape[1])
+        found.append((trainer.gradients(batch), trainer.train_step(batch)))
+    assert lengths == [1, 5]
+    assert relative_error(*found) < rounding.MODEL
+    assert float(found[0][1]["chars"]) == 3 and float(found[0][1]["chars_read"]) == 15
+
+
 def test_the_loss_is_a_mean_over_the_weights(make_trainer):
     first, second = make_trainer(), make_trainer()
     whole = train(first, 0, 1)[0]["gradient_norm"]

@@ -12,7 +12,7 @@ class Chain:
         counts: of AA, AB, BA and BB in a thousand.
     """
 
-    batch_size, steps_per_epoch, carries_state, order = 1000, 1, False, "windows"
+    batch_size, steps_per_epoch, carries_state, order, last_only = 1000, 1, False, "windows", False
 
     def __init__(self, counts):
         self.rows = np.repeat([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2]], counts, 0).astype(np.int32)

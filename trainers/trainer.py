@@ -138,10 +138,10 @@ class Trainer(BaseTrainer):
         """
         own = self.own_mask(batch)
         if own is None:
-            logits, _, state = self.model.hidden(batch.inputs, state, training=self.mask_key())
+            logits, _, state = self.model.hidden(batch.inputs, state, self.mask_key(), self.reads_last_only)
             return Rollout(logits, batch.inputs, tf.zeros_like(batch.inputs, tf.bool), state)
         logits, fed, state = self.model.open_loop(
-            batch.inputs, own, self._hooks.choose, self.noise(batch), state, self.mask_key()
+            batch.inputs, own, self._hooks.choose, self.noise(batch), state, self.mask_key(), self.reads_last_only
         )
         return Rollout(logits, fed, own, state)
 
@@ -217,3 +217,10 @@ class Trainer(BaseTrainer):
     def reads_whole_batch(self) -> bool:
         """True if a step needs one rollout of the whole batch."""
         return self.needs_whole_batch or type(self).on_step is not Trainer.on_step
+
+    @property
+    def reads_last_only(self) -> bool:
+        """True if a step needs the logits after each row's last character only, because no hook sees the others."""
+        hooks = (self.batch_at, self.forward, self.loss, self.on_step)
+        ours = (Trainer.batch_at, Trainer.forward, Trainer.loss, Trainer.on_step)
+        return self.source.last_only and all(getattr(hook, "__func__", None) in ours for hook in hooks)

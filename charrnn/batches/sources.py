@@ -84,6 +84,7 @@ class Source(Protocol):
     steps_per_epoch: int
     carries_state: bool  # whether a batch ever continues the one before
     order: str  # the value of data.order
+    last_only: bool  # whether only the last target of each row has a weight
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:
         """Returns the batch of a step, or the rows with these indices. Eager, pure."""
@@ -99,7 +100,7 @@ class Windows:
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
-        self.batch_size = config.batch_size
+        self.batch_size, self.last_only = config.batch_size, config.targets == "last"
         self._stride = config.stride or config.seq_length
         self._documents = _edges(ids) if config.within_documents else np.array([0, len(ids)])
         fitting = (np.diff(self._documents) - 1 - config.seq_length) // self._stride + 1
@@ -116,7 +117,7 @@ class Windows:
         documents = np.searchsorted(self._windows, windows, side="right") - 1
         starts = self._documents[documents] + (windows - self._windows[documents]) * self._stride
         batch = cut(self._ids, starts, self._config.seq_length)
-        return last_only(batch) if self._config.targets == "last" else batch
+        return last_only(batch) if self.last_only else batch
 
 
 class Streams:
@@ -126,7 +127,7 @@ class Streams:
     borders move. The state starts from zero each epoch, and in random rows with `reset_probability`.
     """
 
-    carries_state, order = True, "streams"
+    carries_state, order, last_only = True, "streams", False
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed
@@ -169,7 +170,7 @@ class Lines:
         seed: the seed of the order.
     """
 
-    carries_state, order = False, "lines"
+    carries_state, order, last_only = False, "lines", False
 
     def __init__(self, ids: np.ndarray | Sharded, config: DataConfig, seed: int):
         self._ids, self._config, self._seed = ids, config, seed

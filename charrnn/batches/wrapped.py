@@ -23,7 +23,7 @@ class FirstBatches:
     def __init__(self, source: Source, count: int):
         self._source, self._count = source, count
         self.batch_size, self.carries_state, self.order = source.batch_size, source.carries_state, source.order
-        self.steps_per_epoch = source.steps_per_epoch
+        self.steps_per_epoch, self.last_only = source.steps_per_epoch, source.last_only
         allowed = f"at most {self.steps_per_epoch}, the batches of an epoch"
         require("data.overfit_batches", count, count <= self.steps_per_epoch, allowed)
 
@@ -44,7 +44,7 @@ class Skipping:
     def __init__(self, source: Source):
         self._source, self._num_skipped, self._gap = source, 0, None
         self.batch_size, self.carries_state, self.order = source.batch_size, source.carries_state, source.order
-        self.steps_per_epoch = source.steps_per_epoch
+        self.steps_per_epoch, self.last_only = source.steps_per_epoch, source.last_only
 
     def leave_out(self, roll_backs: Iterable[dict]) -> None:
         """Leaves out the batches of these roll-backs, and no others.

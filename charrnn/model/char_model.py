@@ -152,6 +152,7 @@ class CharModel(keras.Model):
         noise: tf.Tensor,
         state: States,
         training: bool | dropout.Key = True,
+        last_only: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
         """Reads its own output wherever `own` is true. Eager or graph.
 
@@ -165,6 +166,7 @@ class CharModel(keras.Model):
             noise: float32 `[T, B, V]`, the second argument of `choose` at each position.
             state: from `initial_state` or an earlier call.
             training: as in a call. Dropout also applies to the logits that `choose` gets.
+            last_only: True for the logits after the last character only, `[B, 1, V]`.
 
         Returns:
             Logits float32 `[B, T, V]`, the input ids int32 `[B, T]`, and the state after the last character.
@@ -174,7 +176,7 @@ class CharModel(keras.Model):
         """
         network = self.network(self._masks(ids, training))
         fed, histories = loops.open_loop(network, tf.transpose(ids), tf.transpose(own), choose, noise, state)
-        logits, _, state = self._replay(network, fed, state, histories)
+        logits, _, state = self._replay(network, fed, state, histories, last_only)
         return logits, tf.transpose(fed), state
 
     def soft_loop(
@@ -210,7 +212,7 @@ class CharModel(keras.Model):
         return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(likeliest), state
 
     def hidden(
-        self, ids: tf.Tensor, state: States, training: bool | dropout.Key = False
+        self, ids: tf.Tensor, state: States, training: bool | dropout.Key = False, last_only: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor, States]:
         """Reads ids as a call does. Eager or graph.
 
@@ -218,14 +220,15 @@ class CharModel(keras.Model):
             ids: int32 `[B, T]`.
             state: from `initial_state` or an earlier call.
             training: as in a call.
+            last_only: True for the logits after the last character only, `[B, 1, V]`.
 
         Returns:
             Logits float32 `[B, T, V]`, the last layer's outputs `[B, T, H]`, and the state after the last character.
         """
         masks = self._masks(ids, training)
         if self.recurrence_path == "keras":
-            return self._closed_loop_keras(ids, state, masks)
-        return self._replay(self.network(masks), tf.transpose(ids), state, [()] * len(state))
+            return self._closed_loop_keras(ids, state, masks, last_only)
+        return self._replay(self.network(masks), tf.transpose(ids), state, [()] * len(state), last_only)
 
     def network(self, masks: Masks | None = None) -> Network:
         """Returns the weights as the loops read them, in the compute dtype. Differentiable. Eager or graph.
@@ -266,7 +269,7 @@ class CharModel(keras.Model):
         mask = masks.recurrent[i]
         return [kernel, recurrent if mask is None else recurrent * mask, bias]
 
-    def _replay(self, network, ids, state, histories):
+    def _replay(self, network, ids, state, histories, last_only):
         """Runs time-major ids `[T, B]` through the layers, one after the other; returns logits, outputs and state."""
         first, *higher = network.layers
         outputs, last = loops.closed_loop(first, first.kernel, state[0], ids=ids, histories=histories[0])
@@ -275,9 +278,10 @@ class CharModel(keras.Model):
             outputs, last = loops.closed_loop(layer, layer.project(x), start, histories=history)
             x = network.layer_input(i, outputs, x)
             states.append(last)
+        x = x[-1:] if last_only else x
         return tf.transpose(network.logits(x), [1, 0, 2]), tf.transpose(outputs, [1, 0, 2]), tuple(states)
 
-    def _closed_loop_keras(self, ids, state, masks):
+    def _closed_loop_keras(self, ids, state, masks, last_only):
         """Runs the stock layers: cuDNN on a GPU."""
         if self.embedding is None:
             x = tf.one_hot(ids, self.vocabulary_size, dtype=self.compute_dtype)
@@ -296,6 +300,7 @@ class CharModel(keras.Model):
             own = outputs if masks.outputs[i] is None else dropout.times(outputs, masks.outputs[i][:, None])
             x = x + own if self.config.skip_connections and i else own
             states.append(tuple(last))
+        x = x[:, -1:] if last_only else x
         return self.readout(tf.cast(x, tf.float32)) / masks.temperature, outputs, tuple(states)
 
     def _cast(self, weight):

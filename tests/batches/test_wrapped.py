@@ -60,7 +60,7 @@ def test_a_source_without_the_argument_rows_makes_its_whole_batch():
     source = Streams(np.arange(400), DataConfig(order="streams", seq_length=4, batch_size=8, reset_probability=0.5), 0)
 
     class Older:
-        batch_size, steps_per_epoch, carries_state, order = 8, source.steps_per_epoch, True, "streams"
+        batch_size, steps_per_epoch, carries_state, order, last_only = 8, source.steps_per_epoch, True, "streams", False
 
         def batch_at(self, step):
             return source.batch_at(step)

@@ -22,7 +22,7 @@ HOOKS = (
 """The methods of `Trainer` that a curriculum overrides."""
 
 FINAL = (
-    *("train_step", "train_steps", "evaluate", "gradients", "local_batch", "reads_whole_batch"),
+    *("train_step", "train_steps", "evaluate", "gradients", "local_batch", "reads_whole_batch", "reads_last_only"),
     *("_hooks", "_compiled"),
 )
 """The attributes that are the same for all curricula: the loop relies on them."""

@@ -71,6 +71,7 @@ class Gradients:
         optimizer, variables = self._trainer.optimizer, self._trainer.model.trainable_variables
         with tf.GradientTape() as tape:
             rollout = self._hooks.forward(batch, state)
+            batch = self._predicted(batch)
             loss, extra = self._hooks.loss(rollout, batch)
             scaled_loss = optimizer.scale_loss(loss if weight is None else loss * weight)
         gradients = tape.gradient(scaled_loss, variables, unconnected_gradients="zero")
@@ -101,7 +102,8 @@ class Gradients:
 
     def _of_whole_batch(self, batch: Batch, state: States) -> Found:
         """The gradients of a loss that is given the whole batch."""
-        trainer, first, whole = self._trainer, self._accumulate * self._replicas.index(), whole_batch.gathered(batch)
+        trainer, first = self._trainer, self._accumulate * self._replicas.index()
+        whole = self._predicted(whole_batch.gathered(batch))
 
         def forward(index):
             with randomness.part_of_batch(first + index, self._num_parts):
@@ -117,6 +119,12 @@ class Gradients:
         )
         state = whole_batch.cut(rollout.state, self._replicas.index(), self._replicas.count)
         return gradients, measured, state, (rollout, whole)
+
+    def _predicted(self, batch: Batch) -> Batch:
+        """The batch with the targets that the rollout predicts: all, or each row's last."""
+        if not self._trainer.reads_last_only:
+            return batch
+        return batch._replace(targets=batch.targets[:, -1:], weights=batch.weights[:, -1:])
 
     def _sum_in_turn(self, part: Callable, state: States) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], States]:
         """The sums over this replica's parts, of which no two are in memory at a time."""

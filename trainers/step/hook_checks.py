@@ -77,9 +77,9 @@ class CheckedHooks:
         except (TypeError, ValueError):
             what = "a state of another structure"
             raise self._wrong("forward", what, "one like the state that it got") from None
-        size = self._trainer.model.vocabulary_size
+        predictions = [shape[0], 1 if self._trainer.reads_last_only else shape[1], self._trainer.model.vocabulary_size]
         return value._replace(
-            logits=self._tensor("forward(…).logits", value.logits, tf.float32, [*shape, size], "[B, T, V]"),
+            logits=self._tensor("forward(…).logits", value.logits, tf.float32, predictions, "[B, T, V]"),
             fed=self._tensor("forward(…).fed", value.fed, tf.int32, shape, "[B, T]"),
             own=self._tensor("forward(…).own", value.own, tf.bool, shape, "[B, T]"),
         )

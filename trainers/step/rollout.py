@@ -10,7 +10,7 @@ from charrnn.model.char_model import States
 class Rollout(NamedTuple):
     """The inputs and the predictions of one batch."""
 
-    logits: tf.Tensor  # float32 [B, T, V]
+    logits: tf.Tensor  # float32 [B, T, V]; [B, 1, V] with data.targets=last, if nothing reads the others
     fed: tf.Tensor  # the ids that were read, int32 [B, T]
     own: tf.Tensor  # which of them the network wrote itself, bool [B, T]
     state: States  # the state after the last character
