@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Original(NamedTuple):
     epochs: int  # that it trains
     losses: dict[int, float]  # published training losses, nats per character, by epoch
     kind: str = "mean"  # mean of the epoch; "end": last batch of the epoch
+    batch: int = 1  # texts that it writes in one batch at its end
 
 
 def _by_epoch(*losses: float) -> dict[int, float]:
@@ -49,7 +51,7 @@ _GRU = _by_epoch(2.676, 1.962, 1.693, 1.545, 1.458, 1.397, 1.352, 1.313, 1.278, 
 _LSTM = _by_epoch(2.083, 1.735, 1.567, 1.467, 1.399, 1.344, 1.297)
 _LINUX = _by_epoch(1.398, 1.124, 1.044, 1.038, 0.997, 0.961, 0.884, 0.880, 0.879, 0.823)
 ORIGINALS = {
-    "shakespeare_gru": Original(20, {**_GRU, 15: 1.076, 20: 0.898}),
+    "shakespeare_gru": Original(20, {**_GRU, 15: 1.076, 20: 0.898}, batch=5),
     "shakespeare_lstm": Original(10, _LSTM, "end"),
     "nietzsche_lstm": Original(60, {}),
     "linux_lstm": Original(10, _LINUX, "end"),
@@ -84,7 +86,7 @@ def main(run_dirs: list[str]) -> int:
     parts += [_speeds({name: speeds[name] for name in known if name in speeds}, runs)] if speeds else []
     parts += [_beaten({name: better[name] for name in known if name in better}, runs, speeds)] if better else []
     for name in known:
-        parts += [_samples(name, runs[name]["samples"])]
+        parts += [_samples(name, runs[name]["samples"], runs[name].get("batch", []))]
         parts += [_samples(better[name]["name"], better[name]["samples"])] if name in better else []
     text = "\n\n".join(parts)
     print(text)
@@ -113,7 +115,8 @@ def _read(run_dir: str) -> tuple[str, dict]:
         took = line["seconds"] - seconds
         epochs.append({"step": line["step"], "train": train, "validation": line["nats_per_char"], "seconds": took})
         start, seconds = line["step"], line["seconds"]
-    return name, {"epochs": epochs, "samples": _last_samples(run_dir)}
+    samples = _last_samples(run_dir)
+    return name, {"epochs": epochs, "samples": samples, "batch": _batch(run_dir, samples, ORIGINALS[name].batch)}
 
 
 def _last_samples(run_dir: str) -> list[dict]:
@@ -122,6 +125,20 @@ def _last_samples(run_dir: str) -> list[dict]:
     lines = _lines(run_dir, "samples.jsonl", "prompt", "temperature", "text")
     last = max(line["step"] for line in lines)
     return [{k: line[k] for k in ("prompt", "temperature", "text")} for line in lines if line["step"] == last]
+
+
+def _batch(run_dir: str, samples: list[dict], count: int) -> list[str]:
+    """Returns texts that the newest weights write in one batch, as long as the last sample, at its temperature."""
+    if count == 1 or not samples:
+        return []
+    command.start_tensorflow()
+    from charrnn.generation import loading
+    from charrnn.sampling import Sampler
+
+    last = samples[-1]
+    generator = loading.load(run_dir, "newest").generator(Sampler(temperature=last["temperature"]))
+    texts = generator.generate([last["prompt"]] * count, len(last["text"]), list(range(count)))
+    return [last["prompt"] + text for text in texts]
 
 
 def _lines(run_dir: str, name: str, *needed: str) -> list[dict]:
@@ -237,12 +254,13 @@ def _beaten(better: dict[str, dict], runs: dict[str, dict], speeds: dict[str, di
     return "\n".join(lines)
 
 
-def _samples(name: str, samples: list[dict]) -> str:
-    """Returns the samples after the last epoch."""
+def _samples(name: str, samples: list[dict], batch: Sequence[str] = ()) -> str:
+    """Returns the samples after the last epoch, and those of one batch."""
     shown = []
     for sample in samples:
         text = f"{sample['prompt']}{sample['text']}".strip("\n")
         shown.append(f"temperature {sample['temperature']:g}\n```\n{text}\n```")
+    shown += [f"{i} of {len(batch)} in one batch\n```\n{text.strip()}\n```" for i, text in enumerate(batch, 1)]
     return "\n".join([f"### Samples of `{name}`", *shown])
 
 

@@ -96,6 +96,19 @@ def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsy
     assert f"| 3.0000, 3.0000 | {found['ngram']:.4f} | `quickstart` |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_an_original_that_ends_with_a_batch_of_texts_has_them(tmp_path, capsys, monkeypatch):
+    set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "samples.num_chars": 20}
+    run = trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "run", set=set)
+    monkeypatch.setitem(reproductions.ORIGINALS, "quickstart", reproductions.Original(1, {}, batch=2))
+    assert call(tmp_path / "run") == command.DONE
+    out = capsys.readouterr().out
+    last = json.loads((tmp_path / "run" / "samples.jsonl").read_text().splitlines()[-1])
+    for i in range(2):
+        text = run.model.generate(last["prompt"], 20, seed=i, temperature=last["temperature"])
+        assert f"{i + 1} of 2 in one batch\n```\n{(last['prompt'] + text).strip()}\n```" in out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
