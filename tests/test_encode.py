@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from trainers import run
 def start(capsys, tmp_path, monkeypatch):
     """Runs the command in a folder with texts: -> exit status, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "texts" / "deep").mkdir(parents=True)
     (tmp_path / "texts" / "a.txt").write_text("\ufeffFirst text.\r\n" * 20, encoding="utf-8")
     (tmp_path / "texts" / "deep" / "b.txt").write_text("Sécond.\n" * 30, encoding="utf-8")
@@ -143,6 +145,21 @@ def test_a_changed_bit_is_refused(folder, name):
         file.seek(8)
         file.write(bytes([byte ^ 1]))
     assert f"out/{name} is damaged" in refusal(folder)
+
+
+def test_a_shard_is_read_whole_once_a_machine(folder, tmp_path, monkeypatch):
+    reader.load(folder)
+    path = "out/shard-00000.ids"
+    times = os.stat(path)
+    with open(path, "r+b") as file:
+        file.write(bytes(279))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    reader.load(folder)  # only the checksum could tell
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine's"))
+    assert "is damaged" in refusal(folder) and "is damaged" in refusal(folder)
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    assert "is damaged" in refusal(folder)
 
 
 def test_shards_of_several_folders_are_refused(start, folder):

@@ -8,7 +8,6 @@
     shard-00000.json   fingerprints of the corpus and the vocabulary, and the crc32 of shard-00000.ids
 """
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -19,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.encoded import processes
 from charrnn.encoded.array import Sharded
+from charrnn.encoded.verified import once_a_machine
 from charrnn.errors import UserError
 from charrnn.files import atomic, strict_json
-from charrnn.text.chunks import READ_BYTES, Chunk, Findings, Settings, contents
+from charrnn.text.chunks import Chunk, Findings, Settings, contents
 from charrnn.text.own_files import CORPUS, PLAN
 from charrnn.text.vocabulary import Vocabulary
 
@@ -116,7 +115,7 @@ def is_written(base: str, label: dict, num_bytes: int) -> bool:
 
 
 def load(folder: str) -> Encoded:
-    """Opens an encoded corpus and verifies all its files.
+    """Opens an encoded corpus and verifies its files, whose checksums are read once a machine.
 
     Args:
         folder: the folder.
@@ -138,8 +137,9 @@ def load(folder: str) -> Encoded:
     dtype, lengths = np.dtype(corpus["dtype"]), corpus["shards"]
     names = [(shard_name(number), ".ids", length * dtype.itemsize) for number, length in enumerate(lengths)]
     names.append((DOCUMENTS, ".bin", (corpus["num_documents"] + 1) * 8))
-    with concurrent.futures.ThreadPoolExecutor(processes.available()) as threads:
-        paths = list(threads.map(lambda one: _checked(folder, corpus, *one), names))
+    files = [_labelled(folder, corpus, *one) for one in names]
+    once_a_machine(files)
+    paths = [path for path, _ in files]
     documents = Sharded.open(paths[-1:], np.dtype("<i8"))
     ids = Sharded.open(paths[:-1], dtype, borders=documents)
     settings = Settings(**corpus["settings"])
@@ -153,8 +153,8 @@ def load(folder: str) -> Encoded:
     )
 
 
-def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> str:
-    """Returns the path of a shard. Raises UserError if the shard is missing, damaged or of another corpus."""
+def _labelled(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> tuple[str, int]:
+    """Returns the path of a shard and its crc32. Raises UserError if it is missing, incomplete or of another corpus."""
     path = os.path.join(folder, name + end)
     label = read_json(os.path.join(folder, f"{name}.json"))
     if label is None or not os.path.isfile(path):
@@ -165,10 +165,4 @@ def _checked(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> 
         raise UserError(f"{path} belongs to another corpus than its folder: encode the corpus again.")
     if os.path.getsize(path) != num_bytes:
         raise UserError(f"{path} has {os.path.getsize(path):,} of {num_bytes:,} bytes: encode the corpus again.")
-    checksum = 0
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(READ_BYTES):
-            checksum = zlib.crc32(block, checksum)
-    if checksum != label.get("crc32"):
-        raise UserError(f"{path} is damaged, because its checksum is wrong: encode the corpus again.")
-    return path
+    return path, label.get("crc32", -1)
