@@ -37,8 +37,9 @@ CASES = {
     "documents": (ScheduledSampling, {"order": "lines"}, {"half_step": 2, "coin": "exact"}),
     "reversed": (Reversed, {"order": "windows"}, {}),
     "whole": (SelfPaced, {"order": "streams"}, {"grow_steps": 5}),
+    "bfloat16": (Trainer, {"order": "streams"}, {}),
 }
-"""The curriculum, settings of the data, and of the curriculum."""
+"""The curriculum, settings of the data, and of the curriculum. "bfloat16" is in that precision."""
 
 
 def make(name: str) -> Trainer:
@@ -48,9 +49,10 @@ def make(name: str) -> Trainer:
     text = np.append(np.where(random.random(2000) < 0.3, 0, np.arange(2000) % 6 + 1) * (np.arange(2000) > 0), 0)
     data = DataConfig(seq_length=LENGTH, batch_size=BATCH_SIZE, **data)
     model = ModelConfig(units=6, embedding_size=5, weight_drop=0.2, output_dropout=0.2, zoneout=0.1)
-    arguments = {"seed": 3, "clip_norm": 0.5, "averaging": 0.9}
+    arguments = {"seed": 3, "clip_norm": 0.1, "averaging": 0.9}
     optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.1)
-    return cls(CharModel(model, 7), make_source(text, data, seed=3), optimizer, cls.Config(**config), **arguments)
+    model = CharModel(model, 7, "mixed_bfloat16" if name == "bfloat16" else "float32")
+    return cls(model, make_source(text, data, seed=3), optimizer, cls.Config(**config), **arguments)
 
 
 def train(trainer: Trainer) -> dict:
@@ -58,7 +60,7 @@ def train(trainer: Trainer) -> dict:
     measured = [trainer.train_steps([trainer.local_batch(step)])[0] for step in range(STEPS)]
     models = [*trainer.model.get_weights(), *trainer.averaged.get_weights()]
     with trainer.carried_by_all():
-        carried = [variable.numpy() for variable in tf.nest.flatten(trainer.carried)]
+        carried = [variable.numpy().astype(np.float32) for variable in tf.nest.flatten(trainer.carried)]
     return {"measured": measured, "weights": [array.tolist() for array in [*models, *carried]]}
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 STREAMS = {
     "model": {"weight_drop": 0.2, "output_dropout": 0.2, "zoneout": 0.1},
     "data": {"order": "streams", "batch_size": 8},
-    "clip_norm": 0.5,
+    "clip_norm": 0.1,
     "averaging": 0.9,
 }
 
@@ -114,7 +114,7 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     one, two = build("one_device", **STREAMS), build("mirrored", cls=SpoiltOnOne, **STREAMS)
     parts = build("mirrored", accumulate=2, **STREAMS)
     expected = train(one, 0, 3)
-    assert max(numbers["gradient_norm"] for numbers in expected) > 0.5  # it is clipped: by the whole gradient's norm
+    assert max(numbers["gradient_norm"] for numbers in expected) > 0.1  # it is clipped: by the whole gradient's norm
     for trainer in (two, parts):
         assert_close(train(trainer, 0, 2), expected[:2])
     Checkpoints(str(tmp_path), two, keep=1).save(2)
@@ -165,7 +165,7 @@ def test_lines_of_unequal_weight_read_the_same_own_characters(build, relative_er
 
 @pytest.mark.parametrize("strategy, accumulate, arguments", LOOKING_AT_ALL_ROWS)
 def test_a_curriculum_that_looks_at_all_rows_sees_them(build, relative_error, strategy, accumulate, arguments):
-    arguments = {"data": {"batch_size": 8, "seq_length": 9}, "clip_norm": 0.5, **arguments}
+    arguments = {"data": {"batch_size": 8, "seq_length": 9}, "clip_norm": 0.1, **arguments}
     one, other = build("one_device", **arguments), build(strategy, accumulate=accumulate, **arguments)
     assert_close(train(other, 0, 3), train(one, 0, 3))
     assert relative_error(variables(other), variables(one)) < rounding.MODEL
@@ -176,7 +176,7 @@ def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):
     def scaled():
         return keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=256.0)
 
-    trainer = build("mirrored", scaled, cls=SpoiltOnOne, data={"batch_size": 4}, clip_norm=0.5)
+    trainer = build("mirrored", scaled, cls=SpoiltOnOne, data={"batch_size": 4}, clip_norm=0.1)
     for moves in (True, True, True, False):
         assert_moves(trainer, moves)
     assert trainer.optimizer.dynamic_scale.numpy() == 128

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainers.step import whole_batch
-from trainers.step.replicas import Replicas
+from trainers.step.replicas import Replicas, outside_of_scope
 
 
 class Carried:
@@ -22,17 +22,25 @@ class Carried:
 
     def __init__(self, start: Any, replicas: Replicas):
         self._replicas, self._start = replicas, start
-        self.rows = tf.nest.map_structure(_variable, start)  # in a replica, those of its rows
+        self.rows = tf.nest.map_structure(self._variable, start)  # in a replica, those of its rows
         self._gather = tf.function(lambda: replicas.run(self._gathered, ()), autograph=False)
         self._scatter = tf.function(lambda here: replicas.run(self._assign, here), autograph=False)
 
+    def read(self) -> Any:
+        """Returns the state of a replica's rows. Graph, in the replica."""
+        return tf.nest.map_structure(lambda variable, s: tf.cast(variable, s.dtype), self.rows, self._start)
+
+    def assign(self, state: Any) -> None:
+        """Takes the state of a replica's rows. Graph, in the replica."""
+        tf.nest.map_structure(lambda variable, s: variable.assign(tf.cast(s, variable.dtype)), self.rows, state)
+
     def gathered(self) -> Any:
         """Returns new variables with the state of all rows. Eager; all processes call it."""
-        return tf.nest.map_structure(_variable, self._gather())
+        return tf.nest.map_structure(_of_all_rows, self._gather())
 
     def at_start(self) -> Any:
         """Returns new variables with the state of all rows at the start. Eager."""
-        return tf.nest.map_structure(lambda s: _variable(tf.concat([s] * self._replicas.count, 0)), self._start)
+        return tf.nest.map_structure(lambda s: _of_all_rows(tf.concat([s] * self._replicas.count, 0)), self._start)
 
     def scatter(self, whole: Any) -> None:
         """Takes this process's rows from the state of all rows. Eager."""
@@ -41,14 +49,18 @@ class Carried:
         self._scatter([each[mine.start : mine.stop] for each, mine in zip(flat, rows, strict=True)])
 
     def _gathered(self, _: Any) -> Any:
-        return whole_batch.gathered(self.rows)
+        return whole_batch.gathered(self.read())
 
     def _assign(self, rows: list[tf.Tensor]) -> tuple[()]:
-        for variable, value in zip(tf.nest.flatten(self.rows), rows, strict=True):
-            variable.assign(value)
+        self.assign(tf.nest.pack_sequence_as(self.rows, rows))
         return ()
 
+    def _variable(self, value: tf.Tensor) -> tf.Variable:
+        if self._replicas.num_processes > 1 and value.dtype == tf.bfloat16:
+            value = tf.cast(value, tf.float32)  # the chief sends its start to all, and can send no bfloat16
+        own = tf.VariableSynchronization.ON_READ  # each replica has its own value
+        return tf.Variable(value, trainable=False, name="carried", synchronization=own)
 
-def _variable(value: tf.Tensor) -> tf.Variable:
-    own = tf.VariableSynchronization.ON_READ  # each replica has its own value
-    return tf.Variable(value, trainable=False, name="carried", synchronization=own)
+
+def _of_all_rows(value: tf.Tensor) -> tf.Variable:
+    return outside_of_scope(lambda: tf.Variable(value, trainable=False, name="carried"))

@@ -59,7 +59,7 @@ class CompiledStep:
         if seen is not None:
             trainer.on_step(*seen)
         if trainer.source.carries_state:
-            tf.nest.map_structure(lambda variable, s: variable.assign(s), trainer._carried.rows, state)
+            trainer._carried.assign(state)
         return gradients, measured
 
     def _begin(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -77,7 +77,8 @@ class CompiledStep:
         zero = trainer.initial_state(tf.shape(rows.inputs)[0])
         if not trainer.source.carries_state:
             return zero
-        return tf.nest.map_structure(lambda z, s: tf.where(rows.continues[:, None], s, z), zero, trainer._carried.rows)
+        carried = trainer._carried.read()
+        return tf.nest.map_structure(lambda z, s: tf.where(rows.continues[:, None], s, z), zero, carried)
 
     def _way(self) -> Callable:
         return self._gradients.way(self._trainer.reads_whole_batch)
