@@ -1,14 +1,14 @@
 """Looks at runs in TensorBoard as a person would: python -m tests.browser [--logdir=runs] [--output=pictures].
 
 Run by hand; no test. Opens each tab in headless Chromium, waits until it shows what it must, and takes a picture of it.
-Without --logdir it makes three small runs first. Needs Chromium, its chromedriver, and pip install selenium. Exit
-status: 0 all tabs show what they must, 1 one does not.
+Without --logdir it makes three small runs first. Needs Chromium and its chromedriver. Exit status: 0 all tabs show
+what they must, 1 one does not.
 """
 
 import contextlib
 import os
+import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +18,7 @@ from absl import flags
 
 from charrnn import command
 from charrnn.errors import UserError
+from tests import webdriver
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("logdir", None, "A folder of runs, as the README's commands make them.", flag_values=FLAGS)
@@ -30,23 +31,21 @@ _MUST_SHOW = {
     "custom_scalars": ["Loss", "nats per character", "own inputs: probability and share", "Open loop", "Matches ("],
     "images": ["open loop/curves"],
     "histograms": ["gradients/readout/kernel", "weights/readout/kernel"],
-    "text": ["samples/line break/temperature 0.5"],
+    "text": ["samples/line break/temperature 0.5", "charrnn.export --run_dir="],
+    "projector": ["embedding", "character", "Points: "],
     "hparams": ["Trial ID", "trainer", "optimizer.learning_rate", "bits_per_char"],
 }
 _TINY = "--experiment=quickstart model.units=32 --steps=60 loop.log_every=5 loop.evaluate_every=20".split()
 _RUNS = {
-    "plain": ["loop.histograms_every=20"],
+    "plain": ["loop.histograms_every=20", "model.embedding_size=16"],
     "fast": ["loop.histograms_every=20", "optimizer.learning_rate=0.02"],
     "open_loop": ["--trainer=scheduled_sampling", "trainer.half_step=30"],
 }
-_CHROMIUM = """
-    headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update
-    disable-sync window-size=1600,2000
-""".split()
 _ALL_TEXT = """
     const found = [];
     const walk = node => {
         if (node.nodeType == Node.TEXT_NODE) found.push(node.textContent);
+        if (node.contentDocument) walk(node.contentDocument.body);
         if (node.shadowRoot) node.shadowRoot.childNodes.forEach(walk);
         node.childNodes.forEach(walk);
     };
@@ -57,11 +56,13 @@ _ALL_TEXT = """
 
 def main(beside: list[str]) -> int:
     """Looks at each tab. Returns the exit status."""
+    if webdriver.MISSING:
+        raise UserError("This needs chromium and chromedriver on the path: apt-get install chromium chromium-driver.")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         if not FLAGS.logdir:
             _make_runs(os.path.join(folder, "runs"))
         url = stack.enter_context(tensorboard(FLAGS.logdir or os.path.join(folder, "runs")))
-        browser = stack.enter_context(_browser(folder))
+        browser = stack.enter_context(webdriver.browser(pathlib.Path(folder), 1600, 2000))
         os.makedirs(FLAGS.output, exist_ok=True)
         missing = {tab: _look(browser, url, tab, phrases) for tab, phrases in _MUST_SHOW.items()}
     return 1 if any(missing.values()) else command.DONE
@@ -86,37 +87,17 @@ def _make_runs(folder: str) -> None:
     subprocess.run([sys.executable, "-m", "trainers.evaluate", run_dir, *small], check=True)
 
 
-@contextlib.contextmanager
-def _browser(folder: str):
-    try:
-        from selenium import webdriver
-    except ImportError as error:
-        raise UserError("This needs selenium: pip install selenium.") from error
-    paths = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    if not all(paths.values()):
-        raise UserError("This needs chromium and chromedriver on the path: apt-get install chromium chromium-driver.")
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths["chromium"]
-    for flag in [*_CHROMIUM, f"user-data-dir={os.path.join(folder, 'profile')}"]:
-        options.add_argument(f"--{flag}")
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(paths["chromedriver"]))
-    try:
-        yield browser
-    finally:
-        browser.quit()
-
-
 def _look(browser, url: str, tab: str, phrases: list[str]) -> list[str]:
     """The phrases that a tab does not show."""
-    browser.get(f"{url}/#{tab}")
-    browser.refresh()
+    browser.open("about:blank")
+    browser.open(f"{url}/#{tab}")
     end, missing = time.monotonic() + FLAGS.seconds, phrases
     while missing and time.monotonic() < end:
         time.sleep(0.5)
-        text = browser.execute_script(_ALL_TEXT)
+        text = browser.run(_ALL_TEXT)
         missing = [phrase for phrase in phrases if phrase not in text]
     time.sleep(2)  # until all is drawn
-    browser.save_screenshot(os.path.join(FLAGS.output, f"{tab}.png"))
+    browser.picture(pathlib.Path(FLAGS.output, f"{tab}.png"))
     print(f"FAILED  {tab} does not show {', '.join(missing)}" if missing else f"ok      {tab}", flush=True)
     return missing
 

@@ -21,7 +21,7 @@ MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(nam
 
 _FLAGS = """
     headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update
-    disable-sync hide-scrollbars
+    disable-sync hide-scrollbars enable-unsafe-swiftshader
 """.split()
 _KEYS = {"left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015", "tab": "\ue004", "enter": "\ue007"}
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 
@@ -141,7 +142,7 @@ def _keep_until(path: str, step: int) -> None:
 
 
 def begin_session(run_dir: str, hyperparameters: dict[str, bool | int | float | str]) -> Callable[[], None]:
-    """Writes a run's hyperparameters and the layout of its charts for TensorBoard. A resumed run replaces both.
+    """Writes a run's hyperparameters, the layout of its charts and the way to its page. A resumed run replaces them.
 
     They lie in the run directory itself, because TensorBoard looks for the metrics in the folders below.
 
@@ -155,9 +156,10 @@ def begin_session(run_dir: str, hyperparameters: dict[str, bool | int | float | 
     with disk.writing(run_dir):
         _remove_own(run_dir, "")
     writer = _Writer(run_dir)
-    with writer.writes(0, 2):
+    with writer.writes(0, 3):
         tf.summary.experimental.write_raw_pb(custom_scalars.pb(dashboards.layout()).SerializeToString())
         hparams.hparams(hyperparameters, trial_id=_trial(run_dir))
+        tf.summary.text("page", _way_to_page(run_dir))
     writer.flush()
 
     def end() -> None:
@@ -167,6 +169,12 @@ def begin_session(run_dir: str, hyperparameters: dict[str, bool | int | float | 
         writer.flush()
 
     return end
+
+
+def _way_to_page(run_dir: str) -> str:
+    """Returns Markdown for the tab TEXT. It cannot be a link: browsers open no local file from a page of a server."""
+    export = f"python -m charrnn.export --run_dir={shlex.quote(run_dir)} --output=page --formats=html"
+    return f"To see inside this model in a browser, run\n\n    {export}\n\nand open `page/model.html`."
 
 
 def _trial(run_dir: str) -> str:
