@@ -9,12 +9,13 @@ from benchmarks.contest import Turn
 
 
 def describe() -> str:
-    """Returns CPU and package versions."""
+    """Returns the CPU, the package versions, and what restricts the CPU's instructions."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     packages = [name for name in ("tensorflow", "keras", "torch", "jax") if importlib.util.find_spec(name)]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    return f"{os.cpu_count()} cores of {models[0] if models else 'an unknown CPU'}; {versions}"
+    restricted = [f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA",) if name in os.environ]
+    return "; ".join([f"{os.cpu_count()} cores of {models[0] if models else 'an unknown CPU'}", versions, *restricted])
 
 
 def matmuls(experiment: str, settings: list[str]) -> Turn:

@@ -1,5 +1,6 @@
 """Each contestant of the benchmarks does its work, and ours and Keras's models are of one size."""
 
+import json
 import math
 import os
 
@@ -19,6 +20,7 @@ from benchmarks import (
     xla,
 )
 from charrnn import command
+from charrnn.errors import UserError
 from trainers.experiment import Experiment, override, with_trainer
 from trainers.trainer import Trainer
 
@@ -120,6 +122,19 @@ def test_the_table_of_curricula_gives_times_as_multiples_of_teacher_forcings():
 def test_every_curriculum_whose_cost_is_measured_takes_its_settings():
     for cost in train_step.CURRICULA.values():
         override(with_trainer(Experiment(), cost.trainer), cost.settings)
+
+
+def test_the_rows_of_an_earlier_call_on_this_machine_are_kept(tmp_path, monkeypatch):
+    file = tmp_path / "rows.json"
+    row = {"label": "GRU 128", "measured": {}}
+    file.write_text(json.dumps({"machine": machine.describe(), "turns": 5, "rows": [row]}))
+    train_step.FLAGS(["benchmark", f"--json={file}", "--turns=5"])
+    assert train_step._kept() == {"GRU 128": row}
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # as another machine computes
+    assert train_step._kept() == {}
+    file.write_text("[]")
+    with pytest.raises(UserError, match="no file of this command"):
+        train_step._kept()
 
 
 @pytest.mark.parametrize(
