@@ -3,8 +3,8 @@
     python -m trainers.run --experiment=linux_lstm
 
 Embedding 256, LSTM 1024, windows of 100 characters, batch 64, Adam 1e-3, 10 epochs of 872 steps: 5 to 14 minutes an
-epoch on two cores. 4,000 characters are sampled after each epoch. Expect a validation loss of 1.63 after the first, 1.37
-after the fifth, and 1.46 after the tenth.
+epoch on two cores. 4,000 characters are sampled after each epoch. Expect a validation loss of 1.63 after the first,
+1.37 after the fifth, and 1.46 after the tenth.
 """
 
 from trainers.experiment import DataConfig, Experiment, LoopConfig, ModelConfig, OptimizerConfig, SamplesConfig
