@@ -8,11 +8,11 @@ A file counts as another one when its size, its time of change, its inode or its
 import concurrent.futures
 import contextlib
 import hashlib
+import io
 import os
 import platform
 import zlib
 from collections.abc import Sequence
-from typing import BinaryIO
 
 from charrnn.encoded import processes
 from charrnn.errors import UserError
@@ -36,17 +36,18 @@ def once_a_machine(files: Sequence[tuple[str, int]]) -> None:
         if note is None or not note.seek(0, os.SEEK_END):
             _verify(files)
         if note:
-            note.write(b"verified\n")
+            with contextlib.suppress(OSError):  # the disk is full: nothing is remembered
+                note.write(b"verified\n")
 
 
-def _locked_note(name: str) -> BinaryIO | None:
+def _locked_note(name: str) -> io.FileIO | None:
     """Opens a note in the cache and locks it; None if that is impossible, and nothing can be remembered."""
     try:
         import fcntl  # imported here because some systems lack it
 
         folder = os.path.join(cache_folder(), "verified")
         os.makedirs(folder, exist_ok=True)
-        note = open(os.path.join(folder, name), "a+b")
+        note = open(os.path.join(folder, name), "a+b", buffering=0)
         fcntl.flock(note, fcntl.LOCK_EX)
         return note
     except (ImportError, OSError):
