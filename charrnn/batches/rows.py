@@ -33,6 +33,5 @@ def takes_rows(batch_at: Callable[..., Batch]) -> bool:
 
 def taken(batch: Batch, rows: range) -> Batch:
     """Returns rows of a batch by their indices, which have no gaps."""
-    inputs, targets, weights, continues = Batch(*batch)
     here = slice(rows.start, rows.stop)
-    return Batch(inputs[here], targets[here], weights[here], continues[here] if np.ndim(continues) else continues)
+    return Batch(*(part[here] if np.ndim(part) else part for part in batch))

@@ -28,6 +28,7 @@ class Batch(NamedTuple):
     targets: np.ndarray | tf.Tensor  # ids to predict, int32 [B, T]
     weights: np.ndarray | tf.Tensor  # weights of the targets in the loss, float32 [B, T]
     continues: Any = False  # bool [] or [B]: which rows carry the state over from the batch before
+    places: Any = -1  # int [] or [B]: the index in the text of each row's first input; -1: unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +248,7 @@ def _shuffled(seed: int, epoch: int, first: int, rows: range, count: int) -> np.
 def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:
     """Returns rows of `length` characters from positions `starts` `[B]`, all with weight 1."""
     rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int32)
-    return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32))
+    return Batch(rows[:, :-1], rows[:, 1:], np.ones((len(starts), length), np.float32), places=starts)
 
 
 def _check_filled(source, ids, config, needed):

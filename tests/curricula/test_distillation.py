@@ -18,6 +18,7 @@ from trainers.experiment import Experiment, override, with_trainer
 from trainers.launch import build
 from trainers.loop.checkpoints import Checkpoints
 from trainers.teachers.networks import Networks
+from trainers.teachers.stored import Stored
 from trainers.trainer import Rollout, Trainer
 
 Config = Distillation.Config
@@ -144,6 +145,22 @@ def test_rows_are_own_after_their_beginning_and_the_teacher_reads_what_the_netwo
     assert strayed.numpy()[own[:, 3]].any() and not strayed.numpy()[~own[:, 3]].any()
 
 
+def test_a_stored_teacher_says_what_it_says_after_the_text(make, make_model):
+    text = np.random.default_rng(6).integers(0, 7, 2000)
+    teacher = Networks([make_model(seed=9)])
+    config = Config(teacher="a run", stored=True)
+    trainer = make(Stored(teacher, text, 7), config=config, text=text)
+    batch = trainer.batch_at(0)
+    log_probs = trainer.forward(batch, trainer.initial_state(len(batch.inputs))).extra[0]
+    whole, _ = teacher(tf.constant(text[None], tf.int32), teacher.initial_state(1))
+    right = whole.numpy()[0][batch.places[:, None] + np.arange(batch.inputs.shape[1])]
+    np.testing.assert_allclose(log_probs, right, atol=2.0**-8 + rounding.MODEL)  # float16
+    assert float(trainer.train_step(batch)["teacher_gap"]) > 0
+    trainer.source.batch_at = lambda step, rows=None: batch._replace(places=-1)
+    with pytest.raises(UserError, match=r"^trainer\.stored=true is not possible: .* places in the text"):
+        trainer.batch_at(1)
+
+
 def test_streams_carry_the_teachers_state_and_the_mistakes(make, make_model):
     text = np.random.default_rng(6).integers(0, 7, 2000)
     data = {"order": "streams", "batch_size": 3, "seq_length": 5}
@@ -228,20 +245,25 @@ def test_what_cannot_teach_is_told_before_the_first_step(make_model, make_traine
     assert "has another vocabulary than this run (only in the other: 'e', 'f')" in refused(other)
     with pytest.raises(UserError, match=r"has no teacher: call its prepare\(texts\)"):
         make_trainer(Distillation, make_model()).check(10)
+    with pytest.raises(UserError, match=r"trainer\.stored=True is not possible: it must be false unless runs teach"):
+        Config(teacher="ngram", stored=True)
+    with pytest.raises(UserError, match=r"trainer\.stored=True is not possible: it must be false with own inputs"):
+        Config(teacher="a run", stored=True, own_share=0.5)
     streams = {"order": "streams"}
     with pytest.raises(UserError, match=r"trainer\.after_mistake=nothing is not possible: .*data\.order=streams"):
         make_trainer(Distillation, make_model(), config=Config(after_mistake="nothing"), data=streams)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("teacher", ["source", "average", "ngram", "network"])
+@pytest.mark.parametrize("teacher", ["source", "average", "ngram", "network", "stored"])
 def test_a_run_finds_its_teacher(make_model, tmp_path, teacher):
     texts = load_texts("plays:9000", DataConfig(), lambda line: None)
     network = write_run(tmp_path / "run", make_model(texts.vocabulary.size), texts.vocabulary)
     settings = ["optimizer.averaging=0.9", "data.seq_length=20", "data.batch_size=4", "model.units=8"]
-    name = network if teacher == "network" else teacher
+    name = network if teacher in ("network", "stored") else teacher
+    stored = ["trainer.stored=true"] if teacher == "stored" else []
     experiment = override(with_trainer(Experiment("plays:9000"), "distillation"), settings)
-    trainer = build.make_trainer(override(experiment, [f"trainer.teacher={name}"]), texts)
+    trainer = build.make_trainer(override(experiment, [f"trainer.teacher={name}", *stored]), texts)
     measured = trainer.train_step(trainer.batch_at(0))
     assert np.isfinite(float(measured["teacher_gap"]))
     assert (float(measured["teacher_gap"]) == pytest.approx(0, abs=rounding.MODEL)) == (teacher == "average")

@@ -30,6 +30,7 @@ from trainers.teachers import networks
 from trainers.teachers.exact_source import SourceTeacher
 from trainers.teachers.networks import Networks
 from trainers.teachers.ngrams import Ngrams
+from trainers.teachers.stored import Stored
 from trainers.teachers.teacher import Teacher
 from trainers.trainer import Rollout, Trainer
 
@@ -59,6 +60,8 @@ class Distillation(Trainer):
         own_share: float = 0.0  # share of the rows whose inputs are the network's own after a beginning
         beginning: int = 16  # characters of the text at the start of such a row
         after_mistake: str = "teacher"  # targets of a row after its first wrong input: "teacher", or "nothing"
+        stored: bool = False  # whether run directories read the text once, before the first step, so that they cost
+        # nothing later; takes 2 bytes times the vocabulary's size for each character of the training text
 
         def __post_init__(self):
             known = self.divergence in DIVERGENCES
@@ -69,6 +72,10 @@ class Distillation(Trainer):
             require("trainer.beginning", self.beginning, self.beginning >= 1, "at least 1")
             right = self.after_mistake in ("teacher", "nothing")
             require("trainer.after_mistake", self.after_mistake, right, "teacher or nothing")
+            runs = self.teacher not in ("source", "average", "ngram")
+            require("trainer.stored", self.stored, runs or not self.stored, "false unless runs teach")
+            possible = not (self.stored and self.own_share)
+            require("trainer.stored", self.stored, possible, "false with own inputs")
 
     def __init__(self, *arguments, **named):
         self._teacher: Teacher | None = None
@@ -101,8 +108,15 @@ class Distillation(Trainer):
             short = f"another one for more than {_MOST_COUNTED_CHARS:,} characters of training text"
             require("trainer.teacher", given, len(texts.train) <= _MOST_COUNTED_CHARS, short)
             return Ngrams(np.asarray(texts.train), texts.vocabulary.size)
-        if given != "source":
-            return networks.load("trainer.teacher", given, texts.vocabulary)
+        if given == "source":
+            return self._source(texts)
+        teacher = networks.load("trainer.teacher", given, texts.vocabulary)
+        if not self.config.stored:
+            return teacher
+        require("trainer.stored", True, self.source.order != "lines", "false with data.order=lines")
+        return Stored(teacher, texts.train, texts.vocabulary.size)
+
+    def _source(self, texts: Texts) -> SourceTeacher:
         reference = exact_source(texts, texts.data or DataConfig())
         if reference is None:
             raise UserError(
@@ -122,7 +136,8 @@ class Distillation(Trainer):
         """Returns the source's batch, or these rows of it. Eager.
 
         Raises:
-            UserError: the run has resumed with another teacher than it started with.
+            UserError: the run has resumed with another teacher than it started with; or the teacher is stored, and the
+                batch's places in the text are unknown.
         """
         if self._teacher is not None and not self._compared:
             if int(self.fingerprint.numpy()) != self._teacher.fingerprint:
@@ -131,7 +146,13 @@ class Distillation(Trainer):
                     "with other weights of it; give a copy with those weights there, or another --run_dir."
                 )
             self._compared = True
-        return super().batch_at(step, rows)
+        batch = super().batch_at(step, rows)
+        if self.config.stored and np.min(batch.places) < 0:
+            raise UserError(
+                "trainer.stored=true is not possible: the source of these batches does not tell their places in the "
+                "text; set it to false."
+            )
+        return batch
 
     def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor | None:
         """Returns whole rows except for their beginnings, bool `[B, T]`; None without own rows. Graph."""

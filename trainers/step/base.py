@@ -196,6 +196,8 @@ class BaseTrainer(tf.Module):
 
 
 def _tensors(batch: Batch) -> Batch:
-    """The batch as tensors, with `continues` of each row: bool `[B]`."""
-    continues = np.broadcast_to(batch.continues, len(batch.inputs))
-    return Batch(*map(tf.convert_to_tensor, batch._replace(continues=continues)))
+    """The batch as tensors, with `continues` and `places` of each row: bool and int64 `[B]`."""
+    num_rows = len(batch.inputs)
+    continues, places = np.broadcast_to(batch.continues, num_rows), np.asarray(batch.places, np.int64)
+    places = np.broadcast_to(places if places.shape in ((), (num_rows,)) else -1, num_rows)
+    return Batch(*map(tf.convert_to_tensor, batch._replace(continues=continues, places=places)))

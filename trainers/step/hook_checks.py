@@ -34,7 +34,7 @@ class CheckedHooks:
 
     def batch(self, value: object) -> Batch:
         """Returns what `batch_at` returned. Eager."""
-        if not (isinstance(value, tuple) and len(value) in (3, 4)):
+        if not (isinstance(value, tuple) and 3 <= len(value) <= 5):
             raise self._wrong("batch_at", _said(value), "a Batch of inputs, targets and weights")
         batch = Batch(*value)
         shape = getattr(batch.inputs, "shape", [None, None])

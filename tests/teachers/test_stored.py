@@ -1,0 +1,45 @@
+"""What was stored against the teacher that reads the text in one piece."""
+
+import numpy as np
+import pytest
+import rounding
+import tensorflow as tf
+
+from charrnn.batches.sources import DataConfig, make_source
+from charrnn.errors import UserError
+from trainers.teachers.networks import Networks
+from trainers.teachers.stored import Stored
+
+ROUNDING = 2.0**-11 * 8  # half of float16's epsilon, for ln p above -8
+
+
+@pytest.fixture
+def teacher(make_model):
+    return Networks([make_model(seed=1), make_model(seed=2, cell="lstm")])
+
+
+@pytest.mark.parametrize("length", [300, 9000])  # in one part, or in two, each after the text before it
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("order", ["windows", "streams"])
+def test_rows_have_the_distributions_after_the_text_before_them(teacher, length, compiled, order):
+    ids = np.random.default_rng(0).integers(0, 7, length)
+    expected, _ = teacher(tf.constant(ids[None], tf.int32), teacher.initial_state(1))
+    assert -8 < np.min(expected)
+    stored = Stored(teacher, ids, 7)
+    source = make_source(ids, DataConfig(seq_length=20, batch_size=4, order=order), seed=0)
+    for step in range(5):
+        batch = source.batch_at(step)
+        np.testing.assert_array_equal(ids[batch.places], batch.inputs[:, 0])
+        read = tf.function(stored, autograph=False) if compiled else stored
+        log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(4), batch)
+        right = expected.numpy()[0][batch.places[:, None] + np.arange(20)]
+        np.testing.assert_allclose(log_probs, right, atol=ROUNDING + rounding.MODEL)
+        assert log_probs.dtype == tf.float32 and state == ()
+    assert stored.fingerprint == teacher.fingerprint
+
+
+def test_what_does_not_fit_into_memory_is_refused(teacher, monkeypatch):
+    monkeypatch.setattr("charrnn.errors._physical", lambda: 1e9)
+    never = np.broadcast_to(np.int64(0), 10**9)
+    with pytest.raises(UserError, match=r"^trainer\.stored=true with 1,000,000,000 characters.*14 GB.*set it to false"):
+        Stored(teacher, never, 7)
