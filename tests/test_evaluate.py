@@ -8,7 +8,9 @@ import shutil
 
 import numpy as np
 import pytest
+import rounding
 import tensorflow as tf
+from run_by_hand import write_run
 
 from charrnn import command
 from charrnn.batches.carried_state import StatefulPass
@@ -18,6 +20,7 @@ from charrnn.generation.loading import load
 from charrnn.measures.dynamic_evaluation import Dynamic
 from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
+from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from charrnn.text.plays import Plays
 from trainers import evaluate
@@ -209,6 +212,20 @@ def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, 
     status, out, err = call(f"--run_dir={copied}", *SHORT)
     said = err.splitlines()[-1]
     assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to (" in said and "Op:" not in said
+
+
+def test_an_ensembles_losses_are_those_of_the_average(call, run_dir, tmp_path):
+    loaded = load(run_dir)
+    other = CharModel(ModelConfig(units=6), loaded.vocabulary.size)
+    given = write_run(tmp_path / "other", other, loaded.vocabulary)
+    content = json.loads(call(f"--ensemble={run_dir},{given}", "--json", *SHORT)[1])
+    losses = {name: measure["value"] for name, measure in content["measures"].items()}
+    text = load_texts(f"{pathlib.Path(run_dir).parent}/text.txt", DataConfig(), lambda line: None).validation
+    logits = [model(tf.constant(text[None, :-1], tf.int32))[0][0] for model in (loaded.model, loaded.model, other)]
+    probs = np.mean([tf.nn.softmax(tf.cast(each, tf.float64)) for each in logits], axis=0)
+    right = -np.log(probs[np.arange(len(text) - 1), text[1:]]).mean()
+    assert losses["nats_per_char_ensemble"] == pytest.approx(right, rel=rounding.MODEL)
+    assert "nats_per_char_window_256_ensemble" in losses
 
 
 def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir):

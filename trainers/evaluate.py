@@ -2,9 +2,9 @@
 
 Measures teacher forcing (closed loop) and free running (open loop), each beside its value for real text;
 docs/evaluation.md explains the measures. Writes curves over the position in a rollout into the run directory, for
-TensorBoard and as a picture. --dynamic, --ngram and --calibrate add the losses of other systems: a model that continues
-to learn, n-grams with and without the model, and the model at its best temperature. Exit status: 0 finished; 2 a
-mistake in the arguments; 74 the disk behind the output is full; 130 Ctrl-C.
+TensorBoard and as a picture. --dynamic, --ensemble, --ngram and --calibrate add the losses of other systems: a model
+that continues to learn, the average with other runs, n-grams with and without the model, and the model at its best
+temperature. Exit status: 0 finished; 2 a mistake in the arguments; 74 the disk behind the output is full; 130 Ctrl-C.
 """
 
 import functools
@@ -46,6 +46,7 @@ _numbers("epsilons", "", "Cut-offs for --temperatures, each with every temperatu
 _boolean("dynamic", "Also evaluate a model that continues to learn from the text (dynamic evaluation).")
 _float("dynamic_rate", 5e-5, "Learning rate of --dynamic.")
 _float("dynamic_decay", 1e-3, "Decay of --dynamic towards the trained weights.")
+_string("ensemble", None, "Also evaluate the average with these run directories, with commas between them.")
 _boolean("ngram", "Also evaluate n-grams of the training text, and their interpolation with the model.")
 _boolean("calibrate", "Also find the best model.temperature for the text.")
 _boolean("pictures", "Draw the curves; needs matplotlib.", default=True)
@@ -86,7 +87,12 @@ def main(beside: list[str]) -> int:
 
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed, epsilon=FLAGS.epsilon)
     dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
-    wanted = {dynamic: FLAGS.dynamic, other_systems.ngrams: FLAGS.ngram, other_systems.calibration: FLAGS.calibrate}
+    wanted = {
+        dynamic: FLAGS.dynamic,
+        other_systems.ensemble(FLAGS.ensemble or ""): FLAGS.ensemble,
+        other_systems.ngrams: FLAGS.ngram,
+        other_systems.calibration: FLAGS.calibrate,
+    }
     others = [system for system, is_wanted in wanted.items() if is_wanted]
     lines: list[str] = []  # printed later, because a refusal is one line
     evaluation = evaluate(

@@ -115,7 +115,7 @@ def _closed_loop_losses(
     passes = closed_loop_passes(texts, data)
     if others and "nats_per_char_window_256" not in passes:
         kind = "data.order=lines" if data.order == "lines" else "data.targets=last"
-        raise UserError(f"--dynamic, --ngram and --calibrate need a run on running text; this run has {kind}.")
+        raise UserError(f"--dynamic, --ensemble, --ngram and --calibrate are for running text; this run has {kind}.")
     losses = {name: closed_loop_loss(model, make_pass()) for name, make_pass in passes.items()}
     for other in others:
         losses.update(other(model, texts, reference))

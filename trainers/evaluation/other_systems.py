@@ -13,13 +13,14 @@ import tensorflow as tf
 from charrnn import metrics
 from charrnn.batches import evaluation_batches
 from charrnn.batches.carried_state import StatefulPass
-from charrnn.batches.sources import Batch
+from charrnn.batches.sources import Batch, DataConfig
 from charrnn.batches.texts import Texts
 from charrnn.measures.dynamic_evaluation import Dynamic, dynamic_loss
 from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.reference import Reference
 from charrnn.model.char_model import CharModel, States
 from trainers.evaluation.evaluation import OtherSystem, closed_loop_step, training_ngrams
+from trainers.teachers import networks
 
 _TEMPERATURES = np.arange(60, 161, dtype=np.float32) / 100
 
@@ -33,6 +34,33 @@ def dynamic(config: Dynamic) -> OtherSystem:
 
     def measure(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
         return {"nats_per_char_dynamic": dynamic_loss(model, texts.train, texts.validation, config)}
+
+    return measure
+
+
+def ensemble(run_dirs: str) -> OtherSystem:
+    """Returns the mean of the model's probabilities and those of other runs' models as a system.
+
+    Its losses are "nats_per_char_ensemble", with the state carried, and "nats_per_char_window_256_ensemble".
+
+    Args:
+        run_dirs: the other runs, with commas between them.
+    """
+
+    def measure(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:
+        others = networks.load("--ensemble", run_dirs, texts.vocabulary)
+        averaged = networks.Networks([model, *others.models])
+
+        @tf.function(autograph=False)
+        def step(batch: Batch, state: tuple[States, ...]) -> tuple[tf.Tensor, tuple[States, ...]]:
+            log_probs, state = averaged(batch.inputs, state)
+            return metrics.cross_entropy(log_probs, batch.targets, batch.weights), state
+
+        passes = evaluation_batches.passes_for(texts.validation, DataConfig())
+        return {
+            f"{name}_ensemble": float(evaluation_batches.closed_loop_loss(step, averaged.initial_state, make_pass()))
+            for name, make_pass in passes.items()
+        }
 
     return measure
 

@@ -25,18 +25,18 @@ class Networks:
     """
 
     def __init__(self, models: Sequence[CharModel], fixed: bool = True):
-        self._models = tuple(models)
-        self.fingerprint = _fingerprint(self._models) if fixed else 0
+        self.models = tuple(models)
+        self.fingerprint = _fingerprint(self.models) if fixed else 0
 
     def initial_state(self, batch_size: int | tf.Tensor) -> tuple[States, ...]:
         """Returns each model's zero state. Eager or graph."""
-        return tuple(model.initial_state(batch_size) for model in self._models)
+        return tuple(model.initial_state(batch_size) for model in self.models)
 
     def __call__(
         self, ids: tf.Tensor, state: tuple[States, ...], batch: Batch | None = None
     ) -> tuple[tf.Tensor, tuple[States, ...]]:
         """Reads ids int32 `[B, T]`; returns ln p float32 `[B, T, V]` and the states. Eager or graph."""
-        logits, states = zip(*(model(ids, own) for model, own in zip(self._models, state, strict=True)), strict=True)
+        logits, states = zip(*(model(ids, own) for model, own in zip(self.models, state, strict=True)), strict=True)
         log_probs = tf.stack([tf.nn.log_softmax(each) for each in logits])
         mean = log_probs[0] if len(logits) == 1 else tf.reduce_logsumexp(log_probs, 0) - math.log(len(logits))
         return tf.stop_gradient(mean), tuple(states)
