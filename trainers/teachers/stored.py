@@ -41,14 +41,19 @@ class Stored:
         """Returns nothing: the place in the text says all. Eager or graph."""
         return ()
 
-    def __call__(self, ids: tf.Tensor, state: tuple[()], batch: Batch) -> tuple[tf.Tensor, tuple[()]]:
+    def __call__(self, ids: tf.Tensor, state: tuple[()], batch: Batch | None = None) -> tuple[tf.Tensor, tuple[()]]:
         """Returns ln p after each of the batch's inputs, float32 `[B, T, V]`, and no state. Eager or graph.
 
         Args:
             ids: the batch's inputs, int32 `[B, T]`.
             state: no state.
             batch: its `places` are known.
+
+        Raises:
+            ValueError: there is no batch.
         """
+        if batch is None:
+            raise ValueError("A stored teacher knows the text only: give the batch.")
         places = batch.places[:, None] + tf.range(tf.shape(ids, tf.int64)[1])
         return tf.cast(tf.gather(self._log_probs, places), tf.float32), state
 
