@@ -100,7 +100,7 @@ def main(settings: list[str]) -> int:
     """Runs the command; `settings` have the form group.field=value. Returns the exit status."""
     if FLAGS.curricula:
         return _main_of_curricula(settings)
-    records = _kept()
+    records = _kept(settings)
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     chosen = list(_chosen(settings))
     if not chosen:
@@ -114,18 +114,20 @@ def main(settings: list[str]) -> int:
         print(label, *(f"{name} {one['seconds']:.4f} s" for name, one in measured.items()), sep="  ", flush=True)
         rows = sorted(records.values(), key=lambda record: [*MODELS, record["label"]].index(record["label"]))
         text = f"{machine.describe()}.\n\n{table(rows)}"
-        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "rows": rows})  # all models take long
+        # After each model, because all of them take long.
+        figures.put({"machine": machine.describe(), "turns": FLAGS.turns, "settings": settings, "rows": rows})
         page.put(text)
     print(f"\n{text}")
     return command.DONE
 
 
-def _kept() -> dict[str, dict]:
-    """Returns the rows of the JSON file by label, if this machine has measured them."""
+def _kept(settings: list[str]) -> dict[str, dict]:
+    """Returns the rows of the JSON file by label, if this machine has measured them with the same settings."""
     found = load_json(FLAGS.json) if FLAGS.json and os.path.exists(FLAGS.json) else {}
     if not isinstance(found, dict):
         raise UserError(f"{FLAGS.json} is no file of this command: give another name.")
-    same = found.get("machine") == machine.describe() and found.get("turns") == FLAGS.turns
+    now = {"machine": machine.describe(), "turns": FLAGS.turns, "settings": settings}
+    same = {name: found.get(name, []) for name in now} == now
     return {row["label"]: row for row in found.get("rows", [])} if same else {}
 
 

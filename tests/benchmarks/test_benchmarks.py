@@ -129,12 +129,13 @@ def test_the_rows_of_an_earlier_call_on_this_machine_are_kept(tmp_path, monkeypa
     row = {"label": "GRU 128", "measured": {}}
     file.write_text(json.dumps({"machine": machine.describe(), "turns": 5, "rows": [row]}))
     train_step.FLAGS(["benchmark", f"--json={file}", "--turns=5"])
-    assert train_step._kept() == {"GRU 128": row}
+    assert train_step._kept([]) == {"GRU 128": row}
+    assert train_step._kept(["runtime.xla=true"]) == {}
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # as another machine computes
-    assert train_step._kept() == {}
+    assert train_step._kept([]) == {}
     file.write_text("[]")
     with pytest.raises(UserError, match="no file of this command"):
-        train_step._kept()
+        train_step._kept([])
 
 
 @pytest.mark.parametrize(
