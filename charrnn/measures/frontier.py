@@ -12,9 +12,10 @@ import numpy as np
 
 from charrnn.errors import check_epsilon, check_temperature
 from charrnn.measures import text_measures
-from charrnn.measures.open_loop import MOST_SCORED, Protocol, entropies, in_parts
+from charrnn.measures.open_loop import Protocol
 from charrnn.measures.reference import Reference
 from charrnn.measures.rollouts import Reader
+from charrnn.measures.scores import MOST_SCORED, entropies, in_parts
 from charrnn.text.vocabulary import Vocabulary
 
 

@@ -1,6 +1,6 @@
 """Measures of characters that the source of a text cannot write. NumPy only.
 
-    before_first(impossible)        # bool [R, T], from `open_loop.score`
+    before_first(impossible)        # bool [R, T], from `scores.score`
     after_error(impossible)
 
 They need a known source. They do not depend on the probability that the reference gives to such a character, which is a

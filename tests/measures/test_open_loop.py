@@ -9,31 +9,16 @@ import rounding
 
 from charrnn.errors import UserError
 from charrnn.generation.generator import OWN
-from charrnn.measures import impossible, open_loop, text_measures
+from charrnn.measures import impossible, open_loop, scores, text_measures
 from charrnn.measures.exact_source import ExactSource
 from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Protocol
 from charrnn.measures.rollouts import Reader
-from charrnn.text.finite_state import Choice, FiniteStateSource
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdef")
 SMALL = Protocol(num_rollouts=8, num_chars=60, seed=3, warm_up=10)
-
-
-ROWS, COLUMNS = np.indices((2, 30))
-
-
-@pytest.fixture(scope="module")
-def swap():
-    """A small source, its vocabulary with one more character, and itself as the reference."""
-    rules = {
-        "one": [Choice("ab", 0.7, "one"), Choice("c", 0.3, "two")],
-        "two": [Choice("ab", 0.2, "one"), Choice("ca", 0.8, "two")],
-    }
-    source, vocabulary = FiniteStateSource(rules, "one"), Vocabulary("abc")
-    return source, vocabulary, ExactSource(source, vocabulary, slip=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -57,45 +42,6 @@ def test_pieces_lie_at_equal_distances():
 def test_protocols_that_cannot_be(wrong):
     with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
         Protocol(**wrong)
-
-
-def test_compare_sums_over_all_characters():
-    random = np.random.default_rng(1)
-    reference = KneserNey(random.integers(0, 5, 300), 5, 3)
-    ids, logits = random.integers(0, 5, (2, 7)), random.normal(size=(2, 7, 5))
-    log_probs = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
-    judged = open_loop.score_predictions(ids, log_probs, reference)
-    probs = reference.distributions(ids)
-    for r in range(2):
-        for t in range(7):
-            kl = sum(p * math.log(p / math.exp(q)) for p, q in zip(probs[r, t], log_probs[r, t], strict=True))
-            assert judged.divergence[r, t] == pytest.approx(kl)
-            assert judged.nats[r, t] == pytest.approx(-log_probs[r, t, ids[r, t]])
-            assert judged.reference_nats[r, t] == pytest.approx(-math.log(probs[r, t, ids[r, t]]))
-
-
-def test_choices_are_compared_with_the_reference_by_exact_sums(swap):
-    *_, reference = swap
-    random = np.random.default_rng(1)
-    ids = random.integers(0, 4, (2, 30))
-    log_probs = np.log(random.dirichlet(np.ones(4), (2, 30)))
-    q = random.dirichlet(np.ones(4), (2, 30))
-    q[..., 0], q[0, :9, 2] = 0, 0
-    q /= q.sum(-1, keepdims=True)
-    judged = open_loop.score_predictions(ids, log_probs, reference, np.log(np.maximum(q, 1e-300)))
-    real = open_loop.score_predictions(ids, log_probs, reference)
-    probs = reference.distributions(ids)
-    for r in range(2):
-        for t in range(30):
-            own = [(a, p) for a, p in zip(q[r, t], probs[r, t], strict=True) if a > 0]
-            assert judged.entropy[r, t] == pytest.approx(-sum(a * math.log(a) for a, _ in own))
-            assert judged.open_divergence[r, t] == pytest.approx(sum(a * math.log(a / p) for a, p in own))
-            source = [(p - reference.floor) / 0.9 for p in probs[r, t]]  # without the slip of 0.1
-            known = [(a, p) for a, p in zip(source, probs[r, t], strict=True) if a > 0]
-            assert real.entropy[r, t] == pytest.approx(-sum(a * math.log(a) for a, _ in known))
-            assert real.open_divergence[r, t] == pytest.approx(sum(a * math.log(a / p) for a, p in known))
-    np.testing.assert_array_equal(judged.impossible, np.isclose(probs, reference.floor)[ROWS, COLUMNS, ids])
-    assert 0 < judged.impossible.mean() < 1
 
 
 def test_a_known_source_adds_its_measures(make_model, swap):
@@ -198,9 +144,9 @@ def test_measure_gives_the_measures_of_its_parts(make_model, letters):
     reader, reference = Reader(make_model(), 0), KneserNey(train, 7, 3)
     report = open_loop.measure(reader, reference, LETTERS, train, validation, 1.5, SMALL)
     rows = SMALL.pieces(validation)
-    gold = open_loop.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
+    gold = scores.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
     rows[:, 10:] = OWN
-    own = open_loop.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
+    own = scores.score_predictions(*reader.read(rows, SMALL.seeds), reference).after(10)
     measures = report.measures
     excess = 100 * (own.divergence.mean() / gold.divergence.mean() - 1)
     assert measures["excess_error_60"].value == pytest.approx(excess)
@@ -215,17 +161,6 @@ def test_measure_gives_the_measures_of_its_parts(make_model, letters):
     assert curve.real[-1] == pytest.approx(gold.nats[:, -3:].mean())
     assert report.curves["recovery"].own == [measures["recovery_10"].value, measures["recovery_50"].value]
     assert open_loop.measure(reader, reference, LETTERS, train, validation, 1.5, SMALL) == report
-
-
-def test_rows_may_be_read_in_parts(make_model, letters, monkeypatch):
-    reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
-    rows = SMALL.start(SMALL.pieces(letters[1]))
-    whole = open_loop.score(reader, reference, rows, SMALL.seeds)
-    monkeypatch.setattr(open_loop, "_MOST_FLOATS", 3 * rows.shape[1] * 7)
-    monkeypatch.setattr(open_loop, "MOST_SCORED", 2 * rows.shape[1] * 7)
-    parts = open_loop.score(reader, reference, rows, SMALL.seeds)
-    np.testing.assert_array_equal(parts.ids, whole.ids)
-    np.testing.assert_allclose(parts.divergence, whole.divergence, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +195,7 @@ def written_by(reference, rows, length, seed):
 def test_text_of_the_source_has_no_excess_error_and_no_drift(plays):
     reference = ExactSource(*plays)
     own, gold = (
-        open_loop.score_predictions(rows, blurred(reference, rows), reference).after(100)
+        scores.score_predictions(rows, blurred(reference, rows), reference).after(100)
         for rows in (texts_of(plays, range(30)), texts_of(plays, range(100, 130)))
     )
     excess, error = open_loop.excess_error(own.divergence, gold.divergence)
@@ -276,7 +211,7 @@ def test_a_bad_model_has_both(plays):
     exact, gold_rows = ExactSource(*plays), texts_of(plays, range(100, 120), 500)
     grams = KneserNey(plays[1].encode(plays[0].text(100_000, seed=9)), plays[1].size, 6)
     own, gold = (
-        open_loop.score_predictions(rows, np.log(grams.distributions(rows)), exact)
+        scores.score_predictions(rows, np.log(grams.distributions(rows)), exact)
         for rows in (written_by(grams, gold_rows[:, :100], 400, seed=0), gold_rows)
     )
     excess, error = open_loop.excess_error(own.after(100).divergence, gold.after(100).divergence)
