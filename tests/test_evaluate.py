@@ -218,7 +218,7 @@ def test_an_ensembles_losses_are_those_of_the_average(call, run_dir, tmp_path):
     loaded = load(run_dir)
     other = CharModel(ModelConfig(units=6), loaded.vocabulary.size)
     given = write_run(tmp_path / "other", other, loaded.vocabulary)
-    content = json.loads(call(f"--ensemble={run_dir},{given}", "--json", *SHORT)[1])
+    content = json.loads(call(f"--ensemble={run_dir}", f"--ensemble={given}", "--json", *SHORT)[1])
     losses = {name: measure["value"] for name, measure in content["measures"].items()}
     text = load_texts(f"{pathlib.Path(run_dir).parent}/text.txt", DataConfig(), lambda line: None).validation
     logits = [model(tf.constant(text[None, :-1], tf.int32))[0][0] for model in (loaded.model, loaded.model, other)]

@@ -46,7 +46,7 @@ _numbers("epsilons", "", "Cut-offs for --temperatures, each with every temperatu
 _boolean("dynamic", "Also evaluate a model that continues to learn from the text (dynamic evaluation).")
 _float("dynamic_rate", 5e-5, "Learning rate of --dynamic.")
 _float("dynamic_decay", 1e-3, "Decay of --dynamic towards the trained weights.")
-_string("ensemble", None, "Also evaluate the average with these run directories, with commas between them.")
+command.paths_flag("ensemble", "Also evaluate the average with this run directory.", FLAGS)
 _boolean("ngram", "Also evaluate n-grams of the training text, and their interpolation with the model.")
 _boolean("calibrate", "Also find the best model.temperature for the text.")
 _boolean("pictures", "Draw the curves; needs matplotlib.", default=True)
@@ -89,7 +89,7 @@ def main(beside: list[str]) -> int:
     dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
     wanted = {
         dynamic: FLAGS.dynamic,
-        other_systems.ensemble(FLAGS.ensemble or ""): FLAGS.ensemble,
+        other_systems.ensemble(FLAGS.ensemble): FLAGS.ensemble,
         other_systems.ngrams: FLAGS.ngram,
         other_systems.calibration: FLAGS.calibrate,
     }

@@ -24,7 +24,7 @@ def run_dirs(make_model, tmp_path):
 
 
 def test_the_probabilities_are_averaged(run_dirs):
-    teacher = networks.load("trainer.teacher", run_dirs[0].replace(",", " , "), OURS)
+    teacher = networks.load("trainer.teacher", run_dirs[0].replace(",", " , ").split(","), OURS)
     log_probs, state = teacher(IDS, teacher.initial_state(3))
     found = [model(IDS) for model in run_dirs[1]]
     probs = [np.exp(logits.numpy().astype(np.float64)) for logits, _ in found]
@@ -57,14 +57,14 @@ def test_other_weights_have_another_fingerprint(make_model):
 )
 def test_runs_on_other_characters_or_with_another_reading_are_refused(run_dirs, vocabulary, said):
     with pytest.raises(UserError, match=rf"^trainer\.teacher=.* is not possible: \S*one (has|reads its text).*{said}"):
-        networks.load("trainer.teacher", run_dirs[0], vocabulary)
+        networks.load("trainer.teacher", run_dirs[0].split(","), vocabulary)
 
 
 def test_no_run_and_no_checkpoint_are_refused(run_dirs, tmp_path):
     for name in (str(tmp_path / "none"), f"{run_dirs[0]},"):
         with pytest.raises(UserError, match=r"^trainer\.teacher=\S+ is not possible: .*is not a run directory"):
-            networks.load("trainer.teacher", name, OURS)
+            networks.load("trainer.teacher", name.split(","), OURS)
     for file in (tmp_path / "two" / "checkpoints").iterdir():
         file.unlink()
     with pytest.raises(UserError, match=r"^trainer\.teacher=\S+ is not possible: \S*two has no checkpoint yet"):
-        networks.load("trainer.teacher", run_dirs[0], OURS)
+        networks.load("trainer.teacher", run_dirs[0].split(","), OURS)

@@ -19,23 +19,21 @@ def teacher(make_model):
 
 
 @pytest.mark.parametrize("length", [300, 9000])  # in one part, or in two, each after the text before it
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("order", ["windows", "streams"])
-def test_rows_have_the_distributions_after_the_text_before_them(teacher, length, compiled, order):
+def test_rows_have_the_distributions_after_the_text_before_them(teacher, length):
     ids = np.random.default_rng(0).integers(0, 7, length)
-    expected, _ = teacher(tf.constant(ids[None], tf.int32), teacher.initial_state(1))
-    assert -8 < np.min(expected)
+    whole, _ = teacher(tf.constant(ids[None], tf.int32), teacher.initial_state(1))
+    assert -8 < np.min(whole)
     stored = Stored(teacher, ids, 7)
-    source = make_source(ids, DataConfig(seq_length=20, batch_size=4, order=order), seed=0)
-    for step in range(5):
-        batch = source.batch_at(step)
-        np.testing.assert_array_equal(ids[batch.places], batch.inputs[:, 0])
-        read = tf.function(stored, autograph=False) if compiled else stored
-        log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(4), batch)
-        right = expected.numpy()[0][batch.places[:, None] + np.arange(20)]
-        np.testing.assert_allclose(log_probs, right, atol=ROUNDING + rounding.MODEL)
-        assert log_probs.dtype == tf.float32 and state == ()
     assert stored.fingerprint == teacher.fingerprint
+    for order, read in (("windows", stored), ("streams", tf.function(stored, autograph=False))):
+        source = make_source(ids, DataConfig(seq_length=20, batch_size=4, order=order), seed=0)
+        for step in range(3):
+            batch = source.batch_at(step)
+            np.testing.assert_array_equal(ids[batch.places], batch.inputs[:, 0])
+            log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(4), batch)
+            expected = whole.numpy()[0][batch.places[:, None] + np.arange(20)]
+            np.testing.assert_allclose(log_probs, expected, atol=ROUNDING + rounding.MODEL)
+            assert log_probs.dtype == tf.float32 and state == ()
 
 
 def test_what_does_not_fit_into_memory_is_refused(teacher, monkeypatch):

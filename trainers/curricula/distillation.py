@@ -110,7 +110,7 @@ class Distillation(Trainer):
             return Ngrams(np.asarray(texts.train), texts.vocabulary.size)
         if given == "source":
             return self._source(texts)
-        teacher = networks.load("trainer.teacher", given, texts.vocabulary)
+        teacher = networks.load("trainer.teacher", given.split(","), texts.vocabulary)
         if not self.config.stored:
             return teacher
         require("trainer.stored", True, self.source.order != "lines", "false with data.order=lines")

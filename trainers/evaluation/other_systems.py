@@ -6,6 +6,7 @@ Each takes the model, the texts and their reference, and returns losses by name.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -38,13 +39,13 @@ def dynamic(config: Dynamic) -> OtherSystem:
     return measure
 
 
-def ensemble(run_dirs: str) -> OtherSystem:
+def ensemble(run_dirs: Sequence[str]) -> OtherSystem:
     """Returns the mean of the model's probabilities and those of other runs' models as a system.
 
     Its losses are "nats_per_char_ensemble", with the state carried, and "nats_per_char_window_256_ensemble".
 
     Args:
-        run_dirs: the other runs, with commas between them.
+        run_dirs: the other runs.
     """
 
     def measure(model: CharModel, texts: Texts, reference: Reference) -> dict[str, float]:

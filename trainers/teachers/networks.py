@@ -42,27 +42,27 @@ class Networks:
         return tf.stop_gradient(mean), tuple(states)
 
 
-def load(setting: str, run_dirs: str, vocabulary: Vocabulary) -> Networks:
+def load(setting: str, run_dirs: Sequence[str], vocabulary: Vocabulary) -> Networks:
     """Loads the best checkpoints of runs as one teacher. Eager.
 
     Args:
         setting: the setting that names the runs, for the messages.
-        run_dirs: run directories, with commas between them.
+        run_dirs: the run directories, at least one.
         vocabulary: the vocabulary of the run that learns.
 
     Raises:
         UserError: there is no such run or checkpoint, or its ids are of other characters or of a text read differently.
     """
-    models = []
-    for run_dir in run_dirs.split(","):
+    models, impossible = [], f"{setting}={','.join(run_dirs)} is not possible: "
+    for run_dir in run_dirs:
         try:
             loaded = loading.load(run_dir.strip())
         except UserError as error:
-            raise UserError(f"{setting}={run_dirs} is not possible: {error}") from error
+            raise UserError(f"{impossible}{error}") from error
         differences = loaded.vocabulary.differences(vocabulary)
         if differences:
             raise UserError(
-                f"{setting}={run_dirs} is not possible: {run_dir.strip()} has another vocabulary than this run "
+                f"{impossible}{run_dir.strip()} has another vocabulary than this run "
                 f"({differences}); give a run that was trained on the same text."
             )
         theirs, ours = vars(loaded.vocabulary.reading), vars(vocabulary.reading)
@@ -70,7 +70,7 @@ def load(setting: str, run_dirs: str, vocabulary: Vocabulary) -> Networks:
         if differing:
             said = "; ".join(f"{name} is {theirs[name]!r} there, {ours[name]!r} here" for name in differing)
             raise UserError(
-                f"{setting}={run_dirs} is not possible: {run_dir.strip()} reads its text differently ({said}); give a "
+                f"{impossible}{run_dir.strip()} reads its text differently ({said}); give a "
                 "run with the same settings data.*."
             )
         models.append(loaded.model)
