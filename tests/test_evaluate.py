@@ -226,6 +226,8 @@ def test_an_ensembles_losses_are_those_of_the_average(call, run_dir, tmp_path):
     right = -np.log(probs[np.arange(len(text) - 1), text[1:]]).mean()
     assert losses["nats_per_char_ensemble"] == pytest.approx(right, rel=rounding.MODEL)
     assert "nats_per_char_window_256_ensemble" in losses
+    status, out, err = call("--ensemble=nowhere", *SHORT)
+    assert (status, out, err.count("\n")) == (2, "", 1) and err.startswith("error: --ensemble=nowhere is not")
 
 
 def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir):

@@ -88,8 +88,8 @@ def main(beside: list[str]) -> int:
     protocol = Protocol(FLAGS.num_rollouts, FLAGS.num_chars, FLAGS.seed, epsilon=FLAGS.epsilon)
     dynamic = other_systems.dynamic(Dynamic(FLAGS.dynamic_rate, FLAGS.dynamic_decay))
     wanted = {
+        other_systems.ensemble(FLAGS.ensemble): FLAGS.ensemble,  # first, because it may refuse
         dynamic: FLAGS.dynamic,
-        other_systems.ensemble(FLAGS.ensemble): FLAGS.ensemble,
         other_systems.ngrams: FLAGS.ngram,
         other_systems.calibration: FLAGS.calibrate,
     }

@@ -116,9 +116,10 @@ def _closed_loop_losses(
     if others and "nats_per_char_window_256" not in passes:
         kind = "data.order=lines" if data.order == "lines" else "data.targets=last"
         raise UserError(f"--dynamic, --ensemble, --ngram and --calibrate are for running text; this run has {kind}.")
+    others_losses = [other(model, texts, reference) for other in others]  # first, because one may refuse
     losses = {name: closed_loop_loss(model, make_pass()) for name, make_pass in passes.items()}
-    for other in others:
-        losses.update(other(model, texts, reference))
+    for found in others_losses:
+        losses.update(found)
     return losses
 
 
