@@ -5,7 +5,7 @@ import pytest
 import rounding
 import tensorflow as tf
 
-from charrnn.batches.sources import DataConfig, make_source
+from charrnn.batches.sources import DataConfig, cut, make_source
 from charrnn.errors import UserError
 from trainers.teachers.networks import Networks
 from trainers.teachers.stored import Stored
@@ -27,10 +27,10 @@ def test_rows_have_the_distributions_after_the_text_before_them(teacher, length)
     assert stored.fingerprint == teacher.fingerprint
     for order, read in (("windows", stored), ("streams", tf.function(stored, autograph=False))):
         source = make_source(ids, DataConfig(seq_length=20, batch_size=4, order=order), seed=0)
-        for step in range(3):
-            batch = source.batch_at(step)
+        everywhere = cut(ids, np.arange(0, length - 20, 20), 20)  # also where the second part begins
+        for batch in (source.batch_at(0), source.batch_at(1), everywhere):
             np.testing.assert_array_equal(ids[batch.places], batch.inputs[:, 0])
-            log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(4), batch)
+            log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(len(batch.inputs)), batch)
             expected = whole.numpy()[0][batch.places[:, None] + np.arange(20)]
             np.testing.assert_allclose(log_probs, expected, atol=ROUNDING + rounding.MODEL)
             assert log_probs.dtype == tf.float32 and state == ()

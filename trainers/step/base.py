@@ -199,5 +199,6 @@ def _tensors(batch: Batch) -> Batch:
     """The batch as tensors, with `continues` and `places` of each row: bool and int64 `[B]`."""
     num_rows = len(batch.inputs)
     continues, places = np.broadcast_to(batch.continues, num_rows), np.asarray(batch.places, np.int64)
+    # A curriculum that returns other rows than the source's may have left their places as they were.
     places = np.broadcast_to(places if places.shape in ((), (num_rows,)) else -1, num_rows)
     return Batch(*map(tf.convert_to_tensor, batch._replace(continues=continues, places=places)))
