@@ -56,10 +56,12 @@ class InputCurriculum(Trainer):
         """
         if self.config.after_mistake == "text":
             return super().loss(rollout, batch)
-        strayed = tf.cast(has_strayed(rollout.fed, batch.inputs), tf.float32)
+        strayed = tf.cast(has_strayed(rollout.fed, batch.inputs), tf.float32)[:, -tf.shape(batch.targets)[1] :]
         loss, extra = super().loss(rollout, batch._replace(weights=batch.weights * (1 - strayed)))
         share = tf.math.divide_no_nan(tf.reduce_sum(batch.weights * strayed), tf.reduce_sum(batch.weights))
         return loss, {**extra, "strayed": share}
+
+    last_suffices = (*Trainer.last_suffices, loss)
 
 
 def has_strayed(fed: tf.Tensor, text: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ A curriculum is a subclass that overrides the part it changes. `trainers/step` h
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -218,9 +219,11 @@ class Trainer(BaseTrainer):
         """True if a step needs one rollout of the whole batch."""
         return self.needs_whole_batch or type(self).on_step is not Trainer.on_step
 
+    last_suffices: tuple[Callable, ...] = (batch_at, forward, loss, on_step)
+    """These hooks do the same if the rollout has each row's last logits only. A hook that overrides one may not."""
+
     @property
     def reads_last_only(self) -> bool:
         """True if a step needs the logits after each row's last character only, because no hook sees the others."""
         hooks = (self.batch_at, self.forward, self.loss, self.on_step)
-        ours = (Trainer.batch_at, Trainer.forward, Trainer.loss, Trainer.on_step)
-        return self.source.last_only and all(getattr(hook, "__func__", None) in ours for hook in hooks)
+        return self.source.last_only and all(getattr(hook, "__func__", None) in self.last_suffices for hook in hooks)

@@ -77,6 +77,28 @@ def test_parts_of_a_batch_give_the_numbers_of_the_whole(make_model, make_trainer
     assert 0 < float(one["strayed"]) < 1 and float(one["strayed"]) == pytest.approx(float(other["strayed"]))
 
 
+class AllLogits(ScheduledSampling):
+    """Scheduled sampling whose loss might read the logits of any position."""
+
+    def loss(self, rollout, batch):
+        return super().loss(rollout, batch)
+
+
+@pytest.mark.parametrize("after_mistake", ["text", "nothing"])
+def test_last_targets_need_the_last_logits_only(make_model, make_trainer, relative_error, after_mistake):
+    config = ScheduledSampling.Config("constant", max_prob=0.2, after_mistake=after_mistake)
+    found, lengths = [], []
+    for cls in (ScheduledSampling, AllLogits):
+        trainer = make_trainer(cls, make_model(), config=config, data={"targets": "last"}, seed=1)
+        batch = trainer.batch_at(0)
+        lengths.append(trainer.forward(batch, trainer.initial_state(3)).logits.shape[1])
+        found.append((trainer.gradients(batch), trainer.train_step(batch)))
+    assert lengths == [1, 5]
+    assert relative_error(*found) < rounding.MODEL
+    if after_mistake == "nothing":
+        assert 0 < float(found[0][1]["strayed"]) < 1
+
+
 def test_a_random_character_is_a_mistake_too(make_trainer):
     """Of confidence-aware scheduled sampling: it is not the network's own, but it is not the text either."""
     config = ConfidenceAware.Config(own_above=0.0, noise_above=0.0, after_mistake="nothing")
