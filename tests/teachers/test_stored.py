@@ -36,6 +36,15 @@ def test_rows_have_the_distributions_after_the_text_before_them(teacher, length)
             assert log_probs.dtype == tf.float32 and state == ()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rows_of_unknown_places_are_refused(teacher, compiled):
+    stored = Stored(teacher, np.random.default_rng(0).integers(0, 7, 300), 7)
+    read = tf.function(stored, autograph=False) if compiled else stored
+    batch = cut(np.arange(20), np.array([0, 5]), 4)._replace(places=np.int64([3, -1]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="needs the places of the rows in the text"):
+        read(tf.constant(batch.inputs), (), batch)
+
+
 def test_what_does_not_fit_into_memory_is_refused(teacher, monkeypatch):
     monkeypatch.setattr("charrnn.errors._physical", lambda: 1e9)
     never = np.broadcast_to(np.int64(0), 10**9)

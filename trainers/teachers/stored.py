@@ -51,9 +51,12 @@ class Stored:
 
         Raises:
             ValueError: there is no batch.
+            tf.errors.InvalidArgumentError: a place is unknown; not with XLA.
         """
         if batch is None:
             raise ValueError("A stored teacher knows the text only: give the batch.")
+        # On a GPU, a gather from an unknown place would return zeros.
+        tf.debugging.assert_non_negative(batch.places, "A stored teacher needs the places of the rows in the text.")
         places = batch.places[:, None] + tf.range(tf.shape(ids, tf.int64)[1])
         return tf.cast(tf.gather(self._log_probs, places), tf.float32), state
 
