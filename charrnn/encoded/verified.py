@@ -23,7 +23,7 @@ from charrnn.text.corpora import cache_folder
 def once_a_machine(files: Sequence[tuple[str, int]]) -> None:
     """Verifies the checksums of files, unless this machine did so since they were written.
 
-    Of several processes that start at once, one reads the files and the others wait for it.
+    If several processes start at once, one reads the files and the others wait for it.
 
     Args:
         files: each path and its crc32.

@@ -137,7 +137,7 @@ def _count_verbs(lines, verbs, text):
 
 
 class _Ends(NamedTuple):
-    """What follows a place in the source, up to the end of the line or the speech."""
+    """The continuations of a place in the source, up to the end of the line or the speech."""
 
     ends: Counter  # the probability of each end; of a line: (mark, place after it); of a speech: (lines, mark)
     words: np.ndarray  # expected nouns and adjectives, float64 [2]: others, favourites

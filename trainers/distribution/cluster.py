@@ -57,7 +57,7 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the files of the run."""
+        """True if this process writes the files of the run."""
         return self.index == 0
 
     def meet(self, run: str, seconds: float) -> None:

@@ -99,7 +99,7 @@ def run_experiment(
         reports: the user's own, from `own_reports.resolve`; the chief alone makes and calls them.
 
     Returns:
-        Whether the run is complete; False if it was stopped.
+        True if the run is complete; False if it was stopped.
 
     Raises:
         UserError: an argument is wrong; nothing was written.

@@ -170,7 +170,7 @@ def run_until_stopped(
         reports: the user's own, from `own_reports.resolve`.
 
     Returns:
-        Whether the run is complete.
+        True if the run is complete.
 
     Raises:
         Stopped: the run was stopped before the first step.

@@ -77,7 +77,7 @@ class Checkpoints:
             say: receives a sentence on each damaged checkpoint.
 
         Returns:
-            Whether there was one; False if none was ever saved.
+            True if there was one; False if none was ever saved.
 
         Raises:
             UserError: all checkpoints are damaged, or another program wrote the newest.

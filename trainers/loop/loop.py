@@ -66,7 +66,7 @@ class Loop:
         """Trains to `config.steps`, or until it is out of patience. Eager.
 
         Returns:
-            Whether the run is complete; False if it was asked to stop. It is saved in either case.
+            True if the run is complete; False if it was asked to stop. It is saved in either case.
 
         Raises:
             Diverged: training diverged more than `config.retries` times. The last checkpoint is unchanged.

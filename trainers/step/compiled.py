@@ -53,7 +53,7 @@ class CompiledStep:
         return {name: tf.cast(value, tf.float32) for name, value in measured.items()}
 
     def _read(self, rows: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """What a replica does of an update, by its rows -> the whole batch's gradients and measurements."""
+        """Reads a replica's rows. Returns the gradients and measurements of the whole batch."""
         trainer = self._trainer
         gradients, measured, state, seen = self._way()(rows, self._start_state(rows))
         if seen is not None:

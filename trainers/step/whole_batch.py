@@ -18,7 +18,7 @@ import tensorflow as tf
 def gradients(
     forward: Callable, loss_fn: Callable, weights: list, first: int | tf.Tensor, mine: int, count: int
 ) -> tuple[list[tf.Tensor], Any, Any]:
-    """The whole batch's gradients; the same on each replica. Graph.
+    """Returns the whole batch's gradients; the same on each replica. Graph.
 
     Args:
         forward: the index of one of this replica's parts, from 0 -> a nest of tensors, rows first; the same in each
@@ -41,7 +41,7 @@ def gradients(
     output_gradients, direct = loss_tape.gradient(loss, (_floating(whole), weights), unconnected_gradients="zero")
 
     def vjp(tape, part, index):
-        """The product of a part's output gradients with the derivatives of its outputs by the weights."""
+        """Returns the product of a part's output gradients with the derivatives of its outputs by the weights."""
         given = cut(output_gradients, index, count)
         found = tape.gradient(_floating(part), weights, given, unconnected_gradients="zero")
         return [tf.convert_to_tensor(gradient) for gradient in found]
@@ -64,14 +64,14 @@ def gradients(
 
 
 def cut(whole: Any, index: int | tf.Tensor, count: int) -> Any:
-    """The rows of part `index` of `count`, of each tensor of a nest."""
+    """Returns the rows of part `index` of `count`, of each tensor of a nest."""
     if count == 1:
         return whole
     return tf.nest.map_structure(lambda t: tf.reshape(t, [count, -1, *t.shape[1:]])[index], whole)
 
 
 def gathered(part: Any) -> Any:
-    """The rows of all replicas, in their order, of each tensor of a nest."""
+    """Returns the rows of all replicas, in their order, of each tensor of a nest."""
     replicas, flat = tf.distribute.get_strategy().num_replicas_in_sync, tf.nest.flatten(part)
     if replicas == 1 or not flat:
         return part
@@ -83,7 +83,7 @@ def gathered(part: Any) -> Any:
 
 
 def _in_turn(forward, count):
-    """The outputs of `count` parts, of which no two are read at a time."""
+    """Returns the outputs of `count` parts, which are read one after the other."""
     start = forward(0)
     if count == 1:
         return start
@@ -97,7 +97,7 @@ def _in_turn(forward, count):
 
 
 def _of_parts(whole: tf.Tensor, part: tf.Tensor, count: int) -> tf.Tensor:
-    """The concatenation of `count` parts, with as much of its static shape as one part tells."""
+    """Returns the concatenation of `count` parts, with as much of its static shape as one part tells."""
     rows = part.shape[0]
     return tf.ensure_shape(whole, [rows and count * rows, *part.shape[1:]])
 

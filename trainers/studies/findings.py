@@ -1,4 +1,4 @@
-"""What a study found, in words."""
+"""The findings of a study, in words."""
 
 import math
 from collections.abc import Sequence

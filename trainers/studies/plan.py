@@ -33,7 +33,7 @@ _SUCH_AS = f'{{"coin": ("scheduled_sampling", {_SETTINGS})}}'
 
 
 class Arm(NamedTuple):
-    """What is trained with each seed."""
+    """A curriculum with its settings, which a study trains with each seed."""
 
     name: str  # also of its run directories
     trainer: str | type[Trainer]  # a name, "module:Class", or a class

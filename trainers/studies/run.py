@@ -80,7 +80,7 @@ def _refuse_protocol(how: How) -> None:
 
 
 def run(plan: Sequence[Planned], how: How, look: Callable[[], None], say: Callable[[str], None]) -> Found:
-    """Trains what is left of the runs, measures what is not yet measured, and compares.
+    """Trains unfinished runs, measures those without measures, and compares all.
 
     Args:
         plan: the runs.
@@ -89,7 +89,7 @@ def run(plan: Sequence[Planned], how: How, look: Callable[[], None], say: Callab
         say: called with a line per run.
 
     Returns:
-        What was found. An arm of which a run diverged is left out.
+        The comparison, without an arm of which a run diverged.
 
     Raises:
         UserError: a directory belongs to another run, or there is no measure of a name.

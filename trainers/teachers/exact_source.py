@@ -21,7 +21,7 @@ MOST_STATES = 64
 
 
 class State(NamedTuple):
-    """What is known of the source's state in each row."""
+    """The possible states of the source in each row."""
 
     node: tf.Tensor  # node of the tree of beginnings, int32 [B, 1]; -1: the possible states are listed
     states: tf.Tensor  # int32 [B, K]

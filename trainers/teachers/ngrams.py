@@ -26,7 +26,7 @@ MOST_ENTRIES = 1 << 25
 
 
 class State(NamedTuple):
-    """What the next character depends on."""
+    """The ids on which the prediction of the next character depends."""
 
     context: tf.Tensor  # the longest known context, int32 [B, 1]; 0: the empty one
     matches: tf.Tensor  # for how many ids, up to the last one, the ids have been the text's, int32 [B, 1]

@@ -1,4 +1,4 @@
-"""What a teacher says after each character of the training text, computed once.
+"""The distributions of a teacher after each character of the training text, computed once.
 
     row r reads the r-th part of the text, after the characters before it
 

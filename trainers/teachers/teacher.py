@@ -1,4 +1,4 @@
-"""What every teacher does."""
+"""The interface of all teachers."""
 
 from typing import Any, Protocol
 
