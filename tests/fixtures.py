@@ -32,7 +32,7 @@ tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfigu
 
 
 _BUILT = collections.defaultdict(list)
-"""Trainers of this process by what they were asked for: compiling one takes a hundred times as long as a step."""
+"""Trainers of this process by class and arguments, because compiling one takes a hundred times as long as a step."""
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from absl import flags
 from charrnn import command, run_files
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_float("seconds", 300, "How long, over all readers.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the mutations.", flag_values=FLAGS)
+flags.DEFINE_float("seconds", 300, "Seconds, for all readers together.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the mutations.", flag_values=FLAGS)
 
 _PIECES = (
     b"[", b"]", b"{", b"}", b'"', b",", b":", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"..", b"/", b"\\ud800",

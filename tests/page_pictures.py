@@ -16,8 +16,8 @@ from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "The run directory of the model.", flag_values=FLAGS)
-flags.DEFINE_string("output", "pictures", "Where the pictures go.", flag_values=FLAGS)
-flags.DEFINE_bool("narrow", False, "Pictures of a phone's width and in the dark, too.", flag_values=FLAGS)
+flags.DEFINE_string("output", "pictures", "Folder for the pictures.", flag_values=FLAGS)
+flags.DEFINE_bool("narrow", False, "Also take pictures with a phone's width and in dark mode.", flag_values=FLAGS)
 
 _DONE = {
     "write": "return !page.write.isRunning && page.write.writing.ids.length > 900",

@@ -17,7 +17,7 @@ def bound(dtype: tf.DType | str, additions: int) -> float:
 
 
 ADDITIONS = 3 * 5 * 12 * 2
-"""In a weight's gradient of the fixtures' models: rows · steps · (units, embedding and bias) · layers."""
+"""Additions in a weight's gradient of the fixtures' models: rows · steps · (units, embedding and bias) · layers."""
 
 MODEL = bound("float32", ADDITIONS)
-"""For what such a model computes in float32, and for numbers of about 1 that are sums of it."""
+"""The bound of results of such a model in float32, and of sums of them that are about 1."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
-"""The programs that are not on the path; [] if a browser can be driven."""
+"""Programs that are missing on the path; [] if a browser can be driven."""
 
 _FLAGS = """
     headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update

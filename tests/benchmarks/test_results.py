@@ -18,7 +18,7 @@ from trainers.reports.console import Console
 from trainers.reports.records import read
 
 LOSSES = (2.0, 2.5)
-"""Of the two seeds, with the state carried; by windows they are 0.25 higher."""
+"""Validation losses of the two seeds with the state carried; by windows they are 0.25 higher."""
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ CASES = {
     "whole": (SelfPaced, {"order": "streams"}, {"grow_steps": 5}),
     "bfloat16": (Trainer, {"order": "streams"}, {}),
 }
-"""The curriculum, settings of the data, and of the curriculum. "bfloat16" is in that precision."""
+"""Name -> curriculum, settings of the data, settings of the curriculum. "bfloat16" has that precision."""
 
 
 def make(name: str) -> Trainer:

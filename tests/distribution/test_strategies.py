@@ -52,7 +52,7 @@ LOOKING_AT_ALL_ROWS = [
     ("mirrored", 2, {"cls": SelfPaced, "config": SelfPaced.Config(grow_steps=5), "data": STREAMS["data"]}),
     ("one_device", 4, {"cls": Unlikelihood, "config": Unlikelihood.Config(rollout_share=0.5, n=1, gold=2)}),
 ]
-"""On what, in how many parts, and a curriculum of which a part alone would give other numbers."""
+"""Strategy, number of parts, and a curriculum that computes other values if it sees one part only."""
 
 
 @pytest.fixture

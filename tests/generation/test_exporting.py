@@ -191,8 +191,10 @@ def test_an_impossible_length_or_temperature_is_refused(make_model):
 
 def test_a_refused_export_creates_nothing(loaded, tmp_path):
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "README.md").write_text("mine")
     with pytest.raises(UserError, match="is not overwritten"):
         export(loaded["documents"], str(tmp_path / "there"))
+    assert [path.read_text() for path in (tmp_path / "there").iterdir()] == ["mine"]
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/new cannot be written"):
         export(loaded["documents"], str(tmp_path / "file" / "new"))

@@ -106,8 +106,9 @@ def test_a_wrong_report_is_refused_in_one_sentence(name, modules):
 
 
 def test_other_mistakes_in_a_module_show_where_they_are(modules):
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as error:
         own_reports.resolve("broken_3:Csv")
+    assert error.traceback[-1].path.name == "broken_3.py"
 
 
 @pytest.mark.parametrize("wrong", [Trainer, 3, dict(), None, [dict]])

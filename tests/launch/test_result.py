@@ -64,7 +64,7 @@ def test_the_plotted_curves_are_the_history(write):
 
 def test_a_plot_without_matplotlib_is_a_user_error(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UserError, match="matplotlib"):
+    with pytest.raises(UserError, match=r"Pictures need matplotlib, .*: pip install matplotlib"):
         Result.read(write(LINES), finished=True).plot()
 
 

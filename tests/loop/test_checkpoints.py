@@ -218,10 +218,11 @@ def test_a_roll_back_restores_the_start_until_a_checkpoint_is_saved(make_trainer
     assert not list((tmp_path / "checkpoints").glob("start*"))
 
 
-def test_a_run_that_was_killed_in_its_first_save_starts_again(make_trainer, tmp_path):
+@pytest.mark.parametrize("end", ["data-00000-of-00001", "index"])  # the second: by a version that saved in place
+def test_a_run_that_was_killed_in_its_first_save_starts_again(make_trainer, tmp_path, end):
     checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
     checkpoints.keep_start()
-    (tmp_path / "checkpoints" / "step-1.index").touch()  # an index without data, and on no list
+    (tmp_path / "checkpoints" / f"step-1.{end}").touch()  # one of two files, and on no list
     assert checkpoints.restore() is False
     checkpoints.save(1)
     assert checkpoints.restore() is True and steps(tmp_path / "checkpoints") == ["step-1"]

@@ -49,7 +49,7 @@ MISTAKES = {
     "loss reserved spaced": (spoilt("loss", lambda *_: (tf.zeros([]), {" nats": 0.0})), "named ' nats'"),
     "loss none": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": None})), "'a' as None"),
     "loss text": (spoilt("loss", lambda *_: (tf.zeros([]), {"a": "much"})), "'a' as a str"),
-    "batch": (spoilt("batch_at", lambda step: np.zeros([3, 5], np.int32)), "ndarray|int32.* where a Batch"),
+    "batch": (spoilt("batch_at", lambda step: np.zeros([3, 5], np.int32)), r"int32 \[3, 5\] where a Batch"),
     "batch type": (
         spoilt("batch_at", lambda step: Batch(*np.zeros([3, 3, 5], np.int64))),
         r"int64 \[3, 5\] where int32 \[B, T\]",

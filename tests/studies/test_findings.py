@@ -120,13 +120,16 @@ def test_a_distance_of_0_has_no_change_in_per_cent():
     assert "alone changes" not in said and said.startswith("Without a cut-off")
 
 
-def test_arms_with_equal_settings_are_compared():
-    same = [run._replace(group="again") for run in arm("base", 0.10, 0.80)]
+def test_arms_that_differ_in_their_samples_only_are_compared():
+    other = {"samples": {"num_chars": 5}}
+    same = [run._replace(group="again", config={**run.config, **other}) for run in arm("base", 0.10, 0.80)]
     assert [group.name for group in compared([*arm("base", 0.10, 0.80), *same]).compared.groups] == ["base", "again"]
 
 
-def test_the_gap_is_tested_at_the_given_level():
-    found = compared([*arm("base", 0.10, 0.80, seeds=3), *arm("good", 0.04, 0.80, seeds=3)]).compared
-    claim, p = findings._claim(found, ""), t_test(np.array(found.groups[1].values("curve_gap")))
-    assert "`good`" in findings._clause(found, claim, p * 1.01)
-    assert "no arm" in findings._clause(found, claim, p * 0.99)
+def test_the_error_rate_of_the_test_of_a_gap_is_divided_among_the_arms(monkeypatch):
+    arms = arm("base", 0.10, 0.80, seeds=3), arm("good", 0.04, 0.80, seeds=3), arm("same", 0.10, 0.80, seeds=3)
+    found = compared([run for each in arms for run in each]).compared
+    p = t_test(np.array(found.groups[1].values("curve_gap")))
+    for rate, better in ((2.02 * p, "`good`"), (1.98 * p, "no arm")):
+        monkeypatch.setattr(findings, "ERROR_RATE", rate)
+        assert finding(found).startswith(f"Without a cut-off, {better}")
