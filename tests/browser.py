@@ -1,8 +1,8 @@
-"""Looks at runs in TensorBoard as a person would: python -m tests.browser [--logdir=runs] [--output=pictures].
+"""Opens runs in TensorBoard as a user would: python -m tests.browser [--logdir=runs] [--output=pictures].
 
-Run by hand; no test. Opens each tab in headless Chromium, waits until it shows what it must, and takes a picture of it.
-Without --logdir it makes three small runs first. Needs Chromium and its chromedriver. Exit status: 0 all tabs show
-what they must, 1 one does not.
+A script to run by hand; pytest does not collect it. It opens each tab in headless Chromium, waits until the tab shows
+the expected texts, and takes a picture. Without --logdir it trains three small runs first. It needs Chromium and its
+chromedriver. Exit status: 0 all tabs show the expected texts, 1 a tab does not.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ _ALL_TEXT = """
 
 
 def main(beside: list[str]) -> int:
-    """Looks at each tab. Returns the exit status."""
+    """Checks each tab. Returns the exit status."""
     if webdriver.MISSING:
         raise UserError("This needs chromium and chromedriver on the path: apt-get install chromium chromium-driver.")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -70,7 +70,7 @@ def main(beside: list[str]) -> int:
 
 @contextlib.contextmanager
 def tensorboard(logdir: str):
-    """TensorBoard's address, while it runs."""
+    """Runs TensorBoard during the body. Yields its address."""
     start = [sys.executable, "-m", "tensorboard.main", f"--logdir={logdir}", "--host=127.0.0.1", "--port=0"]
     with subprocess.Popen([*start, "--load_fast=false"], stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -88,7 +88,7 @@ def _make_runs(folder: str) -> None:
 
 
 def _look(browser, url: str, tab: str, phrases: list[str]) -> list[str]:
-    """The phrases that a tab does not show."""
+    """Opens a tab and takes a picture of it. Returns the phrases that it does not show."""
     browser.open("about:blank")
     browser.open(f"{url}/#{tab}")
     end, missing = time.monotonic() + FLAGS.seconds, phrases
@@ -96,7 +96,7 @@ def _look(browser, url: str, tab: str, phrases: list[str]) -> list[str]:
         time.sleep(0.5)
         text = browser.run(_ALL_TEXT)
         missing = [phrase for phrase in phrases if phrase not in text]
-    time.sleep(2)  # until all is drawn
+    time.sleep(2)  # until the tab is drawn
     browser.picture(pathlib.Path(FLAGS.output, f"{tab}.png"))
     print(f"FAILED  {tab} does not show {', '.join(missing)}" if missing else f"ok      {tab}", flush=True)
     return missing

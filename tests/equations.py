@@ -14,7 +14,7 @@ def normal(seed, *shape):
 
 
 def random_layer(cell, x_width=None):
-    """A float64 layer with random weights: a table, or with `x_width` an input kernel and a bias."""
+    """Returns a float64 layer with random weights: a table `[V, G·H]`, or with `x_width` an input kernel and a bias."""
     width = cell.num_gates * H
     recurrent = (normal(1, H, width), normal(2, width))[: 2 if cell is cells.GRU else 1]
     kernel, bias = normal(3, x_width or V, width), normal(4, width) if x_width else None
@@ -30,7 +30,7 @@ def sigmoid(x):
 
 
 def numpy_step(layer, x, state):
-    """One step as in a textbook, gate by gate; the reset gate after the matmul."""
+    """Returns the state after one step, gate by gate as in a textbook. A GRU's reset gate applies after the matmul."""
     kernels = np.split(layer.recurrent[0].numpy(), layer.cell.num_gates, -1)
     parts = np.split(x, layer.cell.num_gates, -1)
     if layer.cell is cells.GRU:
@@ -47,23 +47,23 @@ def numpy_step(layer, x, state):
 
 
 def numpy_zoneout(keep, old, new):
-    """Each unit keeps its old state or takes the new one, or a mean of the two."""
+    """Returns the state with zoneout: each unit has its old state, its new state, or a weighted mean of both."""
     return tuple(np.asarray(k) * a + (1 - np.asarray(k)) * b for k, a, b in zip(keep, old, new, strict=True))
 
 
 def random_keep(cell):
-    """Zoneout masks of all positions, another for each state."""
+    """Returns the zoneout masks of all positions, `[T, B, H]`, one per state."""
     masks = np.random.default_rng(20).random((cell.num_states, T, B, H)) < 0.4
     return tuple(tf.constant(mask, tf.float64) for mask in masks)
 
 
 def constant_keep(cell):
-    """The shares that zoneout keeps outside of training."""
+    """Returns the share of the old state that zoneout keeps outside of training, `[]`, one per state."""
     return tuple(tf.constant(rate, tf.float64) for rate in (0.3, 0.1)[: cell.num_states])
 
 
 def assert_gradient(loss, inputs):
-    """The gradient of `loss` in each of its inputs, along a random direction, is the difference quotient."""
+    """Asserts that the gradient of `loss` in each input equals the difference quotient along a random direction."""
     loss = tf.function(loss, autograph=False)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -72,12 +72,12 @@ def assert_gradient(loss, inputs):
         direction = normal(40 + i, *inputs[i].shape)
         sides = [loss(*inputs[:i], inputs[i] + side * 1e-5 * direction, *inputs[i + 1 :]) for side in (1, -1)]
         expected = float(sides[0] - sides[1]) / 2e-5
-        assert abs(expected) > 1e-4  # else the comparison would say nothing
+        assert abs(expected) > 1e-4  # otherwise the comparison would prove nothing
         np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5)
 
 
 def with_weights(network, weights):
-    """The network with other weights, in the order of `network.weights`."""
+    """Returns the network with other weights, given in the order of `network.weights`."""
     weights, layers = list(weights), []
     for layer in network.layers:
         kernel, bias = weights.pop(0), None if layer.bias is None else weights.pop(0)

@@ -1,4 +1,4 @@
-"""Small builders that several test files use. `conftest.py` sets up the process before."""
+"""Fixtures that several test files use. `conftest.py` sets up the process before it imports them."""
 
 import collections
 import fcntl
@@ -21,26 +21,26 @@ from trainers.launch.build import run_experiment
 from trainers.reports.console import Console
 from trainers.trainer import Trainer
 
-# The same examples in each run of CI: a random new failure must not block an unrelated change.
+# CI runs the same examples each time, because a random new failure must not block an unrelated change.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
-# Two devices, to try two replicas on; to be said before TensorFlow starts.
+# Two devices, for tests with two replicas. They must be configured before TensorFlow starts.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 _BUILT = collections.defaultdict(list)
-"""Trainers of this process by what they were asked for: compiling one takes a hundred times as long as a step."""
+"""Trainers of this process by class and arguments, because compiling one takes a hundred times as long as a step."""
 
 
 @pytest.fixture
 def make_model():
-    """Builds a tiny model. All its weights, biases too, are random: a zero bias would hide a mistake.
+    """Builds a tiny model. All weights are random, biases included, because a zero bias would hide a mistake.
 
-    Those of an RNN are small enough that a rounding does not grow over time. With a standard deviation of 0.5, three
-    layers make it 13 times as large in 12 steps.
+    The weights of an RNN are small enough that a rounding error does not grow over time. With a standard deviation of
+    0.5, three layers multiply it by 13 in 12 steps.
     """
 
     def make(vocabulary_size=7, precision="float32", seed=0, **config):
@@ -56,7 +56,7 @@ def make_model():
 
 @pytest.fixture
 def make_trainer(make_model):
-    """Builds a trainer of a tiny model on random text. One that an earlier test had is taken again, as it was built."""
+    """Builds a trainer of a tiny model on random text. A trainer that an earlier test built is reset and reused."""
     taken = collections.Counter()
 
     def make(cls=Trainer, model=None, optimizer=None, text=None, data=None, **arguments):
@@ -80,9 +80,9 @@ def make_trainer(make_model):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """Makes a run directory of an experiment that is trained to its end: once a session, and copied from then on."""
+    """Trains an experiment to its end, once per session. Each call returns a copy of the run directory."""
     shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared  # that of all workers
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared  # the folder of all workers
 
     def make(experiment, run_dir):
         first = shared / f"finished-{hashlib.sha256(repr(experiment).encode()).hexdigest()[:16]}"
@@ -98,7 +98,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def relative_error():
-    """The largest difference between two nests of arrays, entry by entry, in units of the entry's largest number."""
+    """Returns the largest difference between two nests of arrays, relative to the largest number of each array."""
 
     def measure(got, expected):
         got, expected = tf.nest.flatten(got), tf.nest.flatten(expected)

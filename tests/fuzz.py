@@ -1,7 +1,8 @@
-"""Fuzzes the readers, guided by coverage: python -m tests.fuzz [--seconds=300] [--seed=0]. Run by hand; no test.
+"""Fuzzes the readers of files, guided by coverage: python -m tests.fuzz [--seconds=300] [--seed=0].
 
-Mutates files that are right, and keeps each that makes a reader run a line which none before it did, to be mutated in
-its turn. A reader may refuse a file with UserError and nothing else. What it fails on is printed, and exit status 1.
+A script to run by hand; pytest does not collect it. It mutates valid files. If a mutated file makes a reader run a line
+that no earlier file reached, the script keeps the file and mutates it further. A reader may refuse a file with
+UserError. Any other exception is a failure: the script prints it and ends with exit status 1.
 """
 
 import bz2
@@ -19,8 +20,8 @@ from absl import flags
 from charrnn import command, run_files
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_float("seconds", 300, "How long, over all readers.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Of the mutations.", flag_values=FLAGS)
+flags.DEFINE_float("seconds", 300, "Seconds, for all readers together.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the mutations.", flag_values=FLAGS)
 
 _PIECES = (
     b"[", b"]", b"{", b"}", b'"', b",", b":", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"..", b"/", b"\\ud800",
@@ -49,7 +50,7 @@ def main(beside: list[str]) -> int:
 
 
 def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes]]]:
-    """What reads a file of a name, and files that are right."""
+    """Returns for each path its reader and the contents of valid files."""
     from charrnn.batches.sources import DataConfig
     from charrnn.batches.texts import load_texts
     from charrnn.model.config import ModelConfig
@@ -87,7 +88,7 @@ def _readers(folder: str) -> dict[str, tuple[Callable[[str], object], list[bytes
 
 
 def _fuzz(path: str, read: Callable[[str], object], seeds: list[bytes], seconds: float, chance: random.Random) -> int:
-    """Prints how often the reader ran, how many inputs reached new lines, and what it failed on; returns how many."""
+    """Fuzzes a reader. Prints how many runs, kept inputs and reached lines it had. Prints and counts the failures."""
     seen: set = set()
     _new_lines(path, read, b"", seen)
     kept, runs, failures = list(seeds), 0, {}
@@ -98,7 +99,7 @@ def _fuzz(path: str, read: Callable[[str], object], seeds: list[bytes], seconds:
         try:
             if _new_lines(path, read, data, seen):
                 kept.append(data)
-        except Exception as error:  # whatever it is, it is what we look for
+        except Exception as error:  # any other exception is a failure of the reader
             where = traceback.extract_tb(error.__traceback__)[-1]
             failures.setdefault((type(error).__name__, where.filename, where.lineno), data)
     print(f"{os.path.basename(path)}: {runs:,} runs, {len(kept):,} kept, {len(seen):,} lines, {len(failures)} failures")
@@ -119,7 +120,7 @@ def _mutated(kept: list[bytes], chance: random.Random) -> bytes:
 
 
 def _new_lines(path: str, read: Callable[[str], object], data: bytes, seen: set) -> bool:
-    """Runs the reader on a file; whether lines of ours ran that are not among `seen`, where they are put."""
+    """Runs the reader on a file and adds the project's lines that ran to `seen`. Returns whether any were new."""
     from charrnn.errors import UserError
 
     before = len(seen)

@@ -1,8 +1,8 @@
 """Takes the pictures of an exported page: python -m tests.page_pictures --run_dir=runs/quickstart [--output=pictures].
 
-Run by hand; no test. Opens the page in headless Chromium, chooses a character and a unit, and takes a picture of each
-view: page_write.png, page_read.png, page_units.png; with --narrow also of a phone's width, and in the dark. Needs
-Chromium and its chromedriver.
+A script to run by hand; pytest does not collect it. It opens the page in headless Chromium, selects a character, and
+takes a picture of each view: page_write.png, page_read.png, page_units.png. With --narrow it also takes pictures at a
+phone's width and in dark mode. It needs Chromium and its chromedriver.
 """
 
 import pathlib
@@ -16,8 +16,8 @@ from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "The run directory of the model.", flag_values=FLAGS)
-flags.DEFINE_string("output", "pictures", "Where the pictures go.", flag_values=FLAGS)
-flags.DEFINE_bool("narrow", False, "Pictures of a phone's width and in the dark, too.", flag_values=FLAGS)
+flags.DEFINE_string("output", "pictures", "Folder for the pictures.", flag_values=FLAGS)
+flags.DEFINE_bool("narrow", False, "Also take pictures with a phone's width and in dark mode.", flag_values=FLAGS)
 
 _DONE = {
     "write": "return !page.write.isRunning && page.write.writing.ids.length > 900",
@@ -27,7 +27,7 @@ _DONE = {
 _SURPRISING = """
     const early = Array.from(page.read.trace.surprisals.subarray(100, 250));
     page.read.view.choose(100 + early.indexOf(Math.max(...early)));
-"""  # chooses the most surprising character of those that the picture has
+"""  # selects the most surprising character that the picture shows
 
 
 def main(beside: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Trainers that several tests use one after the other, so that their steps are compiled once."""
+"""Provides trainers that several tests use in turn, so that each step is compiled only once."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from trainers.trainer import Trainer
 
 
 class Built:
-    """A trainer, and all that a test may change of it: variables, attributes, and those of its sources."""
+    """A trainer with a copy of all that a test may change: its variables, its attributes, its sources' attributes."""
 
     def __init__(self, trainer: Trainer):
         self._trainer = trainer
@@ -15,7 +15,7 @@ class Built:
         self._lists = [(entry, list(entry)) for entry in _lists(trainer)]
 
     def as_it_was(self) -> Trainer:
-        """Returns the trainer as it was built; what was compiled stays."""
+        """Returns the trainer as it was built. Its compiled functions are kept."""
         for part, attributes in self._attributes:
             vars(part).clear()
             vars(part).update(attributes)

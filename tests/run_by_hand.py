@@ -1,4 +1,4 @@
-"""A run directory made by hand, for tests that load a model from one."""
+"""Writes a run directory without training, for tests that load a model from one."""
 
 import dataclasses
 import json

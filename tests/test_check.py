@@ -1,4 +1,4 @@
-"""The command: what it says of a curriculum that does all, and of some that each fail at one thing."""
+"""Tests the command `trainers.check` with a curriculum that meets all requirements and others that each fail one."""
 
 import os
 import subprocess
@@ -57,7 +57,7 @@ class Changing(Trainer):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A curriculum of MINE in a small experiment."""
+    """Builds a small experiment with a curriculum of MINE."""
     (tmp_path / "my_curricula.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
     settings = ["model.units=8", "model.embedding_size=0", "data.seq_length=32", "data.batch_size=8"]
@@ -87,21 +87,21 @@ def findings(experiment, texts, folder):
         ("Sociable", {"chooses_row_by_row"}),
         ("Forgetful", {"resumes"}),
         ("Upwards", {"loss_falls"}),
-        ("Changing", set()),  # two shapes, two traces
+        ("Changing", set()),  # two traces for two shapes of batches
     ],
 )
 def test_each_failure_is_found_and_no_other(small, texts, tmp_path, name, fails):
-    """Third passes them all: see test_the_command."""
+    """`Third` passes all checks: see `test_the_command_reports_that_all_checks_passed`."""
     found = findings(small(name), texts, tmp_path / name)
     assert {look for look, passed in found.items() if not passed} == fails
 
 
-def test_noise_that_is_not_the_packages_is_other_noise_with_xla(small, texts):
+def test_noise_from_outside_the_package_fails_the_xla_check(small, texts):
     passed, says = same_with_xla(small("Liar"), texts)
     assert not passed and "charrnn.randomness" in says
 
 
-def test_noise_that_is_not_the_packages_is_the_same_on_each_replica(small, texts):
+def test_noise_from_outside_the_package_fails_the_replica_check(small, texts):
     passed, says = same_on_replicas(small("Liar"), texts)
     assert not passed and "charrnn.randomness" in says
 
@@ -116,8 +116,8 @@ def test_portable_numbers_are_uniform_and_the_same_with_xla():
     assert 0 <= plain.numpy().min() and plain.numpy().max() < 1
 
 
-def test_the_command(tmp_path):
-    """As it is started: it decides by itself which devices TensorFlow has."""
+def test_the_command_reports_that_all_checks_passed(tmp_path):
+    """The command runs in its own process, because it configures TensorFlow's devices."""
     (tmp_path / "my_curricula.py").write_text(MINE)
     environment = {**os.environ, "PYTHONPATH": os.getcwd(), "CUDA_VISIBLE_DEVICES": "-1"}
     line = [sys.executable, "-m", "trainers.check", "--trainer=my_curricula:Third"]
@@ -126,7 +126,7 @@ def test_the_command(tmp_path):
     assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["ok"] * 10
 
 
-def test_a_hook_that_returns_what_it_must_not_is_one_sentence(tmp_path, monkeypatch, capsys):
+def test_a_wrong_return_value_of_a_hook_is_reported_in_one_sentence(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_curricula.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

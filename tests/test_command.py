@@ -1,4 +1,4 @@
-"""The command of this test: says hello."""
+"""Tests `charrnn.command`: flags, help, exit statuses and messages. The command of this file prints a greeting."""
 
 import os
 import signal
@@ -58,14 +58,14 @@ def test_reads_the_processs_arguments_by_default(values, monkeypatch, capsys):
         (["--loud=maybe"], "--loud=maybe"),
     ],
 )
-def test_a_mistake_in_the_flags(values, capsys, arguments, said):
+def test_a_mistake_in_the_flags_is_reported_in_one_line(values, capsys, arguments, said):
     assert command.run(hello, values, ["it", *arguments]) == command.MISTAKE == 2
     out, err = capsys.readouterr()
     assert out == "" and said in err
     assert err.startswith("error: ") and err.count("\n") == 1
 
 
-def test_a_users_mistake_is_one_line_whatever_its_text(values, capsys):
+def test_a_users_mistake_is_reported_in_one_line_whatever_its_text(values, capsys):
     def main(beside):
         raise UserError("This\n  cannot be:\n\ttry another.")
 
@@ -91,7 +91,7 @@ def test_help_is_the_docstring_and_the_flags(values, capsys, flag):
     assert "hello" not in out.removeprefix(__doc__)
 
 
-def test_help_to_a_reader_of_one_line():
+def test_help_ends_quietly_for_a_reader_of_one_line():
     shell = f"{sys.executable} -m charrnn.generate --help | head -1"
     process = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True)
     assert (process.returncode, process.stderr) == (0, "")
@@ -130,7 +130,7 @@ STDERR_SHOWN = ("| true", ">/dev/full")
         ("2>&-", 1, {0: 0}),
     ],
 )
-def test_no_state_of_the_streams_changes_a_status(streams, lines, statuses):
+def test_broken_streams_change_a_status_only_from_done_to_not_written(streams, lines, statuses):
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for status, expected in statuses.items():
         shell = f'"$0" -c "$1" {status} {lines} {streams}; exit ${{PIPESTATUS[0]}}'
@@ -141,7 +141,7 @@ def test_no_state_of_the_streams_changes_a_status(streams, lines, statuses):
         )
 
 
-def test_a_pipe_of_the_work_that_breaks_is_our_own_mistake(values):
+def test_a_broken_pipe_inside_a_command_is_not_swallowed(values):
     def main(beside):
         read, write = os.pipe()
         os.close(read)
@@ -156,7 +156,7 @@ def test_a_pipe_of_the_work_that_breaks_is_our_own_mistake(values):
 @pytest.mark.parametrize(
     ("module", "argument"), [(corpora, ""), (run, "--list"), (run, "--help"), (generate, "--help"), (export, "-h")]
 )
-def test_output_to_a_full_disk_is_one_line_and_its_own_status(module, argument, monkeypatch, capsys):
+def test_output_to_a_full_disk_is_reported_in_one_line_with_its_own_status(module, argument, monkeypatch, capsys):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         status = command.run(module.main, module.FLAGS, ["it", argument] if argument else ["it"])
@@ -167,7 +167,7 @@ def test_output_to_a_full_disk_is_one_line_and_its_own_status(module, argument, 
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_file_on_a_full_disk_is_one_line_and_its_own_status(values, capsys):
+def test_a_file_on_a_full_disk_is_reported_in_one_line_with_its_own_status(values, capsys):
     def main(beside):
         with open("/dev/full", "wb", buffering=0) as file:
             file.write(b"text")
@@ -177,13 +177,13 @@ def test_a_file_on_a_full_disk_is_one_line_and_its_own_status(values, capsys):
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and "No space left on device" in err
 
 
-def test_a_value_for_the_negative_of_a_flag_is_a_mistake_in_one_line(values, capsys):
+def test_a_value_for_the_negative_of_a_flag_is_reported_in_one_line(values, capsys):
     assert command.run(lambda beside: 0, values, ["it", "--nohelp=true"]) == command.MISTAKE
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: --nohelp=true ") and err.count("\n") == 1
 
 
-def test_an_interrupt_is_one_line_and_its_own_status(values, capsys):
+def test_an_interrupt_is_reported_in_one_line_with_its_own_status(values, capsys):
     def main(beside):
         print("begun")
         signal.raise_signal(signal.SIGINT)
@@ -192,7 +192,7 @@ def test_an_interrupt_is_one_line_and_its_own_status(values, capsys):
     assert capsys.readouterr() == ("begun\n", "Interrupted.\n")
 
 
-def test_an_interrupt_while_tensorflow_is_imported_is_one_line():
+def test_an_interrupt_while_tensorflow_is_imported_is_reported_in_one_line():
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn.corpora"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -201,7 +201,7 @@ def test_an_interrupt_while_tensorflow_is_imported_is_one_line():
     assert (*process.communicate(timeout=100), process.returncode) == ("", "Interrupted.\n", 130)
 
 
-def test_a_mistyped_flag_is_told_before_tensorflow_is_loaded():
+def test_a_mistyped_flag_is_reported_before_tensorflow_is_loaded():
     program = """
         import sys
         from charrnn import command, generate
@@ -213,7 +213,7 @@ def test_a_mistyped_flag_is_told_before_tensorflow_is_loaded():
     assert process.stderr.splitlines()[1:] == ["status 2, tensorflow False"]
 
 
-def test_what_start_up_writes_is_kept_back_unless_it_fails():
+def test_start_up_messages_are_shown_only_if_start_up_fails():
     program = """
         import os, sys
         from charrnn import command

@@ -1,4 +1,4 @@
-"""The command: tables, Markdown and pictures of two small runs."""
+"""Tests the command `trainers.compare`: tables, Markdown and pictures of two small runs."""
 
 import io
 import json
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run_dirs(tmp_path_factory):
-    """Two runs, a group each; what is measured of them is kept, so that only the first test takes its time."""
+    """Trains two runs, one per group. They store their measures, so only the first test takes the time to measure."""
     folder = tmp_path_factory.mktemp("runs")
     paths = []
     for units in (6, 8):
@@ -41,7 +41,7 @@ def run_dirs(tmp_path_factory):
 
 @pytest.fixture
 def call(capsys):
-    """Runs the command -> exit status, standard output, standard error."""
+    """Runs the command. Returns exit status, standard output and standard error."""
 
     def call(*arguments):
         flags = ["--num_rollouts=2", "--num_chars=50", "--temperatures=0.8,1"]
@@ -89,7 +89,7 @@ def test_pictures_lie_in_the_first_run_and_in_tensorboard(call, run_dirs):
         assert len(np.unique(image.astype(int) @ [1, 256, 65536])) > 50  # lines of several colours
 
 
-def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkeypatch):
+def test_without_matplotlib_the_tables_are_still_printed(call, run_dirs, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     status, out, err = call(*run_dirs)
     assert status == 0 and out.startswith("| measure")
@@ -113,7 +113,7 @@ def test_without_matplotlib_all_but_the_pictures_is_there(call, run_dirs, monkey
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told_in_one_sentence(call, arguments, said):
+def test_a_mistake_is_reported_in_one_sentence(call, arguments, said):
     status, out, err = call(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1
@@ -125,6 +125,6 @@ def test_the_same_run_twice_is_refused(call, run_dirs):
     assert (status, out) == (2, "") and "have the same settings and seed 0" in err
 
 
-def test_a_file_that_cannot_be_written_is_told(call, run_dirs):
+def test_a_file_that_cannot_be_written_is_reported(call, run_dirs):
     status, _, err = call(*run_dirs, "--markdown=/nowhere/at/all.md")
     assert status == 2 and "error: --markdown=/nowhere/at/all.md cannot be written" in err

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md do what the page says, and the second file that each names has the place for it."""
+"""Tests that the recipes of CONTRIBUTING.md work, and that the second file of each recipe has the place it names."""
 
 import inspect
 import pathlib
@@ -39,7 +39,7 @@ def test_the_measure_is_a_share_and_its_line_fits(names):
     assert same.replace("repeated", "repeated_8", 1) in inspect.getsource(open_loop._of_texts)
 
 
-def test_the_report_writes_a_line_and_is_silent_otherwise(names, tmp_path):
+def test_the_report_writes_a_line_per_validation_and_nothing_else(names, tmp_path):
     report = names["Lines"](str(tmp_path))
     assert Report in type(report).__mro__
     report.start(2, 2)

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of each command: one line, status 130, nothing half-written."""
+"""Tests Ctrl-C in the middle of each command: one line, status 130, no half-written files."""
 
 import io
 import os
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(finished, tmp_path_factory):
-    """A run, and a text that is encoded by several processes."""
+    """Returns a folder with a finished run and two texts."""
     folder = tmp_path_factory.mktemp("life")
     (folder / "text.txt").write_text(Plays().text(3000, seed=1))
     (folder / "more.txt").write_text(Plays().text(3000, seed=2))
@@ -44,7 +44,7 @@ def folder(finished, tmp_path_factory):
 
 @pytest.fixture
 def call(folder, capfd, monkeypatch):
-    """Runs a command in the folder -> exit status, standard output, standard error."""
+    """Runs a command in the folder. Returns exit status, standard output and standard error."""
     monkeypatch.chdir(folder)
 
     def call(module, *arguments):
@@ -64,7 +64,7 @@ def interrupt():
 
 
 def interrupting(function):
-    """The same function, with a Ctrl-C before it."""
+    """Returns the function with a Ctrl-C before each call."""
 
     def interrupted(*args, **kwargs):
         interrupt()
@@ -88,7 +88,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_every_command_says_one_line_and_leaves_nothing(call, folder, monkeypatch, moment):
+def test_an_interrupted_command_reports_one_line_and_changes_no_files(call, folder, monkeypatch, moment):
     module, arguments, place, name = MOMENTS[moment]
     monkeypatch.setattr(place, name, interrupting(getattr(place, name)))
     before = snapshot(folder)
@@ -103,7 +103,7 @@ def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
         during.setattr(writer, "_write_documents", interrupting(writer._write_documents))
         (folder / "encoded").mkdir()
         (folder / "encoded" / writer._LOCK).touch()
-        half = folder / "encoded" / atomic._unfinished("shard-00009.ids")  # as of a process that was killed
+        half = folder / "encoded" / atomic._unfinished("shard-00009.ids")  # as a killed process leaves it
         half.write_text("half")
         status, _, err = call(encode, "*.txt", "--output=encoded")
     assert (status, err) == (command.INTERRUPTED, "Interrupted.\n")
@@ -113,7 +113,7 @@ def test_an_encoding_keeps_whole_shards_and_resumes(call, folder, monkeypatch):
 
 
 class Reader(io.StringIO):
-    """Standard output that presses Ctrl-C after some pieces of text."""
+    """Standard output that raises Ctrl-C at the fourth piece of text."""
 
     pieces = 0
 
@@ -124,7 +124,7 @@ class Reader(io.StringIO):
             interrupt()
 
 
-def test_a_text_that_is_ended_by_it_stays_and_its_state_is_saved(call, folder, monkeypatch, tmp_path):
+def test_an_interrupted_text_stays_and_its_state_is_saved(call, folder, monkeypatch, tmp_path):
     seeded, state = [OF_RUN, "--prompt=A", "--seed=3"], str(tmp_path / "state.npz")
     status, whole, _ = call(generate, *seeded, "--num_chars=3000")
     with monkeypatch.context() as during:
@@ -136,7 +136,7 @@ def test_a_text_that_is_ended_by_it_stays_and_its_state_is_saved(call, folder, m
     assert (status, begun + rest) == (0, whole)
 
 
-def test_a_reader_that_leaves_does_not_lose_the_state(call, folder, monkeypatch, tmp_path):
+def test_the_state_is_saved_if_the_reader_leaves(call, folder, monkeypatch, tmp_path):
     read, write = os.pipe()
     os.close(read)
     state = tmp_path / "state.npz"
@@ -168,7 +168,7 @@ def test_measures_are_stored_in_spite_of_a_full_disk_behind_the_output(call, mon
     assert list(pathlib.Path("run/open_loop/own").iterdir()) if module is evaluate else tables.read_text()
 
 
-def test_at_the_prompt_it_leaves_and_in_a_text_it_ends_that(call, folder, monkeypatch):
+def test_ctrl_c_exits_at_the_prompt_but_only_ends_a_text_in_progress(call, folder, monkeypatch):
     class Typing(io.StringIO):
         def reconfigure(self, errors):
             pass
@@ -181,5 +181,5 @@ def test_at_the_prompt_it_leaves_and_in_a_text_it_ends_that(call, folder, monkey
     monkeypatch.setattr(sys, "stdout", out := Reader())
     status, _, err = call(generate, OF_RUN, "--interactive", "--num_chars=1000", "--seed=3")
     assert (status, err) == (130, "Interrupted.\n")
-    ended = next(n for n in range(1, 1000) if whole[:n] + "\n" + whole[n : n + 1000] + "\n" == out.getvalue())
-    assert ended < 1000  # and the empty line resumed that text
+    # The first text ended within its 1,000 characters, and the empty line continued it.
+    assert any(whole[:n] + "\n" + whole[n : n + 1000] + "\n" == out.getvalue() for n in range(1, 1000))

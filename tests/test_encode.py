@@ -1,4 +1,4 @@
-"""The command: makes a folder that a run reads, and refuses in one sentence what it cannot encode or read."""
+"""Tests the command `charrnn.encode`: a run reads the folder that it writes; mistakes are reported in one sentence."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from trainers import run
 
 @pytest.fixture
 def start(capsys, tmp_path, monkeypatch):
-    """Runs the command in a folder with texts: -> exit status, standard output, standard error."""
+    """Runs the command in a folder with texts. Returns exit status, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "texts" / "deep").mkdir(parents=True)
@@ -43,7 +43,7 @@ def refusal(folder, **config):
     return message
 
 
-def test_a_glob_of_any_depth_and_a_compressed_file(start):
+def test_a_glob_of_any_depth_and_a_compressed_file_are_encoded(start):
     status, out, err = start("texts/**/*.txt", "texts/*.gz", "--output=out")
     assert (status, err) == (command.DONE, "")
     assert out.startswith("Encoding texts/**/*.txt texts/*.gz, ") and out.endswith("train on it: --corpus=out\n")
@@ -54,7 +54,7 @@ def test_a_glob_of_any_depth_and_a_compressed_file(start):
 
 
 @pytest.mark.slow
-def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
+def test_an_encoded_folder_equals_the_same_files_read_by_a_run(start):
     for flags, config in [
         ((), {}),
         (("--lowercase", "--validation_fraction=0.3"), {"lowercase": True, "validation_fraction": 0.3}),
@@ -72,7 +72,7 @@ def test_what_it_makes_is_what_a_run_reads_of_the_same_files(start):
 
 @pytest.mark.slow
 def test_the_advice_of_a_refusal_works(start, tmp_path):
-    """Of a file with bytes that are no UTF-8: to name its encoding, or to read bytes."""
+    """The advice for a file that is not UTF-8 is to name its encoding or to read bytes."""
     (tmp_path / "passwords").write_bytes(b"hunter2\nma\xf1ana\r\n" * 30)
     for documents in ("files", "lines"):
         status, _, err = start("passwords", "--output=no", f"--documents={documents}")
@@ -85,7 +85,7 @@ def test_the_advice_of_a_refusal_works(start, tmp_path):
             assert (np.asarray(corpus.ids) == wanted).sum() == 30
 
 
-def test_the_last_line_names_the_folder_and_what_to_set(start):
+def test_the_last_line_names_the_folder_and_the_settings(start):
     _, out, _ = start("texts/a.txt", "--output=my folder, new", "--documents=lines", "--lowercase")
     given = shlex.split(out.rpartition("train on it: ")[2])
     assert given[:2] == ["--corpus=my folder, new", "--set"]
@@ -94,7 +94,7 @@ def test_the_last_line_names_the_folder_and_what_to_set(start):
     assert read.vocabulary.decode(np.asarray(read.train)).startswith("\nfirst text.\n")
 
 
-def test_mistakes_are_told_in_one_sentence_and_nothing_is_written(start, tmp_path):
+def test_mistakes_are_reported_in_one_sentence_and_nothing_is_written(start, tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     for arguments, part in [
         (["--output=out"], "Which texts?"),
@@ -147,14 +147,14 @@ def test_a_changed_bit_is_refused(folder, name):
     assert f"out/{name} is damaged" in refusal(folder)
 
 
-def test_a_shard_is_read_whole_once_a_machine(folder, tmp_path, monkeypatch):
+def test_a_shard_is_verified_once_per_machine(folder, tmp_path, monkeypatch):
     reader.load(folder)
     path = "out/shard-00000.ids"
     times = os.stat(path)
     with open(path, "r+b") as file:
         file.write(bytes(279))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    reader.load(folder)  # only the checksum could tell
+    reader.load(folder)  # not verified again: only the checksum would reveal the change
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine's"))
     assert "is damaged" in refusal(folder) and "is damaged" in refusal(folder)
     (tmp_path / "a file").touch()
@@ -204,7 +204,7 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
 
 
 @pytest.mark.slow
-def test_a_run_trains_on_it_and_resumes_with_the_files(folder, capsys):
+def test_a_run_trains_on_an_encoded_folder_and_resumes_with_the_files(folder, capsys):
     settings = ["model.units=4", "data.batch_size=1", "samples.num_chars=0"]
     for corpus, steps in (("out", 1), ("texts/a.txt", 2)):
         flags = ["--experiment=quickstart", "--run_dir=run", f"--corpus={corpus}", f"--steps={steps}"]
@@ -222,7 +222,7 @@ CAN_MOUNT = shutil.which("unshare") and not subprocess.run(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CAN_MOUNT, reason="no small disk can be mounted here: unshare -rm, mount -t tmpfs")
-def test_a_disk_that_becomes_full_is_one_line_and_its_own_status(tmp_path):
+def test_a_disk_that_becomes_full_is_reported_in_one_line_with_its_own_status(tmp_path):
     (tmp_path / "long.txt").write_text("to be or not to be\n" * 20_000)
     command_line = f"exec {sys.executable} -m charrnn.encode {tmp_path}/long.txt --output=/mnt/encoded"
     shell = f"mount -t tmpfs -o size=200k none /mnt && {command_line}"

@@ -1,4 +1,4 @@
-"""The command: a table or JSON on standard output, curves for TensorBoard, one sentence for a mistake."""
+"""Tests the command `trainers.evaluate`: a table or JSON, curves for TensorBoard, one sentence for a mistake."""
 
 import io
 import json
@@ -55,7 +55,7 @@ def run_dir(tmp_path_factory):
 
 @pytest.fixture
 def call(run_dir, capsys):
-    """Runs the command on the run directory -> exit status, standard output, standard error."""
+    """Runs the command on the run directory. Returns exit status, standard output and standard error."""
 
     def call(*arguments):
         status = command.run(evaluate.main, evaluate.FLAGS, ["evaluate", f"--run_dir={run_dir}", *arguments])
@@ -65,7 +65,7 @@ def call(run_dir, capsys):
 
 
 def curves(folder):
-    """{(tag, step): value} of all event files of a folder."""
+    """Returns {(tag, step): value} of all event files of a folder."""
     found = {}
     for path in pathlib.Path(folder).glob("events.out.tfevents.*"):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -81,7 +81,7 @@ def report(run_dir):
     return measured(run_dir, Protocol(3, 60, 5), lambda line: None).report
 
 
-def test_the_flags_defaults_are_those_of_python():
+def test_the_flags_have_the_same_defaults_as_in_python():
     protocol, dynamic = Protocol(), Dynamic()
     flags = {"num_rollouts": protocol.num_rollouts, "num_chars": protocol.num_chars, "seed": protocol.seed}
     flags |= {"epsilon": protocol.epsilon}
@@ -106,7 +106,7 @@ def test_epsilon_reaches_the_rollouts(call, run_dir):
     assert found["own_entropy"].value < all_characters["own_entropy"]["value"]
 
 
-def test_temperatures_and_cut_offs_are_a_second_table(call, run_dir):
+def test_temperatures_and_cut_offs_give_a_second_table(call, run_dir):
     given = ["--temperatures=0.8,1", "--epsilons=0,0.03", *SHORT]
     found = measured(run_dir, Protocol(3, 60, 5), lambda line: None, temperatures=[0.8, 1.0], epsilons=[0.03]).frontier
     content = json.loads(call("--json", *given)[1])["frontier"]
@@ -132,7 +132,7 @@ def test_the_table_has_real_text_beside_each_measure(call, report):
     assert row.split()[1:] == [f"{value:.4f}", f"{error:.4f}", f"{real:.4f}"]
 
 
-def test_curves_lie_over_the_position_and_replace_each_other(call, report, run_dir):
+def test_curves_run_over_the_position_and_a_second_evaluation_replaces_them(call, report, run_dir):
     call(*SHORT)
     call(*SHORT)
     for which in ("own", "real"):
@@ -143,7 +143,7 @@ def test_curves_lie_over_the_position_and_replace_each_other(call, report, run_d
                 assert found[f"open loop/{name}", position] == pytest.approx(value, rel=1e-5)
 
 
-def test_the_curves_are_drawn_once_for_each_chart(report, tmp_path):
+def test_each_of_the_four_charts_shows_the_models_curve(report, tmp_path):
     pytest.importorskip("matplotlib")
     (path,) = pictures.draw_curves(report.curves, str(tmp_path))
     drawn = tf.io.decode_png(pathlib.Path(path).read_bytes(), channels=3).numpy()
@@ -187,14 +187,14 @@ def test_a_picture_lies_in_the_run_and_in_tensorboard(call, run_dir):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told_in_one_sentence(call, arguments, said):
+def test_a_mistake_is_reported_in_one_sentence(call, arguments, said):
     status, out, err = call(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1
     assert said in err
 
 
-def test_a_lost_corpus_is_told_with_what_to_do(run_dir, call, tmp_path):
+def test_a_lost_corpus_is_reported_with_a_remedy(run_dir, call, tmp_path):
     moved = shutil.copytree(run_dir, tmp_path / "moved")
     config = json.loads((moved / "config.json").read_text())
     config["corpus"] = "/lost.txt"
@@ -205,7 +205,7 @@ def test_a_lost_corpus_is_told_with_what_to_do(run_dir, call, tmp_path):
     assert call(f"--run_dir={moved}", f"--text={corpus}", "--json", *SHORT)[0] == 0
 
 
-def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, tmp_path):
+def test_a_run_that_cannot_be_written_to_is_reported_after_the_table(run_dir, call, tmp_path):
     copied = shutil.copytree(run_dir, tmp_path / "copied", ignore=shutil.ignore_patterns("open_loop"))
     (copied / "open_loop").mkdir()
     (copied / "open_loop" / "own").write_text("in the way")
@@ -214,7 +214,7 @@ def test_a_run_that_cannot_be_written_to_is_told_after_the_table(run_dir, call, 
     assert status == 2 and out.startswith(" ") and "open_loop/own cannot be written to (" in said and "Op:" not in said
 
 
-def test_an_ensembles_losses_are_those_of_the_average(call, run_dir, tmp_path):
+def test_an_ensemble_has_the_losses_of_its_averaged_probabilities(call, run_dir, tmp_path):
     loaded = load(run_dir)
     other = CharModel(ModelConfig(units=6), loaded.vocabulary.size)
     given = write_run(tmp_path / "other", other, loaded.vocabulary)
@@ -238,7 +238,7 @@ def test_other_systems_losses_are_measured_on_request_only(call, report, run_dir
     assert set(losses) - set(report.measures) == more | calibrated
     alone = min(losses["nats_per_char"], losses["nats_per_char_7_gram"])
     assert losses["nats_per_char_with_7_gram"] <= alone + math.log(101) / 499
-    assert losses["nats_per_char_dynamic"] < losses["nats_per_char"]  # after two steps all is still to be learnt
+    assert losses["nats_per_char_dynamic"] < losses["nats_per_char"]  # after two steps there is still much to learn
     loaded = load(run_dir)
     texts = load_texts(f"{pathlib.Path(run_dir).parent}/text.txt", DataConfig(), lambda line: None)
     expected = -KneserNey(texts.train, loaded.vocabulary.size).log_probs(texts.validation[None])[0, 1:].mean()

@@ -1,4 +1,4 @@
-"""Settings: every one can be changed, by its type; what cannot be is told in a sentence."""
+"""Tests the settings of an experiment: each can be changed, and an impossible value is reported in one sentence."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from trainers.trainer import Trainer
 
 
 class Curriculum(Trainer):
-    """Has a setting of every type, with no limits."""
+    """A curriculum with a setting of every type and no limits."""
 
     @dataclasses.dataclass(frozen=True)
     class Config:
@@ -30,7 +30,7 @@ class Curriculum(Trainer):
 
 
 FREE = Experiment(trainer_class=Curriculum, trainer=Curriculum.Config())
-LSTM = ModelConfig(cell="lstm")  # of which all settings are possible
+LSTM = ModelConfig(cell="lstm")  # the cell with which all settings are possible
 SCHEDULED = Experiment(model=LSTM, trainer_class=ScheduledSampling, trainer=ScheduledSampling.Config())
 
 SETTABLE = {
@@ -114,14 +114,14 @@ SETTABLE = {
 
 
 def fields_of(experiment):
-    """Every "group.field" and its value."""
+    """Returns {"group.field": value} of all settings."""
     groups = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}
     configs = {name: group for name, group in groups.items() if dataclasses.is_dataclass(type(group))}
     return {f"{name}.{key}": value for name, group in configs.items() for key, value in vars(group).items()}
 
 
 def refused(experiment, *settings):
-    """The sentence by which settings are refused."""
+    """Asserts that settings are refused. Returns the sentence of the message."""
     with pytest.raises(UserError) as error:
         override(experiment, settings)
     sentence = str(error.value)
@@ -156,7 +156,7 @@ def test_spaces_around_name_and_value_do_not_matter():
 
 
 texts = st.text().filter(lambda text: text == text.strip())
-FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
+FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no non-finite numbers
 VALUES = {
     "number": st.integers(-(2**63), 2**63 - 1),
     "share": FINITE,
@@ -167,7 +167,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("field", VALUES)
-def test_a_values_own_text_gives_the_value(field):
+def test_a_value_is_read_back_from_its_text(field):
     @given(VALUES[field])
     def round_trip(value):
         text = ",".join(map(str, value)) if field == "shares" else str(value)
@@ -178,7 +178,7 @@ def test_a_values_own_text_gives_the_value(field):
 
 
 @given(st.lists(st.text()).map(tuple))
-def test_texts_with_commas_and_line_breaks_as_a_json_list(words):
+def test_a_json_list_may_have_texts_with_commas_and_line_breaks(words):
     for text in (json.dumps(words), json.dumps(words, ensure_ascii=False)):
         assert override(FREE, [f"trainer.words={text}"]).trainer.words == words
 
@@ -201,7 +201,7 @@ def test_texts_with_commas_and_line_breaks_as_a_json_list(words):
         ("trainer.shares=[0.5, 2]", (0.5, 2.0)),
     ],
 )
-def test_lists(setting, words):
+def test_a_list_is_read_from_plain_text_or_json(setting, words):
     name = setting.partition("=")[0].removeprefix("trainer.").strip()
     assert getattr(override(FREE, [setting]).trainer, name) == words
 
@@ -212,7 +212,7 @@ def test_texts_that_are_given_twice_are_refused_and_numbers_are_not():
 
 
 @pytest.mark.parametrize("text, value", [("True", True), ("FALSE", False), ("true", True)])
-def test_truth(text, value):
+def test_true_and_false_are_read_in_any_case(text, value):
     assert override(FREE, [f"trainer.loud={text}"]).trainer.loud is value
 
 
@@ -232,7 +232,7 @@ def test_truth(text, value):
         ("units=0.5", "is not of the form"),
     ],
 )
-def test_an_unknown_setting_is_told_with_the_nearest(setting, said):
+def test_an_unknown_setting_is_reported_with_the_nearest(setting, said):
     assert said in refused(SCHEDULED, setting)
 
 
@@ -254,7 +254,7 @@ def test_an_unknown_setting_is_told_with_the_nearest(setting, said):
         ('trainer.words=[ "a", b]', "a JSON list"),
     ],
 )
-def test_a_value_of_another_type_is_told(setting, wanted):
+def test_a_value_of_the_wrong_type_is_reported(setting, wanted):
     sentence = refused(FREE, setting)
     assert setting.partition("=")[0] in sentence and f"must be {wanted}" in sentence
 
@@ -314,14 +314,14 @@ def test_a_value_of_another_type_is_told(setting, wanted):
         "runtime.recurrence=slow",
     ],
 )
-def test_a_value_out_of_range_is_told(setting):
+def test_a_value_out_of_range_is_reported(setting):
     name, _, value = setting.partition("=")
     sentence = refused(SCHEDULED, setting)
     assert name.rpartition(".")[2] in sentence and "must be" in sentence
     assert value in sentence or name.startswith("samples")
 
 
-def test_a_trainer_by_its_name():
+def test_a_trainer_is_found_by_its_name():
     for name, path in TRAINERS.items():
         experiment = with_trainer(Experiment(seed=7), name)
         cls = experiment.trainer_class
@@ -340,19 +340,19 @@ def test_a_curriculum_of_the_package_has_its_name_wherever_its_module_lies():
         assert registered(other) == other
 
 
-def test_the_trainer_that_it_has_keeps_its_settings():
+def test_choosing_the_same_trainer_keeps_its_settings():
     experiment = override(SCHEDULED, ["trainer.half_step=70"])
     assert with_trainer(experiment, "scheduled_sampling") is experiment
 
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Writes a module of the user's own -> its name."""
+    """Writes a user's module. Returns its name."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
     def write(content, name="my_curriculum"):
-        monkeypatch.delitem(sys.modules, name, raising=False)  # another test's
+        monkeypatch.delitem(sys.modules, name, raising=False)  # left by another test
         (tmp_path / f"{name}.py").write_text(content)
         return name
 
@@ -381,7 +381,7 @@ def function():
 """
 
 
-def test_a_trainer_of_ones_own(module):
+def test_a_trainer_outside_of_the_package_is_found_by_module_and_class(module):
     experiment = with_trainer(Experiment(), f"{module(MINE)}:Mine")
     assert issubclass(experiment.trainer_class, Trainer) and experiment.trainer_class.__name__ == "Mine"
     assert override(experiment, ["trainer.height=8"]).trainer.height == 8
@@ -420,13 +420,13 @@ def test_a_name_of_no_trainer_is_refused(module, name, said):
     "content, said",
     [("import not_installed_here", "'not_installed_here'"), ("from math import no_such_name", "'no_such_name'")],
 )
-def test_a_module_that_cannot_import_what_it_needs(module, content, said):
+def test_a_failing_import_in_a_module_is_reported(module, content, said):
     name = module(content, "incomplete")
     with pytest.raises(UserError, match=f"--trainer=incomplete:Mine: .*{said}"):
         with_trainer(Experiment(), f"{name}:Mine")
 
 
-def test_other_mistakes_in_a_module_show_where_they_are(module):
+def test_other_errors_in_a_module_keep_their_traceback(module):
     with pytest.raises(ZeroDivisionError):
         with_trainer(Experiment(), f"{module('1 / 0', 'broken')}:Mine")
 
@@ -471,13 +471,13 @@ def test_settings_that_are_possible_only_together_may_come_in_any_order():
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 @pytest.mark.parametrize("where", ["loop", "trainer"])
 def test_a_setting_that_json_cannot_hold_is_refused(value, where):
-    """`loop.explosion=inf` would be more than its least value, but config.json could not say it."""
+    """`loop.explosion=inf` is above the lower limit of the setting, but config.json could not store it."""
     name = {"loop": "loop.explosion", "trainer": "trainer.tolerance"}[where]
     with pytest.raises(UserError, match=f"^{name}={value} is not possible"):
         override(with_trainer(Experiment(), "validation_gated"), [f"{name}={value}"])
 
 
-def test_a_setting_that_is_no_json_in_python_is_refused():
+def test_a_python_value_without_a_json_form_is_refused():
     @dataclasses.dataclass(frozen=True)
     class Config:
         shape: object = dataclasses.field(default_factory=set)

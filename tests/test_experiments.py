@@ -1,4 +1,4 @@
-"""The declarations: each is an experiment, says how to run it, and has the figures that its text promises."""
+"""Tests the files of `experiments/`: each declares an experiment, shows its command, and has the promised sizes."""
 
 import dataclasses
 import importlib
@@ -23,12 +23,12 @@ def declared(name):
     return importlib.import_module(f"experiments.{name}")
 
 
-def test_the_promised_ones_are_there():
+def test_the_documented_experiments_exist():
     assert {"quickstart", "shakespeare_gru", "shakespeare_lstm", "shakespeare_gru_scheduled"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_is_an_experiment_and_says_how_to_run_it(name):
+def test_each_file_declares_an_experiment_and_says_how_to_run_it(name):
     module = declared(name)
     assert type(module.EXPERIMENT) is Experiment
     assert type(module.EXPERIMENT.trainer) is module.EXPERIMENT.trainer_class.Config
@@ -44,8 +44,8 @@ def test_intervals_fit_into_the_steps(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_takes_a_text_of_ones_own(tmp_path, name):
-    """Of other characters than its own corpus has; that of a CSV says how it is to be set, and then does."""
+def test_each_experiment_accepts_another_text(tmp_path, name):
+    """The text has other characters than the experiment's corpus. A CSV experiment refuses it and names a remedy."""
     (tmp_path / "my.txt").write_text("кто там? никого.\n" * 2000, encoding="utf-8")
     own = dataclasses.replace(declared(name).EXPERIMENT, corpus=str(tmp_path / "my.txt"))
     if own.data.csv_column:
@@ -95,7 +95,7 @@ def test_shakespeare_gru_scheduled_has_the_probabilities_that_it_promises(make_t
     experiment = declared("shakespeare_gru_scheduled").EXPERIMENT
     trainer = make_trainer(ScheduledSampling, config=experiment.trainer)
     assert float(trainer.own_input_prob(0)) == pytest.approx(0.003, abs=0.0005)
-    # 1,115,394 characters, nine tenths to train on: 10,038 windows of 100, 156 batches of 64.
+    # 1,115,394 characters, nine tenths of them for training: 10,038 windows of 100, 156 batches of 64.
     steps_per_epoch = (1_115_394 * 9 // 10 - 1) // 100 // 64
     middle, end = 10 * steps_per_epoch, 20 * steps_per_epoch
     assert 0.15 < float(trainer.own_input_prob(middle)) <= 0.25
@@ -108,7 +108,7 @@ def test_quickstart_needs_no_download():
 
 
 def test_the_record_keeps_to_its_protocol():
-    """Size, split, and one look at the validation text, after the last step; the averages have settled by then."""
+    """The protocol sets the size, the split, and one evaluation after the last step. The averages settle before it."""
     experiment = declared("shakespeare_record").EXPERIMENT
     assert experiment.runtime.precision == "auto"
     assert CharModel(experiment.model, 66).count_params() <= 4e6

@@ -1,4 +1,4 @@
-"""The command: its outputs, and one sentence for a mistake."""
+"""Tests the command `charrnn.export`: its outputs, and one sentence for a mistake."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 @pytest.fixture
 def run(make_model, tmp_path, capsys):
-    """Runs the command on a run directory with random weights -> exit status, standard output, standard error."""
+    """Runs the command on a run with random weights. Returns exit status, standard output and standard error."""
     model, run_dir = make_model(), tmp_path / "run"
     run_dir.mkdir()
     config = {"model": dataclasses.asdict(model.config), "runtime": {"precision": "float32"}}
@@ -28,7 +28,7 @@ def run(make_model, tmp_path, capsys):
     return run
 
 
-def test_makes_the_given_formats_once(run, tmp_path):
+def test_the_given_formats_are_written_and_never_overwritten(run, tmp_path):
     output = tmp_path / "new" / "exported"
     assert run(f"--output={output}", "--formats=keras,tflite") == (0, f"Exported to {output}: keras, tflite\n", "")
     made = ["README.md", "model.keras", "step.tflite", "vocabulary.json"]
@@ -38,7 +38,7 @@ def test_makes_the_given_formats_once(run, tmp_path):
     assert (status, out) == (2, "") and f"{output} exists" in err
 
 
-def test_makes_a_page_that_opens_with_the_given_filters(run, tmp_path):
+def test_an_exported_page_starts_with_the_given_filters(run, tmp_path):
     output = tmp_path / "page"
     flags = ["--formats=html", "--top_k=3", "--epsilon=0.01", "--unknown=drop"]
     assert run(f"--output={output}", *flags) == (0, f"Exported to {output}: html\n", "")
@@ -61,7 +61,7 @@ def test_makes_a_page_that_opens_with_the_given_filters(run, tmp_path):
         (["--output=x", "--run_dir=/nowhere/at/all"], "/nowhere/at/all is not a run directory"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(run, tmp_path, monkeypatch, arguments, said):
+def test_a_mistake_is_reported_in_one_sentence(run, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")

@@ -1,4 +1,4 @@
-"""The command: the text alone on standard output, one sentence for a mistake, and nothing written."""
+"""Tests the command `charrnn.generate`: only the text on standard output, one sentence for a mistake."""
 
 import functools
 import io
@@ -27,7 +27,7 @@ XLA = "XLA: on after 1,024 characters\n"
 
 @pytest.fixture(scope="module")
 def trained(finished, tmp_path_factory):
-    """Trains a tiny model -> the run directory."""
+    """Trains a tiny model. Returns its run directory."""
 
     def trained(corpus, **data):
         experiment = Experiment(
@@ -49,7 +49,7 @@ def run_dir(trained):
 
 @pytest.fixture
 def run_on(capsys):
-    """Runs the command on a run directory -> exit status, standard output, standard error."""
+    """Runs the command on a run directory. Returns exit status, standard output and standard error."""
 
     def run_on(run_dir, *arguments):
         status = command.run(generate.main, generate.FLAGS, ["generate", f"--run_dir={run_dir}", *arguments])
@@ -65,7 +65,7 @@ def run(run_dir, run_on):
 
 @pytest.fixture
 def written(run_dir):
-    """The text of the library with the same weights."""
+    """Returns texts that the Python API generates with the same weights."""
     loaded = loading.load(run_dir)
 
     def written(prompts, num_chars, seeds, sampler=None, **arguments):
@@ -86,7 +86,7 @@ def test_the_prompt_is_a_line_break_unless_given(run, written):
 
 @pytest.fixture(scope="module")
 def names(trained, tmp_path_factory):
-    """A run on documents with Windows line ends, in lower case, and its text."""
+    """Returns a run on documents with Windows line ends, read in lower case, and the path of its text."""
     path = tmp_path_factory.mktemp("texts") / "names.txt"
     path.write_bytes(b"Anna\r\nBob\r\nCleo\r\n" * 60)
     return trained(path, order="lines", lowercase=True, seq_length=8), path
@@ -109,7 +109,7 @@ def test_prompts_stop_strings_and_files_are_read_as_the_models_text_was(names, r
 
 def test_a_run_always_reads_its_own_file(trained, run_on, tmp_path):
     (tmp_path / "any").write_bytes(b"caf\xe9 \xff\r\n" * 60)
-    (tmp_path / "late.txt").write_text("abcd " * 60 + "\xe9")  # not in the training part
+    (tmp_path / "late.txt").write_text("abcd " * 60 + "\xe9")  # not in the training split
     for run_dir, path, said in (
         (trained(tmp_path / "any", vocabulary="bytes"), "any", ""),
         (trained(tmp_path / "late.txt"), "late.txt", "never saw them: '\xe9'"),
@@ -128,7 +128,7 @@ def test_a_text_without_line_breaks_begins_with_a_known_character(trained, run_o
     assert (status, out[0]) == (0, "T") and "--stop='###'" in err and "--stop=''" in err and "'#'" in err
 
 
-def test_many_samples_for_programs(run, written):
+def test_many_samples_are_written_as_json_or_as_lines(run, written):
     texts = written(["A"] * 3, 200, [5, 6, 7])
     assert "\n" in "".join(texts)
     asked = ["--prompt=A", "--num_samples=3", "--seed=5", "--num_chars=200"]
@@ -144,15 +144,15 @@ def test_many_samples_for_programs(run, written):
     assert best["prompt"] == "A" and best["log_prob"] < 0 and len(best["text"]) == 5
 
 
-def test_an_impossible_stop_string_is_told_once_and_does_not_hinder(run, written):
+def test_an_impossible_stop_string_is_reported_once_and_the_others_still_work(run, written):
     whole = written(["A"], 60, [0])[0]
     status, out, err = run("--prompt=A", "--num_chars=60", "--stop=☃", f"--stop={whole[30:34]}")
     assert (status, out) == (0, f"A{whole[: whole.index(whole[30:34])]}\n")
-    assert err.count("☃'") == 2 and err.count("\n") == 3  # the stop string and why, then the weights and XLA
+    assert err.count("☃'") == 2 and err.count("\n") == 3  # the stop string and the reason, then the weights and XLA
     assert "--stop" in run("--prompt=A", "--num_chars=5", "--stop=too long for it")[2]
 
 
-def test_xla_is_chosen_by_the_place_in_the_text_or_asked_for(run, run_dir, written):
+def test_xla_starts_at_a_position_of_the_text_or_on_request(run, run_dir, written):
     def said(*arguments):
         return run("--prompt=A", *arguments)[2].splitlines()[-1]
 
@@ -190,16 +190,16 @@ def test_flags_reach_the_sampler(run, written):
     ]:
         text = written(["A"], 60, [0], sampler)[0]
         assert run("--prompt=A", "--num_chars=60", *arguments)[1] == f"A{text}\n"
-        assert text != written(["A"], 60, [0])[0]  # no flag stays from one call to the next
+        assert text != written(["A"], 60, [0])[0]  # so a flag left from the call before would show
 
 
-def test_stops_before_the_stop_string(run, written):
+def test_the_text_ends_before_the_stop_string(run, written):
     whole = written(["A"], 60, [0])[0]
     stop = whole[30:34]
     assert run("--prompt=A", "--num_chars=60", f"--stop={stop}")[1] == f"A{whole[: whole.index(stop)]}\n"
 
 
-def test_several_prompts_and_stop_strings(run, written):
+def test_several_prompts_and_stop_strings_may_be_given(run, written):
     whole = written(["A", "LEAR:"], 60, [2, 2])
     stops = [whole[0][30:34], whole[1][20:24]]
     _, out, _ = run("--prompt=A", "--prompt=LEAR:", "--seed=2", "--num_chars=60", *(f"--stop={stop}" for stop in stops))
@@ -239,7 +239,7 @@ def test_prompts_may_come_through_a_pipe(run, written, monkeypatch):
     assert "never saw: '☃'" in err
 
 
-def test_surprisal_as_json_or_in_colours(run, run_dir, tmp_path, monkeypatch):
+def test_surprisal_is_printed_as_json_or_in_colours(run, run_dir, tmp_path, monkeypatch):
     loaded, text = loading.load(run_dir), "LEAR:\nA☃"
     (tmp_path / "text.txt").write_text(text)
     known = list(surprisals(Reader(loaded.model), loaded.vocabulary, text[:-1]))
@@ -305,7 +305,7 @@ def test_weights_may_be_the_newest(run, run_dir):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told_in_one_sentence(run, arguments, said):
+def test_a_mistake_is_reported_in_one_sentence(run, arguments, said):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("error: ") and err.endswith("\n") and err.count("\n") == 1
@@ -318,7 +318,7 @@ def test_a_model_must_be_named(capsys):
     assert out == "" and err.startswith("error: --run_dir ") and err.count("\n") == 1
 
 
-def test_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
+def test_the_command_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
     def listing():
         files = sorted(tmp_path_factory.getbasetemp().glob("runs*/**/*"))
         return [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
@@ -331,7 +331,7 @@ def test_changes_nothing_in_the_run_directory(run, run_dir, tmp_path_factory):
 
 
 def run_process(*arguments):
-    """Runs the command in its own process -> exit status, standard output, standard error."""
+    """Runs the command in its own process. Returns exit status, standard output and standard error."""
     process = subprocess.run([sys.executable, "-m", "charrnn.generate", *arguments], capture_output=True, text=True)
     return process.returncode, process.stdout, process.stderr
 
@@ -342,7 +342,7 @@ def test_nothing_else_is_printed_by_the_process(run, run_dir):
     assert err == f"weights: {run_files.find_checkpoint(run_dir)}\n{XLA}"
 
 
-def test_a_checkpoint_of_another_model_is_told_in_one_sentence_by_the_process(run_dir, tmp_path):
+def test_a_checkpoint_of_another_model_is_reported_in_one_sentence_by_the_process(run_dir, tmp_path):
     other = shutil.copytree(run_dir, tmp_path / "other")
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"units": 8', '"units": 9'))

@@ -1,4 +1,4 @@
-"""Which room may know which: the direction of imports, and what stands in one place only."""
+"""Tests the direction of imports between packages, and that some things are used in one place only."""
 
 import ast
 import functools
@@ -14,7 +14,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 
 @functools.cache
 def imported(tree):
-    """The full name of every module or name that is imported, also inside of functions."""
+    """Returns the full names of all imported modules and names, also inside of functions."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -27,7 +27,7 @@ def imported(tree):
 
 @functools.cache
 def dotted(tree):
-    """Every `a.b.c` in the text, with the names of imports as they are bound."""
+    """Returns every dotted name `a.b.c` in the code, as it is written: a module has its local name."""
     return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
@@ -39,7 +39,7 @@ ENTRY_POINTS = {name for name, tree in TREES.items() if is_entry_point(tree)}
 
 
 def users(of):
-    """The files that import a package, or something in it."""
+    """Returns the files that import a package, or something in it."""
     return {name for name, tree in TREES.items() if any(f"{i}.".startswith(f"{of}.") for i in imported(tree))}
 
 
@@ -56,19 +56,19 @@ def test_the_commands_are_entry_points():
     assert not {"charrnn/model/char_model.py", "trainers/loop/loop.py", "charrnn/command.py"} & ENTRY_POINTS
 
 
-def test_rooms_know_only_the_rooms_below():
+def test_packages_import_only_the_packages_below():
     assert not users("trainers") & in_room("charrnn")
     assert not users("experiments") & in_room("charrnn")
     assert users("experiments") & in_room("trainers") == {"trainers/launch/resolve.py"}
 
 
 def folder_of(module):
-    """A folder of one idea, or a module beside these folders."""
+    """Returns a module's folder, such as `charrnn.model`, or the module itself if it is beside these folders."""
     return ".".join(module.split(".")[:2])
 
 
 def imports_between(parts):
-    """For each part of the house, as `parts` divides it, the parts that it imports."""
+    """Returns {part: the parts that it imports}. `parts` maps a module to its part: its folder or itself."""
     modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in FILES}
     found = {}
     for name, tree in TREES.items():
@@ -98,7 +98,7 @@ def test_nobody_imports_an_entry_point():
         assert users(entry_point.removesuffix(".py").replace("/", ".")) == set()
 
 
-def test_flags_are_read_at_the_door_only():
+def test_only_commands_read_flags():
     assert ENTRY_POINTS <= users("absl.flags") <= ENTRY_POINTS | {"charrnn/command.py"}
     assert users("absl") == users("absl.flags")
 
@@ -111,7 +111,7 @@ def test_one_file_writes_for_tensorboard():
 @pytest.mark.parametrize(
     "private", ["tensorflow.python", "tf.python", "tensorflow.compat.v1", "tf.compat.v1", "keras.src", "tf.keras"]
 )
-def test_public_interfaces_only(private):
+def test_only_public_interfaces_are_used(private):
     assert not {name for name, tree in TREES.items() if uses(tree, private)}
 
 
@@ -128,17 +128,17 @@ def test_the_search_for_private_interfaces_finds_them():
 
 
 def test_nothing_that_is_read_is_executed():
-    """Pickles go between processes of one program only, and modules are imported by names that a flag gave."""
+    """Pickles pass only between processes of one program. A flag or the project itself names the imported modules."""
     able = "pickle marshal shelve dill joblib runpy keras.models.load_model keras.saving.load_model"
     able += " keras.saving.deserialize_keras_object keras.initializers.deserialize keras.layers.deserialize"
     assert {name for name in FILES for each in able.split() if uses(TREES[name], each)} == {
         "charrnn/encoded/processes.py",  # pipes to processes that it started
     }
     assert {name for name, tree in TREES.items() if uses(tree, "importlib")} == {
-        "charrnn/lazy.py",  # attributes of packages, imported with their first use
-        "charrnn/moved.py",  # modules by the names that they had before
+        "charrnn/lazy.py",  # attributes of packages, imported at their first use
+        "charrnn/moved.py",  # modules by their earlier names
         "trainers/own_class.py",  # --trainer=module:Class, --report=module:Class
-        "trainers/launch/resolve.py",  # --experiment, one of those in the folder
+        "trainers/launch/resolve.py",  # --experiment, a file of `experiments/`
     }
     called = {
         (name, node.func.id)
@@ -147,12 +147,12 @@ def test_nothing_that_is_read_is_executed():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not {call for call in called if call[1] in ("eval", "exec", "compile", "__import__")}
-    assert ("charrnn/text/vocabulary.py", "isinstance") in called  # so that the search is known to find
+    assert ("charrnn/text/vocabulary.py", "isinstance") in called  # shows that the search finds calls
     assert not [name for name, path in FILES.items() if "allow_pickle=True" in path.read_text(encoding="utf-8")]
 
 
-def test_paths_come_in_by_one_place_and_are_no_patterns():
-    """The corpora alone take patterns, and know the cache folder in the home folder."""
+def test_paths_are_expanded_in_one_place_and_are_no_patterns():
+    """Only corpora may be patterns, and only they know the cache folder in the home folder."""
     allowed = {"charrnn/text/corpora.py", "charrnn/text/own_files.py"}
     expanding = {name for name, tree in TREES.items() if uses(tree, "os.path.expanduser") or "~" in constants(tree)}
     assert "charrnn/files/paths.py" in expanding
@@ -165,6 +165,6 @@ def constants(tree):
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
 
-def test_every_file_says_what_it_is_for():
+def test_every_file_has_a_docstring():
     for name, tree in TREES.items():
         assert ast.get_docstring(tree), name

@@ -1,4 +1,4 @@
-"""The layers against Keras's own: results, states, gradients, training, files; and which of the paths ran."""
+"""Tests the layers against Keras's own: results, states, gradients, training, files, and which loop ran."""
 
 import pathlib
 import re
@@ -28,7 +28,7 @@ def random_states(name, rows=B):
 
 
 def pair(name, input_shape=(None, None, D), **options):
-    """A stock layer and ours, with equal random weights, biases too."""
+    """Returns a stock layer and ours with equal random weights, biases included."""
     stock, ours = getattr(keras.layers, name)(H, **options), getattr(layers, name)(H, **options)
     for layer in (stock, ours):
         layer.build(input_shape)
@@ -37,7 +37,7 @@ def pair(name, input_shape=(None, None, D), **options):
 
 
 def results(layer, x, training=False, **arguments):
-    """All results of a call, and the gradients of a number that depends on all of them."""
+    """Returns all results of a call, and the gradients of a scalar that depends on all of them."""
     watched = [x, *arguments.get("initial_state", [])]
     with tf.GradientTape() as tape:
         tape.watch(watched)
@@ -48,7 +48,7 @@ def results(layer, x, training=False, **arguments):
 
 @pytest.fixture
 def fused_calls(monkeypatch):
-    """Grows by one with each layer that runs, or is traced, through the fused loops."""
+    """Records the arguments of each call of the fused loops, eager or traced."""
     calls, closed_loop = [], loops.closed_loop
 
     def spy(*arguments, **options):
@@ -71,7 +71,7 @@ def fused_calls(monkeypatch):
         {"go_backwards": True, "return_sequences": True},
         {"use_bias": False, "return_sequences": True},
         {"use_cudnn": False},
-        {"dropout": 0.5, "recurrent_dropout": 0.5},  # not training
+        {"dropout": 0.5, "recurrent_dropout": 0.5},  # no effect outside of training
         {"kernel_regularizer": "l2", "activity_regularizer": "l2", "return_sequences": True},
     ],
     ids=str,
@@ -153,7 +153,7 @@ def test_cudnn_is_refused_without_a_gpu_as_by_keras(name):
 
 @both
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16"])
-def test_other_precisions(relative_error, fused_calls, name, policy):
+def test_other_precisions_give_keras_s_results(relative_error, fused_calls, name, policy):
     stock, ours = pair(name, dtype=policy, return_sequences=True, return_state=True)
     dtype, x = ours.compute_dtype, tf.constant(normal(9, B, T, D))
     arguments = {"initial_state": random_states(name)}
@@ -174,7 +174,7 @@ def test_whole_numbers_are_read_as_by_keras(relative_error, fused_calls, name):
 
 @both
 def test_second_derivatives_are_keras_s(relative_error, fused_calls, name):
-    """A penalty on the gradient needs them."""
+    """A penalty on the gradient needs second derivatives."""
     x, second = tf.constant(normal(9, B, T, D)), []
     for layer in pair(name):
         with tf.GradientTape() as outer:
@@ -201,7 +201,7 @@ def test_state_is_carried_from_batch_to_batch(relative_error, fused_calls, name,
         assert relative_error([s.numpy() for s in ours.states], [s.numpy() for s in stock.states]) < tolerance
         outputs.append(got[0][0])
     again = ours(normal(9, B, T, D))
-    assert np.abs(again - outputs[0]).max() > 0.01  # so the state did matter
+    assert np.abs(again - outputs[0]).max() > 0.01  # so the state matters
     ours.reset_state()
     np.testing.assert_array_equal(ours(normal(9, B, T, D)), outputs[0])
     assert len(fused_calls) == 5
@@ -209,7 +209,7 @@ def test_state_is_carried_from_batch_to_batch(relative_error, fused_calls, name,
 
 @both
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
-def test_bidirectional(relative_error, fused_calls, name, masked):
+def test_bidirectional_layers_give_keras_s_results(relative_error, fused_calls, name, masked):
     wrapped = [
         keras.layers.Bidirectional(getattr(module, name)(H, return_sequences=True, return_state=True))
         for module in (keras.layers, layers)
@@ -224,7 +224,7 @@ def test_bidirectional(relative_error, fused_calls, name, masked):
 
 
 def sequential(module, name, **options):
-    """A small language model, compiled, with the same first weights for either module."""
+    """Returns a small compiled language model. Its initial weights are the same for both modules."""
     keras.utils.set_random_seed(3)
     recurrent = getattr(module, name)(H, return_sequences=True, recurrent_regularizer="l2", name="recurrent")
     model = keras.Sequential([keras.layers.Embedding(7, D), recurrent, keras.layers.Dense(7)])
@@ -234,7 +234,7 @@ def sequential(module, name, **options):
 
 
 def text(rows=32):
-    """Ids and the next ids, of a periodic text."""
+    """Returns ids of a periodic text, and at each position the next id."""
     ids = (np.random.default_rng(0).integers(0, 7, (rows, 1)) + np.arange(T + 1)) % 7
     return ids[:, :-1], ids[:, 1:]
 
@@ -260,8 +260,8 @@ def test_fit_learns_as_with_stock_layers(relative_error, fused_calls, name, jit_
 
 
 @both
-def test_a_functional_model_with_a_handed_over_state(relative_error, fused_calls, name):
-    """An encoder's state starts the decoder; both lengths unknown, and the batch."""
+def test_a_functional_model_may_pass_a_state_between_layers(relative_error, fused_calls, name):
+    """An encoder's state is the decoder's initial state; both lengths and the number of rows are unknown."""
     outputs = []
     for module in (keras.layers, layers):
         keras.utils.set_random_seed(3)
@@ -300,7 +300,7 @@ def test_config_is_keras_s_and_gives_the_layer_back(name):
 
 @both
 def test_weights_move_to_and_from_stock_layers(tmp_path, name):
-    """By a file, in either direction; names and shapes are the same."""
+    """A file carries them in both directions, because names and shapes are the same."""
     stock, ours = (sequential(module, name) for module in (keras.layers, layers))
     for model in (stock, ours):
         model.build((None, T))

@@ -1,4 +1,4 @@
-"""What the documentation told people to import before the modules moved can still be imported."""
+"""Tests that imports from earlier documentation still work, although the modules have moved."""
 
 import importlib
 import subprocess
@@ -35,7 +35,7 @@ def test_an_old_import_works(name):
     assert getattr(importlib.import_module(module), attribute) is not None
 
 
-def test_other_names_are_not_found_and_new_ones_need_no_finder():
+def test_other_names_are_not_found_and_a_new_one_imports_no_tensorflow():
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("charrnn.blocks")
     code = "import sys, charrnn; from charrnn.text.vocabulary import Vocabulary; assert 'tensorflow' not in sys.modules"

@@ -1,4 +1,4 @@
-"""Random numbers are a function of (seed, purpose, step)."""
+"""Tests that random numbers are a function of (seed, purpose, step), and their distributions."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ def test_seed_is_a_function_of_its_arguments_eager_and_in_a_graph():
         np.testing.assert_array_equal(seed, in_graph(tf.constant(step, tf.int64)))
 
 
-def test_other_seed_purpose_or_step_gives_other_numbers():
+def test_another_seed_purpose_or_step_gives_other_numbers():
     keys = list(itertools.product([0, 1, 2], Purpose, [0, 1, 2, 1000]))
     assert len({tuple(seed_for(*key).numpy()) for key in keys}) == len(keys)
     draws = [float(tf.random.stateless_uniform([], seed_for(*key))) for key in keys]
@@ -45,7 +45,7 @@ def test_gumbel_noise_has_gumbels_distribution():
 
 
 def test_gumbel_noise_is_finite_at_both_ends_of_uniform(monkeypatch):
-    """0 and the largest float32 below 1 are too rare to be met by drawing."""
+    """Random draws would almost never contain 0 or the largest float32 below 1, so the test supplies them."""
     ends = tf.constant([0.0, np.nextafter(np.float32(1), np.float32(0))])
     monkeypatch.setattr(tf.random, "stateless_uniform", lambda shape, seed: ends)
     noise = gumbel((2,), tf.constant([0, 0])).numpy()
@@ -53,7 +53,7 @@ def test_gumbel_noise_is_finite_at_both_ends_of_uniform(monkeypatch):
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
-@pytest.mark.parametrize("width", [1, 3, 4, 5])  # rows that begin anywhere among the four numbers of a counter's value
+@pytest.mark.parametrize("width", [1, 3, 4, 5])  # a row may begin at any of the four numbers of a counter value
 def test_parts_of_a_batch_have_its_rows(in_graph, width):
     seed = tf.constant([1, 2])
     whole, noise = uniform((6, width), seed).numpy(), gumbel((4, 6, width), seed, rows=1).numpy()
@@ -67,11 +67,11 @@ def test_parts_of_a_batch_have_its_rows(in_graph, width):
     np.testing.assert_array_equal(np.concatenate([numbers for numbers, _ in parts]), whole)
     np.testing.assert_array_equal(np.concatenate([numbers for _, numbers in parts], 1), noise)
     assert len(np.unique(whole)) == whole.size  # other numbers in each part
-    np.testing.assert_array_equal(uniform((6, width), seed), whole)  # outside, all is as before
+    np.testing.assert_array_equal(uniform((6, width), seed), whole)  # outside of `part_of_batch` nothing changes
 
 
 def philox(key, counter, count):
-    """`count` uniform numbers by Philox4x32-10 (Salmon et al. 2011), four of each value of the 128-bit counter."""
+    """Returns `count` uniform numbers of Philox4x32-10 (Salmon et al. 2011), four per value of the 128-bit counter."""
     numbers, mask = [], 2**32 - 1
     for value in range(counter, counter + -(-count // 4)):
         x, k = [value >> 32 * i & mask for i in range(4)], [key & mask, key >> 32]
@@ -84,8 +84,8 @@ def philox(key, counter, count):
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 3, 4, 4 * 2**40 + 2])
-def test_numbers_from_a_position_on_are_those_of_the_stream(start):
-    """A row far down in a batch of billions of numbers too."""
+def test_numbers_from_a_position_on_equal_the_stream_from_there(start):
+    """The last position exceeds 32 bits, as for a late row of a huge batch."""
     key, counter = (value.numpy() for value in tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.constant([5, 6])))
     counter = int(counter[0]) + (int(counter[1]) << 64) + start // 4
     expected = philox(int(key[0]), counter, 24)[start % 4 :][:20]
@@ -103,4 +103,4 @@ def test_a_part_draws_its_own_rows_only():
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     shapes = [node.attr["_output_shapes"].list.shape[0] for node in nodes if node.op.startswith("StatelessRandom")]
     drawn = [math.prod(dim.size for dim in shape.dim) for shape in shapes if shape.dim]
-    assert [number for number in drawn if number > 2] == [8 * 6 + 3] * 2  # of the second, in each of 5 rounds
+    assert [number for number in drawn if number > 2] == [8 * 6 + 3] * 2  # the second in a loop of 5 rounds

@@ -1,4 +1,4 @@
-"""Samples against softmax and a NumPy reference of both filters."""
+"""Tests samples against softmax, and the filters against NumPy."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def softmax(logits):
 
 
 def shares(choose, logits=LOGITS, seed=3):
-    """The number of draws of each id."""
+    """Returns the share of each id in the draws."""
     noise = randomness.gumbel((DRAWS, len(logits)), tf.constant([seed, 0]))
     ids = choose(tf.tile(logits[None], [DRAWS, 1]), noise)
     assert ids.dtype == tf.int32
@@ -39,7 +39,7 @@ def test_draws_follow_softmax_at_the_temperature(temperature):
         assert_within_four_sigma(got, softmax(LOGITS / (1.1 * temperature)))
 
 
-def test_sample_is_softmax_too():
+def test_sample_follows_softmax_too():
     assert_within_four_sigma(shares(sample), softmax(LOGITS))
 
 
@@ -59,7 +59,7 @@ def test_greedy_takes_the_likeliest_whatever_the_noise():
     "sampler",
     [Sampler(temperature=1e-4), Sampler(top_k=1), Sampler(top_p=1e-6), Sampler(min_p=1.0), Sampler(epsilon=0.999999)],
 )
-def test_limits_are_the_likeliest(sampler):
+def test_extreme_settings_give_the_likeliest_character(sampler):
     logits = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
     noise = randomness.gumbel(logits.shape, tf.constant([1, 2]))
     np.testing.assert_array_equal(sampler.choose(tf.constant(logits), noise), logits.argmax(-1))
@@ -72,7 +72,7 @@ def kept_by(function, logits, limit):
 
 
 def random_logits():
-    """Rows with and without equal entries."""
+    """Returns rows of logits with and without equal entries."""
     random = np.random.default_rng(0)
     return np.concatenate([random.normal(size=(30, 8)), random.integers(-2, 3, (30, 8))]).astype(np.float32)
 
@@ -80,7 +80,7 @@ def random_logits():
 @pytest.mark.parametrize("k", [1, 2, 5, 7, 8, 9, 0])
 def test_top_k_keeps_all_that_have_fewer_than_k_above(k):
     logits = random_logits()
-    above = (logits[:, None, :] > logits[:, :, None]).sum(-1)  # [B, V]: the number of larger ones
+    above = (logits[:, None, :] > logits[:, :, None]).sum(-1)  # [B, V]: the number of larger logits
     np.testing.assert_array_equal(kept_by(keep_top_k, logits, k), above < (k or 8))
 
 
@@ -91,7 +91,7 @@ def test_top_p_keeps_all_whose_likelier_ones_do_not_reach_p(p):
         probabilities = softmax(row.astype(np.float64))
         order = np.argsort(-probabilities, kind="stable")
         size = 1 + np.searchsorted(np.cumsum(probabilities[order]), p - 1e-6)
-        np.testing.assert_array_equal(kept, row >= row[order[size - 1]])  # equals of the last one stay too
+        np.testing.assert_array_equal(kept, row >= row[order[size - 1]])  # ties with the last one stay too
         assert probabilities[kept].sum() >= p - 1e-6
 
 
@@ -100,7 +100,7 @@ def test_top_p_of_one_keeps_all():
 
 
 @pytest.mark.parametrize("p", [0.01, 0.2, 1.0])
-def test_min_p_keeps_all_that_are_so_likely_beside_the_likeliest(p):
+def test_min_p_keeps_all_above_a_share_of_the_highest_probability(p):
     logits = random_logits()
     shares = np.exp(logits - logits.max(-1, keepdims=True))
     np.testing.assert_array_equal(kept_by(keep_min_p, logits, p), shares >= p * (1 - 1e-6))
@@ -108,7 +108,7 @@ def test_min_p_keeps_all_that_are_so_likely_beside_the_likeliest(p):
 
 
 def kept_with(epsilon, logits, temperature):
-    """Which characters `epsilon` keeps, one row at a time, in float64."""
+    """Returns which characters `epsilon` keeps, computed row by row in float64."""
     kept = []
     for row in logits.astype(np.float64):
         probabilities = softmax(row / temperature)
@@ -139,7 +139,7 @@ def test_without_epsilon_the_logits_are_the_same_object():
 
 
 def test_epsilon_applies_after_the_other_filters():
-    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43 alone: the second reaches 0.35 only then."""
+    """The second character has 0.3, below 0.35. If the other filter keeps the first two only, it has 0.43."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
     assert (shares(Sampler(epsilon=0.35).choose, logits) > 0).tolist() == [True, False, False, False]
     for other in ({"top_k": 2}, {"top_p": 0.6}, {"min_p": 0.7}):
@@ -185,7 +185,7 @@ def test_an_excluded_character_is_never_chosen(logits, temperature, top_k, top_p
 
 
 def test_top_p_applies_after_top_k():
-    """Of 0.4, 0.3, 0.2, 0.1 the first two are 0.57 and 0.43: the second is needed for 0.5 only before top_k."""
+    """Alone, top_p=0.5 needs the first two characters. After top_k=2 the first has 0.57, so it suffices."""
     logits = np.log(np.array([0.4, 0.3, 0.2, 0.1], np.float32))
     assert (shares(Sampler(top_p=0.5).choose, logits) > 0).tolist() == [True, True, False, False]
     assert (shares(Sampler(top_k=2, top_p=0.5).choose, logits) > 0).tolist() == [True, False, False, False]

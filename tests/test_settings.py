@@ -1,4 +1,4 @@
-"""The reference of the settings: complete, current, and true of the dataclasses."""
+"""Tests that the reference of the settings is complete, current, and consistent with the dataclasses."""
 
 from pathlib import Path
 
@@ -37,11 +37,11 @@ def test_a_comment_over_two_lines_is_one_meaning_and_a_heading_is_none():
     found = {setting.name: setting for section in SECTIONS for setting in section.settings}
     assert found["runtime.strategy"].meaning.endswith("whichever of the first three is available")
     assert "Probabilities" not in found["model.temperature"].meaning
-    assert found["trainer.max_prob"].meaning  # of a parent dataclass
+    assert found["trainer.max_prob"].meaning  # declared in a parent dataclass
     assert found["loop.keep"].allowed == "at least 1" and found["model.cell"].allowed == "one of gru, lstm, rnn"
 
 
-def test_the_command_shows_what_begins_with_the_prefixes(capsys):
+def test_the_command_shows_the_settings_that_start_with_a_prefix(capsys):
     assert command.run(run.main, run.FLAGS, ["run", "--help_settings", "optimizer.beta", "loop.keep"]) == command.DONE
     lines = capsys.readouterr().out.splitlines()
     names = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "]

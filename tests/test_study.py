@@ -1,4 +1,4 @@
-"""A study end to end on tiny runs: page, figures and pictures; interrupted, elsewhere, from Python; mistakes."""
+"""Tests a study end to end on tiny runs: its files, resuming, printed commands, Python, and mistakes."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ SWEEP = ["--temperatures=0.9,1", "--epsilons=0.05"]
 
 @pytest.fixture
 def call(capsys):
-    """Runs the command -> exit status, standard output, standard error."""
+    """Runs the command. Returns exit status, standard output and standard error."""
     study = importlib.import_module("trainers.study")
 
     def call(*arguments):
@@ -34,7 +34,7 @@ def call(capsys):
     return call
 
 
-def test_a_study_trains_measures_compares_and_tells(call, tmp_path, monkeypatch):
+def test_a_study_trains_measures_compares_and_reports(call, tmp_path, monkeypatch):
     asked = ["--trainers=teacher_forcing,spans", "--arm=coin=scheduled_sampling trainer.max_prob=0.5", "--seeds=3"]
     status, out, _ = call(*asked, f"--study_dir={tmp_path}")
     assert status == command.DONE and "9/9" in out
@@ -49,7 +49,7 @@ def test_a_study_trains_measures_compares_and_tells(call, tmp_path, monkeypatch)
     assert figures["arms"]["coin"]["differences"]["reference_loss"]["mean"] == pytest.approx(sum(differences) / 3)
     for picture in ("effects.png", "quality_diversity.png"):
         assert (tmp_path / picture).stat().st_size > 5000 and f"({picture})" in page
-    monkeypatch.setattr("trainers.evaluation.evaluation.evaluate", None)  # all is kept
+    monkeypatch.setattr("trainers.evaluation.evaluation.evaluate", None)  # all measures are stored
     monkeypatch.setattr("trainers.launch.build.run_experiment", None)
     assert call(*asked, f"--study_dir={tmp_path}")[0] == command.DONE
 
@@ -100,8 +100,8 @@ def test_runs_that_the_printed_commands_trained_are_used(call, tmp_path, monkeyp
     assert call(*asked)[0] == command.DONE
 
 
-def test_from_python(tmp_path, capsys):
-    importlib.import_module("trainers.study")  # the command takes the place of the function, and must not hide it
+def test_a_study_runs_from_python(tmp_path, capsys):
+    importlib.import_module("trainers.study")  # the import of the command must not hide the function of this name
     settings = dict(setting.split("=") for setting in SETTINGS.split())
     how = {"corpus": "plays:12000", "steps": 4, "set": settings, "num_rollouts": 2, "num_chars": 50, "seeds": 1}
     study = trainers.study("quickstart", grid={"model.units": [8, 9]}, study_dir=tmp_path, pictures=False, **how)
@@ -129,13 +129,13 @@ def test_from_python(tmp_path, capsys):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told_before_the_first_run(call, tmp_path, arguments, said):
+def test_a_mistake_is_reported_before_the_first_run(call, tmp_path, arguments, said):
     status, out, err = call(f"--study_dir={tmp_path / 'study'}", "--seeds=1", *arguments)
     assert (status, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1 and said in err
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_measure_is_told_with_the_known_ones(call, tmp_path):
+def test_an_unknown_measure_is_reported_with_the_known_ones(call, tmp_path):
     asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
     status, _, err = call(*asked, "--measures=reference_los")
     assert status == command.MISTAKE and "--measures=reference_los" in err and "reference_loss, " in err

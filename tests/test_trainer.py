@@ -1,4 +1,4 @@
-"""One update against a tape and an optimizer by hand; what each hook may change, and what it may not."""
+"""Tests one update against a gradient tape and an optimizer by hand, and the effect of each hook."""
 
 import keras
 import numpy as np
@@ -15,11 +15,11 @@ from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.step import coins
 from trainers.trainer import Trainer
 
-LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins for a share to be measured
+LARGE = {"batch_size": 32, "seq_length": 25}  # enough coins to measure a share
 
 
 def train(trainer, first, end):
-    """Steps `first` to `end`, without it; the measurements of each as floats."""
+    """Trains from step `first` until before step `end`. Returns the measurements of each step as floats."""
     measured = []
     for step in range(first, end):
         numbers = trainer.train_step(trainer.batch_at(step))
@@ -36,7 +36,7 @@ def optimizer_of(trainer):
 
 
 def gradients_by_hand(model, batch, state=None):
-    """Mean cross-entropy and its gradients through Keras's stock layers, and the last state."""
+    """Returns the mean cross-entropy, its gradients through Keras's stock layers, and the last state."""
     model.recurrence_path = "keras"
     with tf.GradientTape() as tape:
         logits, last = model(tf.constant(batch.inputs), state)
@@ -60,8 +60,8 @@ def assert_equal(got, expected):
     ],
     ids=["open loop", "streams in parts", "xla"],
 )
-def test_several_updates_in_one_call_are_those_of_one_call_each(make_trainer, arguments):
-    """To the bit, whatever their number: a resumed run may take others together."""
+def test_several_updates_in_one_call_equal_single_updates(make_trainer, arguments):
+    """They must be equal bit for bit, because a resumed run may group its steps in another way."""
     one, several = make_trainer(**arguments), make_trainer(**arguments)
     expected = train(one, 0, 5)
     measured = []
@@ -74,12 +74,12 @@ def test_several_updates_in_one_call_are_those_of_one_call_each(make_trainer, ar
 
 
 def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, relative_error):
-    """In the midst of a text, where the state is carried, with a curriculum that keeps something of each step."""
+    """The batch continues a text with a carried state, and the curriculum updates a variable in each step."""
     arguments = {"config": AccuracyDriven.Config(), "data": {"order": "streams"}, "clip_norm": 1e-3}
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), 64.0)
     trainer = make_trainer(AccuracyDriven, optimizer=optimizer, **arguments)
     train(trainer, 0, 2)
-    trainer.accuracy.assign(0.0)  # teacher forcing, to compare it with
+    trainer.accuracy.assign(0.0)  # teacher forcing, like the reference
     batch, model = trainer.batch_at(2), make_model()
     model.set_weights(weights_of(trainer))
     before = [v.numpy() for v in (*trainer.variables, *trainer.model.variables, *trainer.optimizer.variables)]
@@ -92,7 +92,7 @@ def test_gradients_equal_a_tape_and_change_nothing(make_model, make_trainer, rel
     assert measured["gradient_norm"] == pytest.approx(
         float(tf.linalg.global_norm(list(gradients.values()))), rel=rounding.MODEL
     )
-    assert float(trainer.accuracy) > 0  # so that there was something to put back
+    assert float(trainer.accuracy) > 0  # so `gradients` had a change to undo
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -116,7 +116,7 @@ def test_updates_equal_a_tape_and_adam_by_hand(make_model, make_trainer, relativ
 
 def test_the_stock_layers_gradients_have_the_same_norm(make_model, make_trainer):
     stock = make_model()
-    stock.recurrence_path = "keras"  # its embedding's gradient comes by rows, several of one id
+    stock.recurrence_path = "keras"  # its embedding's gradient is sparse, with several rows for one id
     (expected,), (got,) = train(make_trainer(), 0, 1), train(make_trainer(model=stock), 0, 1)
     assert got == pytest.approx(expected, rel=rounding.MODEL)
 
@@ -137,7 +137,7 @@ def test_clips_by_global_norm_and_reports_the_norm_before(make_model, make_train
     change = [w - b for w, b in zip(weights_of(trainer), before, strict=True)]
     expected = [-g.numpy() * min(1.0, part) for g in gradients]
     assert np.sqrt(sum((c**2).sum() for c in change)) == pytest.approx(norm * min(1.0, part), rel=rounding.MODEL)
-    assert relative_error(change, expected) < rounding.MODEL  # a difference of weights has lost digits
+    assert relative_error(change, expected) < rounding.MODEL  # subtracting the weights loses digits
 
 
 def test_loss_scaling_gives_the_same_updates(make_trainer, relative_error):
@@ -149,9 +149,9 @@ def test_loss_scaling_gives_the_same_updates(make_trainer, relative_error):
 
 
 class Spoilt(Trainer):
-    """One step's loss is not a number, and a later one's infinite."""
+    """A trainer whose loss is NaN at one step and infinite at a later step."""
 
-    factors = ((1, np.nan), (3, np.inf))  # at this step, by this
+    factors = ((1, np.nan), (3, np.inf))  # each: the step, the factor of its loss
 
     def loss(self, rollout, batch):
         loss, extra = super().loss(rollout, batch)
@@ -161,7 +161,7 @@ class Spoilt(Trainer):
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1], ids=["unclipped", "clipped"])
-def test_gradients_that_are_not_finite_change_nothing_but_the_counts(make_trainer, clip_norm):
+def test_non_finite_gradients_change_nothing_but_the_counts(make_trainer, clip_norm):
     trainer, twin = make_trainer(Spoilt, clip_norm=clip_norm), make_trainer(clip_norm=clip_norm)
     for step in range(5):
         weights, optimizer = weights_of(trainer), optimizer_of(trainer)
@@ -170,7 +170,7 @@ def test_gradients_that_are_not_finite_change_nothing_but_the_counts(make_traine
         if step in (1, 3):
             assert_equal(weights_of(trainer), weights)
             assert_equal(optimizer_of(trainer), optimizer)
-        else:  # the same batches, without the spoilt ones
+        else:  # the reference run gets the same batches, except the spoilt ones
             train(twin, step, step + 1)
         assert (int(trainer.step), int(trainer.skipped_updates)) == (step + 1, (step > 0) + (step > 2))
     assert_equal(weights_of(trainer), weights_of(twin))
@@ -178,7 +178,7 @@ def test_gradients_that_are_not_finite_change_nothing_but_the_counts(make_traine
 
 @pytest.mark.slow
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1], ids=["unclipped", "clipped"])
-def test_float16_skips_and_halves_its_scale(make_model, make_trainer, clip_norm):
+def test_float16_skips_an_update_and_halves_the_loss_scale(make_model, make_trainer, clip_norm):
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=256.0)
     model = make_model(precision="mixed_float16")
     trainer = make_trainer(Spoilt, model=model, optimizer=optimizer, clip_norm=clip_norm)
@@ -196,7 +196,7 @@ def test_float16_skips_and_halves_its_scale(make_model, make_trainer, clip_norm)
 
 
 class Overflowing(Spoilt):
-    """Finite gradients whose squares are not."""
+    """A trainer whose gradients are finite, but not their squares."""
 
     factors = ((0, 1e25),)
 
@@ -204,7 +204,7 @@ class Overflowing(Spoilt):
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1], ids=["unclipped", "clipped"])
 def test_an_update_is_skipped_too_when_only_the_norm_overflows(make_trainer, scaled, clip_norm):
-    """What is counted as skipped is skipped, with a loss scale too."""
+    """An update that is counted as skipped changes nothing, even with a loss scale."""
     adam = keras.optimizers.Adam(0.01)
     optimizer = keras.optimizers.LossScaleOptimizer(adam, initial_scale=1.0) if scaled else adam
     trainer = make_trainer(Overflowing, optimizer=optimizer, clip_norm=clip_norm)
@@ -215,8 +215,8 @@ def test_an_update_is_skipped_too_when_only_the_norm_overflows(make_trainer, sca
     assert int(adam.iterations) == 0
 
 
-def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
-    """Of `012321012321…` only a row's first prediction is uncertain; ids alone, without a state, leave 0.46 nats."""
+def test_the_loss_falls_on_a_predictable_text(make_model, make_trainer):
+    """In `012321012321…` only the first prediction of a row is uncertain. Without a state, 0.46 nats would remain."""
     text = np.tile([0, 1, 2, 3, 2, 1], 100)
     trainer = make_trainer(model=make_model(4, units=16), optimizer=keras.optimizers.Adam(0.02), text=text)
     measured = [m["nats"] / m["chars"] for m in train(trainer, 0, 150)]
@@ -224,7 +224,7 @@ def test_loss_falls_on_a_text_that_can_be_known(make_model, make_trainer):
     assert np.mean(measured[-10:]) < 0.3
 
 
-@pytest.mark.parametrize("reset_probability", [0.0, 0.2])  # by 0.2 one row of step 3 is carried on, and two are not
+@pytest.mark.parametrize("reset_probability", [0.0, 0.2])  # with 0.2, step 3 continues one row and resets two
 def test_streams_carry_the_state_and_start_epochs_from_zero(
     make_model, make_trainer, relative_error, reset_probability
 ):
@@ -245,7 +245,7 @@ def test_streams_carry_the_state_and_start_epochs_from_zero(
         assert measured["nats"] / measured["chars"] == pytest.approx(float(loss), rel=rounding.MODEL)
         assert relative_error(trainer.carried, state) < rounding.MODEL
         assert relative_error(weights_of(trainer), reference.get_weights()) < rounding.MODEL
-        if goes_on.any():  # else the test would not notice a state that is dropped
+        if goes_on.any():  # otherwise the test would not notice a dropped state
             assert abs(measured["nats"] / 15 / float(gradients_by_hand(reference, batch)[0]) - 1) > 1e-4
 
 
@@ -253,7 +253,7 @@ def test_positions_of_weight_zero_do_not_matter(make_trainer):
     first, second = make_trainer(), make_trainer()
     batch = first.batch_at(0)
     weights = np.array([[1, 1, 1, 0, 0], [1, 0.5, 0, 0, 0], [1, 1, 1, 1, 1]], np.float32)
-    unread = np.cumsum(weights[:, ::-1], 1)[:, ::-1] == 0  # no target that counts comes after
+    unread = np.cumsum(weights[:, ::-1], 1)[:, ::-1] == 0  # no target with a weight comes later
     other = Batch(np.where(unread, 6 - batch.inputs, batch.inputs), np.where(weights == 0, 0, batch.targets), weights)
     assert (other.inputs != batch.inputs).any() and (other.targets != batch.targets).any()
     measured = first.train_step(batch._replace(weights=weights))
@@ -347,9 +347,9 @@ def test_own_input_prob_alone_makes_a_curriculum(make_trainer, as_tensor):
     for numbers in measured:
         assert numbers["own_input_prob"] == pytest.approx(0.3)
         assert_share(numbers["own_input_share"] * 25 / 24, 0.3, draws)
-    assert measured[0]["own_input_share"] != measured[1]["own_input_share"]  # other coins each step
+    assert measured[0]["own_input_share"] != measured[1]["own_input_share"]  # each step has other coins
     trainer = make_trainer(Third, data=LARGE)
-    seed = randomness.seed_for(0, randomness.Purpose.OWN_INPUTS, 0)  # no other numbers decide: see `choose`
+    seed = randomness.seed_for(0, randomness.Purpose.OWN_INPUTS, 0)  # the coins depend on no other random numbers
     expected = coins.per_character([32, 25], 0.3, seed)
     np.testing.assert_array_equal(trainer.own_inputs(trainer.step, trainer.batch_at(0)), expected)
 
@@ -397,7 +397,7 @@ def test_choose_alone_decides_the_inputs(make_trainer):
         def choose(self, logits, noise, gold):
             return tf.fill(tf.shape(gold), 2)
 
-    tf.config.run_functions_eagerly(True)  # to see what was read
+    tf.config.run_functions_eagerly(True)  # so that the inputs can be recorded
     try:
         forced, text, two = make_trainer(), make_trainer(Text), make_trainer(Two)
         for trainer in (forced, text, two):
@@ -408,12 +408,12 @@ def test_choose_alone_decides_the_inputs(make_trainer):
     np.testing.assert_array_equal(read[0], inputs)
     np.testing.assert_array_equal(read[1][:, 0], inputs[:, 0])
     assert (read[1][:, 1:].numpy() == 2).all()
-    assert_equal(weights_of(text), weights_of(forced))  # it wrote the text itself: teacher forcing
+    assert_equal(weights_of(text), weights_of(forced))  # it writes the text itself, which equals teacher forcing
     assert any((a != b).any() for a, b in zip(weights_of(two), weights_of(forced), strict=True))
 
 
 def test_the_default_choice_is_a_sample(make_model, make_trainer):
-    """A readout that ignores the state writes by its biases alone, whatever it read."""
+    """The kernel of the readout is zero, so the biases alone give the expected shares."""
     model = make_model(3)
     shares = np.array([0.6, 0.3, 0.1])
     model.readout.set_weights([np.zeros((6, 3)), np.log(shares)])
@@ -433,7 +433,7 @@ def test_the_default_choice_is_a_sample(make_model, make_trainer):
 
 
 def test_loss_alone_makes_a_curriculum(make_trainer):
-    """Half the loss, half the gradient; "nats" are measured the same for every curriculum."""
+    """Half the loss gives half the gradient. "nats" is measured in the same way for every curriculum."""
 
     class Half(Trainer):
         def loss(self, rollout, batch):
@@ -461,13 +461,13 @@ def test_randomness_is_a_function_of_seed_and_step(make_trainer):
 
 @pytest.mark.slow
 def test_xla_gives_the_same_update(make_trainer, relative_error):
-    """In closed loop: stateless random numbers are others with XLA."""
+    """The test uses teacher forcing, because XLA draws other stateless random numbers."""
     plain, compiled = make_trainer(), make_trainer(xla=True)
     assert train(compiled, 0, 2) == [pytest.approx(numbers, rel=rounding.MODEL) for numbers in train(plain, 0, 2)]
     assert relative_error(weights_of(compiled), weights_of(plain)) < rounding.MODEL
 
 
-def test_a_curriculums_variables_are_the_modules(make_trainer):
+def test_a_trainer_tracks_a_curriculums_variables(make_trainer):
     class Counted(Trainer):
         def __init__(self, *arguments, **named):
             super().__init__(*arguments, **named)
@@ -479,7 +479,7 @@ def test_a_curriculums_variables_are_the_modules(make_trainer):
     assert {id(variable) for variable in expected} <= held
 
 
-def test_trainer_stands_at_the_packages_door():
+def test_trainer_is_an_attribute_of_the_package():
     assert trainers.Trainer is Trainer
     with pytest.raises(AttributeError, match="Trianer"):
         _ = trainers.Trianer
@@ -501,7 +501,7 @@ def test_averages_follow_the_weights_and_are_evaluated(make_trainer, relative_er
     assert trainer.evaluate(batches()) == pytest.approx(other.evaluate(batches()), rel=rounding.MODEL)
     plain = make_trainer()
     train(plain, 0, 100)
-    assert_equal(weights_of(plain), weights_of(trainer))  # training itself knows nothing of averages
+    assert_equal(weights_of(plain), weights_of(trainer))  # averaging does not affect training
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "loss_scale"])
@@ -521,7 +521,7 @@ def test_a_skipped_update_moves_no_average(make_trainer, scaled):
 
 
 @pytest.mark.slow
-def test_each_step_has_its_own_dropout_and_the_same_step_the_same(make_model, make_trainer):
+def test_dropout_differs_between_steps_and_is_equal_for_equal_seeds_and_steps(make_model, make_trainer):
     def made(seed=1):
         return make_trainer(model=make_model(weight_drop=0.5, output_dropout=0.5), seed=seed)
 
@@ -541,7 +541,7 @@ def test_each_step_has_its_own_dropout_and_the_same_step_the_same(make_model, ma
     assert any((a != b).any() for a, b in zip(weights_of(first), weights_of(other), strict=True))
     opened = make_trainer(Open, model=make_model(weight_drop=0.5, output_dropout=0.5), seed=1)
     train(opened, 0, 3)
-    assert_equal(weights_of(opened), weights_of(first))  # one layer: to the bit
+    assert_equal(weights_of(opened), weights_of(first))  # with one layer, equal bit for bit
 
 
 def test_label_smoothing_changes_the_loss_and_not_the_report(make_trainer):

@@ -1,4 +1,4 @@
-"""Drives headless Chromium by chromedriver's own protocol, JSON over HTTP: no other package is needed.
+"""Drives headless Chromium by chromedriver's own protocol, JSON over HTTP, so that no other package is needed.
 
 with webdriver.browser(tmp_path, width=390) as page:
     page.open("file:///tmp/model.html")
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
-"""The programs that are not on the path; [] if a browser can be driven."""
+"""Programs that are missing on the path; [] if a browser can be driven."""
 
 _FLAGS = """
     headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update
@@ -34,7 +34,7 @@ class Browser:
         self._session = ""
 
     def ask(self, method: str, path: str, **body):
-        """The value in the answer to a command of the session."""
+        """Sends a command of the session. Returns the value in the answer."""
         data = json.dumps(body).encode() if method == "POST" else None
         request = urllib.request.Request(f"{self._address}{self._session}{path}", data, method=method)
         try:
@@ -54,11 +54,11 @@ class Browser:
         self.ask("POST", "/url", url=address)
 
     def run(self, script: str, *arguments):
-        """The result of a script, the body of a function, in the page."""
+        """Runs a script, the body of a function, in the page. Returns its result."""
         return self.ask("POST", "/execute/sync", script=script, args=list(arguments))
 
     def wait(self, script: str, seconds: float = 20):
-        """The result of a script as soon as it is true."""
+        """Runs a script again and again until its result is true. Returns the result."""
         end = time.monotonic() + seconds
         while not (found := self.run(script)):
             assert time.monotonic() < end, f"never true: {script}"
@@ -86,11 +86,11 @@ class Browser:
         self.ask("POST", f"/element/{self._find(selector)}/value", text=text)
 
     def log(self, kind: str) -> list[dict]:
-        """The messages since the last call: "browser" or "performance"."""
+        """Returns the messages of a log, "browser" or "performance", since the last call."""
         return self.ask("POST", "/se/log", type=kind)
 
     def command(self, name: str, **parameters):
-        """A command of Chromium's own protocol."""
+        """Sends a command of Chromium's own protocol. Returns the answer."""
         return self.ask("POST", "/goog/cdp/execute", cmd=name, params=parameters)
 
     def dark(self, is_dark: bool) -> None:
@@ -110,7 +110,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(folder: Path, width: int = 1200, height: int = 900) -> Iterator[Browser]:
-    """A browser, while the body runs. Its profile lies in the folder."""
+    """Runs a browser during the body. Its profile is in the folder."""
     with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as process:
         try:
             found = (re.search(r"started successfully on port (\d+)", line) for line in process.stdout)

@@ -1,4 +1,4 @@
-"""A text read by several rows at once has the losses of one single row, however long the model's memory is."""
+"""Tests that rows in parallel give the losses of a single row, for a model's memory of any length."""
 
 import numpy as np
 import pytest
@@ -24,11 +24,11 @@ def test_each_character_is_counted_once_and_in_order(size, rows, least, length):
     assert len(inputs) <= rows and {batch.inputs.shape for batch in batches} == {(len(inputs), length)}
     assert inputs[weights > 0].tolist() == list(range(size - 1)) and set(np.unique(weights)) <= {0.0, 1.0}
     np.testing.assert_array_equal(targets[weights > 0], inputs[weights > 0] + 1)
-    assert (weights[:-1] == 1).all()  # only the last piece may be shorter: the state reaches each joint
+    assert (weights[:-1] == 1).all()  # only the last row may be shorter: the state reaches the start of each next row
 
 
 def stepping(model):
-    """A step, and how many batches each number of rows has read."""
+    """Returns a step, and a dict that counts the batches by their number of rows."""
     calls = {}
 
     @tf.function(autograph=False)
@@ -45,7 +45,7 @@ def stepping(model):
 
 
 def forgetting_after(make_model, chars, cell="gru", **arguments):
-    """A model of random weights whose gates forget after so many characters."""
+    """Returns a model with random weights whose gates forget after `chars` characters."""
     model = make_model(cell=cell, units=16, embedding_size=0, **arguments)
     bias = model.recurrent_layers[0].trainable_weights[2]
     value = bias.numpy()
@@ -72,28 +72,28 @@ MIXED = [pytest.param(precision, marks=pytest.mark.slow) for precision in ("mixe
 
 @pytest.mark.parametrize("precision", ["float32", *MIXED])
 @pytest.mark.parametrize("cell, chars", [("gru", 10), ("gru", 300), ("gru", 3e3), ("lstm", 300), ("lstm", 1e5)])
-def test_the_loss_is_that_of_one_single_row(make_model, precision, cell, chars):
-    """Memories within a piece of the text, of about one, of several, and one without an end."""
+def test_the_loss_equals_the_loss_of_a_single_row(make_model, precision, cell, chars):
+    """The memory is shorter than a row's 512 characters, about as long, several times as long, or beyond the text."""
     model = forgetting_after(make_model, chars, cell, precision=precision)
     step, _ = stepping(model)
     got, one = (closed_loop_loss(step, model.initial_state, batches) for batches in (passes(), passes(1)))
     without = closed_loop_loss(step, model.initial_state, list(passes()))
-    # Each loss is off as a sum over 16 units and 16 inputs is, up or down; and the losses themselves are float32.
+    # Each loss errs like a sum of 2 · 16 terms, up or down. The losses themselves are float32.
     allowed = max(bound("float32", 2 * 16), bound(model.compute_dtype, 2 * 16) / np.sqrt(len(IDS)))
     assert got == pytest.approx(one, rel=allowed)
     if chars < 1e5:
-        assert abs(without / one - 1) > 2 * allowed  # the joints do matter
+        assert abs(without / one - 1) > 2 * allowed  # the state at the start of each row matters
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_a_model_that_forgets_is_read_hardly_longer(make_model, cell):
+def test_a_model_that_forgets_needs_few_extra_steps(make_model, cell):
     model = forgetting_after(make_model, 10, cell)
     step, calls = stepping(model)
     closed_loop_loss(step, model.initial_state, passes())
     assert calls.keys() == {8} and calls[8] <= len(passes()) + 4
 
 
-def test_a_memory_beyond_some_readings_is_read_by_one_row_to_the_bit(make_model):
+def test_a_model_with_a_very_long_memory_reads_with_a_single_row_to_the_bit(make_model):
     model = forgetting_after(make_model, 1e5)
     step, calls = stepping(model)
     got, one = (losses_in_order(step, model.initial_state, batches) for batches in (passes(16), passes(1)))
@@ -101,7 +101,7 @@ def test_a_memory_beyond_some_readings_is_read_by_one_row_to_the_bit(make_model)
     assert calls == {16: 8 * len(passes(16)), 1: 2 * len(passes(1))}
 
 
-def test_few_rows_are_read_as_often_as_there_are(make_model):
+def test_three_rows_are_read_at_most_three_times(make_model):
     model = forgetting_after(make_model, 1e5)
     step, calls = stepping(model)
     got, one = (closed_loop_loss(step, model.initial_state, batches) for batches in (passes(3), passes(1)))
@@ -117,7 +117,7 @@ def test_losses_come_in_the_order_of_the_text(make_model):
     np.testing.assert_allclose(got, expected[0], atol=bound("float32", 64))
 
 
-def test_several_losses_at_once_are_each_as_alone(make_model):
+def test_several_losses_at_once_equal_each_loss_alone(make_model):
     model = forgetting_after(make_model, 300)
     step, _ = stepping(model)
 
@@ -130,7 +130,7 @@ def test_several_losses_at_once_are_each_as_alone(make_model):
     assert got == pytest.approx([one, 2 * one], rel=bound("float32", 2 * 16))
 
 
-def test_a_broken_model_is_read_no_longer(make_model):
+def test_a_model_with_nan_weights_needs_one_extra_step(make_model):
     model = make_model(units=16, embedding_size=0)
     model.readout.bias.assign(np.full(7, np.nan))
     step, calls = stepping(model)

@@ -1,4 +1,4 @@
-"""Each prediction is counted once; test_carried_state.py has the pass with the state carried."""
+"""Tests that passes count each prediction once. test_carried_state.py tests the pass with carried state."""
 
 import itertools
 
@@ -13,7 +13,7 @@ few = settings(max_examples=30, deadline=None)
 
 
 def counted_positions(batches):
-    """With ids = positions: every target which counts, sorted; checks shapes and weights on the way."""
+    """Asserts shapes, weights and targets of batches whose ids are positions. Returns the counted targets, sorted."""
     shapes, counted = set(), []
     for batch in batches:
         shapes.add((batch.inputs.shape, batch.targets.shape, batch.weights.shape))
@@ -38,7 +38,7 @@ def test_window_pass_counts_each_character_once(length, window, rows):
 
 
 def documents(lengths):
-    """Documents of those lengths, the end-of-text id 0 before, between and after them; each character another id."""
+    """Returns documents of these lengths, all characters different, with the end-of-text id 0 before and after each."""
     ids, following = [0], itertools.count(1)
     for length in lengths:
         ids += [*itertools.islice(following, length), 0]
@@ -59,7 +59,7 @@ def test_document_pass_counts_each_document_once_up_to_its_limit(lengths, length
     assert len(shapes) == 1
     kept = [ids[start + 1 : start + 1 + min(n, length)] for start, n in zip(borders(ids), lengths, strict=False)]
     assert counted == np.concatenate(kept).tolist()
-    assert ends == sum(n < length for n in lengths)  # the end of a document that was cut off is not learnt
+    assert ends == sum(n < length for n in lengths)  # the end of a truncated document is not a target
 
 
 @few

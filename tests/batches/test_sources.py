@@ -1,4 +1,4 @@
-"""Batches are pure functions of the step, and passes count every character once."""
+"""Tests that batches are pure functions of the step, and which rows an epoch reads."""
 
 import dataclasses
 import itertools
@@ -16,13 +16,13 @@ few = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def epoch_of(source, epoch=0):
-    """The batches of one epoch."""
+    """Returns the batches of one epoch."""
     first = epoch * source.steps_per_epoch
     return [source.batch_at(step) for step in range(first, first + source.steps_per_epoch)]
 
 
 def assert_shifted_rows(batch, length):
-    """With ids = positions: consecutive inputs, targets one further, all of them counted, inside the text."""
+    """Asserts that inputs are consecutive and targets one further, all counted, inside the text. Ids are positions."""
     np.testing.assert_array_equal(batch.inputs, batch.inputs[:, :1] + np.arange(batch.inputs.shape[1]))
     np.testing.assert_array_equal(batch.targets, batch.inputs + 1)
     assert batch.inputs.min() >= 0 and batch.targets.max() < length
@@ -76,7 +76,7 @@ def test_windows_order_is_a_function_of_seed_and_epoch():
 
 @pytest.mark.parametrize("order", ["windows", "streams"])
 def test_batches_are_pure(order):
-    """The same step gives the same batch: again, from a new source, and whatever was asked for before."""
+    """The same step gives the same batch: a second time, from a new source, and in another order of steps."""
     config, ids = DataConfig(seq_length=4, batch_size=3, order=order), np.arange(200)
     source = make_source(ids, config, seed=7)
     steps = [0, 1, 2 * source.steps_per_epoch + 1, 10**6]
@@ -90,7 +90,7 @@ def test_batches_are_pure(order):
 
 
 class Endless:
-    """Positions, modulo 251, of a text of five billion characters; remembers the last that were asked for."""
+    """A text of five billion characters, each its position modulo 251. Remembers the last requested positions."""
 
     def __len__(self):
         return 5 * 10**9
@@ -140,7 +140,7 @@ def test_rows_of_streams_continue_where_they_ended(length, seq_length, batch_siz
     targets = np.concatenate([batch.targets for batch in batches], 1)
     assert_shifted_rows(Batch(read, targets, np.ones(read.shape, np.float32)), length)
     assert len(np.unique(read)) == read.size  # rows do not overlap
-    assert length - 1 - read.size < batch_size * seq_length + seq_length  # less than a step and the room to move
+    assert length - 1 - read.size < batch_size * seq_length + seq_length  # less than a step plus the range of the shift
     for earlier, later in itertools.pairwise(batches):
         np.testing.assert_array_equal(later.inputs[:, 0], earlier.targets[:, -1])
     first = epoch * source.steps_per_epoch
@@ -149,7 +149,7 @@ def test_rows_of_streams_continue_where_they_ended(length, seq_length, batch_siz
 
 
 def test_streams_borders_move():
-    """Each offset of a border within a window comes up over the epochs."""
+    """Over the epochs, a border takes every offset within a window."""
     source = Streams(np.arange(100), DataConfig(seq_length=5, batch_size=3, order="streams"), seed=0)
     starts = [int(source.batch_at(epoch * source.steps_per_epoch).inputs[0, 0]) for epoch in range(60)]
     assert {start % 5 for start in starts} == {0, 1, 2, 3, 4}
@@ -194,7 +194,7 @@ def test_config_refuses(field, value):
 
 
 def documents(lengths):
-    """Documents of those lengths of 1s, 2s, …, the end-of-text id 0 before, between and after them."""
+    """Returns documents of these lengths, of 1s, 2s, …, with the end-of-text id 0 before and after each."""
     return np.concatenate([[0], *([number + 1] * length + [0] for number, length in enumerate(lengths))])
 
 
@@ -221,13 +221,13 @@ def test_too_few_documents_are_refused_with_the_figures():
         Lines(documents([4, 5]), DataConfig(order="lines", batch_size=3), seed=0)
 
 
-def test_only_the_last_target_counts_where_it_is_asked_for():
+def test_only_the_last_target_counts_with_targets_last():
     config = DataConfig(seq_length=4, batch_size=2, stride=3, targets="last")
     batch = Windows(np.arange(100), config, seed=0).batch_at(0)
     assert batch.weights.tolist() == [[0, 0, 0, 1]] * 2
 
 
-def test_nietzsches_windows_are_as_many_as_the_original_has():
+def test_nietzsche_has_as_many_windows_as_in_the_original_program():
     config = DataConfig(seq_length=60, batch_size=128, stride=3, targets="last")
     assert Windows(np.zeros(600_893, np.uint8), config, seed=0).num_windows == 200_278
 
@@ -242,7 +242,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("config", ROWS)
-def test_rows_that_are_asked_for_are_those_of_the_whole_batch(config):
+def test_requested_rows_equal_the_rows_of_the_whole_batch(config):
     documents = np.where(np.random.default_rng(0).random(600) < 0.2, 0, np.arange(600)) * (np.arange(600) > 0)
     plain = make_source(np.append(documents, 0) if config.order == "lines" else np.arange(600), config, seed=2)
     for source in (plain, Skipping(FirstBatches(plain, 3))):

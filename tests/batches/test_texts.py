@@ -1,4 +1,4 @@
-"""A corpus becomes ids: parts by position, vocabulary from the training part only."""
+"""Tests how a corpus becomes ids: it is split by position, and the vocabulary comes from the training part only."""
 
 import dataclasses
 import gzip
@@ -22,7 +22,7 @@ from charrnn.text.reading import Reading
 
 @pytest.fixture
 def load(tmp_path):
-    """Writes a file and loads it: -> the texts, and the lines for the user."""
+    """Writes a file and loads it. Returns the texts, and the lines for the user."""
 
     def call(data, **config):
         (tmp_path / "text").write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -32,7 +32,7 @@ def load(tmp_path):
     return call
 
 
-def test_the_vocabulary_is_of_the_training_part_and_the_rest_is_counted(load):
+def test_the_vocabulary_comes_from_the_training_part_and_unknown_characters_are_counted(load):
     texts, lines = load("ab" * 45 + "abxyzababa")
     assert texts.vocabulary.characters == ("a", "b")
     assert len(texts.train) == 90
@@ -40,17 +40,17 @@ def test_the_vocabulary_is_of_the_training_part_and_the_rest_is_counted(load):
     assert any("3 characters of the validation text" in line for line in lines)
 
 
-def test_nothing_to_validate_on(load):
+def test_a_validation_fraction_of_zero_leaves_nothing_to_validate_on(load):
     texts, _ = load("abc" * 20, validation_fraction=0.0)
     assert len(texts.train) == 60 and len(texts.validation) < 2
 
 
-def test_lower_case(load):
+def test_a_text_is_converted_to_lower_case(load):
     texts, _ = load("AbC" * 20, lowercase=True)
     assert texts.vocabulary.characters == ("a", "b", "c")
 
 
-def test_how_the_text_was_read_stands_with_the_vocabulary(load):
+def test_the_vocabulary_records_how_the_text_was_read(load):
     assert load("AbC" * 20)[0].vocabulary.reading == Reading()
     assert load("AbC" * 20, lowercase=True)[0].vocabulary.reading == Reading(lowercase=True)
     documents = load("Anna\r\nBo\r\n" * 20, order="lines", lowercase=True, seq_length=9, batch_size=2)[0]
@@ -58,7 +58,7 @@ def test_how_the_text_was_read_stands_with_the_vocabulary(load):
     assert documents.vocabulary.characters == tuple("\nabno")
 
 
-def test_bytes(load):
+def test_bytes_are_their_own_ids(load):
     texts, _ = load(bytes(range(256)) * 4, vocabulary="bytes")
     assert texts.vocabulary.size == 256 and texts.train.tolist() == (list(range(256)) * 4)[:921]
 
@@ -76,7 +76,7 @@ def test_long_documents_are_counted(load):
     assert any(line.startswith("6 of 20 documents") for line in lines)  # a 15th character leaves no room for the end
 
 
-def test_a_column_of_a_csv_with_a_byte_order_mark(load):
+def test_a_column_of_a_csv_with_a_byte_order_mark_is_read(load):
     rows = "".join(f'"{i}","title, {i}",""\r\n' for i in range(10))
     texts, _ = load("\ufeff" + rows, order="lines", csv_column=2)
     assert texts.vocabulary.decode(texts.train).split("\n")[1:3] == ["title, 0", "title, 1"]
@@ -96,7 +96,7 @@ ROWS = '"1","two\r\nlines, and ""more""",x\r\n2, ,y\n3, Space ,"ζ"\n' * 30
 
 @pytest.fixture
 def load_both(tmp_path, monkeypatch):
-    """Loads files as a small corpus and as a large one: -> both texts, and the lines for the user of both."""
+    """Loads files as a small corpus and as a large one. Returns both texts, and the lines for the user of each."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 200)
     monkeypatch.setattr(chunks, "READ_BYTES", 16)
@@ -147,8 +147,8 @@ def test_a_large_corpus_is_read_as_a_small_one(load_both, tmp_path, monkeypatch,
     ],
     ids=str,
 )
-def test_text_that_is_no_utf8_is_read_the_same(load_both, tmp_path, config):
-    """As bytes, also in documents, or in its encoding."""
+def test_a_large_corpus_that_is_no_utf8_is_read_as_a_small_one(load_both, tmp_path, config):
+    """A large corpus equals a small one: as bytes, in documents, and in another encoding."""
     data = b"Ma\xf1ana, 1234\r\nCaf\xe9\rpassword\n\n\xc1rbol\n" * 40
     (tmp_path / "one").write_bytes(data)
     small, large, *lines = load_both(str(tmp_path / "one"), **config)
@@ -176,7 +176,7 @@ def assert_same(small, large, small_lines, large_lines):
 @pytest.mark.parametrize(
     "order, targets", [("windows", "all"), ("windows", "last"), ("streams", "all"), ("lines", "all")]
 )
-def test_batches_and_passes_of_a_large_corpus_are_those_of_a_small_one(load_both, tmp_path, order, targets):
+def test_batches_and_passes_of_a_large_corpus_are_the_same_as_of_a_small_one(load_both, tmp_path, order, targets):
     (tmp_path / "one.txt").write_bytes(ONE.encode() * 3)
     config = DataConfig(order=order, targets=targets, seq_length=7, batch_size=4)
     small, large, *_ = load_both(f"{tmp_path}/one.txt", **dataclasses.asdict(config))
@@ -199,7 +199,7 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def test_windows_lie_within_documents_where_that_is_asked_for(load_both, tmp_path):
+def test_windows_lie_within_documents_if_the_setting_says_so(load_both, tmp_path):
     for i, length in enumerate([30, 0, 3, 301, 11, 95]):
         (tmp_path / f"{i}.txt").write_text(chr(ord("a") + i) * length)
     lines = []
@@ -208,18 +208,18 @@ def test_windows_lie_within_documents_where_that_is_asked_for(load_both, tmp_pat
     source = make_source(texts.train, config, seed=0)
     rows = [{*batch.inputs[0], *batch.targets[0]} for batch in epoch_of(source)]
     assert all(len(row) == 1 for row in rows)
-    in_training = [30, 3, 301, 11, 51]  # nine tenths, without the file that is empty
+    in_training = [30, 3, 301, 11, 51]  # the first nine tenths, without the empty file
     found = np.bincount([min(row) for row in rows], minlength=6)[1:]
     assert found.tolist() == [max(0, (length - 11) // 4 + 1) for length in in_training]
     everywhere = make_source(texts.train, dataclasses.replace(config, within_documents=False), seed=0)
-    assert any(len(set(batch.inputs[0])) > 1 for batch in epoch_of(everywhere))  # so that the search is known to find
+    assert any(len(set(batch.inputs[0])) > 1 for batch in epoch_of(everywhere))  # otherwise the test could not fail
 
 
 def epoch_of(source):
     return [source.batch_at(step) for step in range(source.steps_per_epoch)]
 
 
-def test_validation_is_no_longer_than_asked_for(load):
+def test_validation_is_no_longer_than_validation_chars(load):
     texts, lines = load("0123456789" * 20, validation_chars=5)
     assert texts.vocabulary.decode(texts.validation) == "901234"
     assert any("5 validation characters (of 20;" in line for line in lines)
@@ -261,8 +261,8 @@ print(status("VmHWM") - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="Linux tells a process's peak memory")
-def test_the_memory_of_a_large_corpus_is_that_of_a_small_one(tmp_path):
-    """All resident memory, that of mapped files too; text and ids, in memory, would be three times the bound."""
+def test_a_large_corpus_takes_hardly_more_memory_than_a_small_one(tmp_path):
+    """Measures all resident memory, including mapped files. Text and ids in memory would take three times the bound."""
     for name, times in (("small", 10_000), ("large", 900_000)):
         (tmp_path / name).write_text("My kingdom for a horse, and yet another horse, for a kingdom of mine.\n" * times)
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -1,4 +1,4 @@
-"""Sources that read another's batches in another order."""
+"""Tests the sources that read another source's batches in another order."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ DOCUMENTS = np.array([0, 1, 1, 1, 0, 2, 2, 2, 2, 2, 0, 3, 3, 0, 4, 4, 4, 4, 4, 4
 
 
 @pytest.mark.parametrize("order", ["windows", "streams", "lines"])
-def test_the_first_batches_come_over_and_over(order):
+def test_the_first_batches_are_repeated(order):
     ids = DOCUMENTS if order == "lines" else np.arange(200)
     whole = make_source(ids, DataConfig(seq_length=4, batch_size=3, order=order), seed=1)
     source = FirstBatches(whole, 3)
     for step in range(7):
         for a, b in zip(source.batch_at(step), whole.batch_at(step % 3), strict=True):
             np.testing.assert_array_equal(a, b)
-    assert (source.batch_at(3).inputs != whole.batch_at(3).inputs).any()  # the twin that goes on
+    assert (source.batch_at(3).inputs != whole.batch_at(3).inputs).any()  # the wrapped source continues
     carried = [False, True, True] if order == "streams" else [False] * 3
     assert [source.batch_at(step).continues for step in range(7)] == [*carried, *carried, False]
     assert (source.batch_size, source.steps_per_epoch) == (3, whole.steps_per_epoch)
@@ -28,7 +28,7 @@ def test_the_first_batches_come_over_and_over(order):
         FirstBatches(whole, whole.steps_per_epoch + 1)
 
 
-def test_batches_after_a_roll_back_are_those_after_the_gap():
+def test_batches_after_a_roll_back_follow_the_gap():
     source = Streams(np.arange(200), DataConfig(order="streams", seq_length=4, batch_size=2), seed=0)
     skipping = Skipping(source)
 

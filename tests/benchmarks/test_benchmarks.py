@@ -1,4 +1,4 @@
-"""Each contestant of the benchmarks does its work, and ours and Keras's models are of one size."""
+"""Tests that each contestant of the benchmarks runs, and how their tables are made."""
 
 import json
 import math
@@ -75,7 +75,7 @@ def test_the_table_of_generation_compares_speeds():
     assert rows[0] == "| 1 | 10,000 | ours | 5,000 | 5.00 × | not installed |" and len(rows) == 3
 
 
-def test_xla_pays_where_it_has_saved_its_compilation():
+def test_the_table_of_xla_shows_after_how_many_characters_xla_pays():
     fast, slow = {"seconds": 0.2, "first_seconds": 0.6}, {"seconds": 0.3, "first_seconds": 0.1}
     rows = {(1024, 1): {"plain": slow, "XLA": fast}, (64, 8): {"plain": fast, "XLA": {**slow, "first_seconds": 0.7}}}
     assert xla.table(rows).splitlines()[2:] == [
@@ -131,7 +131,7 @@ def test_the_rows_of_an_earlier_call_on_this_machine_are_kept(tmp_path, monkeypa
     train_step.FLAGS(["benchmark", f"--json={file}", "--turns=5"])
     assert train_step._kept([]) == {"GRU 128": row}
     assert train_step._kept(["runtime.xla=true"]) == {}
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # as another machine computes
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # computes like another machine
     assert train_step._kept([]) == {}
     file.write_text("[]")
     with pytest.raises(UserError, match="no file of this command"):
@@ -145,7 +145,7 @@ def test_the_rows_of_an_earlier_call_on_this_machine_are_kept(tmp_path, monkeypa
         ("--page=/nowhere/page.md", "/nowhere/page.md cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_told_before_the_work_begins(flag, said, capsys):
+def test_a_file_that_cannot_be_written_is_reported_before_the_work_begins(flag, said, capsys):
     for module in (train_step, scaling):
         assert command.run(module.main, module.FLAGS, ["benchmark", flag]) == command.MISTAKE
         assert said in capsys.readouterr().err
@@ -157,8 +157,8 @@ def test_the_exponent_is_the_power_of_the_size():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells a process's resident memory")
-def test_training_and_what_uses_a_model_keep_their_memory(tmp_path):
-    """The short form of benchmarks.memory. An evaluation that compiled again took nearly a megabyte."""
+def test_training_and_use_of_a_model_do_not_leak_memory(tmp_path):
+    """A short form of benchmarks.memory. An evaluation that compiles again takes nearly a megabyte."""
     assert memory.train(100, str(tmp_path / "run")) < memory.MAX_MB
     grown = memory.use(str(tmp_path / "run"), rounds=14)
     assert max(grown.values()) < 10, grown

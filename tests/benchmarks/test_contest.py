@@ -1,4 +1,4 @@
-"""Contestants take turns, each in its own process; the medians are of what they measured."""
+"""Tests that contestants take turns, each in its own process, and the medians of their measurements."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from benchmarks.contest import Entry
 
 
 def sleeper(seconds):
-    """A contestant; run by the processes that the tests start."""
+    """Returns the turn of a contestant; the processes that the tests start call it."""
 
     def turn(rounds):
         print("chatter")
@@ -25,7 +25,7 @@ def broken():
     raise ValueError("out of order")
 
 
-def test_each_measures_in_a_process_of_its_own_for_about_the_time_of_a_turn():
+def test_each_contestant_measures_in_its_own_process_for_about_the_time_of_a_turn():
     entries = {
         "slow": Entry("tests.benchmarks.test_contest:sleeper", {"seconds": 0.02}),
         "fast": Entry("tests.benchmarks.test_contest:sleeper", {"seconds": 0.01}),
@@ -43,6 +43,6 @@ def test_a_contestant_whose_package_is_missing_is_left_out():
     assert set(contest.run(entries, turns=1, seconds=0.01)) == {"there"}
 
 
-def test_what_broke_a_contestant_is_shown():
+def test_the_error_of_a_contestant_is_shown():
     with pytest.raises(RuntimeError, match="ValueError: out of order"):
         contest.run({"broken": Entry("tests.benchmarks.test_contest:broken", {})}, turns=1, seconds=0.01)

@@ -1,4 +1,4 @@
-"""The picture of the README is drawn from a run's records."""
+"""Tests the picture of the README, which is drawn from a run's records."""
 
 import json
 
@@ -10,7 +10,7 @@ LINES = [{"step": s, "split": p, "nats_per_char": 3.0 / s} for s in (1, 2) for p
 SAMPLE = {"step": 2, "prompt": "", "temperature": 1.0, "seed": 0, "text": "MAREN:\nO king!"}
 
 
-def test_it_shows_the_losses_the_entropy_and_the_last_sample(tmp_path):
+def test_the_picture_shows_the_losses_the_entropy_and_the_last_sample(tmp_path):
     (tmp_path / run_files.CONFIG).write_text('{"corpus": "plays"}')
     (tmp_path / run_files.METRICS).write_text("".join(json.dumps(line) + "\n" for line in LINES))
     (tmp_path / run_files.SAMPLES).write_text(json.dumps(SAMPLE) + "\n")

@@ -1,4 +1,4 @@
-"""What a worker spends is measured in a process of its own, also in another checkout."""
+"""Tests the benchmark of a worker's time and memory, also in another checkout."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def test_the_table_has_a_row_for_each_number_of_workers(tmp_path, capsys):
     assert "\n".join(lines[1:-1]) in capsys.readouterr().out
 
 
-def test_growth_is_told_from_two_workers_on():
+def test_growth_is_computed_from_two_workers_on():
     rows = {
         1: {"batch": 0.001, "noise": 0.001, "bytes": 1e6},
         2: {"batch": 0.001, "noise": 0.003, "bytes": 2e6},

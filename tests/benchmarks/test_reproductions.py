@@ -1,4 +1,4 @@
-"""The reproductions' table says what the run directories hold."""
+"""Tests the tables of the reproductions against the content of the run directories."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_a_published_mean_is_compared_with_a_mean(run_dir, capsys):
     assert "| 1 | 2.676 | 2.750 | 3.5000 | 20 |" in capsys.readouterr().out
 
 
-def test_an_epochs_seconds_are_its_steps_times_a_steps(run_dir, tmp_path, capsys):
+def test_an_epochs_seconds_are_its_steps_times_the_seconds_of_a_step(run_dir, tmp_path, capsys):
     page = tmp_path / "page.md"
     mark = "<!-- made by benchmarks.reproductions: {} -->"
     page.write_text(f"before\n{mark.format('begin')}\nold\n{mark.format('end')}\nafter\n")
@@ -57,7 +57,7 @@ def test_an_epochs_seconds_are_its_steps_times_a_steps(run_dir, tmp_path, capsys
     assert text.count("| `shakespeare_lstm` | 5.0 | 12.5 | 2.50 × | 4.0 |") == 1 and "another" not in text
 
 
-def test_the_file_keeps_what_it_has_of_other_runs(run_dir, tmp_path, capsys):
+def test_the_file_keeps_its_entries_of_other_runs(run_dir, tmp_path, capsys):
     file = tmp_path / "kept.json"
     call(run_dir, f"--json={file}")
     sample = {"step": 20, "prompt": "ROMEO:", "temperature": 0.5, "seed": 1, "text": " Hold"}
@@ -72,7 +72,7 @@ def test_the_file_keeps_what_it_has_of_other_runs(run_dir, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsys, monkeypatch):
-    """By windows, of which only the last character counts; the 7-gram reads the same."""
+    """The loss is measured on windows of which only the last character counts; the 7-gram reads the same windows."""
     set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "data.lowercase": True}
     set["samples.num_chars"] = 0
     run = trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "better", set=set)
@@ -97,7 +97,7 @@ def test_a_better_recipe_is_measured_as_the_original_is(run_dir, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_an_original_that_ends_with_a_batch_of_texts_has_them(tmp_path, capsys, monkeypatch):
+def test_an_original_that_ends_with_a_batch_of_texts_shows_them(tmp_path, capsys, monkeypatch):
     set = {"model.units": 8, "data.seq_length": 16, "data.batch_size": 4, "samples.num_chars": 20}
     run = trainers.train("quickstart", corpus="plays:12000", steps=4, run_dir=tmp_path / "run", set=set)
     monkeypatch.setitem(reproductions.ORIGINALS, "quickstart", reproductions.Original(1, {}, batch=2))
@@ -119,6 +119,6 @@ def test_an_original_that_ends_with_a_batch_of_texts_has_them(tmp_path, capsys, 
         ["{run}", "--json={run}/config.json"],
     ],
 )
-def test_mistakes_are_told(run_dir, capsys, arguments):
+def test_mistakes_are_reported(run_dir, capsys, arguments):
     assert call(*(argument.format(run=run_dir) for argument in arguments)) == command.MISTAKE
     assert capsys.readouterr().err.startswith("error: ")

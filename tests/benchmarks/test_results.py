@@ -1,4 +1,4 @@
-"""The results' tables say what finished runs and their evaluations hold."""
+"""Tests the tables of results against the content of finished runs and their evaluations."""
 
 import io
 import json
@@ -18,12 +18,12 @@ from trainers.reports.console import Console
 from trainers.reports.records import read
 
 LOSSES = (2.0, 2.5)
-"""Of the two seeds, with the state carried; by windows they are 0.25 higher."""
+"""Validation losses of the two seeds with the state carried; by windows they are 0.25 higher."""
 
 
 @pytest.fixture(scope="module")
 def run_dirs(tmp_path_factory):
-    """A run, and its copy with another seed and loss."""
+    """Trains a run and copies it with another seed and loss; returns both run directories."""
     folder = tmp_path_factory.mktemp("runs")
     experiment = Experiment(
         corpus="plays:3000",
@@ -91,6 +91,6 @@ def test_recipes_are_told_apart_by_their_settings(run_dirs, tmp_path, capsys):
         ["{run}", "--plot={run}/nowhere/curves.png"],
     ],
 )
-def test_mistakes_are_told(run_dirs, capsys, arguments):
+def test_mistakes_are_reported(run_dirs, capsys, arguments):
     assert call(*(argument.format(run=run_dirs[0]) for argument in arguments)) == command.MISTAKE
     assert capsys.readouterr().err.startswith("error: ")

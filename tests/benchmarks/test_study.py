@@ -1,4 +1,4 @@
-"""The studies of the pages: their arms are possible; one, end to end on tiny runs."""
+"""Tests that the arms of the pages' studies are possible, and one study from end to end on tiny runs."""
 
 import functools
 
@@ -12,7 +12,7 @@ from trainers.studies.plan import make_arms, make_plan
 
 @pytest.fixture
 def call(capsys):
-    """Runs the command -> exit status, standard output, standard error."""
+    """Runs the command; returns its exit status, standard output and standard error."""
 
     def call(*arguments):
         status = command.run(curricula.main, curricula.FLAGS, ["curricula", *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""The moving average by hand, and the probability that comes of it one step later."""
+"""Tests that the probability of an own character follows the moving average of the accuracy, one step later."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Targets after a row's first mistake: which they are, and what leaving them out changes."""
+"""Tests the setting `after_mistake`: which targets follow a row's first mistake, and the effect of leaving them out."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def test_a_row_has_strayed_from_its_first_difference_on():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_the_gradient_is_that_of_the_mean_before_the_mistakes_and_zero_after(make_trainer, compiled):
+def test_targets_before_a_mistake_have_the_gradient_of_their_mean_and_later_ones_have_none(make_trainer, compiled):
     trainer, random = make_trainer(ScheduledSampling, config=NOTHING), np.random.default_rng(1)
     batch = trainer.batch_at(0)
     fed = np.where(random.random(batch.inputs.shape) < 0.3, 6 - batch.inputs, batch.inputs).astype(np.int32)
@@ -67,7 +67,7 @@ def test_the_gradient_is_that_of_the_mean_before_the_mistakes_and_zero_after(mak
 
 
 def test_parts_of_a_batch_give_the_numbers_of_the_whole(make_model, make_trainer, relative_error):
-    """Rows differ in how many characters count, so a mean of the rows' means would be another loss."""
+    """The number of counted characters differs between parts, so the mean of the parts' means would be another loss."""
     whole, parts = (
         make_trainer(ScheduledSampling, make_model(), config=NOTHING, accumulate=accumulate) for accumulate in (1, 3)
     )
@@ -100,7 +100,7 @@ def test_last_targets_need_the_last_logits_only(make_model, make_trainer, relati
 
 
 def test_a_random_character_is_a_mistake_too(make_trainer):
-    """Of confidence-aware scheduled sampling: it is not the network's own, but it is not the text either."""
+    """Confidence-aware scheduled sampling reads random characters, which are neither the network's nor the text's."""
     config = ConfidenceAware.Config(own_above=0.0, noise_above=0.0, after_mistake="nothing")
     trainer = make_trainer(ConfidenceAware, config=config)
     measured = trainer.train_step(trainer.batch_at(0))
@@ -115,8 +115,8 @@ def test_carried_states_are_refused(make_trainer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prob", [0.6, 1.0])
-def test_without_these_targets_the_optimum_is_the_texts_distribution_for_every_coin(make_model, prob):
-    """With them it is not: see test_scheduled_sampling.py."""
+def test_without_targets_after_a_mistake_the_optimum_is_the_texts_distribution(make_model, prob):
+    """With these targets, the optimum is another distribution; see test_scheduled_sampling.py."""
     model = make_model(3, units=4, embedding_size=0)
     config = ScheduledSampling.Config("constant", max_prob=prob, after_mistake="nothing")
     trainer = ScheduledSampling(model, DEPENDENT, keras.optimizers.Adam(0.03), config, seed=1)

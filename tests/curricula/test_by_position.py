@@ -1,4 +1,4 @@
-"""The share of own characters by position, and its product with the schedule."""
+"""Tests that the share of own characters is the product of the schedule and a factor that rises with the position."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from trainers.curricula.by_position import ByPosition
 
 
-def test_the_later_the_more(make_trainer):
+def test_the_share_of_own_characters_rises_with_the_position(make_trainer):
     config = ByPosition.Config("constant", max_prob=0.8, half_position=3)
     trainer = make_trainer(ByPosition, config=config, data={"batch_size": 150, "seq_length": 12})
     batch, draws = trainer.batch_at(0), []
@@ -19,6 +19,7 @@ def test_the_later_the_more(make_trainer):
     assert (np.abs(share - expected) <= 4 * np.sqrt(expected * (1 - expected) / (20 * 150))).all()
 
 
-def test_the_schedule_holds_at_all_positions(make_trainer):
+def test_the_schedule_applies_at_all_positions(make_trainer):
     trainer = make_trainer(ByPosition, config=ByPosition.Config("linear", half_step=100, max_prob=1.0))
-    assert not trainer.own_inputs(tf.constant(0, tf.int64), trainer.batch_at(0)).numpy().any()
+    first, last = (trainer.own_inputs(tf.constant(step, tf.int64), trainer.batch_at(0)) for step in (0, 200))
+    assert not first.numpy().any() and last.numpy().any()

@@ -1,4 +1,4 @@
-"""What is read where the network is unsure, sure and surer still of the text."""
+"""Tests the inputs of confidence-aware scheduled sampling below, between and above its two thresholds."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What all curricula of the package have in common."""
+"""Tests the properties that all curricula of the package share."""
 
 import ast
 import importlib
@@ -63,7 +63,7 @@ def test_every_name_has_its_class_with_defaults():
 
 
 def test_no_curriculum_has_a_loop_over_time():
-    """Loops that there are go over passes and over the characters of an n-gram."""
+    """The only `for` loops are over passes and over the characters of an n-gram."""
     for name in set(TRAINERS) - {"teacher_forcing"}:
         module = importlib.import_module(f"trainers.curricula.{name}")
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
@@ -75,12 +75,12 @@ def test_no_curriculum_has_a_loop_over_time():
 
 @pytest.fixture(scope="module")
 def forced():
-    """Per cell: the measurements of two steps of teacher forcing and the weights after them."""
+    """Stores, for each cell, the measurements of two steps of teacher forcing and the weights after them."""
     return {}
 
 
 @pytest.mark.parametrize("name", sorted(set(NOTHING_OWN) - {"teacher_forcing"}))
-def test_with_nothing_own_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, forced, name):
+def test_a_curriculum_with_neutral_settings_equals_teacher_forcing_to_the_bit(make_model, make_trainer, forced, name):
     cell = "lstm" if name in ("soft_inputs", "two_pass") else "gru"
     if cell not in forced:
         trainer = make_trainer(Trainer, model=make_model(cell=cell))
@@ -124,15 +124,15 @@ def test_an_adaptive_curriculum_resumes_to_the_bit(make_trainer, tmp_path, name)
 @pytest.mark.parametrize(
     "name, order", [("replayed_rollouts", "streams"), ("sequence_length", "streams"), ("sequence_length", "lines")]
 )
-def test_an_order_that_a_curriculum_cannot_work_with_is_told(make_trainer, name, order):
+def test_an_order_that_a_curriculum_cannot_work_with_is_refused(make_trainer, name, order):
     text = np.resize([0, 1, 2, 3], 2000)
     with pytest.raises(ValueError, match=f"{class_of(name).__name__} works with data.order=windows"):
         make_trainer(class_of(name), text=text, data={"order": order})
 
 
 @pytest.mark.slow
-def test_carried_states_are_those_of_the_text(make_trainer):
-    """With nothing own, streams go on as under teacher forcing: here where `forward` is the curriculum's own."""
+def test_carried_states_are_the_states_of_the_text(make_trainer):
+    """Without own inputs, streams carry the state of teacher forcing, in two curricula that override `forward`."""
     for name in ("soft_inputs", "state_matching"):
         cls = class_of(name)
         trainer = make_trainer(cls, config=cls.Config(**NOTHING_OWN[name]), data={"order": "streams"})
@@ -145,7 +145,7 @@ def test_carried_states_are_those_of_the_text(make_trainer):
             np.testing.assert_array_equal(got, wanted)
 
 
-def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
+def test_the_page_names_all_curricula_and_its_example_works_as_described(make_trainer):
     page = (Path(__file__).parents[2] / "docs/curricula.md").read_text()
     named = re.findall(r"^\| `(\w+)` \|", page.partition("## One of your own")[0], re.MULTILINE)
     assert named == list(TRAINERS)
@@ -166,7 +166,7 @@ def test_the_page_names_all_and_its_example_does_what_it_says(make_trainer):
 
 
 @pytest.mark.parametrize("name", [*NOTHING_OWN])
-def test_a_process_of_several_is_given_its_rows_of_the_batch(make_trainer, name):
+def test_each_of_several_processes_gets_its_rows_of_the_batch(make_trainer, name):
     cls = class_of(name)
     trainer = make_trainer(cls, config=cls.Config(), data={"batch_size": 6, "seq_length": 8})
     for step in (0, 3):

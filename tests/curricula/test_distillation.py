@@ -1,4 +1,4 @@
-"""Divergences against NumPy and finite differences, the loss by hand, and the optimum with an exact teacher."""
+"""Tests distillation: divergences against finite differences, the loss by hand, the optimum with an exact teacher."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ class Fixed:
 
 @pytest.fixture
 def make(make_model, make_trainer, monkeypatch):
-    """Builds a prepared trainer; its teacher is another model, or the one given."""
+    """Builds a prepared trainer. Its teacher is the given one, or another model."""
 
     def make(teacher=None, model=None, optimizer=None, cls=Distillation, **arguments):
         model = make_model() if model is None else model
@@ -71,7 +71,7 @@ def by_definition(name, t, q, beta):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name, beta", [("forward", 0.5), ("reverse", 0.5), ("jsd", 0.5), ("jsd", 0.1)])
-def test_a_divergence_is_its_definition_and_its_gradient_that_of_finite_differences(name, beta, compiled):
+def test_a_divergence_equals_its_definition_and_its_gradient_finite_differences(name, beta, compiled):
     t, logits = distributions(0), np.log(distributions(1)) + 0.7
 
     def of_logits(logits):
@@ -86,7 +86,7 @@ def test_a_divergence_is_its_definition_and_its_gradient_that_of_finite_differen
 
     value, gradient = (tf.function(found) if compiled else found)(tf.constant(logits))  # in float64
     np.testing.assert_allclose(value, of_logits(logits), rtol=1e-12)
-    step = 1e-5  # the error of central differences is some step², that of rounding some 1e-16 / step
+    step = 1e-5  # central differences err by about step², rounding by about 1e-16 / step
     for place in np.ndindex(logits.shape):
         change = np.zeros_like(logits)
         change[place] = step
@@ -96,7 +96,7 @@ def test_a_divergence_is_its_definition_and_its_gradient_that_of_finite_differen
 
 @pytest.mark.parametrize("after_mistake", ["teacher", "nothing"])
 @pytest.mark.parametrize("name", DIVERGENCES)
-def test_the_loss_is_the_texts_share_the_teachers_and_the_teachers_alone(make, name, after_mistake):
+def test_the_loss_and_the_logged_means_equal_their_formulas(make, name, after_mistake):
     config = Config(divergence=name, beta=0.3, soft_share=0.4, own_share=0.5, after_mistake=after_mistake)
     trainer, random = make(config=config), np.random.default_rng(2)
     batch = trainer.batch_at(0)
@@ -120,7 +120,7 @@ def test_the_loss_is_the_texts_share_the_teachers_and_the_teachers_alone(make, n
     assert float(logged["strayed"]) == pytest.approx(mean(strayed), rel=rounding.MODEL)
 
 
-def test_without_shares_it_is_teacher_forcing_to_the_bit(make, make_model, make_trainer):
+def test_distillation_without_shares_equals_teacher_forcing_to_the_bit(make, make_model, make_trainer):
     trainer, forced = make(config=Config(soft_share=0.0)), make_trainer(Trainer, make_model())
     for step in range(3):
         batch = forced.batch_at(step)
@@ -131,7 +131,7 @@ def test_without_shares_it_is_teacher_forcing_to_the_bit(make, make_model, make_
         np.testing.assert_array_equal(got, expected)
 
 
-def test_rows_are_own_after_their_beginning_and_the_teacher_reads_what_the_network_reads(make, make_model):
+def test_rows_are_own_after_their_beginning_and_the_teacher_reads_the_same_ids(make, make_model):
     data = {"batch_size": 40, "seq_length": 9}
     trainer = make(config=Config(own_share=0.5, beginning=3), data=data)
     batch = trainer.batch_at(0)
@@ -145,7 +145,7 @@ def test_rows_are_own_after_their_beginning_and_the_teacher_reads_what_the_netwo
     assert strayed.numpy()[own[:, 3]].any() and not strayed.numpy()[~own[:, 3]].any()
 
 
-def test_a_stored_teacher_says_what_it_says_after_the_text(make, make_model):
+def test_a_stored_teacher_gives_the_distributions_after_all_earlier_text(make, make_model):
     text = np.random.default_rng(6).integers(0, 7, 2000)
     teacher = Networks([make_model(seed=9)])
     config = Config(teacher="a run", stored=True)
@@ -197,7 +197,7 @@ def test_a_resumed_run_has_its_variables_and_the_same_teacher(make, make_model, 
     trainer.train_step(trainer.batch_at(0))
     checkpoints.save(1)
     saved = tf.train.list_variables(str(tmp_path / "checkpoints" / "step-1"))
-    assert sum(shape == [5, 18] for _, shape in saved) == 3  # the input kernel, its two slots; the teacher has none
+    assert sum(shape == [5, 18] for _, shape in saved) == 3  # the input kernel and its two slots; none of the teacher
     expected = trainer.train_step(trainer.batch_at(1))
     resumed, checkpoints = run(9)
     checkpoints.restore()
@@ -227,7 +227,7 @@ def test_config_refuses(field, value):
         Config(**{field: value})
 
 
-def test_what_cannot_teach_is_told_before_the_first_step(make_model, make_trainer, tmp_path):
+def test_an_impossible_teacher_is_refused_before_the_first_step(make_model, make_trainer, tmp_path):
     def refused(teacher, texts=TEXTS, **settings):
         trainer = make_trainer(Distillation, make_model(), config=Config(teacher=teacher, **settings))
         with pytest.raises(UserError, match=rf"^trainer\.teacher={teacher} is not possible") as error:
@@ -274,18 +274,20 @@ def test_a_run_finds_its_teacher(make_model, tmp_path, teacher):
     "own_share, name, soft_share",
     [(0.5, "forward", 0.5), (1.0, "forward", 1.0), (1.0, "jsd", 1.0), (0.5, "reverse", 0.5)],
 )
-def test_with_the_texts_distribution_as_the_teacher_it_is_the_optimum_for_every_share(
+def test_with_an_exact_teacher_the_optimum_is_the_texts_distribution_for_every_share(
     make, make_model, own_share, name, soft_share
 ):
-    """Each teacher's distribution after 0 (the beginning), A and B; 0 never follows. With the text's: see
-    test_scheduled_sampling.py."""
+    """The teacher gives the exact distributions after 0 (the beginning), A and B; 0 never follows.
+
+    test_scheduled_sampling.py has the optimum with the text's characters as targets.
+    """
     never = 1e-6
     teacher = Fixed([[never, a, 1 - a - never] for a in (0.7, *DEPENDENT.given_z)])
     model = make_model(3, units=4, embedding_size=0)
     config = Config(divergence=name, soft_share=soft_share, own_share=own_share, beginning=1)
 
     class OfTwo(Distillation):
-        """On its own text."""
+        """Distillation on texts of two characters."""
 
     trainer = OfTwo(model, DEPENDENT, keras.optimizers.Adam(0.03), config, seed=1)
     trainer._load = lambda texts: teacher

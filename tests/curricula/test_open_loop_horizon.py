@@ -1,4 +1,4 @@
-"""Where the own characters are, and how their number grows."""
+"""Tests the positions of own characters, and the growth of their number."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_the_horizon_doubles_up_to_its_limit(make_trainer):
 @pytest.mark.parametrize(
     "step, row", [(0, "..........."), (10, "...o...o..."), (20, "...oo...oo."), (30, "...oooo...o")]
 )
-def test_gold_then_own(make_trainer, step, row):
+def test_gold_characters_alternate_with_own_characters(make_trainer, step, row):
     config = Config(gold=3, grow_every=10, max_horizon=6)
     trainer = make_trainer(OpenLoopHorizon, config=config, data={"seq_length": 11})
     own = trainer.own_inputs(tf.constant(step, tf.int64), trainer.batch_at(0))

@@ -1,4 +1,4 @@
-"""What is read at the first visit is read again at the others; then come the next batches."""
+"""Tests that the inputs of a batch's first visit are read again at its other visits, before the next batches."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ def test_written_characters_are_read_again(make_trainer):
         shares.append(float(trainer.train_step(trainer.batch_at(step))["own_input_share"]))
         kept.append(trainer.kept.numpy().copy())
     assert shares[0:2] == shares[2:4] == shares[4:6] and min(shares) > 0
-    assert (kept[0][1] == -1).all()  # the second batch was not there yet
+    assert (kept[0][1] == -1).all()  # the second batch is not written yet
     for later in kept[2:6]:
         np.testing.assert_array_equal(later, kept[1])
     assert (kept[6][0] != kept[1][0]).any() and (kept[7][1] != kept[1][1]).any()

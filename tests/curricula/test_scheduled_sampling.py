@@ -1,4 +1,4 @@
-"""The schedule as configured, and teacher forcing where it is at zero."""
+"""Tests scheduled sampling: its schedule, coins and choices, teacher forcing at probability 0, and its optimum."""
 
 import math
 
@@ -19,7 +19,7 @@ HALF = 500
 
 
 def paper_prob(schedule, step):
-    """1 - ε with ε one half at HALF, from the paper's formulas."""
+    """Returns 1 - ε by the paper's formulas; ε is one half at step HALF."""
     if schedule == "linear":
         return min(1.0, 0.5 * step / HALF)
     if schedule == "exponential":
@@ -41,7 +41,7 @@ def test_probability_is_the_papers_up_to_the_limit(make_trainer, schedule, limit
 
 
 @pytest.mark.parametrize("schedule", ["linear", "exponential", "inverse_sigmoid"])
-def test_half_step_is_where_the_probability_is_one_half(make_trainer, schedule):
+def test_the_probability_is_one_half_at_half_step(make_trainer, schedule):
     for half_step in (1, 7, 2000):
         trainer = make_trainer(ScheduledSampling, config=Config(schedule, half_step, 1.0))
         assert float(trainer.own_input_prob(tf.constant(half_step, tf.int64))) == pytest.approx(0.5, abs=1e-5)
@@ -55,8 +55,8 @@ def test_constant_is_the_limit_from_the_first_step(make_trainer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_at_zero_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, cell):
-    """Though it takes the open loop: its coins are drawn and all show the text."""
+def test_scheduled_sampling_at_probability_zero_equals_teacher_forcing_to_the_bit(make_model, make_trainer, cell):
+    """It still runs the open loop: its coins are drawn, and all select the text."""
     sampling = make_trainer(ScheduledSampling, model=make_model(cell=cell), config=Config("constant", max_prob=0.0))
     forcing = make_trainer(Trainer, model=make_model(cell=cell))
     assert sampling.own_inputs(tf.constant(0, tf.int64), sampling.batch_at(0)) is not None
@@ -70,7 +70,7 @@ def test_at_zero_it_is_teacher_forcing_to_the_bit(make_model, make_trainer, cell
         assert (a != start).any()
 
 
-def test_share_of_own_characters_is_the_probability_but_for_first_characters(make_trainer):
+def test_share_of_own_characters_is_the_probability_except_for_first_characters(make_trainer):
     data = {"batch_size": 32, "seq_length": 25}
     trainer = make_trainer(ScheduledSampling, config=Config("constant", max_prob=0.5), data=data)
     shares = [float(trainer.train_step(trainer.batch_at(step))["own_input_share"]) for step in range(4)]
@@ -96,14 +96,14 @@ def test_config_refuses(field, value):
 
 
 @pytest.mark.parametrize("coin, mask", [("row", coins.per_row), ("exact", coins.exact_count)])
-def test_the_coin_is_the_one_asked_for(make_trainer, coin, mask):
+def test_the_setting_coin_selects_the_mask(make_trainer, coin, mask):
     trainer = make_trainer(ScheduledSampling, config=Config("constant", max_prob=0.4, coin=coin))
     own = trainer.own_inputs(tf.constant(0, tf.int64), trainer.batch_at(0))
     seed = trainer.random_seed(0)  # Purpose.OWN_INPUTS
     np.testing.assert_array_equal(own, mask(tf.constant([3, 5]), 0.4, seed))
 
 
-def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
+def test_choices_may_be_greedy_or_use_a_temperature(make_trainer):
     random = np.random.default_rng(0)
     logits, noise = (tf.constant(random.normal(0, 1, (50, 7)), tf.float32) for _ in range(2))
     gold = tf.zeros(50, tf.int32)
@@ -116,10 +116,10 @@ def test_what_it_writes_may_be_the_likeliest_or_cooler(make_trainer):
 @pytest.mark.slow
 @pytest.mark.parametrize("chain", [DEPENDENT, TIME_LOCKED], ids=["dependent", "time-locked"])
 @pytest.mark.parametrize("prob", [0.0, 0.6])
-def test_training_reaches_the_optimum_that_the_objective_has(make_model, chain, prob):
+def test_training_reaches_the_optimum_of_the_objective(make_model, chain, prob):
     """Huszár 2015: Q*(x2 | z) = ε·P(x2 | z) + (1 - ε)·P(x2).
 
-    Only teacher forcing ends at the true distribution, except where x2 does not depend on x1.
+    z is the input before x2. If x2 depends on x1, only teacher forcing ends at the true distribution.
     """
     model = make_model(3, units=4, embedding_size=0)
     trainer = ScheduledSampling(model, chain, keras.optimizers.Adam(0.03), Config("constant", max_prob=prob), seed=1)

@@ -1,4 +1,4 @@
-"""The paper's formulas, in double precision."""
+"""Tests the schedules against the paper's formulas in double precision."""
 
 import math
 
@@ -12,7 +12,7 @@ STEPS = [0, 1, 2, 10, 99, 100, 101, 1000, 5000]
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_each_is_one_minus_the_papers_epsilon(step):
+def test_each_schedule_is_one_minus_the_papers_epsilon(step):
     assert float(schedules.linear(step, 0.003)) == pytest.approx(1 - max(0, 1 - 0.003 * step), abs=1e-6)
     assert float(schedules.exponential(step, 0.998)) == pytest.approx(1 - 0.998**step, abs=1e-6)
     epsilon = 200 / (200 + math.exp(step / 200))
@@ -41,7 +41,7 @@ def test_inverse_sigmoid_k_solves_its_equation(half_step):
     ],
     ids=["linear", "exponential", "inverse_sigmoid", "inverse_sigmoid_steepest"],
 )
-def test_rises_from_near_zero_to_one_without_overflow(schedule):
+def test_schedules_rise_to_one_without_overflow(schedule):
     steps = tf.constant([0, 1, 10, 100, 1000, 10**4, 10**5, 10**9, 2**62], tf.int64)
     for values in (schedule(steps), tf.function(schedule)(steps)):
         assert values.dtype == tf.float32

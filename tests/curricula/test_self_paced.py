@@ -1,4 +1,4 @@
-"""The easiest rows are learnt, and no others; their share grows to all."""
+"""Tests that self-paced learning uses only the easiest rows, whose share grows to 1."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from trainers.trainer import Rollout
 
 
 @pytest.mark.parametrize("step, count", [(0, 2), (5, 4), (10, 5), (100, 5)])
-def test_the_loss_is_that_of_the_easiest_rows(make_trainer, step, count):
+def test_the_loss_counts_only_the_easiest_rows(make_trainer, step, count):
     trainer = make_trainer(SelfPaced, config=SelfPaced.Config(start_share=0.4, grow_steps=10))
     trainer.step.assign(step)
     random = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""All of the text in pieces of the asked for lengths, at the asked for times."""
+"""Tests that the rows are cut into pieces of the configured lengths, at the configured steps."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_mixed_and_combined_draw_from_all_pieces(make_trainer):
             assert abs(np.mean(np.equal(drawn, pieces)) - share) <= 4 * np.sqrt(share * (1 - share) / 600)
 
 
-def test_a_number_that_does_not_divide_is_told(make_trainer):
+def test_a_number_of_pieces_that_does_not_divide_the_length_is_refused(make_trainer):
     with pytest.raises(UserError, match=r"trainer\.pieces=\(1, 3\) .* divisors of data\.seq_length=8"):
         make_trainer(SequenceLength, config=Config("easy_first", (1, 3)), data=DATA)
     for wrong in ((), (0,)):

@@ -1,4 +1,4 @@
-"""α → ∞ is feeding characters; the gradient flows through the mixture, or straight through the choice."""
+"""Tests soft inputs: mixtures are characters for α → ∞; straight-through inputs have the gradient of the mixture."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def roll_out(trainer):
 
 @pytest.mark.parametrize("gumbel", [True, False], ids=["sample", "arg_max"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_with_alpha_to_infinity_it_reads_characters(make_model, make_trainer, relative_error, gumbel, layers):
+def test_soft_inputs_with_alpha_to_infinity_are_characters(make_model, make_trainer, relative_error, gumbel, layers):
     model = make_model(num_layers=layers)
     soft = make_trainer(SoftInputs, model=model, config=SoftInputs.Config(**OFTEN, alpha=1e9, gumbel=gumbel))
     hard = make_trainer(ScheduledSampling, model=model, config=ScheduledSampling.Config(**OFTEN, greedy=not gumbel))
@@ -54,7 +54,7 @@ def test_straight_through_reads_characters_with_the_mixtures_slope(make_trainer,
     assert sorted(set(mixtures[0].numpy().ravel())) == [0, 1]
 
 
-def test_in_a_graph_and_in_bfloat16(make_model, make_trainer):
+def test_a_step_agrees_in_a_graph_and_in_bfloat16(make_model, make_trainer):
     trainers = [
         make_trainer(SoftInputs, model=make_model(precision=p), config=SoftInputs.Config(**OFTEN))
         for p in ("float32", "mixed_bfloat16")

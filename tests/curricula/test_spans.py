@@ -1,4 +1,4 @@
-"""The scheduled share, in runs."""
+"""Tests that own characters come in runs and have the scheduled share."""
 
 import numpy as np
 
@@ -15,5 +15,5 @@ def test_own_characters_come_in_runs_and_are_as_many_as_scheduled(make_trainer):
     own = np.concatenate(draws)
     spread = own.mean(1).std() / np.sqrt(len(own))  # rows are independent, characters are not
     assert abs(own.mean() - float(trainer.own_input_prob(trainer.step))) <= 4 * spread
-    again = own[:, 1:][own[:, :-1]].mean()  # after an own character another
+    again = own[:, 1:][own[:, :-1]].mean()  # the share of own characters that another one follows
     assert again > 0.8

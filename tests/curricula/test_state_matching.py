@@ -1,4 +1,4 @@
-"""The extra loss is the distance of the states, and moves those of the open loop only."""
+"""Tests that the extra loss is the distance between the states, and trains only the states of the open loop."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from charrnn.batches.sources import Batch
 from trainers.curricula.state_matching import StateMatching
 
 
-def test_the_gap_is_that_of_the_outputs_and_the_text_is_learnt_in_closed_loop(make_trainer, relative_error):
+def test_the_gap_is_the_distance_of_the_outputs_and_the_text_is_learnt_in_closed_loop(make_trainer, relative_error):
     config = StateMatching.Config("constant", max_prob=0.7, weight=3.0)
     trainer = make_trainer(StateMatching, config=config)
     model, batch = trainer.model, Batch(*map(tf.constant, trainer.batch_at(0)))

@@ -1,4 +1,4 @@
-"""With K = T passes, what sequential sampling does; with two, the choices of teacher forcing."""
+"""Tests that K = T passes equal sequential sampling, and that two passes choose from the logits of teacher forcing."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def rollouts(make_trainer, passes):
 
 
 @pytest.mark.parametrize("passes", [T, T + 2])
-def test_with_as_many_passes_as_characters_it_is_sequential_sampling(make_trainer, relative_error, passes):
+def test_as_many_passes_as_characters_equal_sequential_sampling(make_trainer, relative_error, passes):
     _, sequential, parallel, _ = rollouts(make_trainer, passes)
     np.testing.assert_array_equal(parallel.own, sequential.own)
     np.testing.assert_array_equal(parallel.fed, sequential.fed)
@@ -39,11 +39,11 @@ def test_two_passes_choose_as_teacher_forcing_predicts(make_trainer):
     own = parallel.own.numpy()
     np.testing.assert_array_equal(parallel.fed[:, 1:], np.where(own[:, 1:], chosen, batch.inputs[:, 1:]))
     np.testing.assert_array_equal(parallel.fed[:, 0], batch.inputs[:, 0])
-    assert (parallel.fed.numpy() != sequential.fed.numpy()).any()  # else the test above would say nothing
+    assert (parallel.fed.numpy() != sequential.fed.numpy()).any()  # otherwise the test above would prove nothing
 
 
 def test_only_the_last_pass_is_differentiated(make_trainer, relative_error):
-    """Its gradient is that of teacher forcing on what it read."""
+    """The gradient equals the gradient of teacher forcing on the input ids."""
     trainer = make_trainer(TwoPass, config=TwoPass.Config(**HALF))
     batch = Batch(*map(tf.constant, trainer.batch_at(0)))
     gradients = []

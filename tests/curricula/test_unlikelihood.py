@@ -1,4 +1,4 @@
-"""Repeats by a search of strings; the two parts of the loss by hand."""
+"""Tests unlikelihood: repeats against a string search, the rollouts, and the two parts of the loss by hand."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from trainers.trainer import Rollout
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 9, 40])
-def test_repeats_are_those_that_a_search_finds(n):
+def test_repeats_equal_the_results_of_a_string_search(n):
     ids = np.random.default_rng(n).integers(0, 2, (4, 30)).astype(np.int32)
     ids[0] = 1  # repeats that overlap
     expected = np.zeros(ids.shape, bool)
@@ -31,7 +31,7 @@ def test_rollouts_begin_with_text_and_last_to_the_end(make_trainer):
     assert 0.5 - 4 * np.sqrt(0.25 / 40) <= own[:, 3].mean() <= 0.5 + 4 * np.sqrt(0.25 / 40)
 
 
-def test_the_loss_is_both_parts(make_trainer):
+def test_the_loss_is_the_cross_entropy_plus_the_penalty(make_trainer):
     trainer = make_trainer(Unlikelihood, config=Unlikelihood.Config(alpha=0.7, n=2))
     random = np.random.default_rng(1)
     logits = random.normal(0, 1, (2, 6, 7)).astype(np.float32)

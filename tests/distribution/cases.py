@@ -1,7 +1,9 @@
-"""Trainers that several processes train as one: python -m tests.distribution.cases, with TF_CONFIG, is one of them.
+"""Provides trainers that several processes train as one.
 
-Prints a JSON object: of each case the rows that this process made, the measurements of some steps, the weights after
-them, and the shapes of what a step reduces and gathers over the processes.
+    TF_CONFIG=… python -m tests.distribution.cases     # is one of the processes
+
+It prints a JSON object. For each case it has the rows that this process made, the measurements of some steps, the
+weights after them, and the shapes of the tensors that a step reduces and gathers over the processes.
 """
 
 import json
@@ -25,7 +27,7 @@ BATCH_SIZE, LENGTH, STEPS = 8, 8, 3
 
 
 class Reversed(Trainer):
-    """Has no argument `rows`, and returns fewer rows than the source: each of four processes takes one of four."""
+    """A curriculum whose `batch_at` has no argument `rows` and returns four rows, one for each of four processes."""
 
     def batch_at(self, step):
         batch = self.source.batch_at(step)
@@ -39,7 +41,7 @@ CASES = {
     "whole": (SelfPaced, {"order": "streams"}, {"grow_steps": 5}),
     "bfloat16": (Trainer, {"order": "streams"}, {}),
 }
-"""The curriculum, settings of the data, and of the curriculum. "bfloat16" is in that precision."""
+"""Name -> curriculum, settings of the data, settings of the curriculum. "bfloat16" has that precision."""
 
 
 def make(name: str) -> Trainer:
@@ -56,7 +58,7 @@ def make(name: str) -> Trainer:
 
 
 def train(trainer: Trainer) -> dict:
-    """Returns what some steps measure, and the weights after them."""
+    """Trains some steps; returns their measurements, and the weights and the carried state after them."""
     measured = [trainer.train_steps([trainer.local_batch(step)])[0] for step in range(STEPS)]
     models = [*trainer.model.get_weights(), *trainer.averaged.get_weights()]
     with trainer.carried_by_all():
@@ -90,5 +92,5 @@ if __name__ == "__main__":
         found[case] = {"rows": rows, "num_weights": worker.model.count_params(), **over_processes(worker)}
         found[case] |= train(worker)
     print(json.dumps(found), flush=True)
-    sys.stdin.read()  # until all have printed
+    sys.stdin.read()  # waits until all processes have printed
     os._exit(0)

@@ -1,4 +1,4 @@
-"""TF_CONFIG and what is wrong with it; workers meet over real sockets, or say who is missing."""
+"""Tests how TF_CONFIG is read, and how workers meet over real sockets."""
 
 import concurrent.futures
 import json
@@ -24,7 +24,7 @@ def tf_config(kind="worker", index=0, **cluster):
         (tf_config(index="1", worker=["a:1", "[::1]:2"]), ("a:1", "[::1]:2"), 1),
     ],
 )
-def test_all_workers_and_which_of_them_this_is(monkeypatch, text, addresses, index):
+def test_tf_config_gives_all_addresses_and_the_index_of_this_worker(monkeypatch, text, addresses, index):
     monkeypatch.setenv("TF_CONFIG", text)
     cluster = Cluster.from_environment()
     assert (cluster.addresses, cluster.index, cluster.is_chief) == (addresses, index, index == 0)
@@ -47,7 +47,7 @@ def test_all_workers_and_which_of_them_this_is(monkeypatch, text, addresses, ind
         (tf_config(worker=["a:1"]), "names one worker only"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_sentence(monkeypatch, text, says):
+def test_an_impossible_tf_config_is_refused(monkeypatch, text, says):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=says):
         Cluster.from_environment()
@@ -55,7 +55,7 @@ def test_what_cannot_be_is_told_in_one_sentence(monkeypatch, text, says):
 
 @pytest.fixture
 def addresses():
-    """Three that nobody listens at."""
+    """Returns three addresses at which no process listens."""
     listeners = [socket.create_server(("localhost", 0)) for _ in range(3)]
     found = tuple(f"localhost:{one.getsockname()[1]}" for one in listeners)
     for one in listeners:
@@ -63,11 +63,11 @@ def addresses():
     return found
 
 
-def meet(addresses, runs, seconds, late=0.0):
-    """Each worker's error, or None; of those that `runs` has, which come in turn, the chief last."""
+def meet(addresses, runs, seconds, late=None):
+    """Lets the workers in `runs` meet, `late` half a second after the others; returns each one's error, or None."""
 
     def come(index):
-        time.sleep(late if index == 0 else 0)
+        time.sleep(0.5 if index == late else 0)
         try:
             return Cluster(addresses, index).meet(runs[index], seconds)
         except UserError as error:
@@ -78,7 +78,7 @@ def meet(addresses, runs, seconds, late=0.0):
 
 
 def connected(host, port):
-    """A connection to who will listen soon."""
+    """Returns a connection to an address at which a process will soon listen."""
     while True:
         try:
             return socket.create_connection((host, port))
@@ -86,8 +86,9 @@ def connected(host, port):
             time.sleep(0.01)
 
 
-def test_all_workers_continue_when_all_have_come_in_any_order(addresses):
-    assert meet(addresses, dict.fromkeys(range(3), "run"), 100, late=0.5) == dict.fromkeys(range(3))
+@pytest.mark.parametrize("late", [0, 2])  # 0 is the chief
+def test_all_workers_continue_when_the_last_one_has_come(addresses, late):
+    assert meet(addresses, dict.fromkeys(range(3), "run"), 100, late) == dict.fromkeys(range(3))
 
 
 def test_a_worker_that_never_comes_is_named_to_all(addresses):
@@ -109,7 +110,7 @@ def test_other_settings_are_refused_everywhere(addresses):
     }
 
 
-def test_strangers_at_the_door_are_no_workers(addresses):
+def test_a_client_that_is_no_worker_is_ignored(addresses):
     host, port = addresses[0].split(":")
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
         chief = threads.submit(Cluster(addresses[:2], 0).meet, "run", 100)

@@ -1,4 +1,4 @@
-"""Four processes make and read a quarter of the rows each, sum the gradients once, and have one process's numbers."""
+"""Tests that four processes with a quarter of the rows each compute the same as one, and sum the gradients once."""
 
 import json
 import math
@@ -20,7 +20,7 @@ COUNT = 4
 
 @pytest.fixture(scope="module")
 def workers():
-    """What each process prints."""
+    """Starts the processes; returns the JSON object that each of them prints."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.getcwd()}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     started = [
@@ -36,7 +36,7 @@ def workers():
 
 
 @pytest.mark.parametrize("name", cases.CASES)
-def test_four_processes_are_one(workers, relative_error, name):
+def test_four_processes_compute_the_same_as_one(workers, relative_error, name):
     whole = cases.make(name)
     rows = [worker[name]["rows"] for worker in workers]
     assert len({len(each) for each in rows}) == 1
@@ -53,10 +53,10 @@ def test_four_processes_are_one(workers, relative_error, name):
 
 
 @pytest.mark.parametrize("name", cases.CASES)
-def test_a_step_sums_the_gradients_once_and_gathers_nothing(workers, name):
+def test_a_step_sums_the_gradients_once_and_gathers_only_for_a_whole_batch(workers, name):
     for worker in workers:
         sizes = sorted(map(math.prod, worker[name]["Reduce"]))
         num_weights = worker[name]["num_weights"]
         assert num_weights <= sizes[-1] < num_weights + 10  # together with the measurements
         assert sizes[:-1] in ([], [1])  # the sum of the weights of the targets
-        assert bool(worker[name]["Gather"]) == (name == "whole")  # a loss of all rows needs what all have read
+        assert bool(worker[name]["Gather"]) == (name == "whole")  # its loss needs the rows of all processes

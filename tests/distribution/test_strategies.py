@@ -1,6 +1,6 @@
-"""Two replicas, and parts in turn, give one device's numbers; an infinity on one is an infinity on all.
+"""Tests that two replicas, and gradient accumulation, compute the same as one device.
 
-The CPU is two devices here (conftest.py), and `mirrored` takes them for replicas.
+In the tests the CPU is two logical devices (fixtures.py), which `mirrored` uses as replicas.
 """
 
 import keras
@@ -32,7 +32,7 @@ STREAMS = {
 
 
 class Measuring(ScheduledSampling):
-    """Logs a mean of its own."""
+    """A curriculum that logs a mean of its own."""
 
     def loss(self, rollout, batch):
         loss, extra = super().loss(rollout, batch)
@@ -52,12 +52,12 @@ LOOKING_AT_ALL_ROWS = [
     ("mirrored", 2, {"cls": SelfPaced, "config": SelfPaced.Config(grow_steps=5), "data": STREAMS["data"]}),
     ("one_device", 4, {"cls": Unlikelihood, "config": Unlikelihood.Config(rollout_share=0.5, n=1, gold=2)}),
 ]
-"""On what, in how many parts, and a curriculum of which a part alone would give other numbers."""
+"""Strategy, number of parts, and a curriculum that computes other values if it sees one part only."""
 
 
 @pytest.fixture
 def build(make_trainer, make_model):
-    """A trainer on a strategy."""
+    """Builds a trainer on a strategy."""
 
     def make(strategy, optimizer=lambda: keras.optimizers.Adam(0.01), model=(), **arguments):
         with make_strategy(RuntimeConfig(strategy=strategy)).scope():
@@ -83,7 +83,7 @@ def assert_close(measured, expected):
 
 
 class SpoiltOnOne(Trainer):
-    """In step 3, the second replica's loss is infinite."""
+    """A curriculum whose loss is infinite at step 3 on the second replica."""
 
     def loss(self, rollout, batch):
         loss, extra = super().loss(rollout, batch)
@@ -92,7 +92,7 @@ class SpoiltOnOne(Trainer):
 
 
 def assert_moves(trainer, moves):
-    """One step changes all weights, on both replicas alike, or none."""
+    """Asserts that one step changes all weights (`moves`) or none, and that both replicas keep equal copies."""
     step, before = int(trainer.step.numpy()), everywhere(trainer)
     skipped = int(trainer.skipped_updates.numpy())
     train(trainer, step, step + 1)
@@ -104,17 +104,17 @@ def assert_moves(trainer, moves):
 
 
 def everywhere(trainer):
-    """Each weight's copies."""
+    """Returns the copies of each weight, one per replica."""
     strategy = make_strategy(RuntimeConfig(strategy="mirrored"))
     copies = [strategy.experimental_local_results(v.value) for v in trainer.model.trainable_variables]
     return [[copy.numpy() for copy in each] for each in copies]
 
 
-def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, relative_error, tmp_path):
+def test_streams_on_two_replicas_and_in_parts_give_the_results_of_one_device(build, relative_error, tmp_path):
     one, two = build("one_device", **STREAMS), build("mirrored", cls=SpoiltOnOne, **STREAMS)
     parts = build("mirrored", accumulate=2, **STREAMS)
     expected = train(one, 0, 3)
-    assert max(numbers["gradient_norm"] for numbers in expected) > 0.1  # it is clipped: by the whole gradient's norm
+    assert max(numbers["gradient_norm"] for numbers in expected) > 0.1  # clipped by the norm of the whole gradient
     for trainer in (two, parts):
         assert_close(train(trainer, 0, 2), expected[:2])
     Checkpoints(str(tmp_path), two, keep=1).save(2)
@@ -127,7 +127,7 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
             < rounding.MODEL
         )
     assert relative_error(variables(two), before) == 0
-    for trainer in (two, parts, again):  # saved on two replicas, goes on on one
+    for trainer in (two, parts, again):  # `again` was saved on two replicas and resumes on one device
         assert_close(train(trainer, 2, 3), expected[2:])
         assert relative_error(variables(trainer), variables(one)) < rounding.MODEL
         assert trainer._compiled.one.experimental_get_tracing_count() == 1
@@ -136,11 +136,11 @@ def test_streams_on_two_replicas_and_in_parts_are_those_of_one_device(build, rel
     assert losses[0] == pytest.approx(losses[1], rel=rounding.MODEL)
     assert_moves(two, False)
     Checkpoints(str(tmp_path / "one"), one, keep=1).save(3)
-    assert Checkpoints(str(tmp_path / "one"), two, keep=1).restore()  # and the other way
+    assert Checkpoints(str(tmp_path / "one"), two, keep=1).restore()  # the other way: from one device to two replicas
     assert relative_error(variables(two), variables(one)) == 0
 
 
-def test_steps_within_the_scope_of_the_strategy_are_those_outside_of_it(build, relative_error):
+def test_steps_within_the_scope_of_the_strategy_equal_steps_outside_of_it(build, relative_error):
     outside, within = (build("mirrored", data={"batch_size": 4}) for _ in range(2))
     batch = outside.batch_at(0)
     right = outside.gradients(batch)
@@ -158,7 +158,7 @@ def test_lines_of_unequal_weight_read_the_same_own_characters(build, relative_er
     expected = train(one, 0, 3)
     assert expected[-1]["own_input_share"] > 0.3
     weights = one.batch_at(0).weights.reshape(4, -1).sum(1)
-    assert len(set(weights)) > 1  # else a mean of the parts' means would do
+    assert len(set(weights)) > 1  # otherwise a mean of the parts' means would be correct too
     assert_close(train(two, 0, 3), expected)
     assert relative_error(variables(two), variables(one)) < rounding.MODEL
 
@@ -190,12 +190,12 @@ def test_a_loss_scale_is_halved_once_by_an_infinity_on_one_replica(build):
         ({"xla": True, "data": {"batch_size": 4}}, "--xla compiles for one device"),
     ],
 )
-def test_what_replicas_cannot_do_is_refused(build, arguments, says):
+def test_settings_that_replicas_cannot_use_are_refused(build, arguments, says):
     with pytest.raises(UserError, match=says):
         build("mirrored", **arguments)
 
 
-def test_which_strategy(monkeypatch):
+def test_make_strategy_returns_the_configured_strategy_or_refuses_it(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert make_strategy(RuntimeConfig()) is make_strategy(RuntimeConfig(strategy="one_device"))
     assert list(describe(make_strategy(RuntimeConfig()), 8)) == []
@@ -222,5 +222,5 @@ def test_a_process_alone_is_the_chief_and_agrees_with_itself():
     workers.check_same("step", 3, "")
     asked = lambda: True  # noqa: E731
     assert workers.agreeing_to_stop(asked) is asked
-    with pytest.raises(tf.errors.AbortedError), workers.watched():  # of no other worker
+    with pytest.raises(tf.errors.AbortedError), workers.watched():  # not mistaken for the loss of another worker
         raise tf.errors.AbortedError(None, None, "")

@@ -1,4 +1,4 @@
-"""Every optimizer makes the update of summed gradients on all copies of the weights, without summing again."""
+"""Tests that every optimizer applies summed gradients to all copies of the weights without summing them again."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", [*optimizers(), "adamw in float16"])
-def test_an_optimizer_moves_all_copies_as_those_of_one_device(name, make_model, relative_error):
+def test_an_optimizer_moves_all_copies_as_on_one_device(name, make_model, relative_error):
     def update(strategy):
         with strategy.scope():
             model, averaged = make_model(), make_model()

@@ -1,4 +1,4 @@
-"""An array in files against the same array in memory."""
+"""Tests `Sharded`, an array in several files, against the same array in memory."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ LENGTHS = [5, 0, 1, 300, 0, 94]
 
 @pytest.fixture(scope="module", params=["|u1", "<u2", "<i4"])
 def both(request, tmp_path_factory):
-    """The array in memory, and in files."""
+    """Returns the array in memory, and the same array in files."""
     whole = np.random.default_rng(0).integers(0, 200, sum(LENGTHS)).astype(request.param)
     folder = tmp_path_factory.mktemp("shards")
     paths = []
@@ -29,7 +29,7 @@ def both(request, tmp_path_factory):
     cuts=st.lists(st.tuples(st.integers(-420, 420), st.integers(-420, 420)), max_size=3),
     seed=st.integers(0, 100),
 )
-def test_positions_and_parts_are_those_of_the_array(both, cuts, seed):
+def test_positions_and_slices_match_the_array_in_memory(both, cuts, seed):
     whole, sharded = both
     for start, stop in cuts:
         whole, sharded = whole[start:stop], sharded[start:stop]

@@ -1,4 +1,4 @@
-"""Calls in other processes: in order, with errors, and gone when nobody asks any more."""
+"""Tests calls in worker processes: the order of the results, errors, and that no worker outlives its caller."""
 
 import math
 import operator
@@ -34,7 +34,7 @@ def test_the_calls_run_in_other_processes_without_tensorflow(tmp_path):
     assert os.getpid() not in pids and 1 <= len(set(pids)) <= 2
     (tmp_path / "text").write_text("text")
     calls = [(chunks.digest, ([str(tmp_path / "text")],)), (eval, ("'tensorflow' in __import__('sys').modules",))]
-    assert list(workers.call_all(calls * 2, 1))[1] is True  # so that the search is known to find
+    assert list(workers.call_all(calls * 2, 1))[1] is True  # in this process, the check finds TensorFlow
     assert list(workers.call_all(calls * 2, 2))[1::2] == [False, False]
 
 
@@ -47,7 +47,7 @@ def test_the_first_error_is_raised(processes, tmp_path):
         next(results)
 
 
-def test_a_worker_that_dies_is_told():
+def test_a_worker_that_dies_raises_an_error_with_its_status():
     with pytest.raises(RuntimeError, match="status 3"):
         list(workers.call_all([(os._exit, (3,))] * 2, 2))
 

@@ -1,4 +1,4 @@
-"""Files are read once, by one of those that start at once."""
+"""Tests that a machine verifies files only once, even if several callers start at the same time."""
 
 import threading
 import zlib
@@ -9,7 +9,7 @@ from charrnn.encoded import verified
 from charrnn.errors import UserError
 
 
-def test_the_second_to_start_waits_for_the_first(tmp_path, monkeypatch):
+def test_a_second_caller_waits_for_the_first(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "shard"
     file.write_bytes(b"text")
@@ -33,7 +33,7 @@ def test_the_second_to_start_waits_for_the_first(tmp_path, monkeypatch):
     assert reading.wait(60)
     threads[1].start()
     both.wait(60)
-    threads[1].join(0.2)  # would be over, or reading, if it did not wait
+    threads[1].join(0.2)  # without the wait, it would end or verify within this time
     assert threads[1].is_alive() and times == [1]
     may_end.set()
     for thread in threads:
@@ -42,7 +42,7 @@ def test_the_second_to_start_waits_for_the_first(tmp_path, monkeypatch):
     assert times == [1]
 
 
-def test_one_that_finds_damage_leaves_the_next_to_read_again(tmp_path, monkeypatch):
+def test_damage_makes_the_next_caller_verify_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "shard"
     file.write_bytes(b"text")

@@ -1,4 +1,4 @@
-"""Folders of encoded corpora: made once, gone on with, given way to."""
+"""Tests encoding into a folder: only once, resumed after a kill, and without a loss of the user's files."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def encode(tmp_path):
-    """Encodes `tmp_path / text` into `tmp_path / out`: -> the corpus, and the lines for the user."""
+    """Provides a function that encodes files into `tmp_path / out` and returns the corpus and lines for the user."""
     (tmp_path / "text").write_text(TEXT, encoding="utf-8")
 
     def encode(settings=None, parts=None, paths=("text",), **arguments):
@@ -55,7 +55,7 @@ def shards(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*.ids")}
 
 
-def test_the_ids_are_those_of_the_text_in_memory(encode, tmp_path):
+def test_a_folder_has_the_same_ids_as_the_text_in_memory(encode, tmp_path):
     corpus, _ = encode()
     train = TEXT[: len(TEXT) * 9 // 10]
     assert corpus.vocabulary == Vocabulary.from_text(train)
@@ -66,7 +66,7 @@ def test_the_ids_are_those_of_the_text_in_memory(encode, tmp_path):
     assert names == [".charrnn-lock", "corpus.json", "documents.bin", "documents.json", "vocabulary.json"]
 
 
-def test_many_characters_take_two_bytes(encode, tmp_path):
+def test_ids_of_more_than_255_characters_take_two_bytes(encode, tmp_path):
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300))) * 2
     (tmp_path / "wide").write_text(text, encoding="utf-8")
     corpus, _ = encode(paths=["wide"])
@@ -75,7 +75,7 @@ def test_many_characters_take_two_bytes(encode, tmp_path):
 
 
 @pytest.mark.parametrize("fractions", [(0.1, 0.0), (0.5, 0.25), (0.0, 0.0), (0.99, 0.0)])
-def test_the_vocabulary_is_of_the_training_part(encode, tmp_path, fractions):
+def test_the_vocabulary_comes_from_the_training_split(encode, tmp_path, fractions):
     text = "".join(f"{chr(0x4E00 + i)}\n" for i in range(400))
     (tmp_path / "wide").write_text(text, encoding="utf-8")
     running, _ = encode(Settings(), Parts(False, *fractions), ["wide"])
@@ -97,7 +97,7 @@ def test_documents_are_files_or_lines(encode, tmp_path):
     assert ends.tolist() == np.flatnonzero(np.asarray(lines.ids) == lines.vocabulary.encode("\n")).tolist()
 
 
-def test_finished_chunks_are_not_encoded_again(encode, tmp_path):
+def test_a_finished_folder_is_not_encoded_again(encode, tmp_path):
     encode()
     before = shards(tmp_path / "out")
     _, lines = encode()
@@ -105,7 +105,7 @@ def test_finished_chunks_are_not_encoded_again(encode, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_was_killed_is_gone_on_with(encode, tmp_path):
+def test_encoding_resumes_after_a_kill(encode, tmp_path):
     (tmp_path / "text").write_text(TEXT, encoding="utf-8")
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "text"), str(tmp_path / "out")])
     deadline = time.monotonic() + 300
@@ -129,7 +129,7 @@ def test_a_process_that_was_killed_is_gone_on_with(encode, tmp_path):
     np.testing.assert_array_equal(np.asarray(corpus.ids), corpus.vocabulary.encode(TEXT))
 
 
-def test_another_corpus_in_the_folder_is_kept_or_gives_way(encode, tmp_path):
+def test_another_corpus_in_the_folder_is_kept_unless_replace_is_set(encode, tmp_path):
     encode()
     with pytest.raises(UserError, match="another encoded corpus"):
         encode(Settings(lowercase=True))
@@ -142,7 +142,7 @@ def test_another_corpus_in_the_folder_is_kept_or_gives_way(encode, tmp_path):
     assert len(corpus.ids) == len(TEXT) - 1
 
 
-def test_a_folder_of_something_else_is_refused_and_left_as_it_is(encode, tmp_path):
+def test_a_folder_with_other_files_is_refused_and_left_unchanged(encode, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="something else"):
@@ -154,7 +154,7 @@ FOREIGN = ("vocabulary.json", "documents.json", "corpus.json", "plan.json", "sha
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_with_a_name_that_a_corpus_has_is_kept(encode, tmp_path, name):
+def test_a_foreign_file_with_the_name_of_a_corpus_file_is_kept(encode, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text('{"format": "of a user"}')
     with pytest.raises(UserError, match="something else"):
@@ -199,7 +199,7 @@ def test_a_file_that_changes_between_the_passes_is_noticed(encode, tmp_path, mon
         encode()
 
 
-def test_a_folder_that_cannot_be_made_is_named(encode, tmp_path):
+def test_a_folder_that_cannot_be_created_is_named_in_the_error(encode, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="something else"):
         encode()
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_made_is_named(encode, tmp_path):
         writer.encode("it", [str(tmp_path / "text")], Settings(), Parts(), f"{tmp_path}/text/out", print)
 
 
-def test_the_cache_follows_the_files_and_mends_itself(tmp_path, monkeypatch):
+def test_the_cache_follows_changed_files_and_repairs_itself(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "text"
     lines = []
@@ -221,7 +221,7 @@ def test_the_cache_follows_the_files_and_mends_itself(tmp_path, monkeypatch):
     assert len(cached().ids) == 6 * 99
     assert len(cached(vocabulary="bytes").ids) == 6 * 99
     folders = list((tmp_path / "cache" / "charrnn" / "encoded").iterdir())
-    assert len(folders) == 2  # the file's older text gave way
+    assert len(folders) == 2  # the encoding of the file's older text was replaced
     lines.clear()
     for folder in folders:
         (folder / "shard-00000.ids").write_bytes(b"damaged")

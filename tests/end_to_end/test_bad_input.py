@@ -1,6 +1,7 @@
-"""Bad input to every command: one sentence and exit 2, or a correct result; no traceback, no hang, no changed run.
+"""Tests bad input to the commands: each refuses it in one sentence with exit status 2, or gives a correct result.
 
-What is refused by one module alone is in that module's tests; here are the cases that once got past all of them.
+No command prints a traceback, hangs or changes a run. If a single module refuses the input, the tests of this module
+cover it. The cases here once got past all modules.
 """
 
 import gzip
@@ -56,7 +57,7 @@ SECONDS = 10
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A trained run, and files that are none; the tests run in it and leave it as it is."""
+    """Creates a folder with a trained run, a text, broken files, broken links and a pipe. Tests leave it unchanged."""
     folder = tmp_path_factory.mktemp("bad_input")
     assert command.run(run.main, run.FLAGS, ["run", *TINY, f"--run_dir={folder / 'run'}"]) == command.DONE
     (folder / "text.txt").write_text("to be or not to be\n" * 20)
@@ -74,10 +75,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def call(capsys):
-    """Runs a command -> exit status, standard output, standard error."""
+    """Returns a function that runs a command and returns its exit status, standard output and standard error."""
 
     def call(name, *arguments):
-        start = time.process_time()  # a machine that is busy with something else is no hang
+        start = time.process_time()  # processor time, because a busy machine is not a hang
         module = COMMANDS[name]
         status = command.run(module.main, module.FLAGS, [name, *map(str, arguments)])
         assert time.process_time() - start < SECONDS
@@ -88,7 +89,7 @@ def call(capsys):
 
 @pytest.fixture(autouse=True, scope="module")
 def _as_it_was():
-    """`run` takes over signals, and puts the folder that it runs in on Python's path."""
+    """Restores the signal handlers and Python's path, because `run` changes both."""
     handlers, path = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}, list(sys.path)
     yield
     for number, handler in handlers.items():
@@ -102,7 +103,7 @@ def snapshot(folder):
 
 def assert_refused(result, said):
     status, _, errors = result
-    told = re.sub(r"^(measuring \w+\n)+", "", errors)  # what `compare` does by and by
+    told = re.sub(r"^(measuring \w+\n)+", "", errors)  # the progress of `compare`
     assert status == command.MISTAKE
     assert told.startswith("error: ") and told.count("\n") == 1 and len(told) <= 1020
     assert said in told
@@ -118,7 +119,7 @@ def of_run(name, *arguments):
 
 
 ARGUMENTS = [
-    # Numbers that no machine can take.
+    # Out-of-range and malformed numbers.
     (train(f"--steps={HUGE}"), "a whole number of 64 bits"),
     (train("--steps=2147483648"), "loop.steps=2147483648 is not possible: it must be at least 1 and below 2^31"),
     (train("--epochs=1e300"), "it must be at least 1 and below 2^31"),
@@ -143,7 +144,7 @@ ARGUMENTS = [
     (of_run("evaluate", f"--num_chars={HUGE}"), "set one of the two lower"),
     (of_run("compare", "--temperatures=1e300"), "--temperatures=1e+300"),
     (("check", ["--trainer=spans", f"--set=trainer.length={HUGE}"]), "trainer.length"),
-    # Text that is none.
+    # Invalid text.
     (train('--set=samples.prompts=["' + "[" * 100_000), "a JSON list"),
     (train('--set=samples.prompts=["\\ud800"]'), "without surrogates"),
     (train("--corpus=\udcff.txt"), "The argument '--corpus=\\udcff.txt' is not text in UTF-8"),
@@ -152,7 +153,7 @@ ARGUMENTS = [
     (of_run("evaluate", "--text=*\ud800*"), "is not text in UTF-8"),
     (of_run("generate", "--prompt=\U0001f3ad\u202eשלום"), "characters that the model never saw"),
     (("encode", ["text.txt", "--output=\ud800"]), "is not text in UTF-8"),
-    # Names of what is not there, or is something else.
+    # Missing files and classes, and names of the wrong kind of thing.
     (train("--trainer=" + "a." * 20_000 + "b:C"), "--trainer=a.a.a."),
     (train("--trainer=os:path"), "trainer='os:path'"),
     (train("--set=model.recurrent_initializer=constant"), "that needs no arguments"),
@@ -201,7 +202,7 @@ ARGUMENTS = [
 @pytest.mark.parametrize(
     "given, said", ARGUMENTS, ids=[ascii(f"{name} {arguments[-1]}")[1:60] for (name, arguments), _ in ARGUMENTS]
 )
-def test_arguments_that_cannot_be(call, folder, monkeypatch, given, said):
+def test_impossible_arguments_are_refused_and_nothing_is_written(call, folder, monkeypatch, given, said):
     monkeypatch.chdir(folder)
     before = snapshot(folder)
     assert_refused(call(given[0], *given[1]), said)
@@ -210,7 +211,7 @@ def test_arguments_that_cannot_be(call, folder, monkeypatch, given, said):
 
 @pytest.fixture
 def damaged(folder, monkeypatch):
-    """A copy of the run that a test may damage -> its path."""
+    """Provides the path of a copy of the run, which a test may damage."""
     monkeypatch.chdir(folder)
     yield pathlib.Path(shutil.copytree("run", "damaged"))
     shutil.rmtree("damaged")
@@ -251,7 +252,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("label", CONFIGS)
-def test_a_config_that_was_altered(call, damaged, label):
+def test_an_altered_config_is_refused_and_nothing_is_written(call, damaged, label):
     name, changes, said = CONFIGS[label]
     if isinstance(changes, dict):
         config = json.loads((damaged / "config.json").read_text())
@@ -280,8 +281,11 @@ MARKERS = {
 @pytest.mark.parametrize(
     "name, label", [("run", "absolute"), ("run", "long"), *(("generate", label) for label in MARKERS)]
 )
-def test_a_list_of_checkpoints_that_was_altered(call, damaged, label, name):
-    """What lies outside is neither read nor, as an old checkpoint, removed. See also tests/loop/test_checkpoints.py."""
+def test_an_altered_list_of_checkpoints_leads_to_no_file_outside_the_run(call, damaged, label, name):
+    """If the list names files outside the run, `run` repairs it and `generate` refuses it. Neither removes these files.
+
+    See also tests/loop/test_checkpoints.py.
+    """
     outside = pathlib.Path(shutil.copytree("run/checkpoints", "outside"))
     try:
         path = MARKERS[label].replace("{outside}", str(outside.absolute()))
@@ -289,7 +293,7 @@ def test_a_list_of_checkpoints_that_was_altered(call, damaged, label, name):
             marker.write_text(f"model_checkpoint_path: {path}\nall_model_checkpoint_paths: {path}\n")
         before = snapshot(damaged), snapshot(outside)
         result = on_damaged(call, name)
-        if name == "run" and label != "long":  # it goes on from the files that are there, and writes the list anew
+        if name == "run" and label != "long":  # it resumes from the files that are there, and rewrites the list
             assert result[0] == 0 and "outside" not in (damaged / "checkpoints" / "checkpoint").read_text()
         else:
             assert_refused(result, "checkpoint")
@@ -314,7 +318,7 @@ def test_records_that_were_altered_are_refused_before_anything_is_written(call, 
 
 
 def test_a_trainer_that_a_config_names_is_not_imported(call, damaged, monkeypatch):
-    """Also where it lies in the folder that the command runs in: only a flag may name it."""
+    """The module could be imported, because its folder is on Python's path. Only a flag may name a trainer."""
     monkeypatch.syspath_prepend(os.getcwd())
     pathlib.Path("planted.py").write_text("open('pwned', 'w')")
     config = json.loads((damaged / "config.json").read_text())
@@ -344,7 +348,7 @@ def test_measures_that_were_altered_are_not_read(call, damaged):
         assert measures_file._read(str(path), kept["how"]) is None
 
 
-def test_a_vocabulary_that_no_terminal_can_show(call, damaged):
+def test_characters_that_no_terminal_can_show_are_printed_as_replacements(call, damaged):
     size = len(Vocabulary.load(damaged / "vocabulary.json").characters)
     Vocabulary(["\n", *map(chr, range(0xD800, 0xD800 + size - 1))]).save(damaged / "vocabulary.json")
     status, text, _ = on_damaged(call, "generate")
@@ -352,15 +356,15 @@ def test_a_vocabulary_that_no_terminal_can_show(call, damaged):
 
 
 @pytest.mark.parametrize("name", ["run", "generate"])
-def test_a_lost_checkpoint(call, damaged, name):
+def test_a_run_without_complete_checkpoints_is_refused(call, damaged, name):
     for path in damaged.glob("*/step-*.index"):
         path.unlink()
     status, _, errors = on_damaged(call, name)
     assert status == command.MISTAKE and errors.splitlines()[-1].startswith("error: ")
 
 
-def test_broken_utf8_and_a_terminal_without_it_by_the_process():
-    """Refused before TensorFlow is imported; arguments and streams are those of all commands."""
+def test_a_process_refuses_broken_utf8_and_writes_to_an_ascii_terminal():
+    """Only a new process decodes its arguments and sets up its streams. All commands share this code."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     cases = {b"--prompt=\xff": r"\udcff' is not text", "\N{PERFORMING ARTS}": "'?' belongs to no flag"}
     for argument, said in cases.items():
@@ -423,7 +427,7 @@ def model(folder):
     return loading.load(str(folder / "run"))
 
 
-def test_ten_megabytes_on_one_line(folder):
+def test_a_line_of_ten_megabytes_is_read_in_seconds(folder):
     for config in ({}, {"order": "lines", "validation_fraction": 0.0}, {"vocabulary": "bytes"}, {"lowercase": True}):
         start = time.process_time()
         texts = load_texts(str(folder / "line.csv"), DataConfig(**config), lambda line: None)
@@ -433,7 +437,7 @@ def test_ten_megabytes_on_one_line(folder):
 
 
 def test_a_text_that_is_a_thousand_times_its_file_is_not_read_into_memory(monkeypatch, tmp_path):
-    """It is encoded block by block, as any large corpus is."""
+    """The text is encoded block by block, like any large corpus."""
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"\n" * 20_000_000))
     assert (tmp_path / "bomb.gz").stat().st_size < 30_000
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

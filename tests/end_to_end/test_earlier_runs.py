@@ -1,4 +1,4 @@
-"""Runs that version 0.1.0 made at commit 2c4138d: whatever is done to a run today can be done to them."""
+"""Tests that runs of version 0.1.0 (commit 2c4138d) can still be resumed, sampled, exported, evaluated and compared."""
 
 import json
 import shutil
@@ -19,14 +19,14 @@ FEW = ["--num_rollouts=2", "--num_chars=50", "--nopictures"]
 
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
-    """Copies of the three run directories; the stranger's curriculum can be imported."""
+    """Returns copies of the three run directories by name, and makes the curriculum of `stranger` importable."""
     monkeypatch.syspath_prepend(str(EARLIER))
     shutil.copytree(EARLIER, tmp_path / "runs")
     return {name: tmp_path / "runs" / name for name in NAMES}
 
 
 def experiment_of(run_dir):
-    """The experiment that a config.json describes, and the name of its curriculum."""
+    """Returns the experiment that config.json describes, the name of its curriculum, and the curriculum's settings."""
     config = json.loads((run_dir / "config.json").read_text())
     trainer = {"scheduled_sampling": "scheduled_sampling", "stranger": "strangers:Ramp"}.get(run_dir.name)
     groups = ("model", "data", "optimizer", "loop", "samples", "runtime")
@@ -50,7 +50,7 @@ def test_a_run_resumes(runs, name):
     assert result.finished and result.history["train"]["step"].tolist() == [2, 4, 6]
 
 
-def test_runs_write_and_are_exported(runs, capfd, tmp_path):
+def test_runs_generate_text_and_are_exported(runs, capfd, tmp_path):
     for name, run_dir in runs.items():
         asked = [f"--run_dir={run_dir}", "--prompt=A", "--num_chars=5"]
         assert command.run(generate.main, generate.FLAGS, ["generate", *asked]) == command.DONE

@@ -1,4 +1,4 @@
-"""Every character of a path stands for itself, in all commands and from Python; only a leading `~` is expanded."""
+"""Tests that all commands and Python calls take paths literally, except for a leading `~`, which they expand."""
 
 import importlib
 import json
@@ -65,7 +65,7 @@ def snapshot(folder):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of two steps."""
+    """Trains a run of two steps; returns its directory."""
     run_dir = tmp_path_factory.mktemp("runs") / "trained"
     assert train(run_dir).finished
     return run_dir
@@ -73,7 +73,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def siblings(trained, tmp_path, monkeypatch):
-    """Damaged runs beside the place of an odd name, which would match them as a pattern: path -> content."""
+    """Creates damaged runs that ODD could match if it were a pattern; returns the content of their files by path."""
     monkeypatch.chdir(tmp_path)
     for name in ("gru1 a*\\ '\"%41\n~", "gru[12] {a,b}x '\"%41\n~"):
         shutil.copytree(trained, tmp_path / name / name)
@@ -83,7 +83,7 @@ def siblings(trained, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
-def test_a_run_is_resumed_and_generates_where_its_path_says(trained, siblings, tmp_path, absolute):
+def test_a_run_resumes_and_generates_at_a_literal_path(trained, siblings, tmp_path, absolute):
     run_dir = f"{tmp_path}/{ODD}/{ODD}" if absolute else f"{ODD}/{ODD}"
     shutil.copytree(trained, run_dir)
     assert call("trainers.run", *RUN, f"--run_dir={run_dir}", "--steps=5") == command.DONE
@@ -93,7 +93,7 @@ def test_a_run_is_resumed_and_generates_where_its_path_says(trained, siblings, t
     assert newest == {"checkpoint", *(f"step-{n}.{end}" for n in (2, 4, 5) for end in ("index", "data-00000-of-00001"))}
 
 
-def test_all_other_commands_read_and_write_where_a_path_says(trained, siblings, tmp_path, capsys):
+def test_all_other_commands_read_and_write_at_literal_paths(trained, siblings, tmp_path, capsys):
     place = f"{tmp_path}/{ODD}"
     run_dir, short = f"{place}/{ODD}", ["--num_rollouts=2", "--num_chars=50"]
     shutil.copytree(trained, run_dir)
@@ -115,7 +115,7 @@ def test_a_folder_has_a_plain_name_only_while_it_is_needed(tmp_path, monkeypatch
     odd = tmp_path / "a[1]"
     odd.mkdir()
     (odd / "file").touch()
-    for descriptors in (paths._DESCRIPTORS, "/nowhere"):  # the latter as on a system without it
+    for descriptors in (paths._DESCRIPTORS, "/nowhere"):  # the latter as on a system without /proc
         monkeypatch.setattr(paths, "_DESCRIPTORS", descriptors)
         with paths.plain(str(odd)) as place:
             assert os.listdir(place) == ["file"] and not set(place) & set("*?[\\")

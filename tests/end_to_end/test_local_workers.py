@@ -1,6 +1,8 @@
-"""Two processes train one run. Stopped, killed, started again, they end with the bits of one that works in two parts.
+"""Tests that two worker processes train one run, which resumes bit for bit after interrupts and kills.
 
-Its parts are the two workers' rows, and a sum of two numbers has no order: it is their undisturbed run.
+The reference run is one process with gradient accumulation over two parts. It equals an undisturbed run of two workers
+bit for bit, because its parts are the rows of the two workers, and the sum of two numbers does not depend on their
+order.
 """
 
 import json
@@ -41,14 +43,14 @@ from trainers.curricula.scheduled_sampling import ScheduledSampling
 class Poisoned(ScheduledSampling):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        source = self.source._source  # what is read past a gap are this source's steps
+        source = self.source._source  # the batches after a gap come from this source
         batch_at = source.batch_at
         source.batch_at = lambda step: poisoned(batch_at(step)) if step == 14 else batch_at(step)
 
 def poisoned(batch):
     return batch._replace(weights=batch.weights * np.float32("nan"))
 """
-"""One batch has no finite loss: all go back to step 10, and on without it."""
+"""One batch has a non-finite loss: all workers roll back to step 10 and skip it."""
 STEPS = """
 import os
 from trainers import Report
@@ -84,7 +86,7 @@ def children(process):
 
 
 def numbers(run_dir):
-    """All lines, less what time they took."""
+    """Returns the lines of metrics.jsonl without times and speeds."""
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if "sec" not in name} for line in lines]
 
@@ -104,7 +106,7 @@ def weights(run_dir):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
-def test_two_workers_are_one_run(tmp_path, monkeypatch):
+def test_two_workers_train_one_run(tmp_path, monkeypatch):
     (tmp_path / "poisoned.py").write_text(POISONED)
     (tmp_path / "steps.py").write_text(STEPS)
     two, one = tmp_path / "two", tmp_path / "one"
@@ -125,13 +127,13 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
 
     steps = saved_step(two) + 20
     measured = "--set=loop.evaluate_every=10"
-    early = [measured, "--set=loop.patience=1", "--set=loop.min_delta=100"]  # the second measurement ends it on both
-    watched = [f"--set=loop.histograms_every={steps - 10}", f"--profile={steps - 5},{steps - 4}"]  # by the chief
+    early = [measured, "--set=loop.patience=1", "--set=loop.min_delta=100"]  # the second evaluation ends both
+    watched = [f"--set=loop.histograms_every={steps - 10}", f"--profile={steps - 5},{steps - 4}"]  # on the chief
     process = start(tmp_path, f"--run_dir={two}", f"--steps={steps + 1000}", *early, *watched)
     output, errors = process.communicate(timeout=400)
     assert (process.returncode, errors) == (command.DONE, "")
     assert f"Stopped early at step {steps:,}: " in output
-    assert f"Resuming at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # the chief's alone
+    assert f"Resuming at step {steps - 20:,}" in output and output.count("2 replicas") == 1  # on the chief only
     assert f"Profiled steps {steps - 5:,} to {steps - 4:,}" in output
     monkeypatch.syspath_prepend(tmp_path)
     arguments = ["run", *TINY, measured, f"--run_dir={one}", f"--steps={steps}", "--set=optimizer.accumulate=2"]
@@ -140,7 +142,7 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
     assert trained == expected_lines and trained[-1]["step"] == steps
     assert ended[-2:] == all_ended[-2:]
     assert [int(line) for line in (two / "steps").read_text().split()] == [line["step"] for line in trained]
-    assert len({*(tmp_path / "two-processes").read_text().split()}) == 3  # the chief of each start
+    assert len({*(tmp_path / "two-processes").read_text().split()}) == 3  # one for each start, on the chief
     got, expected = weights(two), weights(one)
     assert got.keys() == expected.keys()
     for name, value in expected.items():
@@ -150,7 +152,7 @@ def test_two_workers_are_one_run(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
-def test_signals_are_passed_on_to_all(tmp_path, number):
+def test_signals_are_passed_on_to_all_workers(tmp_path, number):
     process = start(tmp_path, f"--run_dir={tmp_path / 'run'}", "--steps=1000000")
     while len(children(process)) < 2:
         time.sleep(0.02)
@@ -163,7 +165,7 @@ def test_signals_are_passed_on_to_all(tmp_path, number):
 
 
 def has_ended(pid):
-    """A child that its parent has not yet waited for has ended too."""
+    """Returns whether a process has ended. A zombie, which its parent did not yet wait for, counts as ended."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"
@@ -172,7 +174,7 @@ def has_ended(pid):
 
 
 def files(folder):
-    """The lock is left out, because its owner removes it."""
+    """Returns the content of each file by path, without the lock, because its owner removes it."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
     return {path: path.read_bytes() for path in found}
 
@@ -180,7 +182,7 @@ def files(folder):
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers by /proc")
 @pytest.mark.parametrize("silent", [0, 1], ids=["chief", "other"])
 def test_a_silent_worker_ends_the_others_and_then_itself(tmp_path, silent):
-    """Frozen, it keeps its connections but answers nothing, like a machine that hangs."""
+    """A frozen worker keeps its connections but answers nothing, like a machine that hangs."""
     (tmp_path / "poisoned.py").write_text(POISONED)
     (tmp_path / "steps.py").write_text(STEPS)
     run_dir = tmp_path / "run"
@@ -188,7 +190,7 @@ def test_a_silent_worker_ends_the_others_and_then_itself(tmp_path, silent):
     process = start(tmp_path, f"--run_dir={run_dir}", "--steps=1000000", *rarely)
     while not (run_dir / "checkpoints" / "start.index").exists() and process.poll() is None:
         time.sleep(0.1)
-    time.sleep(3)  # some steps
+    time.sleep(3)  # time for some steps
     pids = children(process)
     os.kill(pids[silent], signal.SIGSTOP)
     since = time.monotonic()
@@ -201,7 +203,7 @@ def test_a_silent_worker_ends_the_others_and_then_itself(tmp_path, silent):
         os.kill(pids[silent], signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == command.STOPPED, errors
-    assert 3 < waited < 40  # some 10 s on an idle machine
+    assert 3 < waited < 40  # about 10 s on an idle machine
     lines = errors.splitlines()
     assert len(lines) == 2 and all("another worker is gone" in line for line in lines), errors
     assert files(run_dir) == before

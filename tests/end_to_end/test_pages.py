@@ -1,8 +1,8 @@
-"""Every block of code in README.md and docs/ is run, in the order of its page; commands shorter than they stand there.
+"""Tests that every block of code in README.md, CONTRIBUTING.md and docs/ runs, in the order of its page.
 
-Bash reads the commands, with all loops, globs and quotes, but finds other programs in the place of `python` and others,
-which only write down what they were called with. Each call is then made in this process, with smaller sizes. Of calls
-that cannot be made here (ONLY_READ) the flags and settings must at least exist.
+Bash reads the commands, with all loops, globs and quotes. Instead of `python` and some other programs it finds
+stand-ins that only record their arguments. Each call is then made in this process, with smaller sizes. If a call cannot
+be made here (ONLY_READ), its flags and settings must at least exist.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ ONLY_READ = {
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/slurm": _MACHINES,
     "python -m trainers.run --experiment=shakespeare_gru --run_dir=/shared/runs/kubernetes": _MACHINES,
 }
-"""Calls that are not made, and why."""
+"""Calls that are not made, with the reason."""
 
 ONLY_COMPILED = {"mlflow": "an experiment tracker, which nothing else here needs"}
 """Packages that a block of Python may import without being run, if they are not installed, and why."""
@@ -65,7 +65,7 @@ _SMALL = """
     samples.num_chars=0 loop.profile=
 """.split()
 SHORTER = {
-    "trainers.run": [*_SMALL, "data.validation_fraction=0", "loop.patience=0"],  # no text for patience to wait on
+    "trainers.run": [*_SMALL, "data.validation_fraction=0", "loop.patience=0"],  # patience needs a validation text
     "trainers.evaluate": ["--num_rollouts=2", "--num_chars=50"],
     "trainers.compare": ["--num_rollouts=2", "--num_chars=50", "--temperatures=1", "--nopictures"],
     "trainers.study": [
@@ -75,26 +75,27 @@ SHORTER = {
     "charrnn.generate": ["--num_chars=4"],
     "charrnn.export": ["--formats=saved_model"],
 }
-"""What is added to a call: flags of which the last counts, or settings."""
+"""Flags, of which the last counts, and settings that are added to a call."""
 
 NO_RUN = {"--list", "--help", "--help_settings", "--print_config", "--dry_run"}
 """Flags of trainers.run that leave no run behind."""
 
 FEWER = {"steps=300": "steps=3"}
-"""What else stands in a block of Python."""
+"""Replacements in a block of Python."""
 
 TEXT = "ROMEO: JULIET: Shall I\n" * 40 + Plays().text(6000, seed=1)
 TRAINED = set()
-"""Networks, optimizers and trainers of the runs that were made."""
+"""The groups of settings of the runs that were made."""
 
-WRITES_DOWN = r"""printf -v call '%s\x1f' "${0##*/}" "$@"; printf '%s\x1e' "$call" >>"$CALLS" """  # at once: pipes
+# One write per call, because the programs of a pipe run at the same time.
+WRITES_DOWN = r"""printf -v call '%s\x1f' "${0##*/}" "$@"; printf '%s\x1e' "$call" >>"$CALLS" """
 CALLS_ON = 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
 PROGRAMS = "python pip pytest tensorboard mkdocs scontrol less".split()
 
 
 @pytest.fixture(scope="module")
 def a_run(tmp_path_factory):
-    """A run that commands find where the reader has made one; what `compare` measures of it is kept with it."""
+    """Trains a run that stands in for the reader's runs. `compare` stores its measures in it; returns its directory."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "text").write_text(TEXT)
     given = ["--experiment=quickstart", f"--corpus={folder / 'text'}", f"--run_dir={folder / 'run'}", *_SMALL]
@@ -106,7 +107,7 @@ def a_run(tmp_path_factory):
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder with all that a reader may have, and with programs that write down what they were called with."""
+    """Creates a reader's working directory: files, and stand-in programs that record their arguments."""
     for name in "my.txt names.txt any.file letter.txt another.txt sonnets.txt texts/a.txt texts/b/c.txt".split():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(TEXT)
@@ -138,7 +139,7 @@ def desk(tmp_path, monkeypatch):
 
 
 def blocks(page):
-    """The blocks of a page: language, what is said before, and the block itself."""
+    """Returns the blocks of a page, each with its language, up to two lines of text before it, and its code."""
     text = (HOUSE / page).read_text()
     found = re.findall(r"((?:^(?!```)[^\n]*\n){0,2})^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert 2 * len(found) == len(re.findall("^ *```", text, re.MULTILINE)), page
@@ -146,12 +147,12 @@ def blocks(page):
 
 
 def script(language, text):
-    """What bash runs of a block; in that of Kubernetes it is the argument of a container."""
+    """Returns the shell script of a block. In the block for Kubernetes, it is the argument of a container."""
     return re.search(r"- \|\n((?: {10}.*\n)+)", text)[1] if language == "yaml" else text
 
 
 def calls_of(block, desk):
-    """The words of each call that a block of bash makes."""
+    """Returns the words of each call that a Bash block makes."""
     environment = {**os.environ, "PATH": f"{desk / 'programs'}:{os.environ['PATH']}", "CALLS": str(desk / "calls")}
     (desk / "calls").write_text("")
     environment |= {"SLURM_PROCID": "0", "SLURM_JOB_NODELIST": "a,b", "JOB_COMPLETION_INDEX": "1"}
@@ -161,14 +162,14 @@ def calls_of(block, desk):
 
 
 def module_of(words):
-    """The command's module, and its name."""
+    """Returns the module of a command, and its name."""
     assert words[:2] == ["python", "-m"], words
     package = importlib.util.find_spec(words[2]).submodule_search_locations
     return importlib.import_module(f"{words[2]}.__main__" if package else words[2]), words[2]
 
 
 def read(words):
-    """Checks flags and settings, as far as they can be without doing anything."""
+    """Checks the flags and settings of a call without making the call."""
     if words[0] != "python":
         return
     module, name = module_of(words)
@@ -185,10 +186,14 @@ def read(words):
 
 
 def make(words, a_run):
-    """Makes a call, shorter; of a training run with the same network, optimizer and trainer as one before the text."""
+    """Makes a call with smaller sizes.
+
+    If an earlier training run had the same network, optimizer, trainer, runtime and reports, only makes a batch of its
+    text.
+    """
     module, name = module_of(words)
-    shorter = [] if "--help_settings" in words else SHORTER.get(name, [])  # it takes prefixes
-    shorter = [] if flag(words, "formats") else shorter  # a page is quickly made
+    shorter = [] if "--help_settings" in words else SHORTER.get(name, [])  # its arguments are prefixes
+    shorter = [] if flag(words, "formats") else shorter  # the given format is quick to export
     arguments = [*words[3:], *shorter]
     if name == "trainers.run" and not NO_RUN & set(words):
         config = resolved(arguments)
@@ -211,7 +216,7 @@ def make(words, a_run):
 
 
 def resolved(arguments):
-    """All settings of a run."""
+    """Returns all settings of a run; None if its flags print something else."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert command.run(run.main, run.FLAGS, ["run", *arguments, "--print_config"]) == command.DONE, arguments
     return json.loads(out.getvalue()) if out.getvalue().startswith("{") else None
@@ -222,18 +227,22 @@ def flag(words, name):
 
 
 def missing(text):
-    """The packages of ONLY_COMPILED that a block imports and that are not installed."""
+    """Returns the packages of ONLY_COMPILED that a block imports and that are not installed."""
     imported = re.findall(r"^import (\w+)$", text, re.MULTILINE)
     return [name for name in imported if name in ONLY_COMPILED and not importlib.util.find_spec(name)]
 
 
 def own(words):
-    """The reports that a run is given."""
+    """Returns the flags that give a run the user's own reports."""
     return [word for word in words if word.startswith("--report=")]
 
 
 def stand_in(path, a_run):
-    """A run where the reader would have one; its number is its seed, and another name has another rate."""
+    """Copies the run to a path where the reader would have one.
+
+    If the name ends with a dash and a number, the number becomes the seed. The learning rate then depends on the length
+    of the rest, so that the compared runs differ.
+    """
     if os.path.isdir(path):
         return
     shutil.copytree(a_run, path)
@@ -273,7 +282,7 @@ def test_every_block_of_code_runs(page, desk, a_run, monkeypatch, capsys):
     capsys.readouterr()
 
 
-def test_files_that_a_page_reads_are_still_there(desk):
+def test_every_exception_is_still_on_a_page(desk):
     every = [block for page in PAGES for block in blocks(page) if block[0] in ("bash", "yaml")]
     found = {" ".join(words) for language, _, text in every for words in calls_of(script(language, text), desk)}
     assert set(ONLY_READ) <= found
@@ -281,7 +290,7 @@ def test_files_that_a_page_reads_are_still_there(desk):
     assert all(f"import {name}\n" in code for name in ONLY_COMPILED)
 
 
-def test_every_command_within_a_line_can_be_given():
+def test_every_command_within_a_line_has_valid_flags():
     found = 0
     for page in PAGES:
         prose = re.sub(r"^```.*?^```$", "", (HOUSE / page).read_text(), flags=re.DOTALL | re.MULTILINE)
@@ -293,11 +302,11 @@ def test_every_command_within_a_line_can_be_given():
     assert found > 5
 
 
-def test_every_link_of_the_readme_leads_somewhere():
-    """Those of docs/ are checked when the site is built."""
+def test_links_lead_to_files_and_the_site_lists_every_page():
+    """The build of the site checks the links within docs/."""
     for page in ("README.md", "BUILD.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (HOUSE / page).read_text())
         assert all((HOUSE / link).exists() for link in links)
     listed = re.findall(r"([\w/]+\.md)", (HOUSE / "mkdocs.yml").read_text())
     pages = [page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")]
-    assert sorted(listed) == sorted([*pages, "tutorial.md"])  # which the notebook is made into
+    assert sorted(listed) == sorted([*pages, "tutorial.md"])  # made from the notebook

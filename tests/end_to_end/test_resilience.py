@@ -1,4 +1,4 @@
-"""Runs that are killed and started again end as if nothing had happened."""
+"""Tests that killed and resumed runs end like an undisturbed run."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_killed_runs_end_as_the_undisturbed_one():
-    """A kill each, under teacher forcing, scheduled sampling and a curriculum that adapts."""
+    """Kills one run each under teacher forcing, scheduled sampling and an adaptive curriculum."""
     arguments = ["--kills=3", "--steps=12"]
     process = subprocess.run(
         [sys.executable, "-m", "benchmarks.resilience", *arguments], capture_output=True, text=True, timeout=400
@@ -21,7 +21,7 @@ def test_killed_runs_end_as_the_undisturbed_one():
 
 
 def test_a_difference_is_found(tmp_path):
-    """The twin that must fail: what it says of runs that are not equal."""
+    """The test above proves something only if its comparison can fail. The comparison ignores times."""
     for name, text in (("one", '{"step": 1, "x": 1.0, "seconds": 1}\n'), ("other", '{"step": 1, "x": 2.0}\n')):
         (tmp_path / name).write_text(text)
     one, other = (resilience._metrics(str(tmp_path / name)) for name in ("one", "other"))

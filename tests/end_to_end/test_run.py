@@ -1,4 +1,4 @@
-"""The command trainers.run, end to end: a run is stopped, goes on, and ends as if nothing had happened."""
+"""Tests the command trainers.run from end to end: training, interrupts, resumes and mistakes."""
 
 import json
 import os
@@ -41,7 +41,7 @@ CURRICULUM = ["--trainer=scheduled_sampling", "--set=trainer.half_step=3", "--se
 
 @pytest.fixture
 def start(capsys):
-    """Calls the command: -> exit status, lines on standard output, standard error."""
+    """Returns a function that calls the command and returns its status, output lines and standard error."""
 
     def call(*arguments):
         status = command.run(run.main, run.FLAGS, ["run", *map(str, arguments)])
@@ -52,20 +52,20 @@ def start(capsys):
 
 
 def records(run_dir, name="metrics.jsonl"):
-    """The lines of a record, less what time it took."""
+    """Returns the lines of a record without times and speeds."""
     lines = [json.loads(line) for line in (run_dir / name).read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in ("seconds", "chars_per_sec")} for line in lines]
 
 
 def saved(run_dir):
-    """All numbers of the newest checkpoint but those that tell how often, or when, something was saved."""
+    """Returns the variables of the newest checkpoint by name, except the number of saves."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run_dir / "checkpoints")))
     names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE") and "save_counter" not in n]
     return {name: reader.get_tensor(name) for name in names}
 
 
 def histograms(folder):
-    """{(tag, step): the numbers} as TensorBoard reads them."""
+    """Returns the histograms of weights and gradients as {(tag, step): bytes}, as TensorBoard reads them."""
     events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
     tags = [tag for tag in events.Tags()["tensors"] if tag.startswith(("weights/", "gradients/"))]
     return {(tag, e.step): e.tensor_proto.SerializeToString() for tag in tags for e in events.Tensors(tag)}
@@ -81,7 +81,7 @@ def snapshot(folder):
     return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in pathlib.Path(folder).rglob("*")}
 
 
-def test_a_stopped_run_resumes_to_the_bit(start, tmp_path):
+def test_a_resumed_run_equals_an_undisturbed_run_bit_for_bit(start, tmp_path):
     settings = ["--set=data.order=streams", "--set=model.cell=lstm", *CURRICULUM]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     shown = "--set=loop.histograms_every=2"
@@ -97,7 +97,7 @@ def test_a_stopped_run_resumes_to_the_bit(start, tmp_path):
     assert validation[0] == validation[1] and len(validation[0]) == 2
     train = [[r for r in records(d) if r["split"] == "train"] for d in (whole, parts)]
     assert [r["step"] for r in train[0]] == [2, 4, 6]
-    assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part ended at 3, with a line of its own
+    assert [r["step"] for r in train[1]] == [2, 3, 4, 6]  # the first part logged at its end, step 3
     assert train[0][2] == train[1][3]
     assert 0.5 < train[0][2]["own_input_prob"] < 1.0
     numbers = [histograms(d / "train") for d in (whole, parts)]
@@ -105,7 +105,7 @@ def test_a_stopped_run_resumes_to_the_bit(start, tmp_path):
     assert numbers[0].items() <= numbers[1].items() and {step for _, step in numbers[1]} == {2, 3, 4, 6}
 
 
-def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
+def test_the_run_directory_holds_the_documented_files_and_can_be_moved(start, tmp_path):
     run_dir = tmp_path / "run"
     status, lines, errors = start(*TINY, f"--run_dir={run_dir}", "--profile=2,3")
     assert (status, errors) == (command.DONE, "")
@@ -138,11 +138,11 @@ def test_the_run_directory_holds_what_the_docs_promise(start, tmp_path):
 
 
 def test_a_signal_saves_and_says_how_to_resume(start, tmp_path):
-    """A process that is asked to stop; it keeps others out while it lives."""
+    """The process also refuses a second one, and ignores the signals that it was started to ignore."""
     run_dir = tmp_path / "run"
     arguments = [*TINY, f"--run_dir={run_dir}", "--steps=1000000", "--set=loop.save_every=100", "loop.evaluate_every=7"]
 
-    ignoring = 'trap "" INT HUP; exec "$@"'  # as a script's background does, and nohup
+    ignoring = 'trap "" INT HUP; exec "$@"'  # as for a script's background process, and under nohup
     process = subprocess.Popen(
         ["bash", "-c", ignoring, "", *COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -178,8 +178,8 @@ def newest(run_dir):
     return int(tf.train.latest_checkpoint(str(run_dir / "checkpoints")).rpartition("-")[2])
 
 
-def test_a_reader_that_leaves_saves_the_run(start, tmp_path, monkeypatch):
-    """As `head` does, or `tee` at a Ctrl-C: no step that was logged is lost, and the same command resumes."""
+def test_a_run_is_saved_when_its_reader_leaves(start, tmp_path, monkeypatch):
+    """The reader leaves like `head`, or `tee` at a Ctrl-C. No logged step is lost, and the run resumes."""
     read, write = os.pipe()
     reader = threading.Thread(target=lambda: leave_after(os.fdopen(read), 12))
     reader.start()
@@ -204,7 +204,7 @@ def leave_after(pipe, lines):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 @pytest.mark.parametrize(("arguments", "step"), [(ENDLESS, 0), ([*TINY, "--verbosity=quiet"], 6)])
 def test_a_full_disk_behind_the_output_saves_the_run(start, tmp_path, monkeypatch, arguments, step):
-    """At the first line; and at the last, when there is nothing more to do than to tell it."""
+    """Writing fails at the first line; or, with --verbosity=quiet, at the last, after the training."""
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         status, _, errors = start(*arguments, f"--run_dir={tmp_path / 'run'}")
@@ -212,7 +212,7 @@ def test_a_full_disk_behind_the_output_saves_the_run(start, tmp_path, monkeypatc
     assert len(errors.splitlines()) == 1 and "Standard output" in errors and "No space left on device" in errors
 
 
-def test_a_hook_that_prints_to_nobody_loses_no_step(start, tmp_path, monkeypatch):
+def test_a_hook_that_prints_to_a_closed_output_loses_no_step(start, tmp_path, monkeypatch):
     (tmp_path / "talking.py").write_text(
         "from trainers import Trainer\n"
         "class Talking(Trainer):\n"
@@ -221,13 +221,13 @@ def test_a_hook_that_prints_to_nobody_loses_no_step(start, tmp_path, monkeypatch
         "        return super().batch_at(step)\n"
     )
     monkeypatch.chdir(tmp_path)
-    with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as closed:  # as if by >&-
+    with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as closed:  # as with >&- in a shell
         monkeypatch.setattr(sys, "stdout", closed)
         status, _, errors = start(*TINY, "--trainer=talking:Talking", f"--run_dir={tmp_path / 'run'}")
     assert (status, errors, newest(tmp_path / "run")) == (command.DONE, "", 6)
 
 
-def test_a_run_without_any_stream_ends_as_another(tmp_path):
+def test_a_run_without_any_stream_finishes(tmp_path):
     run_dir = tmp_path / "run"
     shell = '"$@" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", shell, "", *COMMAND, *TINY, f"--run_dir={run_dir}"]).returncode == command.DONE
@@ -235,7 +235,7 @@ def test_a_run_without_any_stream_ends_as_another(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_before_the_first_step_is_one_line(tmp_path, number):
+def test_a_signal_before_the_first_step_prints_one_line(tmp_path, number):
     process = subprocess.Popen([*COMMAND, *TINY, "--run_dir=run"], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     wait_for_tensorflow(process.pid)
     process.send_signal(number)
@@ -244,7 +244,7 @@ def test_a_signal_before_the_first_step_is_one_line(tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_hangup_saves_as_a_terminal_sends_it_twice(start, tmp_path, monkeypatch):
+def test_a_hangup_that_arrives_twice_saves_the_run(start, tmp_path, monkeypatch):
     (tmp_path / "hanging.py").write_text(
         "import os, signal\n"
         "from trainers import Trainer\n"
@@ -276,7 +276,7 @@ def test_print_config_shows_all_settings_and_writes_nothing(start, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, monkeypatch):
+def test_a_dry_run_trains_evaluates_samples_saves_and_leaves_nothing_behind(start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     saved = []
     monkeypatch.setattr(Checkpoints, "save", lambda checkpoints, step: saved.append(step))
@@ -289,7 +289,7 @@ def test_a_dry_run_does_each_thing_and_leaves_nothing_behind(start, tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_first_curriculum_of_the_page_runs_as_it_stands(start, tmp_path, monkeypatch):
+def test_the_first_curriculum_of_the_docs_runs_unchanged(start, tmp_path, monkeypatch):
     page = pathlib.Path("docs/curricula.md").read_text()
     code = next(code for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "class Ramp" in code)
     (tmp_path / "my_curriculum.py").write_text(code)
@@ -301,7 +301,7 @@ def test_the_first_curriculum_of_the_page_runs_as_it_stands(start, tmp_path, mon
     assert 0.1 < lines[-1]["own_input_share"] < 0.8
 
 
-def test_a_hooks_mistake_is_told_before_anything_is_written(start, tmp_path, monkeypatch):
+def test_a_hooks_mistake_is_reported_before_anything_is_written(start, tmp_path, monkeypatch):
     (tmp_path / "my_hooks.py").write_text(
         "from trainers import Trainer\n"
         "class Mine(Trainer):\n"
@@ -439,7 +439,7 @@ def test_another_runs_directory_is_refused_with_the_differences(start, a_run, ar
 
 @pytest.fixture(scope="module")
 def a_run(tmp_path_factory):
-    """A finished run, with a corpus of another vocabulary at hand."""
+    """Trains a run, and enters its parent folder, which also holds a corpus with another vocabulary."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "other.txt").write_text("xyz " * 1000)
     run_dir = folder / "run"
@@ -452,7 +452,7 @@ def a_run(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _stay_here():
-    """Each test begins in the directory that pytest was started in, and leaves the signals as it found them."""
+    """Restores the working directory and the signal handlers after each test."""
     folder, handlers = os.getcwd(), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     yield
     os.chdir(folder)
@@ -460,8 +460,8 @@ def _stay_here():
         signal.signal(number, handler)
 
 
-def test_a_read_only_directory_is_found_at_the_start(start):
-    """As an ordinary user also where the tests run as root, whom no permission stops."""
+def test_a_read_only_directory_is_refused_at_the_start(start):
+    """If the tests run as root, the command runs as an ordinary user, because permissions do not stop root."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
         user = os.geteuid()

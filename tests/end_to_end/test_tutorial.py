@@ -1,4 +1,4 @@
-"""The notebook is run as a reader would run it, in a kernel of its own."""
+"""Tests that the tutorial notebook runs as a reader would run it, in its own kernel."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     notebook = nbformat.read(HERE / "docs/tutorial.ipynb", as_version=4)
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in cells)  # nothing of the machine that it ran on
+    assert not any(cell.outputs or cell.execution_count for cell in cells)  # stored without outputs
     monkeypatch.setenv("PYTHONPATH", f"{HERE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
@@ -36,5 +36,5 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
 
 
 def text_of(cell):
-    """What the cell printed, and its value."""
+    """Returns the printed text of a cell, and its value."""
     return "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)

@@ -1,4 +1,4 @@
-"""Groups of runs, their differences, and the tables of both."""
+"""Tests groups of runs, their differences, and the tables of both."""
 
 import math
 
@@ -24,7 +24,7 @@ from trainers.evaluation.tables import by_group, frontier_table, sweep_table, ta
 
 
 def run(seed, trainer="trainers.trainer:Trainer", values=None, base="", loop=(), **settings):
-    """A run with measures named by letters, all 0 for real text; `base` is what it was warm-started from."""
+    """Returns a run with measures named by letters, all 0 for real text; `base` is the run of its warm start."""
     measures = {name: Measure(value, 0.0) for name, value in (values or {"a": 1.0}).items()}
     config = {
         "experiment": "quickstart",
@@ -48,11 +48,11 @@ def test_runs_that_differ_in_their_seed_are_a_group():
     assert [g.name for g in groups] == ["units=8, teacher_forcing", "units=8, Ramp", "units=16, teacher_forcing"]
 
 
-def test_one_group_bears_the_experiments_name():
+def test_a_single_group_has_the_experiments_name():
     assert [g.name for g in group_runs([run(0), run(1)])] == ["quickstart"]
 
 
-def test_settings_that_only_some_have_name_a_group_where_nothing_else_does():
+def test_settings_that_only_some_runs_have_name_a_group_if_no_other_setting_differs():
     assert [g.name for g in group_runs([run(0), run(0, num_layers=2)])] == ["quickstart", "num_layers=2"]
     assert [g.name for g in group_runs([run(0, num_layers=2), run(0, OTHER)])] == ["teacher_forcing", "Ramp"]
 
@@ -62,7 +62,7 @@ def test_the_same_run_twice_is_refused():
         group_runs([run(1), run(1)])
 
 
-def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_and_told():
+def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_that_lists_the_bases():
     runs = [run(seed, base=f"runs/base-{seed}") for seed in range(3)]
     runs += [run(seed, OTHER, {"a": 5.0 + seed}, base=f"runs/base-{seed}") for seed in range(3)]
     compared = compare(runs)
@@ -72,12 +72,12 @@ def test_seeds_that_were_each_warm_started_from_their_own_base_are_a_group_and_t
         assert text.count("runs/base-0, runs/base-1, runs/base-2") == 2
 
 
-def test_one_base_for_all_is_nothing_to_tell():
+def test_a_base_that_all_runs_share_is_not_listed():
     runs = [run(seed, name, base="runs/base") for name in ("one:A", OTHER) for seed in range(3)]
     assert "runs/base" not in table(compare(runs)) + by_group(compare(runs))
 
 
-def test_a_warm_start_is_compared_with_none_and_two_bases_with_each_other():
+def test_runs_with_no_warm_start_or_with_other_bases_are_separate_groups():
     scratch, one, other = ([run(seed, base=base) for seed in range(3)] for base in ("", "runs/x", "runs/y"))
     assert [g.name for g in group_runs([*scratch, *one])] == ["warm_start=False", "warm_start=True"]
     assert [g.name for g in group_runs([*one, *other])] == ["init_from=runs/x", "init_from=runs/y"]
@@ -86,7 +86,7 @@ def test_a_warm_start_is_compared_with_none_and_two_bases_with_each_other():
         group_runs([*one, run(1, base="runs/x")])
 
 
-def test_what_changes_nothing_that_is_learnt_sets_no_run_apart():
+def test_settings_that_do_not_affect_training_separate_no_runs():
     loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
     assert len(group_runs([run(0), run(1, loop=loop)])) == 1
     assert len(group_runs([run(0), run(1, loop={"steps": 11})])) == 2
@@ -111,7 +111,7 @@ def test_differences_are_paired_by_seed():
     assert b.p == pytest.approx(t_test(np.array([-1.0, -1.0, 1.0])))
 
 
-def test_a_group_that_varies_far_more_than_the_others_makes_no_false_findings():
+def test_a_group_that_varies_far_more_than_the_others_keeps_the_error_rate():
     draw, scales, trials = np.random.default_rng(0), (1.0, 30.0, 1.0, 1.0, 1.0), 600
     false = 0
     for _ in range(trials):
@@ -125,7 +125,7 @@ def test_only_the_measures_asked_for_are_tested():
     assert compare(runs, ["b", "missing"]).measures == ["b"]
 
 
-def test_a_point_of_the_curve_has_no_gap_and_one_beyond_it_less():
+def test_a_point_on_the_curve_has_no_gap_and_a_better_one_a_negative_gap():
     curve = {1.0: (2.0, 1.0), 0.5: (1.0, 3.0), 0.7: (1.5, 1.5)}
     assert curve_gap((1.25, 2.25), curve) == pytest.approx(0.0)  # half way between two temperatures
     assert curve_gap((1.6, 1.6), curve) == pytest.approx(0.1)
@@ -142,7 +142,7 @@ def test_gaps_are_from_the_first_groups_curve_of_the_same_seed():
 
 
 def test_the_gap_to_the_union_is_the_largest_to_any_curve():
-    """The point lies outside the curve at one cut-off and inside that at the other."""
+    """The point (1.2, 1.2) is better than the curve at cut-off 0 and worse than the curve at cut-off 0.01."""
     curves = {0.0: {1.0: (2.0, 1.0), 0.5: (1.0, 3.0)}, 0.01: {1.0: (1.0, 1.0), 0.5: (0.5, 2.5)}}
     frontier = {(t, e): Point(a, 9.0, b) for e, curve in curves.items() for t, (a, b) in curve.items()}
     for point in ((1.2, 1.2), (1.4, 2.4), (0.2, 0.4)):
@@ -180,7 +180,7 @@ def test_the_table_of_the_frontier_has_means_over_seeds():
     assert cells[5][1:] == ["1.2500, 0.5000, 1.2500, +0.0000", "1.2500, 0.5000, 1.2500, +0.2500"]
 
 
-def test_the_table_by_group():
+def test_the_table_by_group_has_values_and_differences():
     runs = [run(seed, values={"a": 1.0 + seed, "b": 150.0 + seed}) for seed in range(3)]
     runs += [run(seed, OTHER, {"a": 6.0 + seed + 0.1 * seed, "b": 149.0}) for seed in range(3)]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in by_group(compare(runs)).splitlines()]
@@ -194,14 +194,14 @@ def test_the_table_by_group():
     assert lines[8] == ["Ramp", "+5.1000 ± 0.1000 \\*", "-2.0000 ± 1.0000"]
 
 
-def test_two_seeds_are_no_test():
+def test_two_seeds_are_too_few_for_a_test():
     comparison = compare([run(0), run(1), run(0, OTHER, {"a": 9.0}), run(1, OTHER, {"a": 9.1})])
     assert math.isnan(comparison.differences["Ramp", "a"].p)
     assert not comparison.differences["Ramp", "a"].beyond_noise
     assert "no group has 3 seeds in common" in table(comparison)
 
 
-def test_the_table():
+def test_the_table_has_values_differences_and_seeds():
     firsts = [run(seed, values={"a": 1.0 + seed, "b": None}) for seed in range(3)]
     others = [run(seed, OTHER, {"a": 6.0 + seed + 0.1 * seed, "b": 1.0}) for seed in range(3)]
     lines = table(compare([*firsts, *others])).splitlines()
@@ -222,7 +222,7 @@ def test_the_table_of_the_sweep_has_means_over_seeds():
 
 
 def with_frontier(seed, points, trainer="trainers.trainer:Trainer"):
-    """A run whose rollouts at temperature 1 have, by cut-off, a reference loss, own entropy and reverse loss."""
+    """Returns a run with rollouts at temperature 1; `points`: cut-off -> reference loss, own entropy, reverse loss."""
     made = run(seed, trainer, {"divergence_open": 0.1})
     frontier = {(1.0, epsilon): Point(*point) for epsilon, point in points.items()}
     sweep = {1.0: (frontier[1.0, 0.0].reference_loss, frontier[1.0, 0.0].reverse_loss)}
@@ -238,7 +238,7 @@ def test_the_best_cut_off_weighs_divergence_and_diversity():
     assert best_cut_off(group_runs(runs[1:])[0]) == 0.0
 
 
-def test_measures_at_a_cut_off_are_those_of_its_rollouts():
+def test_measures_at_a_cut_off_come_from_its_rollouts():
     base = with_frontier(0, {0.0: (0.9, 0.7, 0.80), 0.01: (0.7, 0.65, 0.81)})
     other = with_frontier(0, {0.0: (0.9, 0.7, 0.80), 0.01: (0.68, 0.66, 0.80)}, OTHER)
     measures = with_measures_at([base, other], 0.01)[1].measures
@@ -248,6 +248,6 @@ def test_measures_at_a_cut_off_are_those_of_its_rollouts():
     assert measures["divergence_open"].value == 0.1
 
 
-def test_runs_may_bear_the_name_of_their_group():
+def test_runs_may_name_their_group():
     named = [run(seed, name)._replace(group=group) for seed in (0, 1) for name, group in (("a:A", "x"), (OTHER, "y"))]
     assert [group.name for group in group_runs(named)] == ["x", "y"]

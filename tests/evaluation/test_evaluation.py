@@ -1,4 +1,4 @@
-"""A run measured: the losses of training, the reference that suits the text, documents, bytes, texts that are gone."""
+"""Tests the evaluation of a run: its losses, the reference for its text, every kind of data, and missing texts."""
 
 import dataclasses
 import json
@@ -31,12 +31,12 @@ SHORT = Protocol(num_rollouts=4, num_chars=60)
 
 
 def silent(line):
-    """Takes a line for the user."""
+    """Ignores a line for the user."""
 
 
 @pytest.fixture
 def make_run(finished, tmp_path):
-    """Trains for two steps -> the run directory."""
+    """Trains for two steps; returns the run directory."""
 
     def make(corpus="plays:3000", name="run", **data):
         experiment = Experiment(
@@ -53,13 +53,13 @@ def make_run(finished, tmp_path):
 
 @pytest.fixture
 def own_text(tmp_path):
-    """A file of plays -> its path."""
+    """Writes a file of plays; returns its path."""
     path = tmp_path / "own.txt"
     path.write_text(Plays().text(6000, seed=4))
     return path
 
 
-def test_losses_are_those_of_training(make_run):
+def test_losses_equal_the_validation_losses_during_training(make_run):
     run_dir = make_run()
     measures = evaluation.evaluate(run_dir, SHORT, silent, weights="newest").report.measures
     with open(os.path.join(run_dir, "metrics.jsonl")) as file:
@@ -69,7 +69,7 @@ def test_losses_are_those_of_training(make_run):
     assert measures["nats_per_char"].real == Plays().entropy_rate
 
 
-def test_closed_loop_loss_counts_weights(make_model):
+def test_closed_loop_loss_is_the_mean_over_all_targets(make_model):
     model, ids = make_model(), np.random.default_rng(0).integers(0, 7, 500)
     logits, _ = model(ids[None, :-1].astype(np.int32))
     logits = logits[0].numpy().astype(np.float64)
@@ -81,7 +81,7 @@ def test_closed_loop_loss_counts_weights(make_model):
 
 
 @pytest.mark.parametrize("own", [1.0, 0.8])
-def test_a_text_suits_the_temperature_at_which_it_was_written(make_model, own):
+def test_the_best_temperature_is_the_one_at_which_the_text_was_written(make_model, own):
     model, letters = make_model(temperature=own), Vocabulary("abcdef")
     model.readout.bias.assign(model.readout.bias - [30, 0, 0, 0, 0, 0, 0])  # the unknown character is never written
     text = Loaded(model, letters, "", "").generate("a", 20_000, temperature=0.9)
@@ -93,13 +93,13 @@ def test_a_text_suits_the_temperature_at_which_it_was_written(make_model, own):
 @pytest.mark.parametrize(
     "data, kind", [({}, ExactSource), ({"lowercase": True}, KneserNey), ({"order": "lines"}, KneserNey)]
 )
-def test_the_source_is_the_reference_where_it_is_known(data, kind):
+def test_the_source_is_the_reference_if_the_text_is_read_as_written(data, kind):
     config = DataConfig(**data)
     assert isinstance(evaluation.reference_for(load_texts("plays:3000", config, silent), config), kind)
 
 
 @pytest.mark.parametrize("name", ["plays", "timetable"])
-def test_the_source_is_that_of_the_text(name):
+def test_the_reference_is_the_source_of_the_text(name):
     """The end of the validation text has the probability that the source gives it, with the slip."""
     texts = load_texts(f"{name}:9000", DataConfig(), silent)
     log_probs = evaluation.reference_for(texts, DataConfig()).log_probs(texts.validation[None])[0]
@@ -108,7 +108,7 @@ def test_the_source_is_that_of_the_text(name):
     np.testing.assert_allclose(log_probs[-300:], np.log(with_slip)[-300:], rtol=1e-9, atol=1e-12)
 
 
-def test_a_file_has_n_grams_for_reference(own_text):
+def test_a_file_has_n_grams_as_its_reference(own_text):
     texts = load_texts(str(own_text), DataConfig(), silent)
     assert isinstance(evaluation.reference_for(texts, DataConfig()), KneserNey)
 
@@ -121,7 +121,7 @@ def test_every_kind_of_run_can_be_measured(make_run, own_text, data):
     assert list(found.sweep) == [0.5] and list(found.frontier) == [(0.5, 0.0)]
 
 
-def test_cut_offs_are_points_beside_those_of_the_protocol(make_run):
+def test_each_cut_off_has_a_point_beside_the_protocols(make_run):
     run_dir, protocol = make_run(), dataclasses.replace(SHORT, epsilon=0.022)
     found = evaluation.evaluate(run_dir, protocol, silent, temperatures=[1.0], epsilons=[0.0, 0.022])
     measures = found.report.measures
@@ -135,7 +135,7 @@ def test_cut_offs_are_points_beside_those_of_the_protocol(make_run):
     assert len(measures_file.read_or_evaluate(run_dir, protocol, None, "best", [1.0]).frontier) == 1
 
 
-def test_a_text_that_has_no_window_is_told(make_run):
+def test_a_text_shorter_than_a_window_is_refused(make_run):
     with pytest.raises(UserError, match=r"has 301 characters, no more than data.seq_length=400: give a longer"):
         evaluation.evaluate(make_run("plays:3000", targets="last", seq_length=400), SHORT, silent)
 
@@ -169,7 +169,7 @@ def test_stored_measures_are_read_until_others_are_asked_for(make_run):
     with open(path) as file:
         kept = json.load(file)
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
-    kept["evaluation"]["report"]["measures"]["js_1"][0] = 77.0  # so that reading shows
+    kept["evaluation"]["report"]["measures"]["js_1"][0] = 77.0  # shows that the file is read
     with open(path, "w") as file:
         json.dump(kept, file)
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]).report.measures["js_1"].value == 77.0
@@ -179,7 +179,7 @@ def test_stored_measures_are_read_until_others_are_asked_for(make_run):
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
 
 
-def test_a_character_that_only_the_end_of_another_text_has_is_the_models_own(make_run, own_text, tmp_path):
+def test_a_character_that_occurs_only_at_the_end_of_another_text_is_not_unknown(make_run, own_text, tmp_path):
     run_dir = make_run(str(own_text))
     loaded, other = loading.load(run_dir), tmp_path / "other.txt"
     last, *others = loaded.vocabulary.characters

@@ -1,4 +1,4 @@
-"""The t test against tables of Student's distribution, numerical integration and drawn numbers."""
+"""Tests the t test against tables of Student's distribution, numerical integration and random numbers."""
 
 import math
 
@@ -12,7 +12,7 @@ from trainers.evaluation.statistics import half_width, holm, t_test
     "t, freedom, p",
     [(12.706, 1, 0.05), (4.303, 2, 0.05), (3.182, 3, 0.05), (2.776, 4, 0.05), (2.228, 10, 0.05), (3.169, 10, 0.01)],
 )
-def test_p_is_that_of_the_tables(t, freedom, p):
+def test_p_equals_the_tables(t, freedom, p):
     unit = np.arange(freedom + 1) - freedom / 2
     differences = unit + t * unit.std(ddof=1) / math.sqrt(freedom + 1)
     assert t_test(differences) == pytest.approx(p, rel=2e-3)
@@ -29,14 +29,14 @@ def test_p_is_the_area_of_both_tails(freedom):
     assert t_test(differences) == pytest.approx(1 - ((density[1:] + density[:-1]) / 2).sum() * (x[1] - x[0]), abs=1e-8)
 
 
-def test_differences_without_spread():
+def test_differences_without_spread_have_a_p_of_0_or_1():
     assert t_test(np.zeros(3)) == 1.0
     assert t_test(np.ones(3)) == 0.0
 
 
 def test_holm_stops_at_the_first_that_fails():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 0.05) == {"a", "d"}
-    assert holm({"a": 0.02, "b": math.nan}, 0.05) == {"a"}  # what was not tested does not count
+    assert holm({"a": 0.02, "b": math.nan}, 0.05) == {"a"}  # a test without a p does not count
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 4, 30])

@@ -1,4 +1,4 @@
-"""What is written is there as a whole, or not at all; and nothing else is touched."""
+"""Tests that files are written completely or not at all, and that no other file is touched."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from trainers.loop.checkpoints import Checkpoints
 
 @pytest.fixture(params=["on the disk", "in a bucket"])
 def folder(request, tmp_path):
-    """TensorFlow's file system in memory stands for a bucket."""
+    """Returns a folder on the disk, or one in TensorFlow's in-memory file system, which stands for a bucket."""
     if request.param == "on the disk":
         return str(tmp_path)
     place = f"ram://{tmp_path}"
@@ -39,7 +39,7 @@ def test_an_error_while_writing_keeps_the_old_file(folder):
     assert read(f"{folder}/file") == b"old" and tf.io.gfile.listdir(folder) == ["file"]
 
 
-def test_a_file_that_cannot_be_written_is_an_os_error(tmp_path):
+def test_a_file_that_cannot_be_written_raises_os_error(tmp_path):
     (tmp_path / "folder").mkdir()
     for path in ("folder", "nowhere/file"):
         with pytest.raises(OSError, match=r"Is a directory|No such file"):
@@ -62,7 +62,7 @@ def test_a_reader_sees_the_old_or_the_new_content_at_every_moment(tmp_path):
         atomic.replace(str(path), content)
     over.set()
     reader.join()
-    assert seen <= set(contents)
+    assert seen and seen <= set(contents)
 
 
 def test_a_device_is_written_to_and_not_replaced(tmp_path):
@@ -82,18 +82,18 @@ FOREIGN = ["file.tmp", "0" * 16, ".charrnn-", f".charrnn--{'0' * 16}", f".charrn
 
 
 @pytest.mark.parametrize("names, removed", [(["a", "b"], 2), (["a"], 1), ([], 0), (["c"], 0)])
-def test_remains_of_the_given_names_are_removed_and_nothing_else(folder, names, removed):
+def test_unfinished_files_of_the_given_names_are_removed_and_nothing_else(folder, names, removed):
     ours = [os.path.basename(atomic._unfinished(name)) for name in "ab"]
     for name in (ours[0], *FOREIGN, f"{ours[0]}.bak"):
         with tf.io.gfile.GFile(f"{folder}/{name}", "w") as file:
             file.write(name)
-    tf.io.gfile.makedirs(f"{folder}/{ours[1]}/inner")  # as `scratch` leaves it
+    tf.io.gfile.makedirs(f"{folder}/{ours[1]}/inner")  # an unfinished folder of `scratch`
     atomic.remove_remains(folder, names)
     kept = {name.rstrip("/") for name in tf.io.gfile.listdir(folder)}
     assert {*FOREIGN, f"{ours[0]}.bak"} <= kept and len(kept & set(ours)) == 2 - removed
 
 
-def test_a_scratch_folder_is_removed_with_what_stays_in_it(folder):
+def test_a_scratch_folder_is_removed_with_its_remaining_files(folder):
     with pytest.raises(KeyError), atomic.scratch(f"{folder}/new", "work") as place:
         for name in ("moved", "left"):
             with tf.io.gfile.GFile(f"{place}/{name}", "w") as file:
@@ -103,16 +103,16 @@ def test_a_scratch_folder_is_removed_with_what_stays_in_it(folder):
     assert read(f"{folder}/moved") == b"moved" and tf.io.gfile.listdir(f"{folder}/new") == []
 
 
-def test_a_file_system_without_fsync_is_no_hindrance(tmp_path):
+def test_a_file_system_without_fsync_causes_no_error(tmp_path):
     for path in ("/proc/self/comm", "/dev/null"):
         if os.path.exists(path):
-            atomic.sync(path)  # the first answers EINVAL
+            atomic.sync(path)  # fsync of the first fails with EINVAL
     atomic.sync("ram://anything")
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The calls of fsync and rename, in their order, as ("fsync", path) and ("rename", target)."""
+    """Returns the calls of fsync and rename in their order, as ("fsync", path) and ("rename", source, target)."""
     made, fsync, rename = [], os.fsync, os.replace
 
     def record_fsync(descriptor):
@@ -129,7 +129,7 @@ def calls(monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
-def test_content_is_synced_before_its_name_and_its_name_after(calls, tmp_path):
+def test_content_is_synced_before_the_rename_and_the_folder_after_it(calls, tmp_path):
     atomic.replace(str(tmp_path / "file"), b"new")
     unfinished = calls[0][1]
     file, folder = str(tmp_path / "file"), str(tmp_path)
@@ -137,7 +137,7 @@ def test_content_is_synced_before_its_name_and_its_name_after(calls, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
-def test_a_checkpoint_is_synced_before_the_list_names_it(calls, make_trainer, tmp_path):
+def test_a_checkpoint_is_synced_before_the_list_of_checkpoints_names_it(calls, make_trainer, tmp_path):
     Checkpoints(str(tmp_path), make_trainer(), keep=1).save(1)
     folder = str(tmp_path / "checkpoints")
     files = [f"{folder}/{name}" for name in ("step-1.data-00000-of-00001", "step-1.index", "checkpoint")]

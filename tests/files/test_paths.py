@@ -1,4 +1,4 @@
-"""Paths as users write them."""
+"""Tests how paths from the user are expanded and checked."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Every reader can take the JSON that a command writes: no NaN and no Infinity, also of a text of one character."""
+"""Tests that the JSON of commands contains no NaN or Infinity, even if the text consists of one character."""
 
 import ast
 import io
@@ -32,7 +32,7 @@ def read_strictly(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_numbers_that_are_not_finite_become_null_wherever_they_are():
+def test_non_finite_numbers_become_null_at_any_depth():
     value = {"a": [math.nan, (math.inf, 1.5)], "b": Measure(-math.inf, None, 2.0), "c": "NaN", "d": {"e": 3, "f": True}}
     assert read_strictly(strict_json.dumps(value)) == {
         "a": [None, [None, 1.5]], "b": [None, None, 2.0], "c": "NaN", "d": {"e": 3, "f": True},
@@ -40,19 +40,19 @@ def test_numbers_that_are_not_finite_become_null_wherever_they_are():
 
 
 def test_all_writers_of_measurements_write_strict_json():
-    """`json.dumps` is left where there are no numbers of a measurement, or where a program of this package reads it."""
+    """Only these modules may use `json.dumps`: their JSON contains no measurements, or this package reads it."""
     free = {
         "charrnn/text/own_files.py",  # a list of names
         "charrnn/encoded/reader.py",
         "charrnn/generation/state.py",
         "charrnn/files/strict_json.py",
         "charrnn/text/vocabulary.py",
-        "trainers/loop/checkpoints.py",  # within a checkpoint: `pending` comes back with its nan
+        "trainers/loop/checkpoints.py",  # in a checkpoint, which restores NaN in `pending`
         "trainers/distribution/cluster.py",
         "trainers/experiment.py",
         "trainers/run_directory/event_files.py",
         "trainers/run_directory/lock.py",
-        "trainers/run.py",  # settings: an Experiment has none that JSON cannot hold
+        "trainers/run.py",  # settings, which JSON can always represent
         "trainers/run_directory/directory.py",
         "trainers/settings.py",
         "trainers/launch/resolve.py",
@@ -73,7 +73,7 @@ def test_all_writers_of_measurements_write_strict_json():
 
 @pytest.fixture(scope="module")
 def sure(tmp_path_factory):
-    """A run on a text of one character, of which it is sure: all that is divided by a loss is 0 / 0."""
+    """Trains a run on a text of one repeated character. The model becomes certain, so ratios of losses are 0 / 0."""
     folder = tmp_path_factory.mktemp("sure")
     (folder / "text.txt").write_text("a" * 2000)
     experiment = Experiment(
@@ -111,13 +111,13 @@ def test_evaluate_of_one_character_writes_null_and_says_why(capsys, sure):
 
 
 @pytest.mark.slow
-def test_the_table_and_the_pictures_have_no_nan(capsys, sure):
+def test_the_table_of_one_character_has_no_nan(capsys, sure):
     out, _ = call(capsys, evaluate, f"--run_dir={sure}")
     assert "nan" not in out and "\nrecovery_10" in out
 
 
 @pytest.mark.slow
-def test_compare_of_one_character_keeps_what_it_measured(capsys, sure):
+def test_compare_of_one_character_reuses_its_stored_measures(capsys, sure):
     out, _ = call(capsys, compare, sure, "--temperatures=0.8,1")
     assert "nan" not in out and "| recovery_10" not in out and "recovery_10, recovery_50" in out
     path = sure / "open_loop" / "measures.json"

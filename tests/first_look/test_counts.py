@@ -1,4 +1,4 @@
-"""Characters and lines are counted as `collections.Counter` and `str.splitlines` count them, wherever blocks end."""
+"""Tests the counts of characters and lines, in blocks and chunks, against a count of the whole text at once."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from charrnn.text.chunks import Settings, cut
 
 
 def counted(text):
-    """One by one, of the whole text at once."""
+    """Returns the expected tally, from the whole text at once."""
     lines = re.split("\r\n|\n|\r", text)
     lines = lines if lines[-1] else lines[:-1]
     written = [line for line in lines if line.strip()]
@@ -20,11 +20,11 @@ def counted(text):
 
 
 @given(st.lists(st.text("ab \n\r\té€\U0001f600\u0100", max_size=12), max_size=6))
-def test_it_is_the_same_however_the_text_is_cut(blocks):
+def test_a_tally_does_not_depend_on_how_the_text_is_cut(blocks):
     assert tally(blocks) == counted("".join(blocks))
 
 
-def test_line_ends_of_all_kinds_and_bytes():
+def test_line_ends_of_all_kinds_and_bytes_are_counted():
     text = "one\r\n\r\n \t\r\ntwo\rthree\nfour"
     assert tally([text]) == counted(text) == Tally(Counter(text), Counter({3: 2, 5: 1, 4: 1}), 2, 3)
     assert tally([text]).line_ends == {"CR LF": 3, "CR": 1, "LF": 1}
@@ -32,14 +32,14 @@ def test_line_ends_of_all_kinds_and_bytes():
     assert tally([data[:100], data[100:]]).counts == Counter(map(chr, data))
 
 
-def test_a_share_of_the_lines():
+def test_a_length_quantile_covers_a_share_of_the_lines():
     found = tally(["a\n" * 50 + "bb\n" * 45 + "c" * 7 + "\n" * 5])
     assert [found.length_quantile(share) for share in (0.5, 0.6, 0.98, 1.0)] == [1, 2, 2, 7]
     assert found.num_blank == 4 and tally([]).length_quantile(0.5) == 0
 
 
 @pytest.mark.parametrize("column", [0, 2])
-def test_pieces_together_are_the_whole(tmp_path, monkeypatch, column):
+def test_the_tallies_of_chunks_add_up_to_the_whole(tmp_path, monkeypatch, column):
     monkeypatch.setattr("charrnn.text.chunks.CHUNK_BYTES", 300)
     texts = [f'{i},"say ""{i}"" é",x\n' * 20 for i in range(5)]
     for i, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""A first look says what counting by hand says, what the trainer does, and what would run."""
+"""Tests the first look at a corpus: its counts, its agreement with training, and the command that it suggests."""
 
 import gzip
 import math
@@ -25,7 +25,7 @@ TEXT = Plays().text(12_000, seed=3).replace("\n\n", "\n \n") + "naïve\u00a0€\
 
 @pytest.fixture
 def look(capsys, tmp_path, monkeypatch):
-    """Runs the command in a folder with texts: -> exit status, lines, standard error."""
+    """Runs the command `corpora` in a folder with a text. Returns exit status, output lines and standard error."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.txt").write_text(TEXT, encoding="utf-8")
 
@@ -39,7 +39,7 @@ def look(capsys, tmp_path, monkeypatch):
 
 
 def numbers(lines, heading):
-    """The list below a heading: -> {what: how often}."""
+    """Returns the list below a heading, as {entry: count}."""
     start = next(i for i, line in enumerate(lines) if line.startswith(f"  {heading}"))
     entries = []
     for line in lines[start + 1 :]:
@@ -49,7 +49,7 @@ def numbers(lines, heading):
     return {what: int(n.replace(",", "")) for what, n in (entry.strip().rsplit(" ", 1) for entry in entries if entry)}
 
 
-def test_the_numbers_are_those_of_counting_by_hand(look):
+def test_the_numbers_equal_a_count_by_hand(look):
     status, lines, err = look("my.txt")
     counts = Counter(TEXT)
     assert (status, err) == (command.DONE, "")
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_counting_by_hand(look):
     assert any(line.startswith(beginning) for line in lines)
 
 
-def test_the_reading_is_the_trainers(look, capsys):
+def test_the_text_is_read_and_split_as_in_training(look, capsys):
     _, lines, _ = look("my.txt")
     said = []
     texts = load_texts("my.txt", DataConfig(), said.append)
@@ -86,7 +86,7 @@ def test_the_reading_is_the_trainers(look, capsys):
 
 @pytest.mark.slow
 def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
-    """With its own epochs; only the network is made smaller here."""
+    """Trains for the suggested epochs; the test only makes the network smaller and the reports rarer."""
     (tmp_path / "it's mine.txt").write_text("never say never\n" * 60)
     _, lines, _ = look("it's mine.txt", "--order=lines", "--lowercase", "--validation_fraction=0.2")
     arguments = shlex.split(lines[-1])
@@ -112,7 +112,7 @@ def test_the_last_line_is_a_command_that_runs(look, tmp_path, capsys):
         (1_000_000, 1024, 64, 100, 3000),
     ],
 )
-def test_the_rule(length, units, batch_size, chars, steps):
+def test_the_suggested_sizes_follow_the_rule(length, units, batch_size, chars, steps):
     ids = np.zeros(length, np.uint8)
     texts = Texts("it", "", None, ids, ids[:0])
     found = report.suggest(texts, DataConfig(), tally([]))
@@ -120,7 +120,7 @@ def test_the_rule(length, units, batch_size, chars, steps):
     assert bool(found.optimizer) == (units <= 256)
 
 
-def test_long_lines_are_looked_for_everywhere():
+def test_repeated_long_lines_are_counted_in_both_splits():
     vocabulary = Vocabulary.from_text("0123456789\n")
     train = [f"{i:050}" for i in range(90)] + ["1234"] * 10 + [f"{i:050}" for i in (3, 3, 5)]
     validation = [f"{i:050}" for i in (7, 7, 500)] + ["1234"]
@@ -128,8 +128,8 @@ def test_long_lines_are_looked_for_everywhere():
     assert report.count_repeats(Texts("it", "", vocabulary, *ids)) == (93, 3, 3, 2)
 
 
-def test_several_files_bytes_csv_and_an_encoded_folder(look, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4000)  # so that it is counted in several processes
+def test_several_files_bytes_csv_and_an_encoded_folder_are_counted(look, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 4000)  # several processes count smaller chunks
     for i in range(2):
         (tmp_path / f"{i}.txt").write_text(TEXT[6000 * i : 6000 * (i + 1)])
     counts = Counter(TEXT[:12_000])
@@ -168,7 +168,7 @@ def test_findings_are_printed_and_the_command_has_them(look, tmp_path):
     assert "data.encoding=cp1252" in lines[-1] and "'ñ' 120" in "\n".join(lines)
 
 
-def test_without_a_text_the_registered_ones(look, tmp_path, monkeypatch):
+def test_without_a_text_the_registered_corpora_are_listed(look, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARRNN_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "linux.txt").write_text("int")
@@ -193,7 +193,7 @@ def test_without_a_text_the_registered_ones(look, tmp_path, monkeypatch):
     ],
     ids=str,
 )
-def test_mistakes_are_one_sentence(look, tmp_path, arguments, parts):
+def test_mistakes_are_reported_in_one_sentence(look, tmp_path, arguments, parts):
     (tmp_path / "short.txt").write_text("one, two.\n")
     status, lines, err = look(*arguments)
     assert (status, lines) == (command.MISTAKE, []) and len(err.splitlines()) == 1

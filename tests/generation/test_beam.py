@@ -1,4 +1,4 @@
-"""Beam search against all texts there are, and against a search in NumPy."""
+"""Tests beam search against an exhaustive search and against a beam search in NumPy."""
 
 import itertools
 
@@ -16,7 +16,7 @@ PROMPT = "ab"
 
 
 def log_probs(model, rows):
-    """ln p of each of rows `[R, N]` after the prompt, float64: the unknown character is excluded."""
+    """Returns ln p of each of the rows `[R, N]` after the prompt, float64 `[R]`, without the unknown character."""
     start = np.tile(LETTERS.encode(PROMPT), (len(rows), 1))
     logits, _ = model(tf.constant(np.concatenate([start, rows], 1), tf.int32))
     logits = logits.numpy()[:, len(PROMPT) - 1 : -1].astype(np.float64)
@@ -30,7 +30,7 @@ def all_rows(length):
 
 
 @pytest.mark.parametrize("config", [{}, {"cell": "lstm", "num_layers": 2}], ids=["gru", "two lstm"])
-def test_as_wide_as_there_are_texts_it_finds_all_in_their_order(make_model, config):
+def test_a_beam_wider_than_the_number_of_texts_finds_all_in_order(make_model, config):
     model, rows = make_model(4, **config), all_rows(4)
     scores = log_probs(model, rows)
     order = np.argsort(-scores)
@@ -40,7 +40,7 @@ def test_as_wide_as_there_are_texts_it_finds_all_in_their_order(make_model, conf
 
 
 @pytest.mark.parametrize("width", [1, 3])
-def test_a_narrow_one_keeps_the_best_beginnings(make_model, width):
+def test_a_narrow_beam_keeps_the_likeliest_prefixes(make_model, width):
     model = make_model(4)
     kept = np.zeros((1, 0), int)
     for _ in range(12):
@@ -51,7 +51,7 @@ def test_a_narrow_one_keeps_the_best_beginnings(make_model, width):
 
 
 def test_a_text_that_has_ended_keeps_its_probability(make_model):
-    """c is the end: all texts that end within three characters, and all longer ones."""
+    """The end character is "c". The candidates are texts of 0 to 2 characters before it, and texts of 3 without it."""
     model = make_model(4)
     candidates = {}
     for row in all_rows(3).tolist():
@@ -59,7 +59,7 @@ def test_a_text_that_has_ended_keeps_its_probability(make_model):
         candidates[LETTERS.decode(text).split("c")[0]] = log_probs(model, [text])[0]
     generator = Generator(model, LETTERS, end_of_text="c")
     found = [generator.beam(PROMPT, 3, 50, min_chars=n) for n in (0, 2)]
-    prefix = "c" + PROMPT  # the input begins with the end of the document before
+    prefix = "c" + PROMPT  # the model first reads the end of the previous document
     assert {h.text for h in found[0]} == set(candidates)
     assert {h.text for h in found[1]} == {text for text in candidates if len(text) >= 2}
     for hypothesis in found[0]:
@@ -72,7 +72,7 @@ def test_a_text_that_has_ended_keeps_its_probability(make_model):
     assert [h.log_prob for h in found[0]] == sorted((h.log_prob for h in found[0]), reverse=True)
 
 
-def test_eager_and_in_a_graph(make_model):
+def test_eager_search_and_graph_search_agree(make_model):
     model = make_model(4)
     logits, state = model(tf.constant([[1, 2]]))
     arguments = (model.network(), state, logits[:, -1], 3, tf.constant(5), tf.constant(0))

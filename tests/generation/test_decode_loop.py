@@ -1,4 +1,4 @@
-"""The loop over a block: the same whatever its parts, and the noise that makes its choices."""
+"""Tests the decoding loop over a block, as a whole and in parts, and the noise that determines its choices."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def own(*rows):
 
 
 @pytest.mark.parametrize("config", [{}, {"cell": "lstm", "num_layers": 2}], ids=["gru", "two lstm"])
-def test_the_parts_of_a_block_are_the_block_to_the_bit(make_model, config):
+def test_a_block_in_parts_equals_the_whole_block_to_the_bit(make_model, config):
     model = make_model(**config)
     noise = noise_of(own(3), [0, 1, 2], [1.0, 0.5, 2.0])
 

@@ -1,4 +1,4 @@
-"""The description of a model by its run directory."""
+"""Tests the description of a model from its run directory."""
 
 import json
 
@@ -17,7 +17,7 @@ CONFIG = {
 
 @pytest.fixture
 def describe(make_model, tmp_path):
-    """The facts about a model in a run directory with these files."""
+    """Returns the facts, the experiment and the prompt of a model whose run directory has these files."""
 
     def describe(config, metrics="", checkpoint="step-1020"):
         (tmp_path / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
@@ -33,7 +33,7 @@ def records(*values):
     return "\n".join(json.dumps(dict(zip(keys, value, strict=True))) for value in values)
 
 
-def test_describes_a_run(describe):
+def test_a_run_is_described_by_all_facts(describe):
     losses = (10, "train", 3.5), (10, "validation", 3.25), (1020, "train", 2.5), (1030, "validation", 1.0)
     facts, experiment, _ = describe(CONFIG, records(*losses))
     assert experiment == "mine"
@@ -57,7 +57,7 @@ def test_describes_a_run(describe):
         ("[broken/x.txt", "x.txt"),
     ],
 )
-def test_no_folder_of_the_machine_is_told(describe, corpus, shown):
+def test_no_folder_of_the_machine_is_shown(describe, corpus, shown):
     assert describe({"corpus": corpus})[0]["Corpus"] == shown
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_fact_is_left_out(describe, config, metrics):
 @pytest.mark.parametrize(
     "prompts, used", [(["ab", "c"], "ab"), (["aB"], "f"), ([""], "f"), ([], "f"), ([3], "f"), ("ab", "f"), (None, "f")]
 )
-def test_the_prompt_is_the_first_of_the_samples_if_the_model_knows_it(describe, prompts, used):
+def test_the_prompt_is_the_first_sample_prompt_if_the_model_knows_its_characters(describe, prompts, used):
     assert describe({"samples": {"prompts": prompts}})[2] == used
 
 

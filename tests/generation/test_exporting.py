@@ -1,4 +1,4 @@
-"""An exported model in a process with TensorFlow and without charrnn, against the model here."""
+"""Tests exported models, also in a process that has TensorFlow but not charrnn."""
 
 import json
 import os
@@ -73,7 +73,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def models():
-    """Filled by `loaded`, so that each model is built once."""
+    """Returns the cache that `loaded` fills, so that each model is built once."""
     return {}
 
 
@@ -86,7 +86,7 @@ def loaded(models, make_model):
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
-    """Exports, once, and asks another process -> its results for each case, and the folder."""
+    """Exports all cases once, and runs them in a process without charrnn. Returns the results of each case."""
     answers = {}
 
     def ask(loaded):
@@ -97,7 +97,7 @@ def stranger(tmp_path_factory):
             ids = np.random.default_rng(0).integers(0, 8, (2, 9)).tolist()
             asked = {name: {"prompts": PROMPTS[name], "texts": TEXTS[name], "ids": ids} for name in CASES}
             command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked)]
-            turkish = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}  # where "I" in lower case is another letter
+            turkish = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}  # in Turkish, "I" has another lower case
             process = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=turkish)
             assert process.returncode == 0, process.stderr
             answers.update(json.loads(process.stdout.splitlines()[-1]), ids=ids, folder=folder)
@@ -116,12 +116,12 @@ def test_the_same_seed_gives_the_same_text_without_charrnn(loaded, stranger, cas
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_scores_and_steps_are_log_probabilities_of_closed_loop_calls(loaded, stranger, case):
+def test_scores_and_steps_are_log_probabilities_under_teacher_forcing(loaded, stranger, case):
     model, vocabulary, end = loaded[case].model, loaded[case].vocabulary, loaded[case].end_of_text
     said = stranger(loaded)[case]
 
     def log_probs(text):
-        """The prediction after each character."""
+        """Returns the log-probabilities of the next character after each character."""
         return tf.nn.log_softmax(model(tf.constant(vocabulary.encode(text)[None], tf.int32))[0][0]).numpy()
 
     for text, row, mean in zip(map(vocabulary.read, TEXTS[case]), said["nats"], said["mean"], strict=True):
@@ -148,7 +148,7 @@ def test_a_keras_model_of_stock_layers_has_equal_logits(loaded, stranger, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of the interpreter's move to another package
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the interpreter moves to another package
 def test_tflite_advances_by_one_character(loaded, case):
     model = loaded[case].model
     step = tf.lite.Interpreter(model_content=tflite_step(model)).get_signature_runner()
@@ -178,7 +178,7 @@ def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
         Serving(loaded, Sampler(), "ignore")
 
 
-def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
+def test_an_impossible_length_or_temperature_is_refused(make_model):
     serving = Serving(Loaded(make_model(), Vocabulary("abcdef"), "", ""), Sampler(), "refuse")
     generate = tf.function(serving.generate, autograph=False)
     wrong = [(-1, 1.0, r"num_chars.*-1"), (3, -0.5, r"temperature.*-0.5")]
@@ -189,10 +189,12 @@ def test_a_length_or_a_temperature_below_zero_is_refused(make_model):
     assert generate(*map(tf.constant, (["a"], 0, [1], [1.0])))["text"].numpy().tolist() == [b""]
 
 
-def test_nothing_is_overwritten_and_nothing_left_behind(loaded, tmp_path):
+def test_a_refused_export_creates_nothing(loaded, tmp_path):
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "README.md").write_text("mine")
     with pytest.raises(UserError, match="is not overwritten"):
         export(loaded["documents"], str(tmp_path / "there"))
+    assert [path.read_text() for path in (tmp_path / "there").iterdir()] == ["mine"]
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/new cannot be written"):
         export(loaded["documents"], str(tmp_path / "file" / "new"))
@@ -206,7 +208,7 @@ READINGS = [Reading(), Reading(True, "NFC", True), Reading(normalization="NFD"),
 
 @pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
-def test_the_readmes_code_is_that_of_the_vocabulary(make_model, tmp_path, monkeypatch, kind, reading):
+def test_the_readmes_code_encodes_and_decodes_like_the_vocabulary(make_model, tmp_path, monkeypatch, kind, reading):
     monkeypatch.chdir(tmp_path)
     characters = "\nabe\u0301\xe9\u01f0" if kind == "characters" else ""
     vocabulary = Vocabulary(dict.fromkeys(characters), kind, reading)
@@ -241,7 +243,7 @@ def test_the_readmes_code_runs_in_its_folder(loaded, tmp_path, monkeypatch, case
     assert vocabulary.unknown_id is None or vocabulary.unknown_id not in made["ids"]
 
 
-def test_the_readme_names_the_filters_and_its_code_cuts_off(make_model):
+def test_the_readme_names_the_filters_and_its_code_applies_the_cut_off(make_model):
     loaded = Loaded(make_model(), LETTERS, "", "")
     text = readme(loaded, ["saved_model", "tflite"], "", Sampler(top_k=5, epsilon=0.3))
     assert "The filters of its choice are top_k=5, epsilon=0.3." in text
@@ -253,14 +255,14 @@ def test_the_readme_names_the_filters_and_its_code_cuts_off(make_model):
         assert np.flatnonzero(np.isfinite(made["log_probs"])).tolist() == kept
 
 
-def test_the_readme_names_the_limits_of_a_format(make_model):
+def test_the_readme_says_if_a_saved_model_cannot_normalize(make_model):
     for form, told in (("NFC", True), ("", False)):
         vocabulary = Vocabulary("abcdef", reading=Reading(normalization=form))
         text = readme(Loaded(make_model(), vocabulary, "", ""), ["saved_model"], "")
         assert ("cannot normalize" in text) == told
 
 
-def test_a_model_that_stock_layers_cannot_be_is_refused_before_anything_is_written(make_model, tmp_path):
+def test_a_model_without_equivalent_stock_layers_is_refused_before_anything_is_written(make_model, tmp_path):
     for config in ({"num_layers": 2, "skip_connections": True}, {"zoneout": 0.1}):
         loaded = Loaded(make_model(**config), LETTERS, "", "")
         with pytest.raises(UserError, match="skip connections: give --formats=saved_model,tflite"):

@@ -1,4 +1,4 @@
-"""Generated text against a loop of one character at a time; the inputs that a text depends on."""
+"""Tests generated text against a loop with one model call per character, and the inputs that a text depends on."""
 
 import gc
 import math
@@ -17,7 +17,7 @@ from charrnn.sampling import Sampler
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary
 
-LETTERS = Vocabulary("abcdef")  # with the unknown character 7 ids, as many as `make_model` makes by default
+LETTERS = Vocabulary("abcdef")  # 7 ids with the unknown character, the default of `make_model`
 DECODE_BLOCK_CHARS = 128
 LONG = "fedcab" * 25  # 150 characters: the prompt itself crosses the border of a block
 CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cell in ("gru", "lstm") for n in (1, 2)]
@@ -29,7 +29,7 @@ _GENERATOR = []
 
 @pytest.fixture
 def generator(make_model):
-    """A generator of letters, which is the same after each text: its loops are compiled once for all tests."""
+    """Returns a generator that all tests share, because texts do not change it: its loops are compiled only once."""
     if not _GENERATOR:
         _GENERATOR.append(Generator(make_model(), LETTERS))
     return _GENERATOR[0]
@@ -44,7 +44,7 @@ def sampled(temperature=1.0):
 
 
 def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
-    """Reads the prompt and then its own choices, one `model(...)` call per character."""
+    """Returns the text of a plain loop: after the prompt, one `model(...)` call per chosen character."""
     read = tf.function(model, reduce_retracing=True)
     size = model.vocabulary_size
     ids = vocabulary.encode(prompt).tolist()
@@ -61,13 +61,13 @@ def one_by_one(model, vocabulary, prompt, num_chars, seed, choose):
 
 
 @pytest.mark.slow
-def test_xla_changes_the_speed_and_not_the_text(make_model):
+def test_xla_does_not_change_the_text(make_model):
     plain, compiled = (Generator(make_model(), LETTERS, xla=xla) for xla in (False, True))
     for prompts in (["a", LONG], ["fab"]):
         assert compiled.generate(prompts, 20, range(len(prompts))) == plain.generate(prompts, 20, range(len(prompts)))
 
 
-def test_xla_runs_the_loop_from_a_place_in_the_text_on(make_model, monkeypatch):
+def test_xla_runs_the_loop_from_a_fixed_position_on(make_model, monkeypatch):
     generator = Generator(make_model(), LETTERS)
     compiled = generator.writer._compiled_loop.experimental_get_tracing_count
     generator.generate(["a"], XLA_PLACE - 1, [7])
@@ -83,7 +83,7 @@ def test_xla_runs_the_loop_from_a_place_in_the_text_on(make_model, monkeypatch):
 
 
 def test_a_long_text_begins_with_the_bits_of_a_short_one(make_model):
-    """The text, and the logits of the character that follows; also where a saved state continues it."""
+    """Compares the text and the logits after it, also for a text that continues from a state."""
     model = make_model()
     chosen, plain = (Generator(model, LETTERS, xla=xla) for xla in (None, False))
     whole = chosen.generate(["a"], XLA_PLACE + 300, [7])[0]
@@ -96,7 +96,7 @@ def test_a_long_text_begins_with_the_bits_of_a_short_one(make_model):
         text, state = after(chosen, num_chars)
         assert text == whole[:num_chars] == chosen.generate(["a"], num_chars, [7])[0]
         text, expected = after(plain, num_chars)
-        assert text == whole[:num_chars]  # XLA rounds otherwise, but this seed meets no close choice
+        assert text == whole[:num_chars]  # XLA rounds differently, but this seed has no close choice
         if num_chars < XLA_PLACE:
             np.testing.assert_array_equal(state.logits, expected.logits)
         np.testing.assert_allclose(state.logits, expected.logits, rtol=0, atol=1e-5)
@@ -107,7 +107,7 @@ def test_a_long_text_begins_with_the_bits_of_a_short_one(make_model):
 
 
 @pytest.mark.slow
-def test_a_text_beyond_the_place_of_xla_is_that_of_closed_loop_calls(make_model):
+def test_a_text_beyond_the_xla_position_is_the_same_with_one_call_per_character(make_model):
     model, prompt = make_model(cell="lstm"), LONG * 6
     expected = one_by_one(model, LETTERS, prompt, 300, 3, sampled())
     assert Generator(model, LETTERS).generate([prompt], 300, [3])[0] == expected
@@ -116,7 +116,7 @@ def test_a_text_beyond_the_place_of_xla_is_that_of_closed_loop_calls(make_model)
 
 
 @pytest.mark.parametrize("config", CELLS)
-def test_greedy_text_is_that_of_closed_loop_calls(make_model, config):
+def test_greedy_text_is_the_same_with_one_call_per_character(make_model, config):
     model = make_model(**config)
     text = Generator(model, LETTERS, Sampler(greedy=True)).generate(["fab"], 60, [0])[0]
     assert text == one_by_one(model, LETTERS, "fab", 60, 0, likeliest)
@@ -125,19 +125,19 @@ def test_greedy_text_is_that_of_closed_loop_calls(make_model, config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CELLS)
-def test_sampled_text_is_that_of_closed_loop_calls_with_the_same_noise(make_model, config):
+def test_sampled_text_is_the_same_with_one_call_per_character_and_the_same_noise(make_model, config):
     model = make_model(**config)
     text = Generator(model, LETTERS, Sampler(temperature=0.7)).generate(["fab"], 140, [11])[0]
     assert text == one_by_one(model, LETTERS, "fab", 140, 11, sampled(0.7))
     assert text != one_by_one(model, LETTERS, "fab", 140, 12, sampled(0.7))
 
 
-def test_sampled_text_after_a_prompt_longer_than_a_block(make_model):
+def test_sampled_text_is_the_same_after_a_prompt_longer_than_a_block(make_model):
     model = make_model()
     assert Generator(model, LETTERS).generate([LONG], 20, [3])[0] == one_by_one(model, LETTERS, LONG, 20, 3, sampled())
 
 
-def test_top_k_and_top_p_as_by_numpy(make_model):
+def test_top_k_and_top_p_agree_with_numpy(make_model):
     def choose(logits, noise):
         logits = logits / np.float32(1.5)
         logits[logits < np.sort(logits)[-4]] = -np.inf
@@ -171,7 +171,7 @@ def test_a_text_does_not_depend_on_how_much_of_it_is_asked_for(generator, prompt
         assert generator.generate([prompt], num_chars, [7])[0] == whole[:num_chars]
 
 
-def test_equal_seeds_give_equal_texts_and_others_others(make_model):
+def test_equal_seeds_give_equal_texts_and_different_seeds_different_texts(make_model):
     model = make_model()
     first, second, other = Generator(model, LETTERS).generate(["cab"] * 3, 200, [4, 4, 5])
     assert first == second != other
@@ -206,13 +206,13 @@ def test_a_byte_vocabulary_reads_and_writes_utf_8(make_model, sampler):
     assert text == one_by_one(model, vocabulary, "Ô, 🎭!", 40, 2, choose)
 
 
-def test_bytes_that_are_a_character_together_are_written_as_one(make_model):
+def test_the_bytes_of_a_character_are_written_as_one_character(make_model):
     model, euro = make_model(vocabulary_size=256, embedding_size=0, units=256), "€".encode()
     for weight in model.trainable_variables:
         weight.assign(tf.zeros_like(weight))
     kernel, _, bias = model.recurrent_layers[0].trainable_weights
-    kernel.assign(np.concatenate([np.zeros((256, 512)), 50 * np.eye(256)], 1))  # the state is the last byte, one-hot:
-    bias.assign(np.repeat([[-50.0, 0.0, 0.0], [0.0, 0.0, 0.0]], 256, axis=1))  # nothing is kept of the one before
+    kernel.assign(np.concatenate([np.zeros((256, 512)), 50 * np.eye(256)], 1))  # the state is the last byte, one-hot;
+    bias.assign(np.repeat([[-50.0, 0.0, 0.0], [0.0, 0.0, 0.0]], 256, axis=1))  # it forgets the byte before
     follows = np.zeros((256, 256))
     follows[list(euro), list(euro[1:] + euro[:1])] = 50.0
     model.readout.kernel.assign(follows)
@@ -229,7 +229,7 @@ def test_each_row_has_its_own_temperature(make_model):
     assert len(set(rows)) == 3
 
 
-def test_the_likeliest_of_one_is_the_likeliest(make_model):
+def test_top_k_of_1_is_greedy(make_model):
     model = make_model()
     greedy = Generator(model, LETTERS, Sampler(greedy=True)).generate(["ab", LONG], 150, [0, 1])
     assert Generator(model, LETTERS, Sampler(top_k=1)).generate(["ab", LONG], 150, [5, 6]) == greedy
@@ -239,7 +239,7 @@ def test_the_likeliest_of_one_is_the_likeliest(make_model):
 def test_a_text_ends_before_the_stop_string(generator):
     prompts, seeds = ["a", "fed"], [1, 2]
     whole = generator.generate(prompts, 300, seeds)
-    across = whole[0][DECODE_BLOCK_CHARS - 8 : DECODE_BLOCK_CHARS + 8]  # the border lies in it
+    across = whole[0][DECODE_BLOCK_CHARS - 8 : DECODE_BLOCK_CHARS + 8]  # it crosses the border of a block
     assert whole[0].count(across) == 1 and across not in whole[1]
     first, second = generator.generate(prompts, 300, seeds, stop=across)
     assert first == whole[0][: DECODE_BLOCK_CHARS - 8] and second == whole[1]
@@ -248,7 +248,7 @@ def test_a_text_ends_before_the_stop_string(generator):
         assert generator.generate(prompts, 300, seeds, stop=stop) == expected
 
 
-def test_a_stop_string_in_the_prompt_ends_nothing(generator):
+def test_a_stop_string_in_the_prompt_does_not_end_the_text(generator):
     whole = generator.generate([LONG], 100, [1])[0]
     assert LONG[:20] not in whole
     assert generator.generate([LONG], 100, [1], stop=LONG[:20]) == [whole]
@@ -264,7 +264,7 @@ def test_characters_that_the_model_never_saw_are_named(make_model):
         Generator(make_model(), LETTERS).generate(["ab", "aXb☂X"], 5, [0, 1])
 
 
-def test_weights_are_those_at_the_call(make_model):
+def test_each_call_uses_the_current_weights(make_model):
     model, other = make_model(), make_model(seed=1)
     generator = Generator(model, LETTERS)
     before = generator.generate(["ab"], 100, [0])
@@ -289,12 +289,12 @@ def test_pairs_of_characters_have_the_models_probability(make_model, temperature
 
 
 def streamed(generator, *arguments, **options):
-    """The pieces of a text."""
+    """Returns the pieces of a text."""
     return list(generator.stream(*arguments, **options))
 
 
 @pytest.mark.parametrize("prompt", ["fab", LONG])
-def test_a_stream_is_the_text_and_its_pieces_grow(generator, prompt):
+def test_a_stream_yields_the_text_in_growing_pieces(generator, prompt):
     pieces = streamed(generator, prompt, 300, seed=7)
     assert "".join(pieces) == generator.generate([prompt], 300, [7])[0]
     assert len(pieces[0]) <= 8 and len(pieces[1]) <= 16 and max(map(len, pieces)) > 32
@@ -319,7 +319,7 @@ def test_a_stream_never_cuts_a_character_in_two(make_model):
 
 
 @pytest.mark.parametrize("config", [CELLS[0], CELLS[-1]])
-def test_a_continued_text_is_one_that_never_stopped_to_the_bit(make_model, config):
+def test_a_continued_text_equals_an_uninterrupted_text_to_the_bit(make_model, config):
     generator = Generator(make_model(**config), LETTERS)
     whole = generator.stream("fab", 300, seed=7)
     text = "".join(whole)
@@ -356,9 +356,9 @@ def test_a_stopped_text_continues_before_the_stop_string(generator):
         assert more.state.position == 3 + place + 3 + 30
 
 
-def test_a_stream_that_is_left_stands_where_its_pieces_end(generator):
+def test_an_abandoned_stream_has_the_state_after_its_last_piece(generator):
     whole = generator.generate(["fab"], 300, [7])[0]
-    for stop in ("", whole[20:40]):  # the first piece of all that are certain ends before it
+    for stop in ("", whole[20:40]):  # the stop string cuts the second piece off at 20 characters
         stream = generator.stream("fab", 300, seed=7, stop=stop)
         pieces = iter(stream)
         start = next(pieces) + next(pieces)
@@ -366,7 +366,7 @@ def test_a_stream_that_is_left_stands_where_its_pieces_end(generator):
         assert "".join(generator.stream("", 50, state=stream.state)) == whole[len(start) :][:50]
 
 
-def test_neither_a_stop_string_nor_the_end_of_a_document_ends_a_shorter_text(make_model):
+def test_stop_strings_and_ends_of_documents_are_ignored_before_min_chars(make_model):
     model, prompts, seeds = make_model(), ["ab", LONG, "c"], [1, 2, 3]
     generator = Generator(model, LETTERS)
     whole = generator.generate(prompts, 200, seeds)
@@ -379,7 +379,7 @@ def test_neither_a_stop_string_nor_the_end_of_a_document_ends_a_shorter_text(mak
         short = documents.generate(prompts, 200, seeds)
         texts = documents.generate(prompts, 200, seeds, min_chars=90)
         assert min(map(len, short)) < 90 <= min(map(len, texts)) and "f" not in "".join(texts)
-        if sampler == Sampler():  # with filters, the end also changes the other characters
+        if sampler == Sampler():  # with top_k, an excluded end lets another character in
             assert all(text.startswith(other[:90]) for text, other in zip(texts, short, strict=True))
 
 
@@ -397,8 +397,8 @@ def test_characters_that_the_model_never_saw_are_dropped_or_read_as_unknown(make
         Generator(model, LETTERS, unknown="ignore").generate(["a"], 5, [0])
 
 
-def test_a_text_of_a_real_size_does_not_depend_on_the_batch(make_model):
-    """The matmuls of other batch sizes may round otherwise: by about 1e-6, which is tiny beside the noise."""
+def test_a_text_of_a_model_of_realistic_size_does_not_depend_on_the_batch(make_model):
+    """Matmuls of other batch sizes may round differently, by about 1e-6. That is tiny compared with the noise."""
     model = make_model(vocabulary_size=66, units=128, embedding_size=0)
     for weight in model.trainable_variables:
         weight.assign(0.3 * weight)
@@ -414,13 +414,13 @@ def live_states():
 
 
 @pytest.mark.slow
-def test_memory_does_not_depend_on_the_length_but_for_the_text(make_model):
+def test_memory_apart_from_the_text_does_not_depend_on_the_length(make_model):
     generator, calls = Generator(make_model(), LETTERS), []
     before = live_states()
     stream = generator.stream("fab", 3000, seed=1, stop=["fedcbafedcba"])
     held = [len(stream._since) for _ in stream]
     assert len(held) > 20 and live_states() - before <= 4
-    assert max(held) <= DECODE_BLOCK_CHARS + 12  # ids since the last state: those of a call, and what is held back
+    assert max(held) <= DECODE_BLOCK_CHARS + 12  # ids since the last state: one call's, and the held-back ids
     generator.generate(["fab", "c"], 3000, [1, 2], look=lambda: calls.append(len(calls) == 20 and live_states()))
     assert calls[20] - before <= 8
 
@@ -445,7 +445,7 @@ def test_texts_that_do_not_fit_into_memory_are_refused_before_the_start(make_mod
         generator.beam("a", 500, 2_000_000_000)
 
 
-def test_one_graph_serves_all_temperatures_and_numbers_of_texts(make_model):
+def test_two_graphs_serve_all_temperatures_and_numbers_of_texts(make_model):
     generator = Generator(make_model(), LETTERS)
     for count in (1, 3, 2, 5):
         generator.generate(["a"] * count, 5, range(count), np.linspace(0, 2, count))
@@ -473,7 +473,7 @@ def test_arguments_may_be_arrays_tuples_lists_and_tensors(generator, kind):
     assert "".join(generator.stream("a", np.int64(20), np.int64(3))) == generator.generate(["a"], 20, [3])[0]
 
 
-def test_no_prompts_are_no_texts(generator):
+def test_no_prompts_give_no_texts(generator):
     for none in ([], (), np.array([])):
         assert generator.generate(none, 5, none) == generator.generate(none, 5, none, none) == []
 
@@ -538,7 +538,7 @@ def test_no_setting_writes_the_unknown_character(make_model, sampler, precision)
     assert REPLACEMENT not in "".join(texts) and min(map(len, texts)) == 30
 
 
-def test_weights_that_are_no_numbers_are_told(make_model):
+def test_non_finite_weights_are_reported(make_model):
     for vocabulary in (LETTERS, Vocabulary.bytes()):
         model = make_model(vocabulary.size)
         model.readout.bias.assign(np.full(vocabulary.size, np.nan))
@@ -548,7 +548,7 @@ def test_weights_that_are_no_numbers_are_told(make_model):
                 getattr(Generator(model, vocabulary), write)(*arguments)
 
 
-def test_prompts_and_stop_strings_are_read_as_the_models_text_was(make_model):
+def test_prompts_and_stop_strings_are_read_like_the_training_text(make_model):
     model = make_model(vocabulary_size=8)
     vocabulary = Vocabulary("\nabcd\xe9f", reading=Reading(True, "NFC", True))
     generator = Generator(model, vocabulary)
@@ -564,7 +564,7 @@ def test_prompts_and_stop_strings_are_read_as_the_models_text_was(make_model):
     "characters, end_of_text, beginning",
     [("\n ACGT", "", "\n"), (" ACGT", "", " "), ("ACGT", "", "T"), ("\nACGT", "\n", "")],
 )
-def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, characters, end_of_text, beginning):
+def test_the_default_prompt_is_a_known_character_or_empty_for_documents(make_model, characters, end_of_text, beginning):
     generator = Generator(make_model(len(characters) + 1), Vocabulary(characters), end_of_text=end_of_text)
     assert generator.beginning == beginning
     assert len(generator.generate([beginning], 5, [0])) == 1
@@ -573,14 +573,14 @@ def test_a_text_without_a_prompt_begins_with_a_known_character(make_model, chara
             generator.generate([""], 5, [0])
 
 
-def test_a_line_break_before_a_document_is_its_beginning(make_model):
-    """Such as the default prompt of samples. No document is empty, so the model never reads two in a row."""
+def test_a_line_break_at_the_start_of_a_prompt_is_the_start_of_its_document(make_model):
+    """The default prompt of samples is a line break. No document is empty, so the model never reads two in a row."""
     generator = Generator(make_model(8), Vocabulary("\nabcdef"), end_of_text="\n")
     assert generator.generate(["\n", "\nab"], 60, [1, 2]) == generator.generate(["", "ab"], 60, [1, 2])
     assert "".join(generator.stream("\nab", 60, 2)) == generator.generate(["ab"], 60, [2])[0]
 
 
-def test_stop_strings_that_can_never_match_are_told(make_model):
+def test_stop_strings_that_can_never_match_are_reported(make_model):
     model = make_model(vocabulary_size=8)
     vocabulary = Vocabulary("\nabcdef", reading=Reading(lowercase=True))
     running, documents = Generator(model, vocabulary), Generator(model, vocabulary, end_of_text="\n")
@@ -599,8 +599,8 @@ def test_stop_strings_that_can_never_match_are_told(make_model):
         running.stream("a", 30, stop="#end")
 
 
-def test_an_unknown_characters_place_is_not_where_another_unknown_one_stops(make_model):
-    """Both have the id 0, which no text has."""
+def test_an_unknown_stop_string_does_not_match_another_unknown_character(make_model):
+    """Both have the id 0, which is never written."""
     generator = Generator(make_model(), LETTERS, unknown="replace")
     with pytest.warns(UserWarning, match="'x'"):
         assert generator.generate(["aX"], 20, [1], stop="x") == generator.generate(["aX"], 20, [1])

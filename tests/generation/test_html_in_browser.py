@@ -1,4 +1,4 @@
-"""The page of an exported model in headless Chromium, driven as a person would: keys, pointer, a narrow window."""
+"""Tests the page of an exported model in headless Chromium, with keys and pointer, and in a narrow window."""
 
 import time
 
@@ -33,7 +33,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, make_model, tmp_path):
-    """Opens the page of a model with random weights, and returns the model. It has no run directory."""
+    """Opens the page of a model with random weights, and returns the model, which has no run directory."""
 
     def open_page(vocabulary=LETTERS, end_of_text="", **config):
         model = make_model(vocabulary.size, **{"units": 12, **config})
@@ -53,7 +53,7 @@ def open_page(browser, make_model, tmp_path):
 
 @pytest.fixture
 def read(browser, open_page):
-    """Opens a page, and lets it read TEXT."""
+    """Opens a page, lets it read a text, and returns the model."""
 
     def read(text=TEXT, **arguments):
         model = open_page(**arguments)
@@ -84,10 +84,10 @@ def test_logits_agree_to_the_rounding_of_the_weights(browser, open_page, cell):
     assert np.abs(np.array(found) - logits[0]).max() < 2e-3 * np.abs(logits).max()
 
 
-def test_the_page_writes_pauses_steps_and_goes_on(browser, open_page):
+def test_the_page_writes_pauses_steps_and_resumes(browser, open_page):
     model = open_page()
     browser.wait("return !page.write.isRunning")
-    assert len(text_of(browser, "#written")) == 1001  # the prompt, a line break, and the length
+    assert len(text_of(browser, "#written")) == 1001  # a line break as the prompt, and 1000 written characters
     browser.type("#prompt", "MAREN:")
     browser.type("#length", "1000000")
     browser.click("#start")
@@ -105,10 +105,10 @@ def test_the_page_writes_pauses_steps_and_goes_on(browser, open_page):
     text = text_of(browser, "#written")
     assert text.startswith(written) and set(text) <= set(LETTERS.characters)
     expected = Loaded(model, LETTERS, "", "").generate("MAREN:", 20)
-    assert text[6:26] == expected[:20]  # later, rounded weights may choose otherwise
+    assert text[6:26] == expected[:20]  # later, rounded weights may choose another character
 
 
-def test_a_stop_string_and_a_seed(browser, open_page):
+def test_a_stop_string_ends_the_text_of_a_seed(browser, open_page):
     open_page()
     browser.type("#prompt", "M")
     browser.type("#seed", "5")
@@ -123,7 +123,7 @@ def test_a_stop_string_and_a_seed(browser, open_page):
     assert "ended" in text_of(browser, "#write-status")
 
 
-def test_impossible_input_is_told(browser, open_page):
+def test_impossible_input_is_reported(browser, open_page):
     open_page()
     browser.type("#prompt", "x\u4e2d")
     browser.click("#start")
@@ -142,7 +142,7 @@ def test_impossible_input_is_told(browser, open_page):
     assert len(browser.run("return Array.from(page.read.trace.ids)")) == 3
 
 
-def test_the_arrow_keys_and_the_pointer_show_the_likeliest(browser, read):
+def test_the_arrow_keys_and_the_pointer_choose_the_character_whose_prediction_is_shown(browser, read):
     model = read()
     ids = LETTERS.encode(TEXT)
     logits, _ = model(tf.constant(ids[None], tf.int32))
@@ -179,14 +179,14 @@ def test_the_text_is_coloured_by_surprisal(browser, read):
     assert mean == pytest.approx(nats.mean(), abs=2e-3)
 
 
-def test_text_is_text(browser, read):
+def test_markup_in_a_text_is_shown_as_text(browser, read):
     read()
     shown = browser.run("return page.read.view.spans.map((span) => span.textContent).join('')")
     assert shown == TEXT
     assert browser.run("return document.querySelectorAll('main script, main b:not(li b)').length") == 0
 
 
-def test_units_are_sorted_by_what_they_tell(browser, read):
+def test_units_show_their_correlation_and_are_sorted_by_it(browser, read):
     model = read(num_layers=2)
     browser.click("#tab-units")
     _, outputs = states(model, LETTERS.encode(TEXT))
@@ -199,7 +199,8 @@ def test_units_are_sorted_by_what_they_tell(browser, read):
         "return Array.from(document.querySelectorAll('#units button'), (b) => [b.dataset.unit, b.textContent])"
     )
     assert len(listed) == 24
-    assert abs(expected[int(listed[0][0])]) == pytest.approx(np.abs(expected).max(), abs=2e-3)
+    strengths = [abs(expected[int(unit)]) for unit, _ in listed]
+    np.testing.assert_allclose(strengths, np.sort(np.abs(expected))[::-1], rtol=0, atol=2e-3)
     for unit, label in listed:
         place, r = label.rsplit(" ", 1)
         assert place == f"layer {int(unit) // 12 + 1}, unit {int(unit) % 12 + 1}"
@@ -215,7 +216,7 @@ def test_units_are_sorted_by_what_they_tell(browser, read):
 
 
 def states(model, ids):
-    """The state after the ids, and the outputs of all layers `[T, L·H]`."""
+    """Returns the state after the ids, and the outputs of all layers `[T, L·H]`."""
     state, outputs = model.initial_state(1), []
     for id in ids:
         _, state = model(tf.constant([[id]], tf.int32), state)
@@ -240,7 +241,7 @@ def test_documents_predict_their_first_character(browser, read):
 
 
 @pytest.mark.parametrize("view", ["write", "read", "units"])
-def test_a_narrow_window_and_the_dark(browser, read, view):
+def test_the_page_fits_a_narrow_window_and_has_a_dark_mode(browser, read, view):
     read()
     browser.size(360, 700)
     browser.click(f"#tab-{view}")
@@ -253,7 +254,7 @@ def test_a_narrow_window_and_the_dark(browser, read, view):
     assert browser.run("return getComputedStyle(document.body).backgroundColor") != light
 
 
-def test_the_tabs_work_by_keys(browser, open_page):
+def test_the_arrow_keys_switch_the_tabs(browser, open_page):
     open_page()
     browser.run("byId('tab-write').focus()")
     browser.press("right")
@@ -270,7 +271,7 @@ def test_nothing_is_requested_but_the_file(browser, open_page):
     assert requested and {address.split(":")[0] for address in requested} <= {"file", "data", "about", "chrome"}
 
 
-def test_an_old_browser_is_told(browser, open_page, tmp_path):
+def test_an_old_browser_is_reported(browser, open_page, tmp_path):
     open_page()
     path = tmp_path / "model.html"
     page = without_hashes(path.read_text(encoding="utf-8"))
@@ -286,7 +287,7 @@ def without_hashes(page):
 
 
 def test_a_large_model_is_small_and_quick_enough(browser, make_model, tmp_path):
-    """The bounds in time leave room for a busy machine: they are a tenth of what an idle one does."""
+    """The time limits leave room for a busy machine: an idle one is about ten times as fast."""
     model = make_model(66, units=1024, embedding_size=256)
     content = html_page(Loaded(model, Vocabulary(map(chr, range(40, 105))), "", ""))
     assert model.count_params() > 3.5e6 and len(content) < 10e6

@@ -1,4 +1,4 @@
-"""The page of an exported model, without a browser: its scripts run in Node, against the model here."""
+"""Tests the page of an exported model without a browser: its scripts run in Node and must agree with the model."""
 
 import configparser
 import json
@@ -42,7 +42,7 @@ CELLS = {
 
 @pytest.fixture
 def ask(tmp_path):
-    """Answers to questions to a page; see `ask.js`."""
+    """Returns a page's answers to questions, by running its scripts in Node; see `ask.js`."""
 
     def ask(page, **questions):
         path = tmp_path / "model.html"
@@ -63,7 +63,7 @@ def make_loaded(make_model):
 
 @pytest.fixture
 def make_exact(make_loaded):
-    """A model whose weights are exact in 16 bits, so that the page computes with the same ones."""
+    """Builds a model whose weights are exact in 16 bits, so that the page computes with the same weights."""
 
     def make(*arguments, **config):
         loaded = make_loaded(*arguments, **{"embedding_size": 0, "units": 24, **config})
@@ -75,7 +75,7 @@ def make_exact(make_loaded):
 
 
 def characters(count):
-    """A vocabulary of `count` ids."""
+    """Returns a vocabulary of `count` ids."""
     return Vocabulary(map(chr, range(0x100, 0xFF + count)))
 
 
@@ -99,8 +99,8 @@ def test_logits_agree_to_the_rounding_of_the_weights(make_loaded, ask, case):
 @needs_node
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_a_model_of_mixed_precision_is_computed_without_its_rounding(make_model, ask, precision):
-    """The page has the weights as the model computes with them; only the model rounds its states."""
+def test_the_page_computes_a_mixed_precision_model_without_rounding_its_states(make_model, ask, precision):
+    """The page has the model's rounded weights but does not round states. The reference model is in float32."""
     model, exact = make_model(8, precision, num_layers=2), make_model(8, num_layers=2)
     exact.set_weights(model.get_weights())
     ids = np.random.default_rng(1).integers(0, 8, 60)
@@ -111,7 +111,7 @@ def test_a_model_of_mixed_precision_is_computed_without_its_rounding(make_model,
 
 @needs_node
 @pytest.mark.slow
-def test_the_pages_store_an_embedding_in_the_smaller_way(make_loaded):
+def test_a_page_stores_an_embedding_in_the_smaller_form(make_loaded):
     for embedding, named in ((0, "table"), (50, "table"), (40, "embedding")):
         loaded = make_loaded(characters(90), embedding_size=embedding, units=31)
         names = re.findall(r'id="tensor-([\w.]+)"', html_page(loaded).decode())
@@ -121,7 +121,7 @@ def test_the_pages_store_an_embedding_in_the_smaller_way(make_loaded):
 @needs_node
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 7, -3, 2**31 - 1])
-def test_noise_is_the_noise_of_generation(make_loaded, ask, seed):
+def test_the_page_draws_the_same_noise_as_generation(make_loaded, ask, seed):
     positions = [0, 1, 127, 128, 300]
     asked = {"seed": seed, "size": 7, "positions": positions}
     found = ask(html_page(make_loaded()), noise=asked)["noise"]
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_text(make_exact, ask):
 
 
 def filters(sampler):
-    """A sampler as the page names it."""
+    """Returns a sampler's settings with the names that the page uses."""
     given = Sampler(**sampler)
     names = {"topK": given.top_k, "topP": given.top_p, "minP": given.min_p, "epsilon": given.epsilon}
     return {"temperature": 0 if given.greedy else given.temperature, **names}
@@ -168,7 +168,7 @@ def filters(sampler):
     [(LETTERS, "\n", ["", "ab", "\nab"]), (Vocabulary.bytes(), "", ["a", "é🎭", "\xff"])],
     ids=["documents", "bytes"],
 )
-def test_documents_and_bytes(make_exact, ask, vocabulary, end, prompts):
+def test_the_page_writes_documents_and_bytes_like_the_model(make_exact, ask, vocabulary, end, prompts):
     loaded = make_exact(vocabulary, end, cell="lstm")
     expected = [loaded.generate(prompt, 200, 3) for prompt in prompts]
     asked = {"stop": "", "seed": 3, "count": 200, "unknown": "refuse", "filters": filters({})}
@@ -178,7 +178,7 @@ def test_documents_and_bytes(make_exact, ask, vocabulary, end, prompts):
 @needs_node
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_a_text_is_read_with_the_surprisals_and_outputs_of_the_model(make_loaded, ask, end):
+def test_a_read_text_has_the_models_surprisals_and_outputs(make_loaded, ask, end):
     loaded = make_loaded(LETTERS, end, num_layers=2)
     text = "ab\néb🎭xa\nbb"
     ids = loaded.vocabulary.encode(end + text)
@@ -218,14 +218,14 @@ def test_a_text_is_read_as_the_model_reads_it(make_loaded, ask, vocabulary):
 
 @needs_node
 @pytest.mark.slow
-def test_the_scripts_own_tests():
+def test_the_scripts_own_tests_pass():
     tests = sorted(map(str, WEB.glob("*.test.js")))
     done = subprocess.run(["node", "--test", *tests], capture_output=True, text=True)
     assert done.returncode == 0 and len(tests) > 1, done.stdout
 
 
 def test_no_text_becomes_markup(make_model, tmp_path):
-    """Neither the model's characters nor what a stranger's run directory says."""
+    """Covers the model's characters, and names in a run directory, which a stranger may have chosen."""
     markup = "</script><b>&amp;'\"é\ud800$x"
     (tmp_path / "config.json").write_text(json.dumps({"experiment": f"{markup}${{style}}", "corpus": markup}))
     (tmp_path / "metrics.jsonl").write_text("")
@@ -243,7 +243,7 @@ def test_no_script_ends_its_element_and_nothing_is_requested(make_loaded):
     assert not [name for name in SCRIPTS if re.search("</script|<!--", read(name), re.I)]
     assert "default-src 'none'" in page
     addresses = set(re.findall(r"https?://[^\"' ]+", page))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, which nobody fetches
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a namespace, which no browser fetches
     assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,"]
 
 
@@ -255,7 +255,7 @@ def test_a_model_too_large_for_a_page_is_refused_before_work(tmp_path, make_load
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wheel_has_the_sources():
+def test_the_package_data_contains_the_sources_of_the_page():
     root = HERE.parent.parent
     setup = configparser.ConfigParser()
     setup.read(root / "setup.cfg")

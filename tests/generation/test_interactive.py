@@ -1,4 +1,4 @@
-"""The prompt loop, with a list instead of a terminal."""
+"""Tests the loop of --interactive, with a list of lines instead of a terminal."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def generator(make_model):
 
 @pytest.fixture
 def talk(generator):
-    """Lines -> the written pieces, and the told sentences."""
+    """Runs the loop on lines of input. Returns the written text and the list of messages."""
 
     def talk(*lines, write=None, **options):
         lines, written, told = iter(lines), [], []
@@ -38,7 +38,7 @@ def test_an_empty_line_continues_as_if_the_text_had_never_stopped(talk, generato
     assert written == f"fab{whole[:50]}\n{whole[50:100]}\n{whole[100:150]}\nb{generator.generate(['b'], 50, [1])[0]}\n"
 
 
-def test_a_text_that_a_stop_string_has_ended_continues_over_it(talk, generator):
+def test_an_empty_line_continues_a_text_across_the_stop_string_that_ended_it(talk, generator):
     whole = generator.generate(["fab"], 300, [0])[0]
     stop = whole[20:24]
     ends = [whole.index(stop), whole.index(stop, whole.index(stop) + 1)]
@@ -46,7 +46,7 @@ def test_a_text_that_a_stop_string_has_ended_continues_over_it(talk, generator):
     assert written == f"fab{whole[: ends[0]]}\n{whole[ends[0] : min(ends[1], ends[0] + 150)]}\n"
 
 
-def test_a_mistake_is_told_and_the_next_prompt_read(talk, generator):
+def test_a_mistake_is_reported_and_the_next_prompt_is_read(talk, generator):
     written, told = talk("", "xyz", "a", num_chars=9, seed=0)
     assert written == f"a{generator.generate(['a'], 9, [0])[0]}\n"
     assert len(told) == 2 and "prompt is empty" in told[0] and "'x', 'y', 'z'" in told[1]

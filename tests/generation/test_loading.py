@@ -1,4 +1,4 @@
-"""A saved model comes back to the bit, or one sentence says why not."""
+"""Tests that a saved model is loaded bit for bit, or refused in one sentence."""
 
 import dataclasses
 import io
@@ -36,7 +36,7 @@ CELLS = [pytest.param({"cell": cell, "num_layers": n}, id=f"{cell}-{n}") for cel
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A real run whose best weights are not its newest: the learning rate is far too high."""
+    """Trains a run whose best weights are not its newest, because the learning rate is far too high."""
     run_dir = str(tmp_path_factory.mktemp("runs") / "tiny")
     experiment = Experiment(
         corpus="plays:3000",
@@ -52,12 +52,12 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run_dir(trained, tmp_path):
-    """A copy, to be damaged."""
+    """Returns a copy of the trained run that a test may damage."""
     return shutil.copytree(trained, tmp_path / "run")
 
 
 def save_by_hand(run_dir, trainer, step=1):
-    """The files of a run directory that `loading` reads, and no others."""
+    """Writes only those files of a run directory that `loading` reads."""
     os.makedirs(run_dir)
     config = {"model": dataclasses.asdict(trainer.model.config), "runtime": {"precision": "float32"}}
     config["data"] = {"order": "windows"}
@@ -67,7 +67,7 @@ def save_by_hand(run_dir, trainer, step=1):
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(make_trainer, tmp_path, monkeypatch):
-    """A run saves at the worst moment: after `load` has read its list, and before it reads the checkpoint."""
+    """The run saves at the worst moment: after `load` reads the list of checkpoints, before it reads a checkpoint."""
     trainer, steps = make_trainer(), iter(range(2, 100))
     save_by_hand(tmp_path / "run", trainer)
     checkpoints = Checkpoints(str(tmp_path / "run"), trainer, keep=1)
@@ -112,7 +112,7 @@ def assert_equal(got, expected):
 
 
 def refused(run_dir, weights="best"):
-    """The message with which `load` refuses a directory."""
+    """Asserts that `load` refuses a run directory in one sentence. Returns the sentence."""
     with pytest.raises(UserError) as error:
         loading.load(str(run_dir), weights)
     sentence = str(error.value)
@@ -122,9 +122,9 @@ def refused(run_dir, weights="best"):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CELLS)
-def test_weights_and_text_are_those_that_were_saved(make_model, make_trainer, tmp_path, config):
+def test_a_loaded_model_has_the_saved_weights_and_writes_the_same_texts(make_model, make_trainer, tmp_path, config):
     trainer = make_trainer(model=make_model(**config))
-    trainer.train_step(trainer.batch_at(0))  # the optimizer's variables too are in the file
+    trainer.train_step(trainer.batch_at(0))  # the file has the optimizer's variables, too
     weights = trainer.model.get_weights()
     texts = Generator(trainer.model, LETTERS).generate(["fab", "c"], 60, [1, 2])
     save_by_hand(tmp_path / "run", trainer)
@@ -165,7 +165,7 @@ def test_one_graph_serves_all_temperatures_and_the_last_few_generators_are_kept(
     assert loaded.generator(Sampler(top_k=3)).generate(["fab"], 5, [1])
 
 
-def test_an_older_run_tells_by_its_settings_how_its_text_was_read(make_model, make_trainer, tmp_path):
+def test_the_settings_of_an_older_run_say_how_its_text_was_read(make_model, make_trainer, tmp_path):
     save_by_hand(tmp_path / "run", make_trainer(model=make_model()))
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["data"] = {"order": "lines", "lowercase": True, "csv_column": 0}
@@ -178,7 +178,7 @@ def test_an_older_run_tells_by_its_settings_how_its_text_was_read(make_model, ma
     assert loading.load(str(tmp_path / "run")).vocabulary.reading == Reading(normalization="NFD")
 
 
-def test_weights_that_are_no_numbers_are_refused(make_model, make_trainer, tmp_path):
+def test_non_finite_weights_are_refused(make_model, make_trainer, tmp_path):
     trainer = make_trainer(model=make_model())
     trainer.model.readout.bias.assign(np.full(7, np.inf))
     save_by_hand(tmp_path / "run", trainer)
@@ -197,14 +197,14 @@ def test_a_checkpoint_without_the_recurrent_layers_is_refused(make_model, make_t
 
 
 def validation_losses(run_dir):
-    """Nats per character of the validation text, by step."""
+    """Returns the nats per character of the validation text, by step."""
     with open(os.path.join(run_dir, "metrics.jsonl"), encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     return {line["step"]: line["nats_per_char"] for line in lines if line["split"] == "validation"}
 
 
 def nats_per_char(loaded, text):
-    """The mean of -log softmax, in one closed-loop pass."""
+    """Returns the mean of -log softmax over the text, with teacher forcing."""
     ids = loaded.vocabulary.encode(text).astype(np.int32)
     logits, _ = loaded.model(tf.constant(ids[None, :-1]))
     log_probs = tf.nn.log_softmax(tf.cast(logits[0], tf.float64)).numpy()
@@ -246,7 +246,7 @@ def test_loading_writes_nothing(run_dir):
     assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
 
 
-def test_a_directory_that_is_none_or_no_runs(tmp_path):
+def test_a_missing_directory_and_one_without_a_run_are_refused(tmp_path):
     for path in (tmp_path / "missing", tmp_path):
         assert f"{path} is not a run directory" in refused(path)
     (tmp_path / "config.json").mkdir()
@@ -258,7 +258,7 @@ def test_a_directory_that_is_none_or_no_runs(tmp_path):
     ['{"model": {', "", "[]", '"text"', "null", "\N{EURO SIGN}".encode("utf-16")],
     ids=["torn", "empty", "list", "string", "null", "utf-16"],
 )
-def test_a_config_that_is_no_json_object(run_dir, content):
+def test_a_config_that_is_not_a_json_object_is_refused(run_dir, content):
     (run_dir / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     assert "config.json is damaged" in refused(run_dir)
 
@@ -301,21 +301,21 @@ def without(group, field):
     }.items(),
     ids=lambda item: item[0],
 )
-def test_a_config_that_describes_no_model(run_dir, damage):
+def test_a_config_that_describes_no_model_is_refused(run_dir, damage):
     config = json.loads((run_dir / "config.json").read_text())
     (run_dir / "config.json").write_text(json.dumps(damage[1](config)))
     refused(run_dir)
 
 
 @pytest.mark.parametrize("content", [None, "[", "{}"], ids=["missing", "torn", "empty"])
-def test_a_damaged_vocabulary(run_dir, content):
+def test_a_damaged_vocabulary_is_refused(run_dir, content):
     (run_dir / "vocabulary.json").unlink()
     if content is not None:
         (run_dir / "vocabulary.json").write_text(content)
     assert "vocabulary.json" in refused(run_dir)
 
 
-def test_a_run_without_a_checkpoint(run_dir):
+def test_a_run_without_a_checkpoint_is_refused(run_dir):
     shutil.rmtree(run_dir / "checkpoints")
     assert "no checkpoint yet" in refused(run_dir, "newest")
     loading.load(str(run_dir), "best")
@@ -323,7 +323,7 @@ def test_a_run_without_a_checkpoint(run_dir):
     assert "no checkpoint yet" in refused(run_dir, "best")
 
 
-def test_weights_that_are_neither_best_nor_newest(trained):
+def test_an_unknown_name_of_weights_is_refused(trained):
     said = refused(trained, "worst")
     assert "no 'worst' weights: ask for best or newest" in said and "step-3, step-6" in said
 
@@ -335,7 +335,7 @@ def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
         assert os.path.basename(loaded.checkpoint) == name
         assert folder is None or os.path.dirname(loaded.checkpoint).endswith(folder)
     weights = charrnn.load(trained, "step-3").model.get_weights()
-    for name in ("retry-2-step-3", "stopped-3"):  # a run's names for checkpoints after a roll-back, or a stop
+    for name in ("retry-2-step-3", "stopped-3"):  # names of checkpoints after a roll-back and an interruption
         for path in (run_dir / "checkpoints").glob("step-3.*"):
             shutil.copy(path, path.with_name(path.name.replace("step-3", name)))
         assert_equal(loading.load(str(run_dir), name).model.get_weights(), weights)
@@ -344,20 +344,20 @@ def test_a_kept_checkpoint_may_be_given_by_name(trained, run_dir):
         assert repr(name) in said and all(kept in said for kept in ("step-3", "retry-2-step-3", "stopped-3", "step-6"))
 
 
-def test_a_named_checkpoint_in_a_run_that_has_none(run_dir):
+def test_the_name_of_a_checkpoint_is_refused_in_a_run_without_checkpoints(run_dir):
     for folder in ("checkpoints", "best"):
         shutil.rmtree(run_dir / folder)
     assert "no 'step-3' weights" in refused(run_dir, "step-3")
 
 
 @pytest.mark.parametrize("field, value", [("units", 9), ("num_layers", 3), ("embedding_size", 0), ("cell", "gru")])
-def test_a_checkpoint_of_another_model(run_dir, field, value):
+def test_a_checkpoint_of_another_model_is_refused(run_dir, field, value):
     config = json.loads((run_dir / "config.json").read_text())
     (run_dir / "config.json").write_text(json.dumps(changed("model", **{field: value})(config)))
     assert "does not hold this model's weights" in refused(run_dir)
 
 
-def test_a_checkpoint_of_another_vocabulary(run_dir):
+def test_a_checkpoint_of_another_vocabulary_is_refused(run_dir):
     LETTERS.save(run_dir / "vocabulary.json")
     assert "does not hold this model's weights" in refused(run_dir)
 
@@ -383,13 +383,13 @@ def invert(path):
         pytest.param("*.index", invert, id="other_index"),
     ],
 )
-def test_a_damaged_checkpoint(run_dir, name, damage):
+def test_a_damaged_checkpoint_is_refused(run_dir, name, damage):
     (path,) = (run_dir / "best").glob(name)
     damage(path)
     assert str(run_dir / "best" / "step-") in refused(run_dir)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe{", b"model_checkpoint_path: 5"], ids=["empty", "bytes", "number"])
-def test_a_damaged_list_of_checkpoints(run_dir, content):
+def test_a_damaged_list_of_checkpoints_is_refused(run_dir, content):
     (run_dir / "checkpoints" / "checkpoint").write_bytes(content)
     assert "checkpoint" in refused(run_dir, "newest")

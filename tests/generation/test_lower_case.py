@@ -1,4 +1,4 @@
-"""Lower case in a graph, against Python's, over all letters that have one."""
+"""Tests lower case in a graph against Python's `str.lower`, for all letters that it changes."""
 
 import sys
 
@@ -28,9 +28,9 @@ LETTERS = st.sampled_from("AΣσςİIıÌĮJ\u0301\u0307 .'a1\uff21\U00010570") 
 
 
 @given(text=st.text(LETTERS))
-def test_a_letter_may_depend_on_its_word(lower, text):
+def test_the_lower_case_of_a_letter_may_depend_on_its_word(lower, text):
     assert lower([text]) == [text.lower()]
 
 
-def test_several_texts_of_several_lengths(lower):
+def test_several_texts_may_have_different_lengths(lower):
     assert lower(["", "ΑΣ", "İstanbul ΣΑΣ"]) == ["", "ας", "i̇stanbul σας"]

@@ -1,4 +1,4 @@
-"""A saved state comes back to the bit, or one sentence says why not."""
+"""Tests that a saved state of generation is loaded bit for bit, or refused with the path of its file."""
 
 import json
 
@@ -17,7 +17,7 @@ LETTERS = Vocabulary("abcdef")
 
 @pytest.fixture
 def saved(make_model, tmp_path):
-    """A model, one of its states, and the file with it."""
+    """Returns a model, one of its states, and the path of the file with this state."""
     model = make_model(cell="lstm", num_layers=2, precision="mixed_bfloat16")
     stream = Generator(model, LETTERS).stream("fab", 11, seed=3)
     assert len("".join(stream)) == 11
@@ -33,7 +33,7 @@ def refused(path, model, vocabulary=LETTERS):
     return str(error.value)
 
 
-def test_comes_back_to_the_bit(saved):
+def test_a_state_is_loaded_to_the_bit(saved):
     model, state, path = saved
     loaded = GenerationState.load(str(path), model, LETTERS)
     assert (loaded.position, loaded.seeds.tolist(), loaded.pending) == (14, [3], b"")
@@ -43,8 +43,8 @@ def test_comes_back_to_the_bit(saved):
     assert [path.name for path in path.parent.iterdir()] == ["state.npz"]
 
 
-def test_a_state_of_an_older_version_is_taken_whatever_the_reading(saved):
-    """It was saved before vocabularies knew how their text was read."""
+def test_a_state_of_an_older_version_is_loaded_with_any_reading(saved):
+    """A state does not store the reading, because vocabularies of older versions have none."""
     model, state, path = saved
     with np.load(path) as file:
         *_, known, _ = json.loads(file["model"].tobytes())
@@ -53,7 +53,7 @@ def test_a_state_of_an_older_version_is_taken_whatever_the_reading(saved):
     assert GenerationState.load(str(path), model, read).position == state.position
 
 
-def test_there_is_nothing_in_it_to_be_executed(saved):
+def test_the_file_of_a_state_has_nothing_to_execute(saved):
     with np.load(saved[2], allow_pickle=False) as file:
         assert all(file[name].dtype.kind in "iuf" for name in file.files)
 
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_refused(saved, damage):
     assert str(path) in refused(path, model)
 
 
-def test_files_that_cannot_be_read_or_written(saved, tmp_path):
+def test_files_that_cannot_be_read_or_written_are_reported(saved, tmp_path):
     model, state, _ = saved
     assert "cannot be read" in refused(tmp_path / "missing.npz", model)
     with pytest.raises(UserError, match=r"cannot be written to .*nowhere/state\.npz"):

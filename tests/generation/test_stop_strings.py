@@ -1,4 +1,4 @@
-"""The end of a text, against a search that looks at every place."""
+"""Tests where stop strings end a text, against a search of all positions."""
 
 import random
 
@@ -8,7 +8,7 @@ from charrnn.generation.stop_strings import StoppingText
 
 
 def end_by_search(ids, stops, min_chars, max_chars):
-    """The start of the first complete stop; of several that end at the same place, the longest."""
+    """Returns the start of the stop string that ends first (the longest if several do), or else the length."""
     ids = ids[:max_chars]
     for end in range(1, len(ids) + 1):
         starts = [end - len(s) for s in stops if s and end >= len(s) and ids[end - len(s) : end] == s]
@@ -31,7 +31,7 @@ def test_a_text_ends_at_the_same_place_whatever_its_pieces(seed):
             count = rng.randrange(1, 6)
             text.add(ids[done : done + count])
             done += count
-            assert text.num_certain >= len(certain)  # nothing that was certain is taken back …
+            assert text.num_certain >= len(certain)  # certain ids stay certain
             assert text.ids().tolist()[: len(certain)] == certain
             certain = text.ids(0, text.num_certain).tolist()
         place = end_by_search(ids, stops, min_chars, max_chars)
@@ -40,10 +40,10 @@ def test_a_text_ends_at_the_same_place_whatever_its_pieces(seed):
             assert text.ended and text.num_certain == place
         assert certain == ids[: len(certain)]
         kept = ids[len(certain) : place]
-        assert not kept or any(stop[: len(kept)] == kept for stop in stops)  # … and nothing is held back for no reason
+        assert not kept or any(stop[: len(kept)] == kept for stop in stops)  # held-back ids may begin a stop string
 
 
-def test_without_stops_all_is_certain_up_to_the_greatest_length():
+def test_without_stop_strings_all_ids_are_certain_up_to_max_chars():
     text = StoppingText([], 0, 5)
     text.add([1, 2, 3])
     assert (text.ended, text.num_certain) == (False, 3)

@@ -1,4 +1,4 @@
-"""The treatment of a text with unknown characters, and the message of a refusal."""
+"""Tests the treatment of unknown characters in a text, and the message that refuses them."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def refused(text, vocabulary):
     return str(error.value)
 
 
-def test_a_text_is_read_before_its_characters_are_looked_for():
+def test_a_text_is_read_like_the_training_text_before_it_is_checked():
     vocabulary = Vocabulary("\nhtk\u00e9", reading=Reading(True, "NFC", True))
     assert admit("THE\u0301\r\nK", "The prompt", vocabulary, "refuse") == "th\u00e9\nk"
     assert admit("THE\u0301X", "The prompt", vocabulary, "drop") == "th\u00e9"
@@ -36,24 +36,24 @@ def test_a_text_is_read_before_its_characters_are_looked_for():
         ("a\r\nb", Vocabulary("\nab"), ["\\n alone"]),
     ],
 )
-def test_a_text_that_looks_the_same_is_refused_with_the_difference(text, vocabulary, said):
+def test_a_refusal_names_the_spelling_that_the_model_knows(text, vocabulary, said):
     message = refused(text, vocabulary)
     assert all(part in message for part in said) and "\n" not in message
     assert "normalization" not in message or "NF" in message
 
 
-def test_no_way_of_writing_is_told_where_none_helps():
+def test_no_spelling_is_suggested_if_none_helps():
     for text, vocabulary in [("☂", Vocabulary("abc")), ("\u00e9e\u0301", Vocabulary("\u00e9e"))]:
         assert refused(text, vocabulary)
     assert "normalization" not in refused("☂", Vocabulary("abc"))
-    assert "lower case" not in refused("A", Vocabulary("Bab"))  # a text in both cases
+    assert "lower case" not in refused("A", Vocabulary("Bab"))  # the vocabulary has both cases
 
 
-def test_one_way_may_help_with_some_of_the_characters():
+def test_a_spelling_may_help_with_some_of_the_characters():
     message = refused(COMPOSED + "☂", Vocabulary.from_text(DECOMPOSED))
     assert "NFD" in message and "'☂'" in message and "more of them" in message
 
 
-def test_the_message_has_a_bound_for_any_vocabulary_and_text():
+def test_the_message_has_a_bounded_length_for_any_vocabulary_and_text():
     vocabulary = Vocabulary([chr(i) for i in range(0x4E00, 0x9000)])
     assert len(refused("".join(map(chr, range(32, 4000))), vocabulary)) < 1200

@@ -1,4 +1,4 @@
-"""How a run's parts are put together, on texts made for it."""
+"""Tests how a run is built: overfitting on few batches, refused input, and the state that a curriculum carries over."""
 
 import numpy as np
 import pytest
@@ -19,12 +19,12 @@ LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])
 
 @pytest.fixture(scope="module")
 def noise():
-    """A text that can be learnt by heart only."""
+    """Returns a text of random characters, which a model can only overfit."""
     return Texts("noise", "", LETTERS, np.random.default_rng(0).integers(1, LETTERS.size, 4000), np.array([], int))
 
 
 def losses(texts, num_steps, **data):
-    """Nats per character of each step."""
+    """Trains; returns the nats per character of each step."""
     trainer = make_trainer(
         Experiment(
             model=ModelConfig(units=32, embedding_size=16),
@@ -39,11 +39,11 @@ def losses(texts, num_steps, **data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("order", "count"), [("windows", 1), ("streams", 3)])
-def test_few_batches_are_learnt_by_heart(noise, order, count):
+def test_a_model_overfits_few_batches(noise, order, count):
     assert losses(noise, 120, order=order, overfit_batches=count)[-count:].max() < 0.1
 
 
-def test_a_text_of_noise_is_not(noise):
+def test_a_model_does_not_overfit_a_whole_text(noise):
     assert losses(noise, 120, order="windows")[-10:].min() > np.log(LETTERS.size) - 0.5
 
 
@@ -54,7 +54,7 @@ def test_patience_needs_a_validation_text(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_curriculum_that_does_not_call_its_parents_constructor_is_told(tmp_path):
+def test_a_curriculum_that_does_not_call_its_parents_constructor_is_refused(tmp_path):
     class Mine(Trainer):
         def __init__(self, *arguments, **named):
             self.prob = 0.5
@@ -65,7 +65,7 @@ def test_a_curriculum_that_does_not_call_its_parents_constructor_is_told(tmp_pat
 
 
 class Counting(Trainer):
-    """Carries over how many characters each row has read, once it knows the text."""
+    """A curriculum that also carries over the number of characters that each row has read, once it has the text."""
 
     texts = None
 
@@ -84,7 +84,7 @@ class Counting(Trainer):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_a_curriculum_gets_the_texts_before_the_first_step_and_carries_over_what_it_wants(noise, parts):
+def test_a_curriculum_gets_the_texts_before_the_first_step_and_carries_over_its_own_state(noise, parts):
     data = DataConfig(seq_length=10, batch_size=4, order="streams", reset_probability=0.4)
     model, optimizer = ModelConfig(units=8, embedding_size=0), OptimizerConfig(accumulate=parts)
     trainer = make_trainer(Experiment(model=model, data=data, optimizer=optimizer, trainer_class=Counting), noise)

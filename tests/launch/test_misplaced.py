@@ -1,4 +1,4 @@
-"""A setting that is given as a flag, or as an argument, is answered with how to give it."""
+"""Tests the suggestions for a setting that is given as a flag, or as an argument of `trainers.train`."""
 
 
 import pytest
@@ -12,7 +12,7 @@ from trainers.launch.misplaced import suggesting
 
 
 def said(main, capsys, *arguments, where=""):
-    """What a command says of its arguments, as it does where it is started."""
+    """Returns the error message of a command, with the suggestions that its start adds; asserts that it is one line."""
     status = command.run(main.main, main.FLAGS, ["it", *arguments], suggest=suggesting(main.FLAGS, where))
     out, err = capsys.readouterr()
     assert (status, out) == (command.MISTAKE, "") and err.startswith("error: ") and err.count("\n") == 1
@@ -34,7 +34,7 @@ def said(main, capsys, *arguments, where=""):
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_a_flag_that_is_a_setting(main, capsys, arguments, give):
+def test_a_flag_that_is_a_setting_gets_a_suggestion(main, capsys, arguments, give):
     assert f"There is no flag {arguments[0].partition('=')[0]}" in said(main, capsys, *arguments)
     assert give in said(main, capsys, *arguments)
 
@@ -44,23 +44,23 @@ def test_every_setting_is_found_by_its_field(full):
     assert full in named(full.partition(".")[2], settable(Experiment()))
 
 
-def test_a_field_of_several_groups_is_told_with_all():
+def test_a_field_of_several_groups_is_found_in_all():
     assert named("seed", ["model.seed", "data.seed", "data.size"]) == ["model.seed", "data.seed"]
 
 
-def test_the_settings_of_the_curriculum_count(capsys):
+def test_the_settings_of_the_curriculum_are_suggested_too(capsys):
     err = said(run, capsys, "--experiment=quickstart", "--trainer=spans", "--max_prob=0.2")
     assert "--set trainer.max_prob=0.2" in err
     assert "no flag --max_prob" in said(run, capsys, "--trainer=nowhere", "--max_prob=0.2")
 
 
-def test_an_argument_that_is_no_setting_is_told_as_before(capsys):
+def test_the_message_names_the_nearest_flags_or_all_flags_or_the_place_for_settings(capsys):
     assert "nearest: steps" in said(run, capsys, "--stepz=3")
     assert "; there are " in said(run, capsys, "--zzz=3")
     assert "behind the two dashes" in said(local_workers, capsys, "--units=3", where=" behind the two dashes")
 
 
-def test_a_setting_without_its_group(capsys):
+def test_a_setting_without_its_group_gets_a_suggestion(capsys):
     assert "data.batch_size=8" in said(run, capsys, "--experiment=quickstart", "--set", "batch_size=8")
 
 
@@ -73,7 +73,7 @@ def test_a_setting_without_its_group(capsys):
         ({"zzz": 3}, "zzz"),
     ],
 )
-def test_an_argument_that_is_a_setting(tmp_path, arguments, give):
+def test_an_unknown_argument_of_train_is_refused_with_a_suggestion(tmp_path, arguments, give):
     with pytest.raises(UserError, match=r"^train\(\) has no argument ") as error:
         trainers.train("quickstart", run_dir=tmp_path / "run", **arguments)
     assert give in str(error.value) and not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The user's own reports: which are refused, and that each value arrives once over kills, interrupts, roll-backs."""
+"""Tests the user's own reports: wrong ones are refused, and each value arrives once despite kills and roll-backs."""
 
 import io
 import json
@@ -24,7 +24,7 @@ PAGE = pathlib.Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def example():
-    """The class `Csv` of docs/training.md."""
+    """Returns the class `Csv` of docs/training.md."""
     (code,) = re.findall(r"^```python\n(import os\n.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     space = {"__name__": "page"}
     exec(code, space)
@@ -106,8 +106,9 @@ def test_a_wrong_report_is_refused_in_one_sentence(name, modules):
 
 
 def test_other_mistakes_in_a_module_show_where_they_are(modules):
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as error:
         own_reports.resolve("broken_3:Csv")
+    assert error.traceback[-1].path.name == "broken_3.py"
 
 
 @pytest.mark.parametrize("wrong", [Trainer, 3, dict(), None, [dict]])
@@ -116,7 +117,7 @@ def test_python_objects_that_are_no_reports_are_refused(wrong):
         own_reports.resolve(wrong or [wrong])
 
 
-def test_classes_names_and_instances_one_or_several():
+def test_classes_names_and_instances_are_accepted_alone_or_in_a_list():
     instance = Right("runs/a")
     assert own_reports.resolve([Right, f"{HERE}:Right", instance]) == [Right, Right, instance]
     assert own_reports.resolve(f"{HERE}:Right") == own_reports.resolve(Right) == [Right]
@@ -146,7 +147,7 @@ def test_helpers_and_general_signatures_are_allowed():
 
 
 class Spoilt(Trainer):
-    """Diverges once, at step 4, when it is told to."""
+    """A trainer that diverges once, at step 4, if `now` is True."""
 
     now = False
 
@@ -169,11 +170,11 @@ TINY = Experiment(
 
 
 class Killed(BaseException):
-    """Ends a run at once, as SIGKILL does: nothing is saved."""
+    """An error that ends a run without a save, like SIGKILL."""
 
 
 class Killer(Report):
-    """Kills the run at the first call of a method with these arguments, after the other reports have got the call."""
+    """A report that kills the run at the first call of a method with these arguments. Earlier reports get the call."""
 
     def __init__(self, method, *arguments):
         super().__init__("")
@@ -240,11 +241,13 @@ def test_each_value_is_there_once_after_a_kill(tmp_path, undisturbed, killer):
 
 
 @pytest.mark.slow
-def test_each_value_is_there_once_after_an_evaluation_that_was_interrupted_and_a_kill_after_its_repetition(
+def test_each_value_is_there_once_after_an_interrupted_evaluation_and_a_kill_after_its_repetition(
     tmp_path, undisturbed
 ):
-    """The checkpoint of step 4 then has no evaluation yet: the line of step 4's training stays, that of its
-    evaluation is sent again."""
+    """The checkpoint of step 4 has no evaluation yet.
+
+    After the resume, the line of step 4's training stays, and the line of its evaluation is sent again.
+    """
     run_dir, csv, calls = tmp_path / "run", example(), []
 
     def look():
@@ -264,7 +267,7 @@ def test_each_value_is_there_once_after_an_evaluation_that_was_interrupted_and_a
 
 
 @pytest.mark.slow
-def test_a_roll_back_removes_what_diverged(tmp_path):
+def test_a_roll_back_removes_the_lines_of_diverged_steps(tmp_path):
     Spoilt.now = True
     assert go(tmp_path / "run", example()) and not Spoilt.now
     found = rows(tmp_path / "run")
@@ -273,7 +276,7 @@ def test_a_roll_back_removes_what_diverged(tmp_path):
 
 
 class Everything(Report):
-    """Keeps what it gets, and whether the run directory was ready."""
+    """A report that records its calls, and asserts that config.json is written between its constructor and `start`."""
 
     def __init__(self, run_dir):
         super().__init__(run_dir)
@@ -319,7 +322,7 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-def test_from_python_a_report_gets_all_that_happens_and_does_not_change_the_run(tmp_path, capsys, monkeypatch):
+def test_a_report_given_in_python_receives_all_calls_and_does_not_change_the_run(tmp_path, capsys, monkeypatch):
     made, plain = [], own_reports._made
     monkeypatch.setattr(own_reports, "_made", lambda *arguments: made.append(plain(*arguments)) or made[-1])
     asked = dict(steps=2, corpus="plays:3000", set=SETTINGS)
@@ -345,12 +348,13 @@ def test_from_python_a_report_gets_all_that_happens_and_does_not_change_the_run(
     config = json.loads((tmp_path / "with" / "config.json").read_text())
     assert "reports=[<class" in config.pop("command")[0]
     assert {**json.loads((tmp_path / "without" / "config.json").read_text()), "command": 0} == {**config, "command": 0}
-    assert train("quickstart", run_dir=tmp_path / "with", reports=Right, **{**asked, "steps": 3}).finished  # another
+    # A resumed run may have another report.
+    assert train("quickstart", run_dir=tmp_path / "with", reports=Right, **{**asked, "steps": 3}).finished
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["no_such_module:Csv", f"{HERE}:Short", f"{HERE}:Failing"])
-def test_the_command_refuses_it_before_anything_is_written(tmp_path, name, capsys):
+def test_the_command_refuses_a_wrong_report_before_anything_is_written(tmp_path, name, capsys):
     given = ["--experiment=quickstart", "--corpus=plays:3000", f"--run_dir={tmp_path / 'run'}", f"--report={name}"]
     assert command.run(run.main, run.FLAGS, ["run", *given, "model.units=8", "data.batch_size=4"]) == command.MISTAKE
     errors = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The choice of --precision=auto: by the machine, unless a run has begun."""
+"""Tests the choice of --precision=auto: the machine decides, unless a run has begun."""
 
 import json
 import os
@@ -29,7 +29,7 @@ flags\t\t: {flags}
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """Gives the machine's processor these flags; without any, the file that lists them is missing."""
+    """Returns a function that gives the processor these flags; without flags, the file that lists them is missing."""
     for name in ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS", "TF_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
@@ -100,7 +100,7 @@ def test_instructions_that_tensorflow_may_not_use_do_not_count(machine, monkeypa
         ([None], "float32"),
     ],
 )
-def test_a_gpu_decides_by_its_compute_capability_in_the_processors_place(machine, monkeypatch, capabilities, expected):
+def test_a_gpu_decides_by_its_compute_capability_instead_of_the_processor(machine, monkeypatch, capabilities, expected):
     machine("" if expected == "mixed_bfloat16" else ABLE)
     details = {f"GPU:{i}": {"compute_capability": each} if each else {} for i, each in enumerate(capabilities)}
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: list(details) if kind == "GPU" else ["CPU:0"])

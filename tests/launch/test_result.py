@@ -1,4 +1,4 @@
-"""What a run's result says, from records written by hand."""
+"""Tests the result of a run, from records written by hand."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def test_measurements_are_columns_by_split(write):
     assert result.samples == [SAMPLE]
 
 
-def test_it_says_how_far_the_run_came_and_how_well(write):
+def test_a_result_shows_its_last_step_and_losses(write):
     folder = write(LINES)
     assert repr(Result.read(folder, True)) == (
         f"<Result {folder}: finished at step 120; validation 2.2500 nats per character, best 2.0000 at step 100>"
@@ -50,7 +50,7 @@ def test_it_says_how_far_the_run_came_and_how_well(write):
     )
 
 
-def test_the_curves_are_the_history(write):
+def test_the_plotted_curves_are_the_history(write):
     pytest.importorskip("matplotlib")
     result = Result.read(write(LINES), finished=True)
     figure = result.plot()
@@ -62,9 +62,9 @@ def test_the_curves_are_the_history(write):
     assert Result.read(write([]), finished=False).plot().axes[0].get_legend() is None
 
 
-def test_without_matplotlib_a_sentence_says_how_to_get_it(write, monkeypatch):
+def test_a_plot_without_matplotlib_is_a_user_error(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UserError, match="matplotlib"):
+    with pytest.raises(UserError, match=r"Pictures need matplotlib, .*: pip install matplotlib"):
         Result.read(write(LINES), finished=True).plot()
 
 

@@ -1,4 +1,4 @@
-"""What a run says of where it runs, and which settings cannot be."""
+"""Tests the settings of the runtime, and the lines that describe the runtime to the user."""
 
 import keras
 import numpy
@@ -14,7 +14,7 @@ from trainers.launch.runtime import describe
 
 @pytest.fixture
 def devices(monkeypatch):
-    """Makes TensorFlow list these devices."""
+    """Returns a function that makes TensorFlow list these devices; until then, it lists one CPU."""
 
     def set_devices(*kinds):
         found = [tf.config.LogicalDevice(f"/device:{kind}:{i}", kind) for i, kind in enumerate(kinds)]
@@ -56,7 +56,7 @@ def test_every_allowed_value_is_taken():
         (RuntimeConfig(precision="mixed_bfloat16"), "CPU:0, mixed_bfloat16; recurrence: fused (the fastest on a CPU)"),
     ],
 )
-def test_one_line_says_device_precision_path_and_why(devices, monkeypatch, config, line):
+def test_one_line_names_device_precision_recurrence_and_reason(devices, monkeypatch, config, line):
     monkeypatch.setattr(runtime, "cpu_has_bfloat16", lambda: True)
     assert list(describe(config)) == [line]
 

@@ -1,4 +1,4 @@
-"""Training from Python: the same run as by the command, again and again in one process."""
+"""Tests `trainers.train`: it makes the same run as the command, and one process can call it repeatedly."""
 
 import dataclasses
 import functools
@@ -50,7 +50,7 @@ FLAGGED = [
 
 
 class Stopping(Trainer):
-    """Interrupts its own process, once, in the fourth step; reads some of its own."""
+    """A curriculum that interrupts its process once, in the fourth step, and reads some of its own output."""
 
     interrupts = True
 
@@ -81,13 +81,13 @@ def weights(run_dir):
 
 @pytest.fixture(scope="module")
 def a_run(tmp_path_factory):
-    """A run that was called for twice: -> its directory, the first result, the second one."""
+    """Trains a run in two calls; returns its directory and both results."""
     run_dir = tmp_path_factory.mktemp("runs") / "a run"
     first = train("quickstart", run_dir=run_dir, steps=3, **ASKED)
     return run_dir, first, train("quickstart", run_dir=str(run_dir), steps=6, **ASKED)
 
 
-def test_it_is_the_commands_run_to_the_bit_and_resumes(a_run, tmp_path):
+def test_a_resumed_run_equals_the_commands_run_bit_for_bit(a_run, tmp_path):
     run_dir, first, second = a_run
     flagged = tmp_path / "run"
     assert command.run(run.main, run.FLAGS, ["run", *FLAGGED, f"--run_dir={flagged}", "--steps=6"]) == command.DONE
@@ -130,7 +130,7 @@ def test_the_result_has_the_whole_run(a_run):
 
 
 def test_an_interrupt_saves_and_returns_and_the_same_call_resumes(tmp_path, capsys):
-    """With a class of this file in the place of one in a notebook, an experiment without a name, and streams."""
+    """The curriculum is a class of this file, as in a notebook. The experiment has no name; the order is streams."""
     experiment = override(EXPERIMENT, [setting.removeprefix("--set=") for setting in FLAGGED[2:]])
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     asked = dict(trainer=Stopping, steps=6, corpus="plays:3000", set={"trainer.prob": 0.5}, run_dir=tmp_path / "run")
@@ -143,7 +143,7 @@ def test_an_interrupt_saves_and_returns_and_the_same_call_resumes(tmp_path, caps
     assert config["trainer"] == {"class": f"{Stopping.__module__}:Stopping", "prob": 0.5}
     assert train(experiment, **asked).finished
 
-    results = []  # the same at one go, from another thread, which hears no signals
+    results = []  # the reference run, uninterrupted, in another thread, which receives no signals
     asked["run_dir"] = tmp_path / "whole"
     thread = threading.Thread(target=lambda: results.append(train(experiment, **asked)))
     thread.start()
@@ -164,7 +164,7 @@ def test_a_run_that_has_ended_early_says_so_and_does_nothing(tmp_path, capsys):
     assert re.search(r"stopped early, at step 3: .*loop\.patience", capsys.readouterr().out)
 
 
-def test_stopped_before_the_first_step_there_is_nothing(tmp_path, capsys):
+def test_a_run_stopped_before_the_first_step_has_an_empty_result(tmp_path, capsys):
     clock = iter([0.0, *[1e9] * 9])
     result = starting_with_clock(lambda: next(clock), run_dir=tmp_path / "run", max_minutes=1, **ASKED)
     assert not result.finished and result.history == {} and result.samples == []
@@ -191,7 +191,7 @@ def test_a_dry_run_takes_two_steps_evaluates_samples_saves_and_leaves_nothing(tm
 
 
 def contents_when_removed(monkeypatch):
-    """What was in each temporary directory of a dry run when it was removed."""
+    """Returns a list that receives the paths in each dry run's temporary directory when it is removed."""
     found, inner = [], start.tempfile.TemporaryDirectory
 
     class Watched(inner):
@@ -243,7 +243,7 @@ def test_another_runs_directory_is_refused_with_the_differences(a_run):
         train("quickstart", run_dir=a_run[0], corpus="plays:3000", set={**SETTINGS, "model.units": 9})
 
 
-def test_the_name_is_there_before_tensorflow():
+def test_importing_train_does_not_import_tensorflow():
     program = "import sys; from trainers import train; print(train.__name__, 'tensorflow' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert process.stdout == "train False\n"
@@ -255,7 +255,7 @@ class Talking(Trainer):
         return super().batch_at(step)
 
 
-def test_a_reader_that_leaves_saves_and_returns_also_if_a_hook_prints(tmp_path, monkeypatch):
+def test_train_saves_and_returns_when_its_reader_leaves_even_if_a_hook_prints(tmp_path, monkeypatch):
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:

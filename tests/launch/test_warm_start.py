@@ -1,4 +1,4 @@
-"""Another run's weights as the start: each character keeps its own, against NumPy; and whole runs."""
+"""Tests warm starts: the weights of each character against NumPy, and whole runs."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ THEIRS, OURS = Vocabulary.from_text("abcdef"), Vocabulary(["z", "e", "a", "\ufff
 
 @pytest.fixture
 def make_run(make_model, tmp_path):
-    """Builds a run directory by hand: -> the model in it, the directory."""
+    """Returns a function that builds a run directory by hand and returns its model and path."""
 
     def make(vocabulary=THEIRS, **config):
         model, folder = make_model(vocabulary.size, seed=3, **config), tmp_path / "other"
@@ -37,7 +37,7 @@ def make_run(make_model, tmp_path):
 
 
 def named(model):
-    """The weights by name."""
+    """Returns the weights by name."""
     parts = {"embedding": model.embedding, "readout": model.readout, **dict(enumerate(model.recurrent_layers))}
     parts = {name: layer.trainable_weights for name, layer in parts.items() if layer is not None}
     return {f"{name} {weight.name}": weight.numpy() for name, weights in parts.items() for weight in weights}
@@ -57,7 +57,7 @@ def test_each_character_keeps_its_own_weights(make_run, make_model, config):
         mine, source = expected[name], theirs[name]
         if name == "readout kernel":
             mine, source = mine.T, source.T
-        mine[0] = source[0]  # unknown characters
+        mine[0] = source[0]  # the unknown character
         for character in "eac":
             mine[1 + OURS.characters.index(character)] = source[1 + THEIRS.characters.index(character)]
     got = named(model)
@@ -66,7 +66,7 @@ def test_each_character_keeps_its_own_weights(make_run, make_model, config):
         np.testing.assert_array_equal(got[name], value, err_msg=name)
 
 
-def test_bytes_are_the_same_in_all_runs(make_run, make_model):
+def test_all_bytes_keep_their_weights(make_run, make_model):
     other, folder = make_run(Vocabulary.bytes())
     model = make_model(256, seed=4)
     assert warm_start(model, Vocabulary.bytes(), folder).endswith("all 256 bytes are known there")
@@ -100,7 +100,7 @@ SETTINGS = {
 
 
 class Crashing(Trainer):
-    """Dies once, in the midst of the second step."""
+    """A trainer that crashes once, in its second step."""
 
     dies = True
 
@@ -111,7 +111,7 @@ class Crashing(Trainer):
         return super().batch_at(step)
 
 
-def test_a_run_starts_at_the_others_loss_and_never_reads_it_again(tmp_path, capsys):
+def test_a_warm_start_begins_at_the_other_runs_loss_and_never_reads_that_run_again(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("to be or not to be, that is the question; " * 60)
     (tmp_path / "b.txt").write_text("Quoth the raven: nevermore. " * 60)
     other = train("quickstart", run_dir=tmp_path / "other", corpus=tmp_path / "a.txt", steps=4, set=SETTINGS)

@@ -1,4 +1,4 @@
-"""What is saved is all there is, and comes back to the bit."""
+"""Tests checkpoints: a restored run equals the saved one bit for bit, and damaged checkpoints are noticed."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from trainers.step.learning_rate import LearningRate
 
 
 def all_values(trainer):
-    """Not those of Keras's seed generators, which nothing here draws from."""
+    """Returns weights, optimizer variables, counters and carried state. No test here uses seed generators."""
     weights = [*trainer.model.trainable_variables, *trainer.optimizer.variables]
     own = [trainer.step, trainer.skipped_updates, *tf.nest.flatten(trainer.carried)]
     return [tf.convert_to_tensor(variable).numpy() for variable in [*weights, *own]]
@@ -29,7 +29,7 @@ def steps(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_everything_that_moves_comes_back(make_trainer, make_model, tmp_path, cell):
+def test_a_restored_run_has_the_variables_and_the_loop_state_of_the_saved_one(make_trainer, make_model, tmp_path, cell):
     def make(seed):
         model = make_model(seed=seed, cell=cell, num_layers=2)
         return make_trainer(model=model, data={"order": "streams"})
@@ -66,7 +66,7 @@ def test_a_variable_of_a_curriculum_is_saved_with_the_rest(make_trainer, tmp_pat
     assert other.average.numpy() == 0.75
 
 
-def test_the_newest_are_kept_and_the_best_apart_from_them(make_trainer, tmp_path):
+def test_the_newest_checkpoints_are_kept_and_the_best_one_apart_from_them(make_trainer, tmp_path):
     checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
     assert checkpoints.restore() is False
     for step in (1, 2, 3, 3):
@@ -93,7 +93,7 @@ DAMAGES = {"cut off": lambda content: content[:-1], "emptied": lambda content: b
 
 @pytest.fixture
 def two_saved(make_trainer, tmp_path):
-    """A folder with the checkpoints of steps 1 and 2, in which the number of steps tells them apart."""
+    """Saves checkpoints at steps 1 and 2; returns their folder. `trainer.step` shows which one is restored."""
     trainer = make_trainer()
     checkpoints = Checkpoints(str(tmp_path), trainer, keep=2)
     for step in (1, 2):
@@ -126,8 +126,8 @@ def test_the_checkpoint_before_a_damaged_one_is_used_and_then_the_step_is_saved_
         Checkpoints(str(two_saved.parent), make_trainer(), keep=2).restore()
 
 
-def test_no_damage_of_any_byte_goes_unseen(tmp_path):
-    """Wherever a bit is flipped, either it is noticed or all values are as they were."""
+def test_damage_of_any_byte_is_noticed_or_harmless(tmp_path):
+    """A flipped bit in any byte is either reported as damage or leaves all restored values equal."""
     saved = tf.train.Checkpoint(a=tf.Variable([1.0, 2.0]), b=tf.Variable(3), memory=checkpoints_module.LoopState())
     path = saved.write(str(tmp_path / "x"))
 
@@ -153,7 +153,7 @@ LISTS = [f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "{path}"
 
 @pytest.mark.parametrize("damage", [b"no list of checkpoints {", b"\xff\xfe\x00", b"", None, *LISTS])
 def test_a_damaged_list_of_checkpoints_is_rebuilt_from_the_files(make_trainer, two_saved, damage):
-    """What lies elsewhere is not removed as an old checkpoint."""
+    """Files in another folder, even if the damaged list names them, are not removed as old checkpoints."""
     marker, outside = two_saved / "checkpoint", two_saved.parent.parent / "outside"
     marker.unlink() if damage is None else marker.write_bytes(damage)
     shutil.copytree(two_saved, outside, dirs_exist_ok=True)
@@ -168,7 +168,7 @@ def test_a_damaged_list_of_checkpoints_is_rebuilt_from_the_files(make_trainer, t
     shutil.rmtree(outside)
 
 
-def test_a_damaged_list_without_checkpoints_is_no_hindrance(make_trainer, tmp_path):
+def test_a_damaged_list_without_checkpoints_is_ignored(make_trainer, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "checkpoint").write_text("nonsense {")
     checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
@@ -177,7 +177,7 @@ def test_a_damaged_list_without_checkpoints_is_no_hindrance(make_trainer, tmp_pa
     assert steps(tmp_path / "checkpoints") == ["step-1"]
 
 
-def test_names_tell_the_order_in_which_they_were_saved(tmp_path):
+def test_checkpoint_names_show_the_order_of_saving(tmp_path):
     names = ["step-3", "stopped-20", "step-20", "step-100", "retry-1-step-20", "retry-1-stopped-30", "retry-10-step-5"]
     for name in [*names, "start", "other", "step-notes", "my-step-3", "step-3.old"]:
         (tmp_path / f"{name}.index").touch()
@@ -196,13 +196,13 @@ def test_remains_of_a_killed_save_are_removed_and_nothing_else(make_trainer, two
     checkpoints = Checkpoints(str(two_saved.parent), make_trainer(), keep=2)
     assert checkpoints.restore() is True
     assert {name for name in before if name.startswith(".")} == before - {path.name for path in two_saved.iterdir()}
-    for step in (3, 4):  # what is removed now has names that foreign ones resemble
+    for step in (3, 4):  # removes steps 1 and 2, whose names the foreign files resemble
         checkpoints.save(step)
     assert [(two_saved / name).read_text() for name in foreign] == foreign
     assert steps(two_saved) == ["step-3", "step-4"] and not (two_saved / "step-2.index").exists()
 
 
-def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tmp_path):
+def test_a_roll_back_restores_the_start_until_a_checkpoint_is_saved(make_trainer, tmp_path):
     trainer = make_trainer()
     before = all_values(trainer)
     checkpoints = Checkpoints(str(tmp_path), trainer, keep=2)
@@ -213,15 +213,16 @@ def test_the_start_can_be_gone_back_to_until_something_is_saved(make_trainer, tm
     for a, b in zip(before, all_values(trainer), strict=True):
         np.testing.assert_array_equal(a, b)
     assert checkpoints.loop_state.pending == []
-    assert Checkpoints(str(tmp_path), make_trainer(), keep=2).restore() is False  # not to be resumed from
+    assert Checkpoints(str(tmp_path), make_trainer(), keep=2).restore() is False  # no run resumes from the start
     checkpoints.save(0)
     assert not list((tmp_path / "checkpoints").glob("start*"))
 
 
-def test_a_run_that_was_killed_in_its_first_save_starts_again(make_trainer, tmp_path):
+@pytest.mark.parametrize("end", ["data-00000-of-00001", "index"])  # the second: by a version that saved in place
+def test_a_run_that_was_killed_in_its_first_save_starts_again(make_trainer, tmp_path, end):
     checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
     checkpoints.keep_start()
-    (tmp_path / "checkpoints" / "step-1.index").touch()  # TensorFlow writes it in place, and then the list
+    (tmp_path / "checkpoints" / f"step-1.{end}").touch()  # one of two files, and on no list
     assert checkpoints.restore() is False
     checkpoints.save(1)
     assert checkpoints.restore() is True and steps(tmp_path / "checkpoints") == ["step-1"]
@@ -255,5 +256,5 @@ def test_averages_dropout_and_schedules_resume_to_the_bit(make_trainer, make_mod
     for a, b, c in zip(
         loaded.get_weights(), first.averaged.get_weights(), first.model.get_weights(), strict=True
     ):
-        np.testing.assert_array_equal(a, b)  # whoever loads the model gets the averages
+        np.testing.assert_array_equal(a, b)  # a model that is loaded has the averaged weights
         assert (b != c).any()

@@ -1,4 +1,4 @@
-"""What counts as diverged, and which data come after it."""
+"""Tests which losses and weights count as diverged."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from trainers.loop.divergence import Diverged, check_loss, check_weights
 
 
-def test_a_loss_far_above_guessing_has_diverged_and_one_near_it_has_not():
+def test_a_loss_counts_as_diverged_only_far_above_guessing():
     guess = math.log(50)
     for good in (0.0, guess, 9.99 * guess):
         check_loss(good, 10.0, 50)
@@ -18,7 +18,7 @@ def test_a_loss_far_above_guessing_has_diverged_and_one_near_it_has_not():
     check_loss(0.5, 10.0, 1)
 
 
-def test_any_number_that_is_not_finite_is_found(make_trainer):
+def test_a_non_finite_weight_or_optimizer_value_is_found(make_trainer):
     trainer = make_trainer()
     check_weights(trainer)
     for variable in (trainer.model.trainable_variables[0], trainer.optimizer.variables[-1]):

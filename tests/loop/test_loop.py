@@ -1,4 +1,4 @@
-"""When things happen, with parts that only take notes."""
+"""Tests the training loop: the schedule of its events, interrupts, roll-backs and early stopping."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ from trainers.trainer import Trainer
 
 
 class Notes:
-    """Reports that write down what they are told."""
+    """Reports that record their calls."""
 
     def __init__(self):
         self.lines = []
@@ -61,7 +61,7 @@ class Notes:
 
 @pytest.fixture
 def make_loop(make_trainer, tmp_path):
-    """Builds a loop: -> it, its notes, its trainer, its checkpoints. The validation loss falls, then rises."""
+    """Builds a loop; returns it, its notes, its trainer and its checkpoints. `losses` are its validation losses."""
 
     def make(losses=(3.0, 1.0, 2.0), look=lambda: None, trainer=None, **config):
         trainer, notes = trainer or make_trainer(), Notes()
@@ -80,7 +80,7 @@ def make_loop(make_trainer, tmp_path):
 
 
 def stop_at(count):
-    """Raises Stopped when it is called for the `count`-th time."""
+    """Returns a function that raises Stopped at its `count`-th call."""
     calls = itertools.count(1)
 
     def look():
@@ -113,7 +113,7 @@ def saved(tmp_path, folder="checkpoints"):
     return tf.train.get_checkpoint_state(str(tmp_path / folder)).all_model_checkpoint_paths
 
 
-def test_each_thing_happens_at_its_steps(make_loop, tmp_path):
+def test_each_event_happens_at_its_steps(make_loop, tmp_path):
     loop, notes, trainer, _ = make_loop()
     assert loop.run() is True
     assert int(trainer.step.numpy()) == 6
@@ -161,7 +161,7 @@ def test_a_last_step_off_schedule_is_logged_evaluated_and_saved(make_loop, tmp_p
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-5"]
 
 
-def test_a_call_takes_several_steps_up_to_where_something_is_due(make_loop):
+def test_a_call_takes_several_steps_up_to_the_next_event(make_loop):
     loop, notes, _, _ = make_loop(steps=15, log_every=10, evaluate_every=6, save_every=100, steps_per_loop=4)
     loop.run()
     assert [step for step, _ in notes.of("progress")] == [4, 6, 10, 12, 15]
@@ -170,7 +170,7 @@ def test_a_call_takes_several_steps_up_to_where_something_is_due(make_loop):
 
 
 def test_the_number_of_steps_in_a_call_changes_nothing(make_trainer, make_loop, tmp_path):
-    """Not the numbers, nor the weights, also where the run was cut and the number chosen anew."""
+    """The losses and the variables stay equal, even if the run is interrupted and resumes with another number."""
     make_trainer = functools.partial(make_trainer, data={"order": "streams", "reset_probability": 0.5})
     one, notes, trainer, _ = make_loop(trainer=make_trainer(), steps=7, save_every=7)
     one.run()
@@ -197,8 +197,8 @@ def test_a_call_takes_batches_of_one_shape(make_trainer, make_loop):
     assert [step for step, _ in notes.of("progress")] == [2, 4, 6]
 
 
-def test_by_itself_a_call_takes_about_a_second(make_trainer, make_loop, monkeypatch):
-    """By a clock of the test's own: steps of a quarter of a second, and from the tenth on of half a second."""
+def test_without_steps_per_loop_a_call_takes_about_a_second(make_trainer, make_loop, monkeypatch):
+    """A fake clock counts 0.25 seconds per step, and 0.5 in calls that start at step 10 or later."""
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr("trainers.loop.loop.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
 
@@ -238,8 +238,8 @@ def test_each_log_begins_another_interval(make_loop):
     assert [values["nats_per_char"] for _, values in thirds.of("train")] == pytest.approx(means, rel=1e-12)
 
 
-def test_asked_to_stop_it_saves_after_the_step_and_resumes_within_the_interval(make_loop, make_trainer, tmp_path):
-    """A log interval that a stop cuts in two gives the same line as one that was not cut."""
+def test_a_run_asked_to_stop_saves_after_the_step_and_resumes_within_the_interval(make_loop, make_trainer, tmp_path):
+    """A log interval with an interrupt gives the same log as one without."""
     loop, _, _, _ = make_loop(look=stop_at(3), evaluate_every=100)
     assert loop.run() is False
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["step-2"]
@@ -258,7 +258,7 @@ def test_asked_to_stop_it_saves_after_the_step_and_resumes_within_the_interval(m
     assert first == second
 
 
-def test_asked_to_stop_at_the_last_step_it_finishes(make_loop):
+def test_a_run_asked_to_stop_at_the_last_step_finishes(make_loop):
     loop, notes, _, _ = make_loop(steps=3, evaluate_every=100, look=stop_at(4))
     assert loop.run() is True
     assert [step for step, _ in notes.of("validation")] == [3]
@@ -270,10 +270,10 @@ def test_the_last_step_is_not_saved_before_it_is_evaluated(make_loop, tmp_path, 
     loop.run()
     kinds = [line[0] for line in notes.lines]
     assert kinds.count("save") == 1 and kinds.index("validation") < kinds.index("save")
-    assert kinds[kinds.index("save") - 1] == "flush"  # a kill between the two repeats lines, and loses none
+    assert kinds[kinds.index("save") - 1] == "flush"  # a kill between the two repeats log entries and loses none
 
 
-def test_the_best_is_remembered_over_a_resume(make_loop, tmp_path):
+def test_the_best_loss_is_remembered_over_a_resume(make_loop, tmp_path):
     make_loop(losses=(1.0,), steps=2)[0].run()
     loop, _, _, checkpoints = make_loop(losses=(2.0,), steps=4)
     checkpoints.restore()
@@ -281,7 +281,7 @@ def test_the_best_is_remembered_over_a_resume(make_loop, tmp_path):
     assert [path.rpartition("/")[2] for path in saved(tmp_path, "best")] == ["step-2"]
 
 
-def test_the_best_is_remembered_over_a_roll_back(make_loop, make_trainer, tmp_path):
+def test_the_best_loss_is_remembered_over_a_roll_back(make_loop, make_trainer, tmp_path):
     trainer = make_trainer()
     poisoned(trainer, 2)
     loop, _, _, checkpoints = make_loop(losses=(1.0, 2.0), trainer=trainer, steps=4, save_every=100)
@@ -297,7 +297,7 @@ def test_a_finished_run_does_nothing(make_loop):
     assert loop.run() is True and notes.lines == [("end", True)]
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(make_loop, make_trainer, tmp_path):
+def test_a_non_finite_loss_ends_the_run_and_saves_nothing(make_loop, make_trainer, tmp_path):
     class Broken(make_trainer().__class__):
         def forward(self, batch, state):
             rollout = super().forward(batch, state)
@@ -314,7 +314,7 @@ def timeless(lines):
     return [(step, {k: v for k, v in values.items() if k not in timed}) for step, values in lines]
 
 
-def test_stopped_in_the_midst_of_an_evaluation_it_is_done_again_and_nothing_is_half_written(make_loop, tmp_path):
+def test_an_evaluation_stopped_in_its_midst_is_done_again_and_nothing_is_half_written(make_loop, tmp_path):
     loop, notes, trainer, _ = make_loop()
     inner = loop._measurement
 
@@ -331,7 +331,7 @@ def test_stopped_in_the_midst_of_an_evaluation_it_is_done_again_and_nothing_is_h
     loop, again, trainer, checkpoints = make_loop(losses=(1.0, 2.0))
     assert checkpoints.restore() and int(trainer.step.numpy()) == 4
     assert loop.run() is True
-    assert again.started == (4, 3)  # lines of step 4's evaluation, if a kill came between, are taken out
+    assert again.started == (4, 3)  # drops log entries of step 4's evaluation, which a kill may have left
     assert [path.rpartition("/")[2] for path in saved(tmp_path)] == ["stopped-4", "step-4", "step-6"]
     uncut = make_loop()
     uncut[0].run()
@@ -340,8 +340,8 @@ def test_stopped_in_the_midst_of_an_evaluation_it_is_done_again_and_nothing_is_h
 
 
 def poisoned(trainer, *steps):
-    """Lets the source's batches of these steps weigh nan; returns a list of those that are read."""
-    source, read = trainer.source._source, []  # what is read past a gap are this source's steps
+    """Gives the source's batches of these steps NaN weights; returns a list of the steps that are read."""
+    source, read = trainer.source._source, []  # below the source that skips batches after a roll-back
     batch_at = source.batch_at
 
     def batch(step):
@@ -353,12 +353,12 @@ def poisoned(trainer, *steps):
     return read
 
 
-def test_over_a_bad_batch_a_run_goes_back_and_on_without_it(make_loop, make_trainer, tmp_path):
+def test_a_run_rolls_back_and_skips_a_bad_batch(make_loop, make_trainer, tmp_path):
     trainer = make_trainer()
     read = poisoned(trainer, 4)
     loop, notes, _, checkpoints = make_loop(trainer=trainer, steps=9, save_every=2)
     assert loop.run() is True
-    assert read == [0, 1, 2, 3, 4, 5, *range(6, 11)]  # found at the log of step 6, back to 4, on with what comes next
+    assert read == [0, 1, 2, 3, 4, 5, *range(6, 11)]  # rolls back at step 6 to step 4, then skips batches 4 and 5
     assert checkpoints.loop_state.roll_backs == [
         {"at": 6, "to": 4, "why": "the loss is nan nats per character"},
     ]
@@ -413,7 +413,7 @@ def test_a_poisoned_optimizer_is_never_saved(make_loop, make_trainer, tmp_path):
             assert not dtype.is_floating or np.isfinite(reader.get_tensor(name)).all()
 
 
-def test_before_the_first_save_it_goes_back_to_the_start(make_loop, make_trainer):
+def test_before_the_first_save_a_run_rolls_back_to_the_start(make_loop, make_trainer):
     trainer = make_trainer()
     read = poisoned(trainer, 1)
     loop, _, _, checkpoints = make_loop(trainer=trainer, steps=6, save_every=100)
@@ -457,7 +457,7 @@ def test_a_curriculum_is_told_of_each_evaluation(make_loop, make_trainer):
 FALLS_AND_RISES = (3.0, 1.0, 2.0, 1.5, 1.0, 0.5)  # at steps 2, 4, …
 
 
-def test_it_ends_and_saves_after_as_many_evaluations_without_a_new_best_as_patience_says(make_loop, tmp_path):
+def test_a_run_ends_and_saves_after_patience_evaluations_without_a_new_best(make_loop, tmp_path):
     loop, notes, trainer, checkpoints = make_loop(FALLS_AND_RISES, steps=20, patience=3, log_every=4, save_every=100)
     assert loop.run() is True
     assert int(trainer.step.numpy()) == 10 and checkpoints.loop_state.stale == 3
@@ -483,8 +483,11 @@ def test_a_new_best_must_be_below_by_more_than_min_delta(min_delta, stale):
     assert counted == stale
 
 
-def test_what_has_ended_early_does_nothing_until_it_has_more_patience(make_loop):
-    """And a run that was stopped on its way there counts on: the same ends, lines and weights."""
+def test_a_run_that_ended_early_does_nothing_until_it_has_more_patience(make_loop):
+    """An interrupted run resumes the count of evaluations.
+
+    With more patience, the run then has the same logs and weights as a run that never ended early.
+    """
     make_loop(FALLS_AND_RISES, steps=20, patience=2, look=stop_at(7))[0].run()
     loop, notes, _, checkpoints = make_loop(FALLS_AND_RISES[3:], steps=20, patience=2)
     checkpoints.restore()

@@ -1,4 +1,4 @@
-"""The profiler itself, over steps that are taken one by one and several at a time."""
+"""Tests the profiler, with one step and with several steps per call."""
 
 import pytest
 import tensorflow as tf
@@ -10,7 +10,7 @@ from trainers.loop.profiling import Profiler
 
 @pytest.fixture
 def started(monkeypatch):
-    """What TensorFlow's profiler is told, in the place of recording."""
+    """Replaces the functions of TensorFlow's profiler; returns the list of their calls."""
     told = []
     monkeypatch.setattr(tf.profiler.experimental, "start", lambda folder: told.append(("start", folder)))
     monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: told.append("stop"))
@@ -24,12 +24,12 @@ def started(monkeypatch):
         (1, (1, 1), [1]),
         (1, (12, 12), [12]),
         (1, (), []),
-        (4, (3, 3), [1, 2, 3, 4]),  # all that is taken at once
+        (4, (3, 3), [1, 2, 3, 4]),  # all steps of the call
         (4, (4, 6), [1, 2, 3, 4, 5, 6, 7, 8]),
     ],
 )
 def test_the_steps_asked_for_are_recorded(started, stride, steps, recorded):
-    """Each time that the body runs between a start and a stop counts; going back does not record anew."""
+    """The steps run twice, as after a roll-back. Only the first time is recorded."""
     profiler, within = Profiler("run", steps), []
     for first in [*range(1, 13, stride), *range(1, 13, stride)]:
         with profiler.around(first, first + stride - 1):
@@ -65,7 +65,7 @@ def test_a_record_lies_where_tensorboard_looks(tmp_path):
 
 
 @pytest.mark.parametrize("steps", [(1,), (0, 3), (3, 2), (1, 2, 3)])
-def test_two_steps_in_their_order_are_asked_for(steps):
+def test_profile_must_be_two_steps_in_order(steps):
     with pytest.raises(UserError, match=r"loop.profile=\S+ is not possible"):
         LoopConfig(profile=steps)
 

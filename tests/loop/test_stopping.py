@@ -1,4 +1,4 @@
-"""When a run is asked to stop: signals, and time."""
+"""Tests how signals and the time limit stop a run."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def test_a_signal_waits_for_the_run_to_look_and_the_second_is_not_held_up(number
         for _ in range(2):
             with pytest.raises(Stopped):
                 stop.look()
-        assert handlers(*NUMBERS) == [*before[:2], signal.SIG_IGN]  # what a terminal sends as it closes may come later
+        assert handlers(*NUMBERS) == [*before[:2], signal.SIG_IGN]  # a terminal that closes may send it later
     assert handlers(*NUMBERS) == before
 
 
@@ -39,7 +39,7 @@ def test_a_second_signal_kills_a_command_even_if_it_is_an_interrupt():
         assert handlers(signal.SIGTERM, signal.SIGINT) == [signal.SIG_DFL] * 2
 
 
-def test_a_terminal_that_closes_may_say_so_twice_and_other_signals_come_after_it():
+def test_a_terminal_that_closes_may_send_its_signal_twice_and_other_signals_may_follow():
     stop = Stop()
     with stop.listen():
         stop.look()
@@ -51,7 +51,7 @@ def test_a_terminal_that_closes_may_say_so_twice_and_other_signals_come_after_it
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_signal_that_was_ignored_stays_ignored(number):
-    """By `nohup`, or by a shell for what a script runs in its background."""
+    """`nohup` starts its command with signals ignored; so does a shell that starts a script's background process."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
         stop = Stop()
@@ -76,7 +76,7 @@ def test_before_the_run_is_under_way_a_signal_does_not_wait(number):
             pytest.fail("it is no error")
 
 
-def test_afterwards_signals_are_as_they_were_whatever_ended_the_run():
+def test_the_previous_signal_handlers_return_after_an_error():
     heard, number = [], signal.SIGTERM
     before = signal.signal(number, lambda *_: heard.append(1))
     try:
@@ -114,6 +114,6 @@ def test_time_is_counted_in_minutes():
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])
-def test_no_time_at_all_is_refused(minutes):
+def test_a_time_limit_must_be_positive_and_finite(minutes):
     with pytest.raises(UserError, match="--max_minutes"):
         Stop(minutes)

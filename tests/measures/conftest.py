@@ -1,4 +1,4 @@
-"""A source for the tests of this folder."""
+"""Provides a source for the tests of this folder."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 @pytest.fixture(scope="module")
 def swap():
-    """A small source, its vocabulary with one more character, and itself as the reference."""
+    """Returns a small source, the vocabulary of its characters, and the source as a reference."""
     rules = {
         "one": [Choice("ab", 0.7, "one"), Choice("c", 0.3, "two")],
         "two": [Choice("ab", 0.2, "one"), Choice("ca", 0.8, "two")],

@@ -1,4 +1,4 @@
-"""Dynamic evaluation against its formula in NumPy, with gradients from Keras's own layers."""
+"""Tests dynamic evaluation against its formula in NumPy, with gradients from Keras's own layers."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CONFIG = Dynamic(rate=0.5, decay=0.1, segment=4, batches=2)
 
 
 def gradients_of(model, batch, state):
-    """The loss summed, the state, and the gradients of its mean."""
+    """Returns the summed loss, the state, and the gradients of the mean loss."""
     with tf.GradientTape() as tape:
         logits, state = model(tf.constant(batch.inputs), state)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.targets, logits)
@@ -53,7 +53,7 @@ def test_impossible_settings_are_refused():
             Dynamic(**settings)
 
 
-def test_a_character_that_training_never_had_throws_nothing_off(make_model):
+def test_a_character_that_is_missing_in_training_barely_raises_the_loss(make_model):
     model, random = make_model(), np.random.default_rng(3)
     bias = model.readout.trainable_weights[1]
     bias.assign([*bias.numpy()[:6], -12.0])  # the model is sure that it never occurs

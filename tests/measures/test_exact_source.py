@@ -1,4 +1,4 @@
-"""The exact source against itself: inference from the text, characters that it cannot write."""
+"""Tests the exact source as a reference: inference of its state from a text, and impossible characters."""
 
 import math
 
@@ -22,7 +22,7 @@ def swap():
     return FiniteStateSource(SWAP, "one")
 
 
-def test_a_source_that_is_joined_anywhere_is_told_by_frequencies(swap):
+def test_probabilities_after_a_context_equal_the_frequencies_in_a_long_text(swap):
     text, vocabulary = swap.text(400_000, seed=3), Vocabulary("abc")
     reference = ExactSource(swap, vocabulary, slip=0.0)
     for context in ("a", "ab", "ca", "cab", "abca"):
@@ -45,31 +45,31 @@ def test_once_the_state_is_known_the_reference_is_the_source():
     np.testing.assert_allclose(probs.sum(-1), 1, rtol=1e-12)
 
 
-def test_an_impossible_character_costs_the_slip_and_the_state(swap):
+def test_an_impossible_character_has_the_probability_of_the_slip_and_restarts_the_inference(swap):
     vocabulary = Vocabulary("abcd")
     reference = ExactSource(swap, vocabulary, slip=0.1)
     row = vocabulary.encode("cabdcab")[None]
     assert reference.log_probs(row)[0, 3] == pytest.approx(math.log(0.1 / 5))
     np.testing.assert_allclose(reference.distributions(row)[0, 4:], reference.distributions(row[:, 4:])[0])
-    bb = vocabulary.encode("cabbca")[None]  # b is a character of the source, but impossible after b; it may start again
+    bb = vocabulary.encode("cabbca")[None]  # b is impossible after b; the inference restarts at the second b
     assert reference.log_probs(bb)[0, 3] == pytest.approx(math.log(0.1 / 5))
     np.testing.assert_allclose(reference.distributions(bb)[0, 4:], reference.distributions(bb[:, 3:])[0, 1:])
 
 
-def test_probabilities_at_another_slip_are_those_of_a_reference_with_it(swap):
+def test_probabilities_at_another_slip_equal_a_reference_with_that_slip(swap):
     vocabulary, rows = Vocabulary("abcd"), np.random.default_rng(0).integers(0, 5, (6, 40))
     reference, other = (ExactSource(swap, vocabulary, slip) for slip in (1e-4, 0.2))
     expected = other.distributions(rows)
     np.testing.assert_allclose(reference.at_slip(reference.distributions(rows), 0.2), expected, rtol=1e-12)
 
 
-def test_the_floor_marks_what_no_state_can_write(swap):
-    """Against a search over sets of possible states, without their weights."""
+def test_the_floor_marks_characters_that_no_state_can_write(swap):
+    """The expected marks come from a search over sets of possible states, without their weights."""
     vocabulary, (probs, following, _) = Vocabulary("abcd"), swap.tables()
     reference = ExactSource(swap, vocabulary, slip=0.1)
     rows = np.random.default_rng(0).integers(0, 5, (20, 60))
     rows[:10] = np.stack([vocabulary.encode(swap.text(60, seed)) for seed in range(10)])
-    rows[:10, 30] = rows[10:, 30]  # a text of the source with a character of chance in it
+    rows[:10, 30] = rows[10:, 30]  # one random character in a text of the source
     anywhere = set(range(len(probs)))
     for row, given in zip(rows, at_ids(reference.distributions(rows), rows), strict=True):
         states = anywhere

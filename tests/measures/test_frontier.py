@@ -1,4 +1,4 @@
-"""Quality and diversity by temperature and cut-off, against the measures of the same rollouts."""
+"""Tests quality and diversity by temperature and cut-off against the measures of the same rollouts."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ SMALL = Protocol(num_rollouts=8, num_chars=60, seed=3, warm_up=10)
 
 @pytest.fixture(scope="module")
 def letters():
-    """Training and validation text of letters that follow each other by chance."""
+    """Returns training and validation text of independent random letters."""
     random = np.random.default_rng(0)
     return np.minimum(random.geometric(0.4, 3000), 6), np.minimum(random.geometric(0.4, 900), 6)
 
@@ -44,7 +44,7 @@ def test_the_frontier_measures_the_same_as_measure(make_model, letters):
 
 
 @pytest.mark.parametrize("temperatures, epsilons, said", [([0.0], [0.0], "temperatures"), ([1.0], [1.0], "epsilons")])
-def test_a_frontier_that_cannot_be(make_model, letters, temperatures, epsilons, said):
+def test_an_impossible_temperature_or_cut_off_is_refused(make_model, letters, temperatures, epsilons, said):
     reader, reference = Reader(make_model(), 0), KneserNey(letters[0], 7, 3)
     with pytest.raises(UserError, match=f"^{said}="):
         frontier(reader, reference, LETTERS, letters[1], SMALL, temperatures, epsilons)

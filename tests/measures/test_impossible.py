@@ -1,4 +1,4 @@
-"""Impossible characters against counting one by one."""
+"""Tests the measures of impossible characters against counts, one character at a time."""
 
 import math
 
@@ -9,7 +9,7 @@ from charrnn.measures import impossible
 
 
 def counted(rows, within):
-    """The factor, by one look back from each character."""
+    """Returns the factor by looking back from each character."""
     found = {True: [], False: []}
     for row in rows:
         for t, wrong in enumerate(row):
@@ -23,7 +23,7 @@ def marks(seed, rows=7, length=40, share=0.1):
 
 @pytest.mark.parametrize("within", [1, 3, 25, 60])
 @pytest.mark.parametrize("share", [0.03, 0.2])
-def test_the_factor_is_that_of_counting(within, share):
+def test_the_factor_equals_a_count_and_its_error_the_jackknife(within, share):
     rows = marks(within, share=share)
     value, error = impossible.after_error(rows, within)
     expected = counted(rows, within)
@@ -32,16 +32,16 @@ def test_the_factor_is_that_of_counting(within, share):
     assert error == pytest.approx(math.sqrt(6 / 7 * np.sum((without - without.mean()) ** 2)))
 
 
-def test_errors_that_are_independent_have_the_factor_one_and_runs_more():
+def test_independent_errors_have_the_factor_one_and_dependent_errors_more():
     rows = marks(0, 200, 1000, 0.01)
     value, error = impossible.after_error(rows)
     assert abs(value - 1) < 4 * error < 0.4
-    runs = rows | np.pad(rows, ((0, 0), (5, 0)))[:, :-5]  # another one after each
+    runs = rows | np.pad(rows, ((0, 0), (5, 0)))[:, :-5]  # another error 5 characters after each
     value, error = impossible.after_error(runs)
     assert value - 1 > 10 * error
 
 
-def test_the_error_is_that_of_repeated_experiments():
+def test_the_standard_error_equals_the_spread_of_repeated_experiments():
     found = np.array([impossible.after_error(marks(seed, 50, 300, 0.02)) for seed in range(300)])
     assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.15)
 
@@ -55,7 +55,7 @@ def test_without_errors_there_is_no_factor():
     assert value == 0 and not math.isfinite(error)
 
 
-def test_the_median_of_the_first_counts_rows_without_one_as_their_length():
+def test_the_median_before_the_first_error_counts_a_row_without_errors_as_its_length():
     rows = np.zeros((5, 40), bool)
     assert impossible.before_first(rows) == 40
     for row, place in ((0, 3), (1, 0), (2, 12)):

@@ -1,4 +1,4 @@
-"""Kneser-Ney against its definition, written with dictionaries."""
+"""Tests Kneser-Ney against its definition, written with dictionaries."""
 
 import os
 from collections import Counter, defaultdict
@@ -50,7 +50,7 @@ class Defined:
 
 
 def skewed(shape, size, seed):
-    """Text with letters of very different frequency, so that all counts occur."""
+    """Returns text with letters of very different frequency, so that all counts occur."""
     random = np.random.default_rng(seed)
     return np.minimum(random.geometric(0.35, shape), size - 2)  # size - 1 never occurs
 
@@ -80,7 +80,7 @@ def test_probabilities_sum_to_one_whatever_came_before():
     assert probs.min() > 0
 
 
-def test_a_text_shorter_than_the_order():
+def test_a_text_may_be_shorter_than_the_order():
     reference = KneserNey(np.array([1, 2, 1]), 4, order=7)
     np.testing.assert_allclose(reference.distributions(np.array([[1, 2, 1, 3]])).sum(-1), 1, rtol=1e-12)
 

@@ -1,4 +1,4 @@
-"""The measures against closed formulas, and for a source, a good model and a bad one."""
+"""Tests the measures of open loop against formulas, and with a good and a bad model of a known source."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ SMALL = Protocol(num_rollouts=8, num_chars=60, seed=3, warm_up=10)
 
 @pytest.fixture(scope="module")
 def letters():
-    """Training and validation text of letters that follow each other by chance."""
+    """Returns training and validation text of independent random letters."""
     random = np.random.default_rng(0)
     return np.minimum(random.geometric(0.4, 3000), 6), np.minimum(random.geometric(0.4, 900), 6)
 
@@ -39,7 +39,7 @@ def test_pieces_lie_at_equal_distances():
 @pytest.mark.parametrize(
     "wrong", [{"num_rollouts": 1}, {"num_chars": 49}, {"seed": -1}, {"seed": 2**31 - 5}, {"epsilon": 1.0}]
 )
-def test_protocols_that_cannot_be(wrong):
+def test_impossible_protocols_are_refused(wrong):
     with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
         Protocol(**wrong)
 
@@ -59,7 +59,7 @@ def test_a_known_source_adds_its_measures(make_model, swap):
     marked = np.isclose(np.take_along_axis(probs, ids[..., None].astype(int), -1)[..., 0], reference.floor)[:, 10:]
     value, real, error = found["divergence_open"]
     assert value == pytest.approx(divergence.mean(), rel=rounding.MODEL)
-    assert 0 < real < -math.log(0.9)  # the slip
+    assert 0 < real < -math.log(0.9)  # 0.1 is the slip
     assert found["own_entropy"].value == pytest.approx(entropy.mean(), rel=rounding.MODEL)
     difference = found["reference_loss"].value - found["own_entropy"].value
     assert abs(difference - value) < 4 * (error + found["reference_loss"].error)
@@ -76,7 +76,7 @@ def test_a_known_source_adds_its_measures(make_model, swap):
 
 
 @pytest.mark.parametrize("slip", [0.001, 0.01])
-def test_the_divergence_at_another_slip_is_that_of_a_reference_with_it(make_model, swap, slip):
+def test_the_divergence_at_another_slip_equals_a_reference_with_that_slip(make_model, swap, slip):
     source, vocabulary, reference = swap
     reader = Reader(make_model(vocabulary.size), vocabulary.unknown_id)
     texts = [vocabulary.encode(source.text(3000, seed)) for seed in (1, 2)]
@@ -91,7 +91,7 @@ def test_the_divergence_at_another_slip_is_that_of_a_reference_with_it(make_mode
     assert expected[f"divergence_open_slip_{slip}"] == pytest.approx(expected["divergence_open"])
 
 
-def test_ratios_and_drifts_and_their_errors():
+def test_excess_error_and_drift_equal_their_formulas():
     own, gold = np.array([[2.0, 4.0], [6.0, 8.0]]), np.array([[1.0, 3.0], [2.0, 2.0]])
     value, error = open_loop.excess_error(own, gold)
     assert value == pytest.approx(150)  # 5 / 2
@@ -104,7 +104,7 @@ def test_ratios_and_drifts_and_their_errors():
     assert error == pytest.approx(np.std(differences, ddof=1) / math.sqrt(2))
 
 
-def test_standard_errors_are_those_of_repeated_experiments():
+def test_standard_errors_equal_the_spread_of_repeated_experiments():
     random = np.random.default_rng(0)
     x = random.gamma(2.0, size=(3000, 40))
     y = x + random.gamma(2.0, size=(3000, 40))
@@ -113,12 +113,12 @@ def test_standard_errors_are_those_of_repeated_experiments():
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.15])
-def test_recovery_by_single_calls(make_model, letters, epsilon):
+def test_recovery_equals_single_calls_of_the_reader(make_model, letters, epsilon):
     model, pieces, protocol = make_model(), SMALL.pieces(letters[1]), dataclasses.replace(SMALL, epsilon=epsilon)
     reader = Reader(model, LETTERS.unknown_id)
 
     def loss(row, between, seed):
-        """The mean loss of the 50 characters after the warm-up, read after `between`."""
+        """Returns the mean loss of the 50 characters after the warm-up, which the model reads after `between`."""
         row = np.concatenate([row[:10], between, row[10:60]])[None]
         ids, log_probs = reader.read(row, np.array([seed]), epsilon=epsilon)
         return -np.mean([log_probs[0, t, ids[0, t]] for t in range(ids.shape[1] - 50, ids.shape[1])])
@@ -170,19 +170,19 @@ def plays():
 
 
 def texts_of(plays, seeds, length=600):
-    """Pieces of the source's own text, each of another seed, begun in the middle."""
+    """Returns pieces of the source's text, one per seed, without the first 300 characters of the text."""
     source, vocabulary = plays
     return np.stack([vocabulary.encode(source.text(length + 300, seed)[300:]) for seed in seeds])
 
 
 def blurred(reference, rows):
-    """A good model: the source's own predictions, a little too uncertain. ln p `[R, T, V]`."""
+    """Returns the predictions of a good model: the source's, a little too uncertain; ln p `[R, T, V]`."""
     probs = reference.distributions(rows) ** 0.8
     return np.log(probs / probs.sum(-1, keepdims=True))
 
 
 def written_by(reference, rows, length, seed):
-    """Continues rows with samples of n-grams that remember five characters."""
+    """Continues rows with samples of n-grams, which see the last five characters."""
     random = np.random.default_rng(seed)
     for _ in range(length):
         recent = np.pad(rows[:, -5:], ((0, 0), (0, 1)))  # the last column is ignored
@@ -206,8 +206,8 @@ def test_text_of_the_source_has_no_excess_error_and_no_drift(plays):
     assert abs(level - plays[0].entropy_rate) < 4 * error < 0.1
 
 
-def test_a_bad_model_has_both(plays):
-    """N-grams of six characters: near the source while they read its text, and lost in their own."""
+def test_a_bad_model_has_an_excess_error_and_a_drift(plays):
+    """The model is a 6-gram, which is nearer to the source on the source's text than on its own text."""
     exact, gold_rows = ExactSource(*plays), texts_of(plays, range(100, 120), 500)
     grams = KneserNey(plays[1].encode(plays[0].text(100_000, seed=9)), plays[1].size, 6)
     own, gold = (

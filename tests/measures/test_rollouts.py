@@ -1,4 +1,4 @@
-"""The reader against closed-loop calls of the model and against the generator."""
+"""Tests the reader against calls of the model with teacher forcing (closed loop), and against the generator."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ LETTERS = Vocabulary("abcdef")
 
 
 @pytest.mark.parametrize("config", [{}, {"cell": "lstm", "num_layers": 2}], ids=["gru", "two lstm"])
-def test_predictions_are_those_of_the_closed_loop(make_model, config):
+def test_predictions_equal_the_closed_loop(make_model, config):
     model, rows = make_model(**config), np.random.default_rng(0).integers(0, 7, (3, 150))
     ids, log_probs = Reader(model).read(rows, np.arange(3))
     np.testing.assert_array_equal(ids, rows)
@@ -34,7 +34,7 @@ def test_own_text_equals_the_generators(make_model, temperature, epsilon):
     assert [LETTERS.decode(row[3:]) for row in ids] == texts
     np.testing.assert_allclose(
         log_probs, reader.read(ids, np.zeros(2, int)).log_probs, atol=rounding.MODEL
-    )  # always at 1
+    )  # predictions always have temperature 1
 
 
 @pytest.mark.parametrize("temperature, epsilon", [(1.0, 0.0), (0.6, 0.0), (1.0, 0.004), (1.5, 0.15), (1.0, 0.9)])
@@ -52,7 +52,7 @@ def test_choices_are_the_distribution_that_is_sampled_from(make_model, temperatu
 
 
 def test_own_text_has_the_frequencies_of_the_choices(make_model):
-    """The first own character of many rows with one beginning, and a cut-off that leaves some characters out."""
+    """Many rows begin alike; the test counts their first own character. The cut-off excludes some characters."""
     reader, rows = Reader(make_model(), LETTERS.unknown_id), np.tile([1, 4, OWN], (4000, 1))
     ids, log_probs = reader.read(rows, np.arange(4000), epsilon=0.16)
     expected = np.exp(reader.choices(log_probs[:1], epsilon=0.16)[0, 2])

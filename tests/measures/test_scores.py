@@ -1,4 +1,4 @@
-"""Scores by exact sums, against sums by hand."""
+"""Tests the scores of predictions against sums over one character at a time."""
 
 import math
 
@@ -13,7 +13,7 @@ from charrnn.measures.rollouts import Reader
 ROWS, COLUMNS = np.indices((2, 30))
 
 
-def test_compare_sums_over_all_characters():
+def test_score_predictions_sums_over_all_characters():
     random = np.random.default_rng(1)
     reference = KneserNey(random.integers(0, 5, 300), 5, 3)
     ids, logits = random.integers(0, 5, (2, 7)), random.normal(size=(2, 7, 5))

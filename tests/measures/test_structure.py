@@ -1,4 +1,4 @@
-"""The structure of plays: exact laws against frequencies, and texts that are counted by hand."""
+"""Tests the measures of the structure of plays: exact laws against frequencies, and a text counted by hand."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from charrnn.text.plays import ADJECTIVES, MANY, NOUNS, SPEAKERS, Plays
 from charrnn.text.vocabulary import Vocabulary
 
 NAMES = list(SPEAKERS)
-OF_SOURCES = ("divergence_open", "impossible", "first_impossible", "error_after_error")  # of any exact source
+OF_SOURCES = ("divergence_open", "impossible", "first_impossible", "error_after_error")  # measures of any exact source
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +37,14 @@ def sample(plays):
 
 @pytest.fixture(scope="module")
 def speeches(sample):
-    """All whole speeches of a long text, read by its definition: (name, next name, lines)."""
+    """Returns all whole speeches of a long text: (name, next name, lines)."""
     whole = [speech.split("\n") for speech in sample.split("\n\n")[:-1]]
     names = [name.rstrip(":") for name, *_ in whole]
     return list(zip(names, names[1:], [lines for _, *lines in whole[:-1]], strict=False))
 
 
 def expect_frequencies(law, outcomes, sigmas=4.5):
-    """Tests each probability `[S, K]` against outcomes (speaker, k) of independent draws."""
+    """Asserts that each probability `[S, K]` fits the outcomes (speaker, k) of independent draws."""
     counts = np.zeros(law.shape)
     for (row, column), count in Counter(outcomes).items():
         counts[row, column] = count
@@ -88,7 +88,7 @@ def test_short_texts_do_not_prefer_short_speeches(structure, sample):
         expect_frequencies(structure.laws["lines_a_speech"], whole)
 
 
-def test_a_text_of_the_source_is_as_far_off_as_chance_makes_it(structure, plays):
+def test_a_text_of_the_source_differs_from_the_laws_only_by_chance(structure, plays):
     rows = [plays.text(1300, seed)[300:] for seed in range(100)]
     found = structure.measure(rows)
     assert list(found) == [*structure.laws, "verbs_agree", "speeches_parsed", "lines_parsed"]
@@ -96,12 +96,12 @@ def test_a_text_of_the_source_is_as_far_off_as_chance_makes_it(structure, plays)
     counts = structure.count(rows)
     for name, law in structure.laws.items():
         totals = getattr(counts, name).sum(0).sum(1, keepdims=True)
-        chance = np.sqrt(2 / math.pi * law * (1 - law) * totals).sum() / 2 / totals.sum()  # of independent draws
+        chance = np.sqrt(2 / math.pi * law * (1 - law) * totals).sum() / 2 / totals.sum()  # if draws are independent
         assert 0.2 * chance < found[name][0] < 2 * chance < 0.12
         assert 0 < found[name][1] < 2 * chance
 
 
-def test_a_text_counted_by_hand(structure):
+def test_measures_equal_a_count_by_hand(structure):
     text = (
         "lost.\n\n"
         "ALDER:\nThe king burns!\n\n"
@@ -131,7 +131,7 @@ def test_a_text_counted_by_hand(structure):
     assert {error for _, error in found.values()} == {0}
 
 
-def test_the_errors_are_those_of_the_jackknife(structure, plays):
+def test_the_errors_equal_the_jackknife(structure, plays):
     texts = [plays.text(1300, seed)[300:].replace("s ", " ", 3) for seed in range(6)]
     found = structure.measure(texts)
     left = [structure.measure(texts[:i] + texts[i + 1 :]) for i in range(6)]
@@ -149,7 +149,7 @@ def test_a_text_without_a_speaker_has_no_structure(structure):
     assert np.isnan([found[name] for name in [*structure.laws, "verbs_agree"]]).all()
 
 
-def test_plays_alone_have_these_measures(plays, structure, make_model):
+def test_only_plays_have_these_measures(plays, structure, make_model):
     vocabulary = Vocabulary(plays.characters)
     train, validation = (vocabulary.encode(plays.text(6000, seed)) for seed in (1, 2))
     reader, protocol = Reader(make_model(vocabulary.size), vocabulary.unknown_id), Protocol(4, 500, warm_up=10)

@@ -1,4 +1,4 @@
-"""The nats of each character, against softmax of closed-loop calls."""
+"""Tests the nats of each character against the softmax of calls with teacher forcing (closed loop)."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ LETTERS = Vocabulary("abcdef")
 
 
 def nats_of(model, ids):
-    """The nats of each id except the first."""
+    """Returns the nats of each id except the first."""
     log_probs = tf.nn.log_softmax(tf.cast(model(tf.constant(ids[None], tf.int32))[0][0], tf.float64)).numpy()
     return -np.take_along_axis(log_probs[:-1], ids[1:, None].astype(int), 1)[:, 0]
 
 
-def test_as_the_closed_loop_has_them_but_for_the_first(make_model):
+def test_nats_equal_the_closed_loop_except_for_the_first_character(make_model):
     model, text = make_model(), "fabcde" * 40
     (first, *characters), (none, *nats) = zip(*surprisals(Reader(model), LETTERS, text), strict=True)
     assert (first, none) == ("f", None)
@@ -37,7 +37,7 @@ def test_documents_begin_after_an_end_and_from_the_zero_state(make_model):
     np.testing.assert_allclose(nats, np.concatenate(expected), atol=rounding.MODEL)
 
 
-def test_a_character_of_several_bytes_has_their_sum(make_model):
+def test_a_character_of_several_bytes_has_the_sum_of_their_nats(make_model):
     model, text = make_model(vocabulary_size=256), "a€é🎭b" * 20
     characters, nats = zip(*surprisals(Reader(model), Vocabulary.bytes(), text), strict=True)
     assert "".join(characters) == text
@@ -69,20 +69,20 @@ FRENCH = "\nte\xe9"
         (Vocabulary((), "bytes", Reading(encoding="cp1252")), b"t\xe9", b"t\xc3\xa9"),
     ],
 )
-def test_a_file_is_read_as_the_models_own_was(vocabulary, data, text):
+def test_a_file_is_read_like_the_text_of_the_model(vocabulary, data, text):
     assert decoded(data, "f.txt", vocabulary, "refuse") == text
 
 
 @pytest.mark.parametrize(
     "reading, data", [(Reading(encoding="ascii"), b"\xff"), (Reading(), b"\xff"), (Reading(), b""), (Reading(), b"z")]
 )
-def test_a_file_that_cannot_be_read_so_is_named(reading, data):
+def test_a_file_that_cannot_be_read_is_named(reading, data):
     with pytest.raises(UserError, match=r"f\.txt"):
         decoded(data, "f.txt", Vocabulary(FRENCH, reading=reading), "refuse")
 
 
 @pytest.mark.parametrize("nats, colour", [(0.7, 230), (2.0, 216), (6.9, 203), (50.0, 196)])
-def test_the_more_unexpected_the_redder(nats, colour):
+def test_a_more_unexpected_character_is_redder(nats, colour):
     assert coloured("a", nats) == f"\x1b[30;48;5;{colour}ma\x1b[0m"
     assert coloured("\n", nats) == f"\x1b[30;48;5;{colour}m↵\x1b[0m\n"
 

@@ -1,4 +1,4 @@
-"""Measures of text, against counting with sets and dictionaries."""
+"""Tests the measures of text against counts with sets and dictionaries."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ def grams(rows, n):
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])
-def test_jensen_shannon_by_counting(n):
+def test_jensen_shannon_equals_a_count(n):
     rows, others = skewed((4, 60), 8, 0), skewed((4, 60), 6, 1)
     p, q = Counter(grams(rows, n)), Counter(grams(others, n))
     p, q = ({gram: count / sum(c.values()) for gram, count in c.items()} for c in (p, q))
@@ -29,13 +29,13 @@ def test_jensen_shannon_by_counting(n):
     assert jensen_shannon(rows, others, n) == pytest.approx(entropies[0] - (entropies[1] + entropies[2]) / 2)
 
 
-def test_jensen_shannon_of_the_same_and_of_wholly_different_text():
+def test_jensen_shannon_is_0_for_the_same_text_and_1_for_wholly_different_text():
     rows = skewed((3, 50), 8, 0)
     assert jensen_shannon(rows, rows[::-1], 3) == pytest.approx(0, abs=1e-12)
     assert jensen_shannon(rows, rows + 10, 3) == pytest.approx(1)
 
 
-def test_copied_by_searching():
+def test_copied_equals_a_search():
     train, rows = skewed(400, 8, 0), skewed((5, 30), 8, 1)
     rows[2, 4:20] = train[100:116]
     known = set(grams(train[None], 6))
@@ -51,7 +51,7 @@ def test_repeated_counts_within_a_row_only():
     assert repeated(rows, 4) == pytest.approx(1 - fresh / len(grams(rows, 4)))
 
 
-def test_words():
+def test_words_have_at_least_three_letters_and_valid_words_are_known():
     assert words(["O Romeo's, an\nÉtat x7yz"]) == ["romeo's", "état"]
     assert valid_words(["The cat tha", "the dog"], frozenset(["the", "cat"])) == 3 / 5
     assert valid_words(["a b"], frozenset()) is None

@@ -1,4 +1,4 @@
-"""The fused path against Keras's stock layers; the open loop against the closed one."""
+"""Tests the model: the fused path against Keras's stock layers, the open loop against the closed loop, and dropout."""
 
 import dataclasses
 import itertools
@@ -37,7 +37,7 @@ def random_state(model, rows=B):
 
 
 def silence(ids):
-    """Noise that changes no choice."""
+    """Returns noise that changes no choice."""
     return tf.zeros((*tf.unstack(tf.shape(ids))[::-1], V))
 
 
@@ -54,7 +54,7 @@ def sampled(logits, noise, text=None):
 
 
 def measure(model, forward, ids, state=None):
-    """Logits, last state, and the gradients of all weights and of the state before, of a random linear loss."""
+    """Returns logits, last state, and the gradients of a random linear loss in all weights and in `state`."""
     random = np.random.default_rng(3)
     watched = state if state is not None else ()
     with tf.GradientTape() as tape:
@@ -76,7 +76,7 @@ def measure_keras(model, ids, state=None):
 
 
 def all_text(model):
-    """The open loop without any own output, with the signature of a closed loop."""
+    """Returns the open loop without any own input, with the signature of a closed loop."""
 
     def run(ids, state):
         logits, fed, last = model.open_loop(ids, tf.zeros(ids.shape, tf.bool), likeliest, silence(ids), state)
@@ -119,7 +119,7 @@ def test_fused_path_equals_keras_with_xla(make_model, relative_error, architectu
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_bfloat16_equals_float32_within_its_precision(make_model, relative_error, architecture):
-    """bfloat16 rounds each number by up to 2^-9."""
+    """bfloat16 rounds each number by up to 2^-8 of its value."""
     exact, rounded = make_model(**architecture), make_model(precision="mixed_bfloat16", **architecture)
     ids = random_ids()
     expected = measure(exact, exact, ids, random_state(exact))
@@ -157,7 +157,7 @@ def test_a_text_in_two_parts_equals_the_whole(make_model, relative_error, archit
     first, between = model(ids[:, :4])
     second, end = model(ids[:, 4:], between)
     assert relative_error((tf.concat([first, second], 1), end), (logits, last)) < rounding.MODEL
-    assert relative_error(model(ids[:, 4:])[0], second) > 1e-3  # the state does matter
+    assert relative_error(model(ids[:, 4:])[0], second) > 1e-3  # the state matters
 
 
 @pytest.mark.slow
@@ -204,7 +204,7 @@ def test_open_loop_without_own_inputs_is_the_closed_loop_to_the_bit(make_model, 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_open_loop_of_three_layers_without_own_inputs_is_the_closed_loop(make_model, relative_error, cell, mode):
-    """To rounding: a higher layer's input is projected step by step, and in one matmul."""
+    """Equal up to rounding: the open loop projects a higher layer's input step by step, the closed loop at once."""
     model = make_model(cell=cell, num_layers=3)
 
     def both(ids, state):
@@ -240,8 +240,8 @@ def test_open_loop_equals_a_step_by_step_run(make_model, relative_error, monkeyp
 
 @pytest.mark.parametrize("architecture", SMALL_ARCHITECTURES)
 @pytest.mark.parametrize("mode", MODES)
-def test_open_loop_gradient_is_that_of_the_ids_it_read(make_model, relative_error, architecture, mode):
-    """The choice of an id carries no gradient, the state does."""
+def test_open_loop_has_the_closed_loop_gradient_on_its_input_ids(make_model, relative_error, architecture, mode):
+    """No gradient flows through the choice of an id, only through the state."""
     model = make_model(**architecture)
     ids, own, state = random_ids(), tf.constant(np.random.default_rng(1).random((B, T)) < 0.7), random_state(model)
 
@@ -276,7 +276,7 @@ def test_initial_weights_are_a_function_of_the_seed(architecture):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_units_start_with_memories_up_to_the_longest(cell):
-    """Without other inputs, a state is multiplied by u / (1 + u) at each character."""
+    """With zero kernels, each character multiplies a state by u / (1 + u)."""
     model = CharModel(ModelConfig(cell=cell, units=6, embedding_size=0, longest_memory=50), V)
     for layer in model.recurrent_layers:
         kernel, recurrent, bias = layer.get_weights()
@@ -296,7 +296,7 @@ def test_recurrent_kernels_are_orthogonal():
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_number_of_parameters(architecture):
+def test_number_of_parameters_equals_the_formula(architecture):
     config, h = ModelConfig(units=6, **architecture), 6
     gates, biases = {"gru": (3, 2), "lstm": (4, 1), "rnn": (1, 1)}[config.cell]
     width, expected = config.embedding_size or V, V * config.embedding_size
@@ -340,8 +340,8 @@ def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
-def test_rows_in_groups_give_the_same(make_model, relative_error, monkeypatch, compiled):
-    """Loops over groups of rows, side by side: closed loop as in one group, and open loop equal to it to the bit."""
+def test_rows_in_two_groups_give_the_results_of_one_group(make_model, relative_error, monkeypatch, compiled):
+    """The closed loop equals one group up to rounding, and the open loop equals the closed loop bit for bit."""
     model, ids = make_model(cell="lstm"), random_ids(rows=4)
     state, own = random_state(model, rows=4), tf.zeros((4, T), tf.bool)
 
@@ -369,12 +369,12 @@ DROPPING = {**DROPOUT, "skip_connections": True, "num_layers": 2}
 
 
 def in_training(model):
-    """The closed loop with the masks of KEY, with the signature of one without."""
+    """Returns the closed loop with the masks of KEY, with the signature of a closed loop without masks."""
     return lambda ids, state: model(ids, state, training=KEY)
 
 
 def by_keras_layers(model, ids):
-    """Logits by plain Keras layers whose weights are masked by assignment, and the masks of d loss / d weight."""
+    """Returns logits and gradients of plain Keras layers, whose weights and gradients are multiplied by the masks."""
     plain = CharModel(dataclasses.replace(model.config, **dict.fromkeys(DROPOUT, 0.0)), V)
     dropped = model._masks(ids, KEY)
     factors = [np.ones(w.shape) for w in model.trainable_variables]
@@ -397,7 +397,7 @@ def by_keras_layers(model, ids):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["fused", "keras"])
 @pytest.mark.parametrize("cell, embedding_size", [("gru", 5), ("lstm", 0), ("rnn", 5)])
-def test_dropout_is_that_of_masked_keras_layers(make_model, relative_error, cell, embedding_size, path):
+def test_dropout_equals_masked_keras_layers(make_model, relative_error, cell, embedding_size, path):
     model, ids = make_model(cell=cell, embedding_size=embedding_size, **DROPPING), random_ids()
     model.recurrence_path = path
 
@@ -415,7 +415,7 @@ def test_dropout_is_that_of_masked_keras_layers(make_model, relative_error, cell
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_open_loop_and_its_gradient_have_one_set_of_masks(make_model, relative_error, cell):
-    """Sampling and replay give the same results as if the input had been the text."""
+    """The closed loop over the input ids gives the same logits and gradients. Each choice follows from these logits."""
     zoneout = {"zoneout": 0.3, **({"zoneout_cell": 0.5} if cell == "lstm" else {})}
     model = make_model(cell=cell, **DROPPING, **zoneout)
     ids, state = random_ids(), random_state(model)
@@ -429,7 +429,7 @@ def test_open_loop_and_its_gradient_have_one_set_of_masks(make_model, relative_e
     got = measure(model, opened, ids, state)
     assert (read[0].numpy() != ids.numpy()).any()
     assert relative_error(got, measure(model, in_training(model), read[0], state)) < rounding.MODEL
-    likeliest = tf.argmax(-got[0][:, :-1], -1, output_type=tf.int32)  # each choice was made on these very logits
+    likeliest = tf.argmax(-got[0][:, :-1], -1, output_type=tf.int32)  # each choice was made from these logits
     np.testing.assert_array_equal(read[0][:, 1:], tf.where(own[:, 1:], likeliest, ids[:, 1:]))
 
 
@@ -448,7 +448,7 @@ def test_soft_loop_without_own_inputs_is_the_closed_loop_with_dropout(make_model
     )
 
 
-def test_dropout_in_bfloat16_is_that_in_float32_within_its_precision(make_model, relative_error):
+def test_dropout_in_bfloat16_equals_float32_within_its_precision(make_model, relative_error):
     exact, rounded = (make_model(precision=p, zoneout=0.3, **DROPPING) for p in ("float32", "mixed_bfloat16"))
     ids = random_ids()
     expected = measure(exact, in_training(exact), ids, random_state(exact))

@@ -1,4 +1,4 @@
-"""Masks: the share that is dropped, the mean, and a mask for each row that no other row changes."""
+"""Tests dropout and zoneout masks: their rate and scale, how they depend on the key, and the masks of parts."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ DRAWS = {
 
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("rate", [0.3, 0.75])
-def test_the_share_that_is_asked_for(name, rate):
+def test_masks_have_the_given_rate(name, rate):
     drawn = DRAWS[name](KEY, rate).numpy()
     assert drawn.dtype == np.float32 and drawn.size == 30000
     hit = drawn == (1 if name == "zoneout" else 0)
@@ -39,8 +39,8 @@ def test_masks_are_a_function_of_the_key(name):
         assert 0.4 < (draw(other, 0.5).numpy() != first).mean() < 0.6
 
 
-def test_masks_of_parts_are_parts_of_the_whole_batchs():
-    """However many replicas or parts there are, a row of the batch has one mask."""
+def test_masks_of_parts_are_parts_of_the_masks_of_the_whole_batch():
+    """The mask of a row does not depend on the number of replicas or parts."""
 
     def parts(draw):
         for i in range(3):
@@ -52,11 +52,11 @@ def test_masks_of_parts_are_parts_of_the_whole_batchs():
     kept = np.concatenate(list(parts(lambda: dropout.zoneout(KEY, 2, 4, 5, 0.5))), 1)
     np.testing.assert_array_equal(kept, dropout.zoneout(KEY, 6, 4, 5, 0.5))
     first, _, last = parts(lambda: dropout.dropout(KEY, [4, 5], 0.5))
-    np.testing.assert_array_equal(first, last)  # of weights, there is one for all
+    np.testing.assert_array_equal(first, last)  # all parts share the masks of weights
 
 
 def test_the_product_is_rounded_once():
-    """16 bits cannot hold 1 / 0.7: rounded before the product, all of it would be 0.1 % too large."""
+    """16 bits cannot hold 1 / 0.7. If it were rounded before the product, all products would be 0.1 % too large."""
     x = tf.constant(np.random.default_rng(0).normal(size=20000), tf.bfloat16)
     mean = tf.reduce_mean(tf.cast(dropout.times(x, tf.fill([20000], 1 / 0.7)) / 1, tf.float32) / tf.cast(x, tf.float32))
     assert abs(float(mean) * 0.7 - 1) < 2e-4

@@ -1,4 +1,6 @@
-"""The loops against the cells' equations in NumPy and against numerical gradients, in float64."""
+"""Tests the loops against the cells' equations in NumPy and against numerical gradients, in float64."""
+
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from charrnn.model.weights import Network
 
 @pytest.fixture(autouse=True, params=[1, 2], ids=["one_group", "two_groups"])
 def groups(request, monkeypatch):
-    """All of it holds for one loop over all rows, and for two over half of them each."""
+    """Runs each test with one loop over all rows, and with two loops over half of the rows each."""
     monkeypatch.setattr(row_groups, "_MANY_ROWS", {1: 99, 2: 2}[request.param])
     return request.param
 
@@ -64,8 +66,8 @@ def test_table_gradient_adds_up_the_rows_of_each_id(monkeypatch, limit):
     assert not got.numpy()[[2, 4]].any()
 
 
-def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
-    """The limit decides between them, and nothing else changes."""
+def test_both_table_gradients_agree_through_the_loop(monkeypatch):
+    """Up to `_ONE_HOT_LIMIT` ids, the gradient is a one-hot matmul; above it, a segment sum."""
     layer, start = random_layer(cells.GRU), random_state(cells.GRU)
     ids = tf.constant([[0, 3], [3, 3], [1, 0], [2, 3]])
     gradients = []
@@ -75,13 +77,15 @@ def test_both_table_gradients_are_reached_through_the_loop(monkeypatch):
             tape.watch(layer.kernel)
             outputs, _ = loops.closed_loop(layer, layer.kernel, start, ids=ids)
             loss = tf.reduce_sum(outputs**2)
-        gradients.append(tape.gradient(loss, layer.kernel).numpy())
+        with mock.patch.object(tf.math, "unsorted_segment_sum", wraps=tf.math.unsorted_segment_sum) as scattered:
+            gradients.append(tape.gradient(loss, layer.kernel).numpy())
+        assert scattered.called == (limit < V)
     np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
-def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
-    """`open_loop` records the same history as `closed_loop`, so that no step runs a second time."""
+def test_replay_of_a_history_gives_the_values_and_gradients_of_the_loop(cell):
+    """`closed_loop` replays the history that `open_loop` recorded, so that no step runs twice."""
     layer, start = random_layer(cell), random_state(cell)
     readout = tf.constant(normal(5, H, V), tf.float32)
     network = Network((layer,), readout, tf.zeros(V))
@@ -103,7 +107,7 @@ def test_a_histories_replay_gives_the_loops_values_and_gradients(cell):
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(cell, groups):
-    """The reason for the hand-written backward pass: no weight gradient is summed up step by step."""
+    """This is the reason for the hand-written backward pass: no weight gradient is summed step by step."""
     layer, start = random_layer(cell), random_state(cell)
 
     @tf.function
@@ -120,13 +124,13 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     count = [sum(node.op == "MatMul" for node in body.node_def) for body in bodies]
     assert count == [1, 1] * groups  # forward: state times kernel; backward: gradient times kernel transposed
     after_the_loop = sum(node.op == "MatMul" for node in graph.node)
-    assert after_the_loop == len(layer.recurrent) * groups  # the kernel's gradient; the bias's, a sum over rows
+    assert after_the_loop == len(layer.recurrent) * groups  # the kernel's gradient, and a GRU's bias gradient
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell, xla", [(cells.GRU, False), (cells.LSTM, False), (cells.RNN, False), (cells.LSTM, True)])
-def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
-    """Also an odd number, and a single row, which leaves nothing to one of the groups."""
+def test_a_number_of_rows_unknown_to_the_graph_gives_the_same_results(cell, xla):
+    """Includes an odd number of rows, and a single row, which leaves one of the groups empty."""
     layer = random_layer(cell)
 
     def results(x, state):
@@ -148,7 +152,7 @@ def test_a_number_of_rows_unknown_to_the_graph_gives_the_same(cell, xla):
 @pytest.mark.parametrize("columns", [96, 4096])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
 def test_a_kernels_gradient_is_the_sum_of_outer_products(columns, compiled):
-    """In either of the two forms of the product."""
+    """4096 columns take the transposed form of the product, 96 columns the plain one."""
     x, d_y = normal(1, 3, 2, 5).astype(np.float32), normal(2, 3, 2, columns).astype(np.float32)
     call = tf.function(loops.kernel_gradient) if compiled else loops.kernel_gradient
     expected = np.einsum("tbn,tbm->nm", x.astype(np.float64), d_y)

@@ -1,4 +1,4 @@
-"""The loop over mixtures against the cells' equations in NumPy and against numerical gradients, in float64."""
+"""Tests the loop over mixtures against the cells' equations in NumPy and against numerical gradients, in float64."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from charrnn.model.weights import Network
 
 
 def soft_network(cell):
-    """Two layers and a readout, in float64."""
+    """Returns two layers and a readout, in float64."""
     first = random_layer(cell)
     return Network((first, random_layer(cell, H)), tf.constant(normal(5, H, V)), tf.constant(normal(6, V)))
 
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_soft_backward_is_the_numerical_gradient(cell):
-    """For all weights and states, through mixtures that each depend on all mixtures before."""
+    """Checks all weights and states. Each mixture depends on all mixtures before it."""
     network, start = soft_network(cell), (random_state(cell), random_state(cell))
     ids = tf.constant([[0, 3], [3, 3], [1, 0], [2, 3]])
     own = tf.constant([[True, True], [True, False], [True, True], [False, True]])

@@ -1,4 +1,4 @@
-"""Zoneout, masks and skip connections in the loops: against NumPy and numerical gradients, in float64."""
+"""Tests zoneout, masks and skip connections in the loops against NumPy and numerical gradients, in float64."""
 
 import equations
 import numpy as np
@@ -17,12 +17,12 @@ IDS = np.array([[0, 3], [3, 3], [1, 0], [2, 3]])
 
 @pytest.fixture(autouse=True)
 def two_groups(monkeypatch):
-    """Each row has its own loops, and so needs its own part of the masks."""
+    """Gives each row its own loops, which need the row's part of the masks."""
     monkeypatch.setattr(row_groups, "_MANY_ROWS", 2)
 
 
 def random_network(cell, make_keep=equations.random_keep):
-    """Two layers with masks, zoneout and skip connections."""
+    """Returns two layers with masks, zoneout and skip connections, and a readout."""
     masks = [tf.constant(np.random.default_rng(i).integers(0, 2, (B, H)) * 1.6) for i in (30, 31)]
     layers = (equations.random_layer(cell), equations.random_layer(cell, H))
     layers = tuple(layer._replace(mask=mask, keep=make_keep(cell)) for layer, mask in zip(layers, masks, strict=True))
@@ -34,7 +34,7 @@ def at(keep, t):
 
 
 def numpy_advance(network, x, states, t):
-    """Mixtures `[B, V]` -> each layer's new state, and the input of the readout; layer by layer."""
+    """Runs mixtures `[B, V]` through the layers. Returns each layer's new state, and the input of the readout."""
     after = []
     for i, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
         bias = 0 if layer.bias is None else layer.bias
@@ -74,7 +74,7 @@ def test_zoneout_keeps_units_and_has_the_numerical_gradient(cell, make_keep):
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 @KEEPS
 def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
-    """Each choice depends on the logits, and so on all masks before them."""
+    """Each choice depends on the logits, and therefore on all masks before them."""
     network, start = random_network(cell, make_keep), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
     choose = lambda logits, noise, text: tf.argmax(logits, -1, output_type=tf.int32)  # noqa: E731
@@ -95,7 +95,7 @@ def test_open_loop_reads_through_masks_and_skips(cell, make_keep):
 
 
 @pytest.mark.parametrize("cell", cells.CELLS.values())
-def test_soft_loop_is_numpys_and_has_the_numerical_gradient(cell):
+def test_soft_loop_equals_numpy_and_has_the_numerical_gradient(cell):
     network, start = random_network(cell), (equations.random_state(cell), equations.random_state(cell))
     own = np.array([[1, 1], [1, 0], [1, 1], [0, 1]], bool)
     noise, by_logits = equations.normal(9, T, B, V), equations.normal(11, T, B, V)

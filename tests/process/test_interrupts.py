@@ -1,4 +1,4 @@
-"""Signals that come while packages are imported: they end the import, whatever that makes of them."""
+"""Tests that a signal during an import ends the import, even if the package catches or replaces the exception."""
 
 import signal
 
@@ -21,7 +21,7 @@ def test_an_import_that_catches_everything_ends_with_the_interrupt():
     assert handlers() == before
 
 
-def test_an_import_that_breaks_by_it_ends_with_the_interrupt():
+def test_an_import_that_fails_because_of_an_interrupt_ends_with_the_interrupt():
     with pytest.raises(KeyboardInterrupt), insisted():
         try:
             signal.raise_signal(signal.SIGINT)
@@ -29,7 +29,7 @@ def test_an_import_that_breaks_by_it_ends_with_the_interrupt():
             raise AttributeError("a half-imported module lacks this") from None
 
 
-def test_an_interrupt_does_not_wait_for_the_end():
+def test_an_interrupt_does_not_wait_for_the_end_of_the_import():
     reached = []
     with pytest.raises(KeyboardInterrupt), insisted():
         signal.raise_signal(signal.SIGINT)
@@ -37,7 +37,7 @@ def test_an_interrupt_does_not_wait_for_the_end():
     assert not reached
 
 
-def test_other_errors_pass_and_ignored_signals_stay_ignored():
+def test_other_errors_propagate_and_ignored_signals_stay_ignored():
     with pytest.raises(ImportError, match="no such thing"), insisted():
         raise ImportError("no such thing")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -48,8 +48,8 @@ def test_other_errors_pass_and_ignored_signals_stay_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_code_in_a_string_does_not_turn_it_into_an_exit_by_a_signal():
-    """Python ends by SIGINT, after all, if a KeyboardInterrupt has left such code at any time."""
+def test_an_interrupt_within_exec_does_not_become_an_exit_by_a_signal():
+    """If a KeyboardInterrupt ever leaves `exec`, Python exits by SIGINT, even if the exception was caught."""
     with pytest.raises(KeyboardInterrupt), insisted():
         try:
             exec("signal.raise_signal(signal.SIGINT)", {"signal": signal})

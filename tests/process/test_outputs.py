@@ -1,4 +1,4 @@
-"""Places for output are tried before the work: what cannot be written is refused, and nothing is left behind."""
+"""Tests that output paths are checked before the work, and that the check leaves nothing behind."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from charrnn.process import outputs
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with all that may stand in the way."""
+    """Returns a folder with a subfolder, a file, a link to the file, a dangling link and a pipe."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to("file")
@@ -42,7 +42,7 @@ NO_PLACE = ["", "folder", "pipe", "/dev/full", "new/", "nowhere/new", "file/new"
 
 
 @pytest.mark.parametrize("name", NO_PLACE)
-def test_a_file_that_cannot_be_written_is_refused_by_its_name(place, name, monkeypatch):
+def test_a_file_that_cannot_be_written_is_refused_with_flag_and_name(place, name, monkeypatch):
     monkeypatch.chdir(place)
     before = snapshot(place)
     with pytest.raises(UserError, match=rf"^--json={re.escape(name)} cannot be written \(\w[^()]*\): "):
@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_written_is_refused_by_its_name(place, name, monke
 
 
 @pytest.mark.parametrize(("name", "right"), [("folder", True), ("a/b/c", True), ("file", False), ("file/a", False)])
-def test_a_folder_to_be_made_is_tried_where_it_would_be(place, name, right):
+def test_a_folder_is_tried_at_its_deepest_existing_part(place, name, right):
     before = snapshot(place)
     if right:
         outputs.require_folder(str(place / name), "give another")
@@ -112,7 +112,7 @@ def test_a_full_disk_is_found_and_nothing_is_left_there():
     assert process.returncode == 0, process.stderr
 
 
-def test_commands_refuse_a_place_before_tensorflow_is_loaded():
+def test_commands_refuse_an_unwritable_output_before_tensorflow_is_loaded():
     program = """
         import sys
         from charrnn import command, encode, export, generate

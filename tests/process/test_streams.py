@@ -1,4 +1,4 @@
-"""Standard output and standard error in every state: real pipes, terminals, full devices and closed descriptors."""
+"""Tests standard output and standard error in every state: pipes, terminals, full devices, closed descriptors."""
 
 import os
 import pty
@@ -48,7 +48,7 @@ def read_only():
     return open(os.open(os.devnull, os.O_RDONLY), "w")
 
 
-STATES = {  # how the stream is -> whether its reader is gone, and why it takes no more
+STATES = {  # the function that opens the stream: the expected (`gone`, `full`)
     without_reader: (True, ""),
     on_a_terminal_that_went_away: (True, ""),
     with_closed_descriptor: (False, ""),
@@ -64,7 +64,7 @@ STATES = {  # how the stream is -> whether its reader is gone, and why it takes 
 @needs_full
 @pytest.mark.parametrize(("make", "expected"), STATES.items())
 @pytest.mark.parametrize("text", ["line\n", "x" * 100_000])
-def test_nothing_raises_and_the_first_cause_is_kept(make, expected, text):
+def test_writing_never_raises_and_the_first_cause_is_kept(make, expected, text):
     stream = guard(make())
     for _ in range(3):
         assert stream.write(text) == len(text)
@@ -73,10 +73,10 @@ def test_nothing_raises_and_the_first_cause_is_kept(make, expected, text):
     assert not stream.isatty()
     assert (stream.gone, stream.full) == expected
     stream.leave()
-    stream.close()  # what it still holds goes nowhere: nothing raises
+    stream.close()  # drops the rest of the buffer and does not raise
 
 
-def test_a_limit_of_the_file_size_is_a_full_disk(tmp_path):
+def test_a_limit_of_the_file_size_counts_as_a_full_disk(tmp_path):
     program = f"""
         import resource
         from charrnn.process.streams import Guarded
@@ -89,7 +89,7 @@ def test_a_limit_of_the_file_size_is_a_full_disk(tmp_path):
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
 
-def test_whoever_ignores_hangups_outlives_the_terminal():
+def test_a_process_that_ignores_hangups_outlives_its_terminal():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         stream = on_a_terminal_that_went_away()
@@ -99,7 +99,7 @@ def test_whoever_ignores_hangups_outlives_the_terminal():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_what_can_be_written_is_written_and_the_rest_is_the_streams_own(tmp_path):
+def test_text_is_written_and_other_attributes_are_the_streams_own(tmp_path):
     path = tmp_path / "text"
     with open(path, "w", encoding="latin-1") as file:
         stream = guard(file)
@@ -114,23 +114,23 @@ def test_other_errors_are_not_swallowed():
         guard(file).write("é")
 
 
-def test_a_piece_that_nobody_reads_ends_the_writing(monkeypatch):
+def test_unread_text_ends_the_writing(monkeypatch):
     monkeypatch.setattr(sys, "stdout", without_reader())
     with guarded(), pytest.raises(Unread):
         streams.write("text")
     monkeypatch.setattr(sys, "stdout", closed())
     with guarded():
-        streams.write("text")  # closed from the start: the work is done for something else
+        streams.write("text")  # no error, because it was closed from the start
 
 
-def test_the_streams_are_as_they_were_afterwards():
+def test_the_streams_are_restored_afterwards():
     before = sys.stdout, sys.stderr
     with guarded() as output:
         assert sys.stdout is output and sys.stderr is not before[1]
     assert (sys.stdout, sys.stderr) == before
 
 
-def test_a_file_never_takes_the_place_of_a_closed_stream(tmp_path):
+def test_a_file_never_gets_the_descriptor_of_a_closed_stream(tmp_path):
     program = f"""
         import os, sys
         from charrnn.process import streams

@@ -1,4 +1,4 @@
-"""What a person sees: plain lines in a file, a bar on a terminal, and never a line wider than that."""
+"""Tests the console: plain lines in a file, a progress bar on a terminal, and no bar wider than the terminal."""
 
 import io
 import os
@@ -17,7 +17,7 @@ CLEAR = "\r\x1b[K"
 
 
 class Terminal(io.StringIO):
-    """Shows what a terminal would: the lines that stand, and the widest that ever stood."""
+    """A fake terminal: the lines that it shows, and the width of the widest line that it ever showed."""
 
     def __init__(self):
         super().__init__()
@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
             elif part == "\r":
                 self.returned = True
             elif part == "\x1b[A":
-                pass  # to where the line begins, which is never broken here
+                pass  # moves to the first row of a wrapped line; this terminal never wraps
             elif part in ("\x1b[J", "\x1b[K"):
                 assert self.returned
                 self.lines[-1], self.returned = "", False
@@ -54,7 +54,7 @@ class Clock:
 
 @pytest.fixture
 def columns(monkeypatch):
-    """Sets the terminal's width."""
+    """Sets the terminal's width to 120 columns; returns a function that sets another width."""
 
     def set_columns(number):
         monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda: os.terminal_size((number, 24)))
@@ -100,7 +100,7 @@ STAY = {  # (verbosity, whether on a terminal) -> the lines
 
 
 @pytest.mark.parametrize(("name", "on_terminal"), STAY)
-def test_as_much_stays_as_is_asked_for(clock, terminal, name, on_terminal):
+def test_the_verbosity_decides_which_lines_stay(clock, terminal, name, on_terminal):
     """No control character ever reaches a file, and a quiet run draws no bar."""
     stream = terminal if on_terminal else io.StringIO()
     use_all(Console(stream, clock, VERBOSITIES.index(name)))
@@ -130,7 +130,7 @@ def test_standard_output_is_the_default(capsys):
     assert capsys.readouterr() == ("here\n", "")
 
 
-def test_optional_measurements_show_where_there_are_any():
+def test_optional_measurements_are_shown_only_above_zero():
     stream = io.StringIO()
     console = Console(stream)
     values = {"nats_per_char": 2.0, "bits_per_char": 3.0, "nats_per_char_window_256": 2.5, "own_input_prob": 0.0}
@@ -143,7 +143,7 @@ def test_optional_measurements_show_where_there_are_any():
     ]
 
 
-def test_no_samples_no_line():
+def test_an_empty_list_of_samples_prints_nothing():
     stream = io.StringIO()
     Console(stream).samples(1, [])
     assert stream.getvalue() == ""
@@ -157,7 +157,7 @@ def test_no_samples_no_line():
         (1, 11, 3611, 10.0, "1:00:00 left"),
         (1, 11, 3610, 10.0, "59:59 left"),
         (1, 101, 1000, 0.5, "0:04 left"),
-        (501, 601, 1001, 200.0, "13:20 left"),  # a resumed run: the steps of the one before took no time of this one
+        (501, 601, 1001, 200.0, "13:20 left"),  # a resumed run: only the steps of this process count
         (1, 40, 40, 7.0, "0:00 left"),
         (1, 2, 100_001, 4.0, "111:06:36 left"),
     ],
@@ -193,8 +193,8 @@ def test_the_bar_is_filled_by_the_share_done(clock, terminal, columns):
         (200, " · 1.2346 nats · 12,346 chars/s · validation 1.5000 · ROMEO: O 薔薇 é, thou art not  [31m red"),
     ],
 )
-def test_beside_the_bar_stands_what_there_is_room_for(clock, terminal, columns, width, beside):
-    """The loss, the speed, the validation loss, and the newest sample in one line, cut where the terminal ends."""
+def test_the_bar_shows_as_many_measurements_as_fit_beside_it(clock, terminal, columns, width, beside):
+    """The order is the loss, the speed, the validation loss and a sample, which is cut at the terminal's width."""
     columns(width)
     console = Console(terminal, clock)
     console.progress(1, 10)
@@ -208,7 +208,7 @@ def test_beside_the_bar_stands_what_there_is_room_for(clock, terminal, columns, 
     assert unicodedata.normalize("NFC", terminal.lines[-1]).partition("0:08 left")[2] == beside
 
 
-def test_the_bar_is_not_drawn_faster_than_eyes_see(clock, terminal):
+def test_the_bar_is_drawn_at_most_ten_times_a_second(clock, terminal):
     console = Console(terminal, clock)
     for step in range(1, 1001):
         console.progress(step, 1000)
@@ -227,7 +227,7 @@ def test_the_bar_is_never_wider_than_the_terminal(clock, terminal, columns, widt
     assert terminal.widest == min(width - 1, whole)
 
 
-def test_a_bar_that_a_narrower_terminal_has_broken_is_taken_away_whole(clock, terminal, columns):
+def test_a_bar_that_a_narrower_terminal_has_wrapped_is_erased_whole(clock, terminal, columns):
     console = Console(terminal, clock)
     columns(120)
     console.scalars(1, "train", TRAIN)

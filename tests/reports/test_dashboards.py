@@ -1,4 +1,4 @@
-"""That the charts show curves that a run has, and that runs are told apart by what makes them differ."""
+"""Tests the layout of TensorBoard's charts, and the hyperparameters by which TensorBoard tells runs apart."""
 
 import re
 
@@ -21,12 +21,12 @@ def test_a_changed_setting_is_the_only_difference():
     assert all(isinstance(value, bool | int | float | str) for value in plain.values())
 
 
-def test_what_a_resumed_run_may_change_tells_no_runs_apart():
+def test_settings_that_a_resumed_run_may_change_tell_no_runs_apart():
     changes = ["loop.log_every=3", "samples.num_chars=5", "runtime.strategy=mirrored"]
     assert hyperparameters(settings(*changes)) == hyperparameters(settings())
 
 
-def test_a_curriculum_brings_its_name_and_fields():
+def test_hyperparameters_have_the_curriculums_name_and_fields():
     plain, spans = hyperparameters(settings()), hyperparameters(settings("trainer.length=3", trainer="spans"))
     assert (plain["trainer"], spans["trainer"], spans["trainer.length"]) == ("teacher_forcing", "spans", 3)
     own = settings()
@@ -34,7 +34,7 @@ def test_a_curriculum_brings_its_name_and_fields():
     assert hyperparameters(own)["trainer"] == "my_curriculum:Ramp"
 
 
-def test_each_chart_has_a_title_of_its_own_and_whole_tags():
+def test_chart_titles_are_distinct_and_each_tag_is_in_one_chart():
     charts = [chart for category in layout().category for chart in category.chart]
     assert len({chart.title for chart in charts}) == len(charts)
     patterns = [re.compile(tag) for chart in charts for tag in chart.multiline.tag]

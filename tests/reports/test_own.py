@@ -1,4 +1,4 @@
-"""A report that raises is told of once, and everybody else gets what they would have got."""
+"""Tests the wrapper of a user's report: an error in the report is printed once and does not end the run."""
 
 import re
 
@@ -20,7 +20,7 @@ CALLS = {
 
 
 class Takes(Report):
-    """Writes down each call; raises in some."""
+    """A report that records each call and raises in the methods named `broken`."""
 
     def __init__(self, *broken):
         super().__init__("runs/a")
@@ -54,7 +54,7 @@ def test_every_call_arrives_with_its_arguments():
 
 
 @pytest.mark.parametrize("broken", CALLS)
-def test_an_error_is_told_once_and_the_report_is_called_again(broken):
+def test_an_error_is_printed_once_and_the_report_is_called_again(broken):
     report, own, warnings = wrapped(broken)
     own.start(0, 0)
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_a_report_that_cannot_start_gets_nothing_until_the_next_start():
     assert report.calls[1:] == [("start", 2, 2), ("scalars", *CALLS["scalars"])]
 
 
-def test_a_report_that_changes_what_it_gets_changes_nothing_elsewhere():
+def test_a_report_that_changes_its_arguments_changes_nothing_elsewhere():
     class Greedy(Report):
         def scalars(self, step, split, values):
             values.clear()

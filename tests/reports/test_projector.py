@@ -1,4 +1,4 @@
-"""The embedding for TensorBoard's projector: by its own plugin, and by the rules of its page."""
+"""Tests the embedding for TensorBoard's projector with TensorBoard's own plugin and the rules of its page."""
 
 import re
 import unicodedata
@@ -27,7 +27,7 @@ NAMES = ["characters.tsv", "embedding.tsv", "projector_config.pbtxt"]
 
 @pytest.fixture
 def write(tmp_path, make_model):
-    """Starts a projector in a run directory: vocabulary -> it, its model."""
+    """Starts a projector with a vocabulary in a run directory; returns it and its model."""
 
     def start(vocabulary=ODD, **config):
         begin_session(str(tmp_path / "run"), {})
@@ -40,7 +40,7 @@ def write(tmp_path, make_model):
 
 
 def shown(logdir):
-    """A client of TensorBoard's plugin: route and arguments -> its answer's bytes."""
+    """Starts TensorBoard's plugin; returns a function that takes a route and arguments and returns the response."""
     multiplexer = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(logdir))
     multiplexer.Reload()
     provider = data_provider.MultiplexerDataProvider(multiplexer, str(logdir))
@@ -55,8 +55,8 @@ def shown(logdir):
 
 
 def page_rows(content):
-    """The rows as the page reads them: a blank line is skipped, the first one with a tab is the head."""
-    blank = "\t\n\x0b\x0c\r \xa0\u1680\u2000\u2028\u2029\u202f\u205f\u3000\ufeff"  # what JavaScript's trim() removes
+    """Returns the rows as the page reads them: it skips blank lines, and the first other line is the head."""
+    blank = "\t\n\x0b\x0c\r \xa0\u1680\u2000\u2028\u2029\u202f\u205f\u3000\ufeff"  # JavaScript's trim() removes these
     lines = [line for line in content.split("\n") if line.strip(blank)]
     head = lines.pop(0).split("\t")
     return [dict(zip(head, line.split("\t"), strict=True)) for line in lines]
@@ -116,7 +116,7 @@ def vectors(tmp_path):
     return np.loadtxt(tmp_path / "run" / FOLDER / "embedding.tsv", dtype=np.float32)
 
 
-def test_the_vectors_are_those_of_the_newest_checkpoint(write, tmp_path):
+def test_the_vectors_come_from_the_newest_checkpoint(write, tmp_path):
     projector, model = write()
     first = model.embedding.embeddings.numpy()
     model.embedding.embeddings.assign(2 * first)
@@ -130,7 +130,7 @@ def test_the_vectors_are_those_of_the_newest_checkpoint(write, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run" / FOLDER).iterdir()) == NAMES
 
 
-def test_the_vectors_of_a_model_on_two_replicas(tmp_path, make_model):
+def test_the_vectors_of_a_model_on_two_replicas_are_written(tmp_path, make_model):
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         model = make_model(ODD.size)
     Projector(str(tmp_path / "run"), model, ODD).start(0, 0)
@@ -173,7 +173,7 @@ def test_files_of_the_run_are_written_again_also_after_a_kill_between_them(write
     assert (folder / "mine.tsv").read_text() == "1\t2\n"
 
 
-def test_the_config_is_text_that_names_the_other_two(write, tmp_path):
+def test_the_config_is_text_that_names_the_other_two_files(write, tmp_path):
     write()
     content = (tmp_path / "run" / FOLDER / "projector_config.pbtxt").read_text()
     assert content.startswith("# charrnn writes this file and the two that it names.\n")

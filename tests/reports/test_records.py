@@ -1,4 +1,4 @@
-"""The two files of records: what a line holds, and which lines a resumed run keeps."""
+"""Tests metrics.jsonl and samples.jsonl: the content of a line, and the lines that a resumed run keeps."""
 
 import io
 import json
@@ -20,7 +20,7 @@ STRANGE = 'a "quote"\\ \n\r\t\x00 é ☂ 🎭 \N{LINE SEPARATOR}\N{PARAGRAPH SEP
 
 
 def lines_of(path):
-    """Each line as JSON; a line ends with a line feed and with nothing else."""
+    """Returns each line as JSON. Only a line feed ends a line; NaN and Infinity are errors."""
     content = path.read_bytes().decode()
     assert content.endswith("\n")
 
@@ -30,7 +30,7 @@ def lines_of(path):
     return [json.loads(line, parse_constant=refuse) for line in content.split("\n")[:-1]]
 
 
-def test_a_line_of_measurements(tmp_path):
+def test_a_line_of_metrics_has_the_step_the_split_and_the_values(tmp_path):
     records = Records(str(tmp_path))
     records.start(0, 0)
     records.scalars(50, "train", {"nats_per_char": 1.25, "chars_per_sec": 1e6})
@@ -60,7 +60,7 @@ def test_a_line_of_a_sample_keeps_every_character(tmp_path):
 
 
 def written(tmp_path, steps):
-    """Lines of both files, as another program would format them; and their bytes."""
+    """Writes both files in the format of another program; returns the bytes of each line."""
     text = "é🎭\N{LINE SEPARATOR}"
     parts = [f'{{"split":"train",  "step": {step}, "text": "{text}", "x": 1.50}}\n'.encode() for step in steps]
     for name in ("metrics.jsonl", "samples.jsonl"):
@@ -77,7 +77,7 @@ def test_a_resumed_run_takes_out_later_lines_and_keeps_the_rest_byte_for_byte(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "samples.jsonl"]
 
 
-def test_lines_of_an_evaluation_may_be_taken_out_apart_from_trainings(tmp_path):
+def test_lines_of_an_evaluation_are_removed_separately_from_lines_of_training(tmp_path):
     records = Records(str(tmp_path))
     for step in (1, 2):
         records.scalars(step, "train", {"x": step})
@@ -111,7 +111,7 @@ def test_nothing_is_touched_before_the_start(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(parts)
 
 
-def test_going_on_appends(tmp_path):
+def test_a_resumed_run_appends(tmp_path):
     first = Records(str(tmp_path))
     for step in (1, 2, 3):
         first.scalars(step, "train", {"x": step})

@@ -1,4 +1,4 @@
-"""Event files read back: which tags, which values, at which steps, in which split."""
+"""Tests the event files for TensorBoard: tags, values, steps and splits, a resume, and what TensorBoard shows."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from trainers.reports.summaries import Summaries, begin_session, fenced, write_c
 
 
 def read_back(folder):
-    """(tag, step, plugin, value) of all event files of a split, in the order in which they were written."""
+    """Returns (tag, step, plugin, value) of all summaries in the event files of a folder, in the order of writing."""
     found = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -55,7 +55,7 @@ def test_both_splits_have_the_same_tag_and_their_own_values(tmp_path):
     assert scalars(tmp_path / "validation") == [("nats_per_char", 10, 2.75)]
 
 
-def test_steps_beyond_32_bits(tmp_path):
+def test_steps_beyond_32_bits_are_kept(tmp_path):
     summaries = Summaries(str(tmp_path))
     summaries.scalars(2**33, "train", {"nats_per_char": 1.0})
     summaries.flush()
@@ -71,7 +71,7 @@ def write_steps(folder, *steps):
     return summaries
 
 
-def test_a_resumed_run_takes_out_later_events_wherever_the_last_was_torn(tmp_path):
+def test_a_resumed_run_removes_later_events_and_a_torn_last_one(tmp_path):
     write_steps(tmp_path, 1, 2)
     (path,) = (tmp_path / "train").iterdir()
     whole = path.read_bytes()
@@ -84,7 +84,7 @@ def test_a_resumed_run_takes_out_later_events_wherever_the_last_was_torn(tmp_pat
         assert path.read_bytes() == whole
     inode = path.stat().st_ino
     Summaries(str(tmp_path)).start(2, 2)
-    assert path.stat().st_ino == inode  # nothing to take out: not written
+    assert path.stat().st_ino == inode  # nothing to remove, so the file is not replaced
     Summaries(str(tmp_path)).start(2, 1)
     assert [step for _, step, _ in scalars(tmp_path / "train")] == [1, 2]
     assert [step for _, step, _ in scalars(tmp_path / "validation")] == [1]
@@ -111,11 +111,11 @@ def test_event_files_that_the_run_did_not_write_are_neither_cut_nor_removed(tmp_
         )
 
 
-def test_event_files_of_an_earlier_version_are_the_runs_and_later_ones_without_its_suffix_are_not(tmp_path):
+def test_event_files_of_an_earlier_version_belong_to_the_run_and_later_ones_without_its_suffix_do_not(tmp_path):
     write_steps(tmp_path, 1, 2, 3)
     (path,) = (tmp_path / "train").iterdir()
     (tmp_path / "event_files.json").unlink()
-    earlier = path.rename(path.with_name(re.sub(r"\.[0-9a-f]{16}\.v2$", ".v2", path.name)))  # as it was called then
+    earlier = path.rename(path.with_name(re.sub(r"\.[0-9a-f]{16}\.v2$", ".v2", path.name)))  # its earlier name
     summaries = Summaries(str(tmp_path))
     summaries.start(2, 2)
     assert [step for _, step, _ in scalars(tmp_path / "train")] == [1, 2]
@@ -167,7 +167,7 @@ def test_each_prompt_and_temperature_has_its_own_tag(tmp_path):
     assert texts(tmp_path / "train") == []
 
 
-def test_curves_have_the_position_for_step_and_replace_earlier_ones(tmp_path):
+def test_curves_have_the_position_as_step_and_replace_earlier_ones(tmp_path):
     write_curves(str(tmp_path), {"recovery": Curve([10], [5.0], [6.0]), "old": Curve([1], [0.0], [0.0])})
     write_curves(str(tmp_path), {"recovery": Curve([10, 50], [0.5, 0.75], [1.0, 1.25])})
     tag = "open loop/recovery"
@@ -175,7 +175,7 @@ def test_curves_have_the_position_for_step_and_replace_earlier_ones(tmp_path):
     assert scalars(tmp_path / "open_loop" / "real") == [(tag, 10, 1.0), (tag, 50, 1.25)]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "open_loop").write_text("a file")
     with pytest.raises(UserError, match="open_loop cannot be written to"):
         write_curves(str(tmp_path), {})
@@ -185,7 +185,7 @@ def plugin(folder, name):
     return [(tag, step) for tag, step, plugin, _ in read_back(folder) if plugin == name]
 
 
-def test_a_resumed_run_takes_out_later_histograms_and_numbers_that_are_not_finite_are_left_out(tmp_path):
+def test_histograms_leave_out_non_finite_values_and_a_resumed_run_removes_later_ones(tmp_path):
     summaries = Summaries(str(tmp_path))
     for step in (1, 2):
         summaries.histograms(step, {"weights/a": tf.constant([1.0, 2.0, float("nan"), float("inf")])})
@@ -207,7 +207,7 @@ def test_a_resumed_run_describes_itself_once(tmp_path):
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
-    """Asks a TensorBoard that watches three runs, one of them not at its end: path -> what it answers."""
+    """Starts a TensorBoard on three runs, one of them unfinished; yields a function that returns its JSON at a path."""
     folder = tmp_path_factory.mktemp("runs")
     for name, (rate, loss) in {"slow": (0.1, 3.0), "fast": (0.2, 2.0), "killed": (0.3, 4.0)}.items():
         run_dir = str(folder / name)
@@ -298,7 +298,7 @@ def test_tensorboard_shows_histograms_texts_and_pictures(ask):
 
 
 def code_block(markdown):
-    """The block's text, by CommonMark's rule: it ends at the first line of as many backticks or more."""
+    """Returns a code block's text and the lines after it. CommonMark ends it at a line of as many or more backticks."""
     opening, *lines = markdown.split("\n")
     assert re.fullmatch("`{3,}", opening)
     for i, line in enumerate(lines):
@@ -321,7 +321,7 @@ SPACES = ["\n", "\r", "\n\n", "    ", "\t", " ", "\x0b", "\x85", "\u2028"]
 
 @given(st.lists(st.sampled_from([*HOSTILE, *SPACES]), max_size=12))
 def test_tensorboard_shows_a_sample_as_text_and_nothing_else(parts):
-    """By its own rendering: what was written stands in one code block, and no other markup is there."""
+    """TensorBoard's own renderer returns one code block and no other markup."""
     html = plugin_util.markdown_to_safe_html(fenced("".join(parts)))
     assert re.fullmatch(r"<pre><code>[^<>]*</code></pre>", html)
 
@@ -331,6 +331,6 @@ def test_tensorboards_rendering_would_show_markup_without_the_fence():
     assert "<a href" in plugin_util.markdown_to_safe_html("```\n```\n[x](http://x)\n```")
 
 
-def test_three_backticks_would_not_do():
+def test_a_fence_of_three_backticks_is_not_enough():
     text = "a\n```\n# b"
     assert code_block(f"```\n{text}\n```") != (text, [])

@@ -1,4 +1,4 @@
-"""Whether a run may go on in a directory, and what is written there."""
+"""Tests the files that a run writes into its directory, and when a run may resume there."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def test_written_files_are_read_back(directory, tmp_path):
     assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "event_files.json", "vocabulary.json"]
 
 
-def test_the_same_run_resumes_and_settings_that_do_not_train_may_change(directory):
+def test_the_same_run_resumes_also_with_another_temperature_or_number_of_steps(directory):
     assert directory.may_resume("auto", CONFIG, LETTERS) is True
     assert directory.may_resume("auto", {**CONFIG, "model": {**CONFIG["model"], "temperature": 1.2}}, LETTERS) is True
     assert directory.may_resume("must", {**CONFIG, "loop": {"steps": 50}}, LETTERS) is True
@@ -52,7 +52,7 @@ def test_a_class_may_move_from_a_notebook_to_a_module_and_an_experiment_may_have
         made.may_resume("auto", config("others:Ramp"), LETTERS)
 
 
-def test_a_setting_that_a_run_knew_not_yet_may_have_its_default(directory):
+def test_a_setting_that_is_newer_than_the_run_counts_as_its_default(directory):
     assert directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 0}}, LETTERS) is True
     with pytest.raises(UserError, match=r"run: data.overfit_batches was not there, is 2\. Give"):
         directory.may_resume("auto", {**CONFIG, "init_from": "", "data": {"overfit_batches": 2}}, LETTERS)
@@ -86,7 +86,7 @@ def test_every_difference_is_named(directory):
     assert "model.cell" not in str(caught.value)
 
 
-def test_never_and_must_are_kept_to(directory, tmp_path):
+def test_resume_never_and_resume_must_are_obeyed(directory, tmp_path):
     with pytest.raises(UserError, match="--resume=never"):
         directory.may_resume("never", CONFIG, LETTERS)
     fresh = RunDirectory(str(tmp_path / "fresh"))
@@ -96,7 +96,7 @@ def test_never_and_must_are_kept_to(directory, tmp_path):
     assert not (tmp_path / "fresh").exists()
 
 
-def test_an_empty_directory_is_as_good_as_none_but_a_strangers_is_not(tmp_path):
+def test_a_run_may_start_in_an_empty_directory_but_not_beside_foreign_files(tmp_path):
     (tmp_path / "empty").mkdir()
     assert RunDirectory(str(tmp_path / "empty")).may_resume("auto", CONFIG, LETTERS) is False
     (tmp_path / "strange").mkdir()
@@ -112,7 +112,7 @@ def test_a_directory_with_one_file_of_a_user_is_refused_whatever_its_name(tmp_pa
         RunDirectory(str(tmp_path)).may_resume("auto", CONFIG, LETTERS)
 
 
-def test_a_start_that_was_killed_before_it_wrote_config_json_is_no_hindrance(tmp_path):
+def test_a_start_that_was_killed_before_it_wrote_config_json_can_be_repeated(tmp_path):
     RunDirectory(str(tmp_path)).prepare(CONFIG, LETTERS)
     for name in ("config.json", "vocabulary.json", "event_files.json"):
         (tmp_path / name).rename(tmp_path / os.path.basename(atomic._unfinished(name)))  # killed while it wrote this

@@ -1,4 +1,4 @@
-"""A disk that is full: a small one in memory, and /dev/full."""
+"""Tests a full disk: a small one in memory, and /dev/full."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def can_mount():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_line_that_cannot_be_written_is_told(tmp_path):
+def test_a_line_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(disk.NotWritten, match=r"metrics.jsonl cannot be written \(No space left on device\)"):
         Records(str(tmp_path)).scalars(1, "train", {"x": 1.0})
@@ -87,7 +87,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_resumes_exactly(tmp
     assert re.fullmatch(r"error: /mnt/run/\S+ cannot be written \(.*\); .* the same command to resume\.\n", said)
 
 
-def test_reasons_are_short():
+def test_the_reason_of_a_disk_error_is_short():
     with pytest.raises(disk.NotWritten, match=r"^it cannot be written \(No such file or directory\)$"):
         with disk.writing("it"):
             pathlib.Path("/nowhere/at/all").read_text()

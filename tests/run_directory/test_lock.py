@@ -1,4 +1,4 @@
-"""Who may write in a run directory: one process, and after its death the next."""
+"""Tests the lock of a run directory: one process writes at a time, and after its end the next one may."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from charrnn.errors import UserError
 from trainers.run_directory import lock
 
 
-def test_a_second_writer_is_told_of_the_first_and_of_its_end(tmp_path):
+def test_a_second_writer_is_refused_until_the_first_one_ends(tmp_path):
     folder = str(tmp_path / "a" / "run")
     with lock.hold(folder):
         with pytest.raises(UserError, match=f"written by process {os.getpid()} on {socket.gethostname()} since 20"):
@@ -27,7 +27,7 @@ def test_a_second_writer_is_told_of_the_first_and_of_its_end(tmp_path):
         pass
 
 
-def test_folders_that_stay_empty_are_removed_but_only_those_that_were_made(tmp_path):
+def test_only_folders_that_the_lock_created_and_that_stay_empty_are_removed(tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(KeyError), lock.hold(str(tmp_path / "mine" / "a" / "run")):
         raise KeyError
@@ -51,8 +51,8 @@ def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
-def test_without_locks_the_name_decides():
-    """In a bucket; TensorFlow's file system in memory stands for it."""
+def test_without_file_locks_the_process_named_in_the_file_decides():
+    """A bucket has no file locks. TensorFlow's file system in memory represents it here."""
     folder, path = "ram://runs/mine", "ram://runs/mine/lock"
     with lock.hold(folder):
         with pytest.raises(UserError, match=f"process {os.getpid()}"), lock.hold(folder):
@@ -60,8 +60,8 @@ def test_without_locks_the_name_decides():
         mine = lock._read(path)
     assert not tf.io.gfile.exists(path)
     for left, free in [
-        ({**mine, "started": "1"}, True),  # the process id came again
-        ({**mine, "pid": 2**22 + 1}, True),  # dead
+        ({**mine, "started": "1"}, True),  # another process has the id now
+        ({**mine, "pid": 2**22 + 1}, True),  # a dead process
         ({**mine, "host": "elsewhere"}, False),
     ]:
         with tf.io.gfile.GFile(path, "w") as file:

@@ -1,4 +1,4 @@
-"""A run creates, cuts and removes only files whose names it gave out itself: every foreign byte stays as it was."""
+"""Tests that a run changes and removes only its own files, and leaves every foreign byte as it was."""
 
 import dataclasses
 import math
@@ -26,12 +26,12 @@ from trainers.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
-NAME = "ru[n]* {a,b}?~'\"%41\n\\"  # of the run directory: as a pattern it would match its siblings
+NAME = "ru[n]* {a,b}?~'\"%41\n\\"  # the run directory; as a pattern, its name matches its siblings
 SIBLINGS = ("run", "run other", "run {a,b}x")
 
 
 class Spoilt(Trainer):
-    """Diverges once, when it is told to."""
+    """A curriculum that diverges once after `now` is set."""
 
     now = False
 
@@ -60,7 +60,7 @@ OURS = re.compile(  # the names that docs/notes/reliability.md lists
 
 
 class Killed(BaseException):
-    """Ends a run in the middle of a step, as SIGKILL does: nothing is saved."""
+    """Ends a run as SIGKILL does: nothing is saved."""
 
 
 def go(run_dir, steps, look=lambda: None):
@@ -70,7 +70,7 @@ def go(run_dir, steps, look=lambda: None):
 
 
 def start_and_kill(run_dir):
-    """Starts a run that is killed after step 3, and leaves all that a kill can leave unfinished."""
+    """Starts a run, kills it after step 3, and adds every kind of unfinished file that a kill can leave."""
 
     def look():
         if (run_dir / "metrics.jsonl").exists() and '"step": 3' in (run_dir / "metrics.jsonl").read_text():
@@ -91,7 +91,7 @@ def start_and_kill(run_dir):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """A run to lie beside another one."""
+    """Returns the run directory of a killed run, to be copied beside another run."""
     run_dir = tmp_path_factory.mktemp("runs") / "killed"
     start_and_kill(run_dir)
     return run_dir
@@ -110,9 +110,9 @@ AROUND = [("", ".bak"), ("", "_temp"), ("", ".tmp"), ("", "~"), (".", ""), ("cop
 
 
 def foreign_files(own, draw):
-    """Paths relative to the run directory, each with one of the run's files that it is a copy of, or None.
+    """Returns paths relative to the run directory, each with the file of the run that it copies, or None.
 
-    Hostile names, odd ones, and those of the run with something added, three times each.
+    The names are hostile, random, or a name of the run with an addition; each kind is drawn three times.
     """
     found = {}
     for _ in range(3):
@@ -142,7 +142,7 @@ def snapshot(folder):
 
 
 def test_no_foreign_byte_is_changed(killed):
-    """Over a start, a kill, a resume, a roll-back, an evaluation, a comparison and an export."""
+    """The run starts, is killed, resumes, rolls back, and is evaluated, compared and exported."""
     with tempfile.TemporaryDirectory() as place:
         parent = pathlib.Path(place)
         run_dir = parent / NAME

@@ -1,4 +1,4 @@
-"""Masks: how many, where, and in what runs, within four standard errors of the formula."""
+"""Tests the masks of own inputs: their share, positions and runs, within 4 to 4.5 standard errors of the formula."""
 
 import itertools
 
@@ -21,11 +21,11 @@ def assert_share(mask, prob, draws):
 
 
 @pytest.mark.parametrize("prob", [0.0, 0.2, 1.0])
-def test_a_coin_for_each_character(prob):
+def test_each_character_has_its_own_coin(prob):
     own = coins.per_character(SHAPE, prob, seed()).numpy()
     assert own.shape == SHAPE
     assert_share(own, prob, B * T)
-    pairs = own[:, :-1] & own[:, 1:]  # neighbours know nothing of each other
+    pairs = own[:, :-1] & own[:, 1:]  # neighbours are independent
     assert abs(pairs.mean() - prob**2) <= 4 * np.sqrt(2 * prob**2 / pairs.size)
 
 
@@ -36,7 +36,7 @@ def test_the_probability_may_differ_by_position():
     assert np.all(np.abs(own - prob) <= 4.5 * np.sqrt(prob * (1 - prob) / B))
 
 
-def test_a_coin_for_each_row():
+def test_each_row_has_one_coin():
     own = coins.per_row(SHAPE, 0.3, seed()).numpy()
     assert own.shape == SHAPE and (own == own[:, :1]).all()
     assert_share(own[:, 0], 0.3, B)
@@ -47,7 +47,7 @@ def test_an_exact_count_leaves_out_first_characters(prob):
     masks = [coins.exact_count((6, 11), prob, seed(number)).numpy() for number in range(200)]
     assert {mask.sum() for mask in masks} == {round(prob * 60)}
     assert not any(mask[:, 0].any() for mask in masks)
-    often = np.mean(masks, 0)[:, 1:]  # each of the others as often
+    often = np.mean(masks, 0)[:, 1:]  # all other positions equally often
     assert np.abs(often - round(prob * 60) / 60).max() <= 4.5 * np.sqrt(0.25 / 200)
 
 
@@ -56,13 +56,13 @@ def test_spans_have_their_probability_everywhere_and_their_length(length):
     own = np.concatenate([coins.spans(SHAPE, 0.3, length, seed(number)).numpy() for number in range(5)])
     assert own.shape == (5 * B, T)
     by_position = own.mean(0)
-    assert np.abs(by_position - 0.3).max() <= 4.5 * np.sqrt(0.3 * 0.7 / len(own))  # the first ones too
+    assert np.abs(by_position - 0.3).max() <= 4.5 * np.sqrt(0.3 * 0.7 / len(own))  # at the first positions too
     lengths = [[(is_own, len(list(run))) for is_own, run in itertools.groupby(row)] for row in own]
     whole = [count for row in lengths for is_own, count in row[1:-1] if is_own]  # a row's ends may cut runs off
     assert min(whole) == length
 
 
-def test_spans_of_one_are_coins_and_the_ends_of_the_scale_are_kept():
+def test_spans_of_length_one_are_coins_and_probabilities_0_and_1_are_exact():
     assert not coins.spans(SHAPE, 0.0, 8, seed()).numpy().any()
     assert coins.spans(SHAPE, 1.0, 8, seed()).numpy().all()
     np.testing.assert_array_equal(coins.spans(SHAPE, 0.5, 1, seed()), coins.per_character(SHAPE, 0.5, seed()))
@@ -73,7 +73,7 @@ def test_spans_of_one_are_coins_and_the_ends_of_the_scale_are_kept():
     [coins.per_character, coins.per_row, coins.exact_count, lambda *given: coins.spans(*given[:2], 4, given[2])],
     ids=["character", "row", "exact", "spans"],
 )
-def test_the_coins_of_parts_are_those_of_the_batch(toss):
+def test_the_coins_of_parts_equal_the_coins_of_the_whole_batch(toss):
     whole, parts = toss((12, 20), 0.4, seed()).numpy(), []
     for index in range(4):
         with part_of_batch(index, 4):

@@ -1,4 +1,4 @@
-"""A curriculum whose class declares what nothing reads, or what cannot be used, is refused before its first step."""
+"""Tests that a curriculum with an unknown or unusable declaration is refused before its first step."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ def mine(base=Trainer, **own):
 
 
 def method(self, *arguments):
-    """Takes any."""
+    """Takes any arguments."""
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def method(self, *arguments):
         ("compute_loss", "loss"),
     ],
 )
-def test_a_name_near_a_known_one_is_refused_with_it(name, meant):
+def test_a_name_near_a_known_name_is_refused_with_a_suggestion(name, meant):
     value = {"orders": ("windows",), "needs_whole_batch": False, "Config": Trainer.Config}.get(meant, method)
-    for base in (Trainer, ScheduledSampling):  # which has the right names itself
+    for base in (Trainer, ScheduledSampling):  # the latter defines some of the right names
         with pytest.raises(UserError, match=rf"^Mine\.{name} .*nearest: {meant}\.$"):
             mine(base, **{name: value})
 
@@ -71,7 +71,7 @@ HELPERS = """
 
 
 @pytest.mark.parametrize("name", HELPERS)
-def test_a_helper_of_another_name_is_not(name):
+def test_a_helper_with_an_unrelated_name_is_accepted(name):
     mine(**{name: method})
     mine(**{name: 0.5, "loss": method})
     mine(ScheduledSampling, **{name: functools.cached_property(method)})
@@ -82,7 +82,7 @@ def test_a_near_name_beside_the_right_one_is_a_helper():
     mine(own_inputs=method, own_prob=method)
 
 
-def test_a_mixins_names_count_and_the_packages_own_curricula_are_right():
+def test_a_mixins_names_are_checked_and_the_packages_own_curricula_pass():
     with pytest.raises(UserError, match=r"^Mine\.divisible "):
         type("Mine", (type("Mixin", (), {"divisible": False}), Trainer), {})
     for name in TRAINERS:
@@ -148,7 +148,7 @@ def test_a_hook_that_cannot_be_called_is_refused(hook, value):
 
 
 def test_a_hook_may_take_its_arguments_in_other_ways():
-    mine(batch_at=lambda self, step: None)  # each of several processes cuts what it returns
+    mine(batch_at=lambda self, step: None)  # each of several processes takes its rows from the result
     mine(batch_at=lambda self, step, rows=None: None)
     mine(loss=lambda *arguments: None)
     mine(loss=staticmethod(lambda rollout, batch: None))
@@ -249,7 +249,7 @@ def test_settings_may_have_constants_methods_and_factories():
 
 @pytest.mark.parametrize("main", [run, check], ids=["run", "check"])
 @pytest.mark.parametrize("body", ["divisible = False", "orders = ('window',)", "def on_eval(self, step): pass"])
-def test_both_commands_tell_it_and_write_nothing(tmp_path, monkeypatch, capsys, main, body):
+def test_both_commands_report_a_wrong_declaration_and_write_nothing(tmp_path, monkeypatch, capsys, main, body):
     (tmp_path / "faulty.py").write_text(f"from trainers import Trainer\n\nclass Mine(Trainer):\n    {body}\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Learning rates against their formulas, and inside a Keras optimizer."""
+"""Tests learning rates against their formulas, and inside a Keras optimizer."""
 
 import math
 

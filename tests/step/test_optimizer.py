@@ -1,4 +1,4 @@
-"""Keras's optimizers by name, and the loss scale of float16."""
+"""Tests that names and settings give Keras's optimizers, and the loss scale of float16."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def test_impossible_norms_are_refused(clip_norm):
         OptimizerConfig(clip_norm=clip_norm)
 
 
-def test_float16_gets_a_loss_scale_and_no_other_precision():
+def test_only_float16_gets_a_loss_scale():
     config = OptimizerConfig(name="sgd", learning_rate=0.5)
     for precision in ("float32", "mixed_bfloat16"):
         assert type(make_optimizer(config, precision)) is keras.optimizers.SGD
@@ -75,7 +75,7 @@ def test_float16_gets_a_loss_scale_and_no_other_precision():
     assert float(weight) == 3.0 - 0.5 * 2.0
 
 
-def test_decay_and_beta_2_are_keras_own():
+def test_decay_and_beta_2_are_passed_to_keras():
     made = make_optimizer(OptimizerConfig(name="adamw", weight_decay=0.1, beta_2=0.9), "float32")
     theirs = keras.optimizers.AdamW(1e-3, weight_decay=0.1, beta_2=0.9)
     weights = [tf.Variable([1.0, -2.0]), tf.Variable([1.0, -2.0])]
@@ -86,7 +86,7 @@ def test_decay_and_beta_2_are_keras_own():
 
 
 def test_weight_decay_is_decoupled_from_the_gradient():
-    """Also for Adam: without a gradient a weight shrinks by learning rate times decay."""
+    """Without a gradient, a weight shrinks by the share learning rate · decay, with Adam too."""
     for name in ("adam", "adamw", "sgd", "rmsprop", "lion"):
         optimizer = make_optimizer(OptimizerConfig(name=name, learning_rate=0.5, weight_decay=0.1), "float32")
         weight = tf.Variable([2.0])
@@ -94,7 +94,7 @@ def test_weight_decay_is_decoupled_from_the_gradient():
         assert float(weight[0]) == pytest.approx(2.0 * (1 - 0.05), rel=1e-6)
 
 
-def test_a_schedule_makes_the_rate():
+def test_a_schedule_sets_the_learning_rate():
     config = OptimizerConfig(learning_rate=0.5, schedule="cosine", warmup_steps=4, decay_steps=20, final_share=0.1)
     assert float(make_optimizer(config, "float32").learning_rate) == pytest.approx(0.5 / 4)
     assert float(make_optimizer(config, "mixed_float16").learning_rate) == pytest.approx(0.5 / 4)
@@ -122,7 +122,7 @@ def test_impossible_settings_are_refused(settings, said):
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_slowing_down_halves_this_rate_and_those_to_come_and_is_saved(tmp_path, schedule, precision):
+def test_slowing_down_halves_the_current_and_later_rates_and_is_saved(tmp_path, schedule, precision):
     config = OptimizerConfig(learning_rate=0.5, schedule=schedule, decay_steps=10)
 
     def make():

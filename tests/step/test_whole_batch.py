@@ -1,4 +1,4 @@
-"""Gradients of a loss that ranks all rows, read in parts in turn, are those of all rows at once."""
+"""Tests that a loss that ranks all rows has the same gradient if the forward pass reads the rows part by part."""
 
 import numpy as np
 import rounding
@@ -23,7 +23,7 @@ def test_parts_in_turn_have_the_gradient_of_the_whole(relative_error):
     def judge(read):
         costs = tf.reduce_sum(read["predicted"] ** 2, 1) + tf.reduce_sum(tf.cast(read["ids"], tf.float32), 1)
         learnt = costs <= tf.sort(costs)[3]
-        extra = bias**2 + tf.reduce_sum(matrix**2)  # of the weights, not of what was predicted
+        extra = bias**2 + tf.reduce_sum(matrix**2)  # depends on the weights, not on the predictions
         return tf.reduce_mean(costs[learnt]) + extra, tf.reduce_sum(tf.cast(learnt, tf.int32))
 
     with tf.GradientTape() as tape:
@@ -33,11 +33,11 @@ def test_parts_in_turn_have_the_gradient_of_the_whole(relative_error):
         found, learnt, whole = wrapped(lambda: gradients(read, judge, [matrix, bias], 0, 3, 3))()
         assert relative_error(found, expected) < 1e-6 and int(learnt) == 4
         right = predict(ROWS)
-        # Equal but for rounding: a product of two rows may sum its four terms in another order than one of six rows.
+        # Equal up to rounding: a product of two rows may sum its four terms in another order than one of six rows.
         assert relative_error(whole["predicted"], right["predicted"]) < rounding.bound(tf.float32, 4)
         np.testing.assert_array_equal(whole["ids"], right["ids"])
         assert {name: entry.shape for name, entry in whole.items()} == {n: entry.shape for n, entry in right.items()}
-        assert len(reads) == 6 or wrapped is tf.function  # each twice; a graph's loop is traced once
+        assert len(reads) == 6 or wrapped is tf.function  # each part twice; a graph traces its loop once
     halves = [cut(ROWS, index, 2) for index in range(2)]
     np.testing.assert_array_equal(tf.concat(halves, 0), ROWS)
-    assert gathered(halves[0]) is halves[0]  # of one replica
+    assert gathered(halves[0]) is halves[0]  # with one replica

@@ -1,4 +1,4 @@
-"""What is said of a study, for arms whose numbers are known."""
+"""Tests the paragraph on the findings of a study, for arms with known measures."""
 
 import math
 
@@ -19,9 +19,9 @@ JITTER = (-0.001, 0.0, 0.001, 0.0005, -0.0005)
 
 
 def arm(name, divergence, reverse, seeds=5, exact=True, cut=None):
-    """Runs whose rollouts at temperature 1 have this divergence and reverse loss; `cut` are those at a cut-off."""
+    """Returns runs whose rollouts have this divergence and reverse loss at temperature 1; `cut`: both at a cut-off."""
     runs = []
-    start = sum(map(ord, name)) % len(JITTER)  # another noise for each arm
+    start = sum(map(ord, name)) % len(JITTER)  # the order of the noise depends on the arm
     for seed in range(seeds):
         noise = JITTER[(seed + start) % len(JITTER)]
         frontier = {}
@@ -69,20 +69,20 @@ def test_an_arm_that_is_farther_is_worse():
     assert "`bad` (divergence_open +200 %) and `worse` (divergence_open +400 %) write worse." in said
 
 
-def test_differences_within_noise_are_neither():
+def test_an_arm_within_noise_is_neither_better_nor_worse():
     said = told(arm("base", 0.10, 0.80), arm("same", 0.1001, 0.8001))
     assert "`same`" not in said
 
 
-def test_the_cut_off_alone_is_told_and_each_claim_is_made_with_it_too():
+def test_the_effect_of_the_cut_off_alone_is_reported_and_each_claim_is_also_made_with_it():
     good, base = arm("good", 0.07, 0.79, cut=(0.06, 0.79)), arm("base", 0.10, 0.80, cut=(0.05, 0.78))
     said = told(base, good)
     assert said.startswith("A cut-off of 0.004 alone changes divergence_open of `base` from 0.1000 to 0.0500 (-50 %).")
-    assert "Without a cut-off, no arm writes better" in said  # inside of the base's curve with the cut-off
+    assert "Without a cut-off, no arm writes better" in said  # it lies inside the base's curve with the cut-off
     assert "With a cut-off of 0.004, no arm writes better" in said
 
 
-def test_a_cut_off_that_is_no_better_is_not_told():
+def test_a_cut_off_that_is_no_better_is_not_reported():
     said = told(arm("base", 0.10, 0.80, cut=(0.12, 0.82)), arm("good", 0.04, 0.78, cut=(0.12, 0.82)))
     assert "ut-off of" not in said and "`good` (divergence_open -60 %) writes better" in said
 
@@ -103,7 +103,7 @@ def test_the_first_arm_is_not_compared_with_itself():
     assert said.startswith("`base` has the lowest divergence_open, 0.1") and said.count("`base`") == 1
 
 
-def test_a_finding_is_about_tested_measures_whichever_others_are_tested():
+def test_the_measures_of_a_finding_are_tested_besides_the_requested_ones():
     runs = [*arm("base", 0.10, 0.80), *arm("dull", 0.04, 0.90)]
     found = compared(runs, ["nats_per_char"])
     assert found.compared.measures == ["nats_per_char", "divergence_open", "reverse_loss", "curve_gap"]
@@ -120,13 +120,16 @@ def test_a_distance_of_0_has_no_change_in_per_cent():
     assert "alone changes" not in said and said.startswith("Without a cut-off")
 
 
-def test_arms_that_differ_in_what_does_not_affect_learning_are_compared():
-    same = [run._replace(group="again") for run in arm("base", 0.10, 0.80)]
+def test_arms_that_differ_in_their_samples_only_are_compared():
+    other = {"samples": {"num_chars": 5}}
+    same = [run._replace(group="again", config={**run.config, **other}) for run in arm("base", 0.10, 0.80)]
     assert [group.name for group in compared([*arm("base", 0.10, 0.80), *same]).compared.groups] == ["base", "again"]
 
 
-def test_the_gap_is_tested_at_a_level_that_the_claims_share():
-    found = compared([*arm("base", 0.10, 0.80, seeds=3), *arm("good", 0.04, 0.80, seeds=3)]).compared
-    claim, p = findings._claim(found, ""), t_test(np.array(found.groups[1].values("curve_gap")))
-    assert "`good`" in findings._clause(found, claim, p * 1.01)
-    assert "no arm" in findings._clause(found, claim, p * 0.99)
+def test_the_error_rate_of_the_test_of_a_gap_is_divided_among_the_arms(monkeypatch):
+    arms = arm("base", 0.10, 0.80, seeds=3), arm("good", 0.04, 0.80, seeds=3), arm("same", 0.10, 0.80, seeds=3)
+    found = compared([run for each in arms for run in each]).compared
+    p = t_test(np.array(found.groups[1].values("curve_gap")))
+    for rate, better in ((2.02 * p, "`good`"), (1.98 * p, "no arm")):
+        monkeypatch.setattr(findings, "ERROR_RATE", rate)
+        assert finding(found).startswith(f"Without a cut-off, {better}")

@@ -1,4 +1,4 @@
-"""The files of a study: other files stay as they are."""
+"""Tests the folder of a study: it is created, and files that no study wrote are not replaced."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_other_files_and_an_earlier_study_are_no_obstacle(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["", "gs://bucket/study", "/proc/study", "a_file", "a_file/below"])
-def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path, monkeypatch, folder):
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_text("mine")
     with pytest.raises(UserError, match="--study_dir"):

@@ -1,4 +1,4 @@
-"""The arms and the runs of a study, and the commands that train them."""
+"""Tests the arms and the runs of a study, and the commands that train them."""
 
 import json
 import shlex
@@ -55,12 +55,12 @@ def test_runs_come_seed_by_seed_each_with_its_settings():
 
 
 def trained_by(shell_command, run_dir):
-    """The experiment that a command trains, in this run directory."""
+    """Returns the experiment that a command trains, and asserts that it trains in this run directory."""
     python, *arguments = shlex.split(shell_command)
     assert python == "python" and arguments[:2] == ["-m", "trainers.run"]
     flags = run.FLAGS
     for name in flags:
-        flags[name].unparse()  # other tests of this process may have given it
+        flags[name].unparse()  # an earlier test may have set it
     try:
         assert flags(["run", *arguments[2:]]) == ["run"]
         given = {name: flags[name].value for name in ("steps", "seed")}
@@ -108,19 +108,19 @@ def test_the_command_of_a_run_trains_this_run():
         (lambda: make_plan("quikstart", make_arms(["spans"]), 1, "s"), "no experiment 'quikstart'"),
     ],
 )
-def test_mistakes_are_one_sentence(make, said):
+def test_mistakes_are_refused(make, said):
     with pytest.raises(UserError, match=said):
         make()
 
 
-def test_an_experiment_of_ones_own_is_a_run_of_the_study():
+def test_a_plan_takes_an_experiment_object():
     mine = Experiment(corpus="plays:9000")
     assert make_plan(mine, make_arms(["teacher_forcing"]), 1, "s")[0].experiment == mine
 
 
 @pytest.mark.parametrize("begun", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_all_runs_of_a_study_have_the_precision_of_the_first_that_has_begun(tmp_path, begun):
-    """Whatever this machine would take, and also if a run with a precision of its own has begun before."""
+    """This machine's precision does not count, nor does an earlier run whose arm sets its own precision."""
     arms = make_arms(["teacher_forcing"], {"fixed": ("spans", {"runtime.precision": "mixed_float16"})})
     settings = ["runtime.precision=auto"]
     for name, precision in {"fixed-0": "mixed_float16", "teacher_forcing-1": begun}.items():

@@ -1,4 +1,4 @@
-"""What is refused before the first run of a study."""
+"""Tests the mistakes that a study refuses before its first run."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def plan(arms=None, settings=(), corpus="plays:12000"):
         ),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_trained(planned, how, said):
+def test_a_mistake_is_reported_before_anything_is_trained(planned, how, said):
     with pytest.raises(UserError, match=said):
         refuse_mistakes(plan(**planned), how)
 

@@ -1,4 +1,4 @@
-"""The source in the graph against the source in NumPy."""
+"""Tests the exact source as a teacher in the graph against the reference in NumPy."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ LENGTH = 60
 
 @pytest.fixture(scope="module")
 def reference():
-    """The built-in source; the vocabulary has a character that it never writes, and the unknown one."""
+    """Returns the built-in source. Its vocabulary adds a character that the source never writes, and the unknown id."""
     source = Plays()
     return ExactSource(source, Vocabulary.from_text(source.characters + "#"))
 
@@ -28,7 +28,7 @@ def teacher(reference):
 
 @pytest.fixture(scope="module")
 def rows(reference):
-    """Windows of the text; in half of them some characters are others, of which some are impossible everywhere."""
+    """Returns windows of the text. In half of them, random ids replace characters; some are impossible everywhere."""
     text = reference.vocabulary.encode(reference.source.text(50_000, seed=3)).astype(np.int32)
     random = np.random.default_rng(0)
     rows = text[random.integers(0, len(text) - LENGTH, 24)[:, None] + np.arange(LENGTH)]
@@ -38,7 +38,7 @@ def rows(reference):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_the_distributions_are_those_of_the_reference(reference, teacher, rows, compiled):
+def test_the_distributions_equal_the_reference(reference, teacher, rows, compiled):
     read = tf.function(teacher, autograph=False) if compiled else teacher
     log_probs, _ = read(tf.constant(rows), teacher.initial_state(len(rows)))
     # The reference gives each position's distribution before its character, the teacher after it.
@@ -46,10 +46,10 @@ def test_the_distributions_are_those_of_the_reference(reference, teacher, rows, 
     probs = np.exp(log_probs.numpy().astype(np.float64))
     np.testing.assert_allclose(probs, expected, rtol=rounding.bound("float32", 64 * LENGTH), atol=1e-9)
     impossible = np.isclose(at_ids(expected[:, :-1], rows[:, 1:]), reference.slip / reference.vocabulary.size)
-    assert impossible[12:].sum() > 20 and not impossible[:12].any()  # after those the inference starts again
+    assert impossible[12:].sum() > 20 and not impossible[:12].any()  # after each of these, the inference starts again
 
 
-def test_the_state_carries_on_where_a_part_ends(teacher, rows):
+def test_the_state_is_carried_from_part_to_part(teacher, rows):
     whole, last = teacher(tf.constant(rows), teacher.initial_state(len(rows)))
     parts, state = [], teacher.initial_state(len(rows))
     for part in np.split(rows, [1, 2, 25], axis=1):
@@ -60,8 +60,8 @@ def test_the_state_carries_on_where_a_part_ends(teacher, rows):
         np.testing.assert_array_equal(got, expected)
 
 
-def test_another_limit_of_the_lists_gives_the_same(reference, teacher, rows):
-    """The tree is smaller, so lists begin at once."""
+def test_another_limit_of_the_lists_gives_the_same_distributions(reference, teacher, rows):
+    """Longer lists make the tree smaller, and begin earlier."""
     log_probs, _ = teacher(tf.constant(rows), teacher.initial_state(len(rows)))
     other = SourceTeacher(reference, most_states=600)
     longer, _ = other(tf.constant(rows), other.initial_state(len(rows)))

@@ -1,4 +1,4 @@
-"""Trained models as teachers: the average against NumPy; and what cannot teach."""
+"""Tests trained models as teachers: their average against NumPy, and the runs that are refused."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ IDS = tf.constant(np.random.default_rng(0).integers(0, 7, (3, 8)), tf.int32)
 
 @pytest.fixture
 def run_dirs(make_model, tmp_path):
-    """Two runs of different models with dropout, by "one,two", and the models."""
+    """Writes two runs. Returns their directories as "one,two", and their models, the first with dropout."""
     models = [make_model(seed=1, output_dropout=0.5), make_model(seed=2, cell="lstm", num_layers=2)]
     folders = [write_run(tmp_path / name, model, OURS) for name, model in zip(("one", "two"), models, strict=True)]
     return ",".join(folders), models
@@ -60,7 +60,7 @@ def test_runs_on_other_characters_or_with_another_reading_are_refused(run_dirs, 
         networks.load("trainer.teacher", run_dirs[0].split(","), vocabulary)
 
 
-def test_no_run_and_no_checkpoint_are_refused(run_dirs, tmp_path):
+def test_missing_runs_and_checkpoints_are_refused(run_dirs, tmp_path):
     for name in (str(tmp_path / "none"), f"{run_dirs[0]},"):
         with pytest.raises(UserError, match=r"^trainer\.teacher=\S+ is not possible: .*is not a run directory"):
             networks.load("trainer.teacher", name.split(","), OURS)

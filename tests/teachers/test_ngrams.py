@@ -1,4 +1,4 @@
-"""N-grams in the graph: against the reference, and without the place itself against counts that are made again."""
+"""Tests the n-gram teacher against the reference and, with a place of the text left out, against a second count."""
 
 from collections import Counter
 
@@ -28,14 +28,17 @@ def grams(text, length):
 
 
 def counts_of(raw, length):
-    """What n-grams of a length count: themselves if they are the longest, else the different characters before them."""
+    """Returns the counts of the n-grams of a length.
+
+    The longest n-grams count their occurrences, shorter ones the different characters before them.
+    """
     if length == ORDER:
         return raw[length]
     return Counter(gram[1:] for gram, count in raw[length + 1].items() if count)
 
 
 def discounts(counts):
-    """Chen & Goodman 1999, equation 17, or the ones for few counts."""
+    """Returns the discounts of Chen & Goodman 1999, equation 17; constants if there are too few counts."""
     n = Counter(counts.values())
     if not all(n[k] for k in (1, 2, 3, 4)):
         return [0, 0.5, 1.0, 1.5]
@@ -49,7 +52,7 @@ DISCOUNTS = {length: discounts(counts_of(RAW, length)) for length in RAW}
 
 
 def without_place(end):
-    """The distribution before position `end` of the text, with the n-grams that end there counted once less."""
+    """Returns the distribution at position `end` of the text, without one occurrence of each n-gram that ends there."""
     raw = {length: counts - Counter([tuple(TEXT[end + 1 - length : end + 1])]) for length, counts in RAW.items()}
     probs = np.full(SIZE, 1 / SIZE)
     for length in range(1, ORDER + 1):
@@ -63,7 +66,7 @@ def without_place(end):
 
 @pytest.mark.parametrize("order", [1, ORDER, 9])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_without_a_text_they_are_those_of_the_reference(order, compiled):
+def test_without_a_text_the_distributions_equal_the_reference(order, compiled):
     teacher = Ngrams(TEXT, SIZE, order)
     reference = KneserNey(TEXT, SIZE, teacher.order)
     rows = np.random.default_rng(1).integers(0, SIZE, (20, LENGTH)).astype(np.int32)
@@ -104,7 +107,7 @@ def test_after_a_mistake_nothing_is_left_out_until_the_context_is_the_texts_agai
     assert (left_out[:, 7:] != plain[:, 7:]).any()
 
 
-def test_the_state_carries_on_where_a_part_ends():
+def test_the_state_is_carried_from_part_to_part():
     teacher, batch = Ngrams(TEXT, SIZE, ORDER), windows(STARTS)
     whole, _ = teacher(tf.constant(batch.inputs), teacher.initial_state(len(STARTS)), batch)
     parts, state = [], teacher.initial_state(len(STARTS))
@@ -115,7 +118,7 @@ def test_the_state_carries_on_where_a_part_ends():
     np.testing.assert_array_equal(tf.concat(parts, 1), whole)
 
 
-def test_padding_that_never_follows_is_no_count_below_zero():
+def test_padding_that_never_follows_makes_no_count_negative():
     teacher = Ngrams(TEXT, SIZE, ORDER)
     never = np.full((1, 4), SIZE - 1, np.int32)
     log_probs, _ = teacher(tf.constant(never), teacher.initial_state(1), Batch(never, never, np.zeros((1, 4))))

@@ -1,4 +1,4 @@
-"""What was stored against the teacher that reads the text in one piece."""
+"""Tests the stored distributions against the teacher that reads the text in one piece."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def teacher(make_model):
     return Networks([make_model(seed=1), make_model(seed=2, cell="lstm")])
 
 
-@pytest.mark.parametrize("length", [300, 9000])  # in one part, or in two, each after the text before it
+@pytest.mark.parametrize("length", [300, 9000])  # in one part, or in two parts, each after the text before it
 def test_rows_have_the_distributions_after_the_text_before_them(teacher, length):
     ids = np.random.default_rng(0).integers(0, 7, length)
     whole, _ = teacher(tf.constant(ids[None], tf.int32), teacher.initial_state(1))
@@ -27,7 +27,7 @@ def test_rows_have_the_distributions_after_the_text_before_them(teacher, length)
     assert stored.fingerprint == teacher.fingerprint
     for order, read in (("windows", stored), ("streams", tf.function(stored, autograph=False))):
         source = make_source(ids, DataConfig(seq_length=20, batch_size=4, order=order), seed=0)
-        everywhere = cut(ids, np.arange(0, length - 20, 20), 20)  # also where the second part begins
+        everywhere = cut(ids, np.arange(0, length - 20, 20), 20)  # also at the start of the second part
         for batch in (source.batch_at(0), source.batch_at(1), everywhere):
             np.testing.assert_array_equal(ids[batch.places], batch.inputs[:, 0])
             log_probs, state = read(tf.constant(batch.inputs), stored.initial_state(len(batch.inputs)), batch)
@@ -45,7 +45,7 @@ def test_rows_of_unknown_places_are_refused(teacher, compiled):
         read(tf.constant(batch.inputs), (), batch)
 
 
-def test_what_does_not_fit_into_memory_is_refused(teacher, monkeypatch):
+def test_distributions_that_do_not_fit_into_memory_are_refused(teacher, monkeypatch):
     monkeypatch.setattr("charrnn.errors._physical", lambda: 1e9)
     never = np.broadcast_to(np.int64(0), 10**9)
     with pytest.raises(UserError, match=r"^trainer\.stored=true with 1,000,000,000 characters.*14 GB.*set it to false"):

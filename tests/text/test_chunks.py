@@ -1,4 +1,4 @@
-"""A corpus read in pieces and blocks of a few bytes is the corpus read at once."""
+"""Tests that a corpus read in chunks and blocks of a few bytes equals the corpus read at once."""
 
 import gzip
 import hashlib
@@ -14,7 +14,7 @@ from charrnn.text.chunks import Settings, Span
 
 SIZES = {"CHUNK_BYTES": 7, "READ_BYTES": 3}
 TEXTS = st.lists(st.text(st.sampled_from("abAB é🎭☃\ufeff\n\n\r,\x85"), max_size=30), min_size=1, max_size=4)
-# What composes with what stands before it, and what is lower case only at the end of a word.
+# Includes characters that compose with the one before them, and sigma, whose lower case differs at a word's end.
 ACCENTS = st.sampled_from("abAB é🎭☃\ufeff\n\r,Σς'\u0301\u1100\u1161ﬁ吾か\u3099")
 VOCABULARIES = st.sampled_from(["characters", "bytes"])
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="module")
 def small():
-    """Pieces and blocks of a few bytes."""
+    """Makes chunks and blocks a few bytes long."""
     with pytest.MonkeyPatch.context() as patch:
         for name, size in SIZES.items():
             patch.setattr(chunks, name, size)
@@ -34,7 +34,7 @@ def small():
 
 
 def write(folder, texts, compressed=False):
-    """The files of texts, or of bytes, and their sizes."""
+    """Writes each text, or bytes, to a file. Returns the paths and sizes in bytes."""
     files = []
     for i, text in enumerate(texts):
         data = text if isinstance(text, bytes) else text.encode()
@@ -45,7 +45,7 @@ def write(folder, texts, compressed=False):
 
 
 def read(files, settings):
-    """All that the pieces of files have in them, the pieces' surveys, and the pieces."""
+    """Returns the joined content of the files' chunks, the chunks' surveys, and the chunks."""
     cut = chunks.cut(files, settings)
     parts = [content for chunk in cut for content in chunks.contents(chunk, settings)]
     empty = b"" if settings.vocabulary == "bytes" else ""
@@ -64,7 +64,7 @@ def read(files, settings):
 @example(["é" * 40, "🎭" * 9], False, False, "characters", "")
 @example(["abcdeΣfghij", "aΣ'b c"], False, True, "characters", "")
 @example(["e\u0301" * 20], False, False, "characters", "NFC")
-def test_running_text(folder, texts, compressed, lowercase, vocabulary, normalization):
+def test_running_text_in_chunks_equals_the_whole_text(folder, texts, compressed, lowercase, vocabulary, normalization):
     config = Settings(vocabulary, lowercase, normalization=normalization)
     files = write(folder, texts, compressed)
     content, surveys, cut = read(files, config)
@@ -100,7 +100,7 @@ def test_lines_are_documents(folder, texts, vocabulary, lowercase):
     assert sum(survey.findings.num_empty for survey in surveys) == len(lines) - len(expected)
 
 
-def test_rows_are_documents_also_where_a_field_has_line_breaks(folder):
+def test_rows_are_documents_even_if_a_field_has_line_breaks(folder):
     text = '"1","two\nlines","é"\r\n2,,x\n3, Space ,"y"\n' * 5
     content, surveys, cut = read(write(folder, [text]), Settings(csv_column=2))
     assert content == "\n" + "two lines\nSpace\n" * 5
@@ -119,7 +119,7 @@ def test_a_file_whose_lines_end_with_cr_only_is_cut(folder):
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=3))
 @example([b"caf\xe9\nna\xc3\xafve\r\n\0\xff\r"])
 def test_lines_of_any_bytes_are_documents_of_bytes(folder, datas):
-    datas = [b"x" + data for data in datas]  # no mark
+    datas = [b"x" + data for data in datas]  # so that no byte-order mark begins the data
     files = write(folder, datas)
     content, surveys, _ = read(files, Settings("bytes", lines=True))
     lines = [line for data in datas for line in re.split(rb"\r\n|\n|\r", data)]
@@ -134,14 +134,14 @@ def test_a_normalization_leaves_a_csvs_structure_alone(folder):
     assert read(files, config)[0] == '\n"one,two"\ntwo\n'
 
 
-def test_a_column_of_any_bytes(folder):
+def test_a_column_may_contain_any_bytes(folder):
     files = write(folder, [b'1,"caf\xe9, cr\xe8me"\r\n2,th\xc3\xa9\n3,\xff\n'])
     content, _, _ = read(files, Settings("bytes", csv_column=2))
     assert content == b"\ncaf\xe9, cr\xe8me\nth\xc3\xa9\n\xff\n"
 
 
 @pytest.mark.parametrize("most", range(12))
-def test_a_survey_of_a_beginning(folder, most):
+def test_a_survey_can_be_limited_to_the_first_ids_or_documents(folder, most):
     files = write(folder, ["ab\ncd\n\nefg\nh"])
     whole = chunks.Chunk([Span(files[0][0])], first=True)
     running = chunks.survey(whole, Settings(), most_ids=most)
@@ -152,7 +152,7 @@ def test_a_survey_of_a_beginning(folder, most):
     assert (lines.num_documents, lines.lengths) == (len(documents), [1 + len("".join(documents)) + len(documents)])
 
 
-def test_pieces_are_about_as_large_as_asked_and_small_files_share_one(folder):
+def test_chunks_are_about_as_large_as_asked_and_small_files_share_one(folder):
     files = write(folder, ["a" * 3, "b" * 3, "line\n" * 5, "c"])
     spans = [[tuple(span)[1:] for span in chunk.spans] for chunk in chunks.cut(files, Settings())]
     assert spans == [[(0, 3), (0, 3)], [(0, 10)], [(10, 20)], [(20, 25), (0, 1)]]
@@ -162,7 +162,7 @@ def test_pieces_are_about_as_large_as_asked_and_small_files_share_one(folder):
     "data, where", [(b"0123456789\xe9 ", 10), (b"01234567\xe2\x98", 8), (b"line\n\xff", 5), (b"a\xed\xa0\x80", 1)]
 )
 @pytest.mark.parametrize("config", [Settings(), Settings(lines=True)])
-def test_bytes_that_are_no_utf8_are_told_with_their_place_in_the_file(folder, data, where, config):
+def test_invalid_utf8_is_reported_with_its_offset_in_the_file(folder, data, where, config):
     files = write(folder, [data])
     with pytest.raises(UserError, match=f"byte 0x{data[where]:02x} at offset {where}"):
         read(files, config)
@@ -170,7 +170,7 @@ def test_bytes_that_are_no_utf8_are_told_with_their_place_in_the_file(folder, da
         corpora.load(files[0][0])
 
 
-def test_a_nul_is_told_with_its_place(folder):
+def test_a_nul_is_reported_with_its_offset(folder):
     with pytest.raises(UserError, match="a NUL at offset 9"):
         read(write(folder, [b"012345678\0"]), Settings())
     assert read(write(folder, [b"012345678\0"]), Settings("bytes"))[0] == b"012345678\0"
@@ -180,7 +180,7 @@ COMPRESSED = gzip.compress(b"text" * 99, mtime=0)
 
 
 @pytest.mark.parametrize("data", [b"no gzip at all", COMPRESSED[:-9], COMPRESSED[:-8] + bytes(8), COMPRESSED[:12] * 2])
-def test_a_damaged_compressed_file_is_named(folder, data):
+def test_a_damaged_compressed_file_is_named_in_the_error(folder, data):
     (folder / "bad.gz").write_bytes(data)
     with pytest.raises(UserError, match=r"bad.gz' cannot be read"):
         read([(str(folder / "bad.gz"), 9)], Settings())

@@ -1,4 +1,4 @@
-"""Documents: what is one, what is left out, and the CSVs that are refused."""
+"""Tests which lines and rows become documents, which are skipped, and which CSVs are refused."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from charrnn.errors import UserError
 from charrnn.text import chunks
 from charrnn.text.content import column
 
-# Everything that a CSV treats in its own way, and some that `str.splitlines` does.
+# Includes the characters that a CSV treats specially, and some at which `str.splitlines` splits.
 TEXTS = st.text(st.sampled_from("ab é🎭,\"';\t\r\n\f\x85\u2028"), max_size=8)
 
 
 def documents(text, csv_column=0, delimiter=",", header=False):
-    """The documents of a text, and how many lines or rows were left out."""
+    """Returns the documents of a text, and the number of skipped lines or rows."""
     how = chunks.Settings(lines=True, csv_column=csv_column, csv_delimiter=delimiter, csv_header=header)
     content, findings = chunks.read_text(text, how)
     return content.split("\n")[1:-1], findings.num_empty
@@ -40,17 +40,17 @@ def test_each_line_is_a_document():
     assert documents("x") == (["x"], 0)
 
 
-def test_all_line_ends_end_a_line():
+def test_every_kind_of_line_end_ends_a_line():
     assert documents("Ann\rBob\rCid") == documents("Ann\rBob\r\nCid\n") == (["Ann", "Bob", "Cid"], 0)
     assert documents("Ann\r\r\nBob\n\rCid\r") == (["Ann", "Bob", "Cid"], 2)
 
 
-def test_another_delimiter_and_a_header():
+def test_a_csv_may_have_another_delimiter_and_a_header():
     assert documents("id;name\n1;Ann, B.\n2;Bob\n", 2, ";", header=True)[0] == ["Ann, B.", "Bob"]
     assert documents('\n\nname\n"Ann\tB."\tx\n', 1, "\t", header=True)[0] == ["Ann\tB."]
 
 
-def test_rows_of_another_width_are_counted_and_the_first_is_known():
+def test_rows_of_another_width_are_yielded_with_their_line():
     found = list(column(io.StringIO('a,b\n\n"c\n",d\ne,f,g\nh\ni,j\n'), 1))
     assert found == [("a", 0), ("", 0), ("c", 0), ("e", 5), ("h", 6), ("i", 0)]
 
@@ -71,7 +71,7 @@ def test_each_row_of_a_csv_is_a_document():
     assert documents(text, 3) == (["Unions, in talks", "two lines", "x"], 0)
 
 
-def test_rows_may_be_longer_and_empty_lines_are_left_out():
+def test_rows_may_have_more_fields_and_empty_lines_are_skipped():
     assert documents("a,b\n\nc,d,e,f\n\n", 2) == (["b", "d"], 2)
     assert documents('a\n   \n""\nb', 1) == (["a", "b"], 2)
 
@@ -82,7 +82,7 @@ def test_rows_may_be_longer_and_empty_lines_are_left_out():
     # With "\n" and fewer quotes, some versions of Python write a "\r" that they read as the end of a row.
     st.sampled_from([("\r\n", csv.QUOTE_MINIMAL), ("\r\n", csv.QUOTE_ALL), ("\n", csv.QUOTE_ALL)]),
 )
-def test_what_python_writes_is_read_back(rows, form):
+def test_a_csv_that_python_writes_is_read_back(rows, form):
     end, quoting = form
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator=end, quoting=quoting).writerows(rows)
@@ -110,7 +110,7 @@ def test_no_line_is_lost_and_no_document_has_a_line_break(text):
         ('a,b,"c\nc"\n\nd,e\n', 3, ("line 4 ", "has 2 columns,", "at least 3 are needed")),
     ],
 )
-def test_a_row_with_too_few_columns_is_told_with_its_line(text, column, parts):
+def test_a_row_with_too_few_columns_is_reported_with_its_line(text, column, parts):
     message = refusal(text, column)
     assert all(part in message for part in parts)
 
@@ -124,7 +124,7 @@ def test_a_row_with_too_few_columns_is_told_with_its_line(text, column, parts):
         ("a,b\nc\0,d\n", ("on line 2 ", "NUL")),
     ],
 )
-def test_a_malformed_csv_is_told_with_its_line(text, parts):
+def test_a_malformed_csv_is_reported_with_its_line(text, parts):
     message = refusal(text, 1)
     assert all(part in message for part in parts)
 

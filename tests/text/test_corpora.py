@@ -1,4 +1,4 @@
-"""Corpora: what is found where, what is refused, and downloads from a real https server on this machine."""
+"""Tests finding, refusing, reading and splitting corpora, and downloads from a real https server on this machine."""
 
 import hashlib
 import http.server
@@ -27,7 +27,7 @@ SIZE, SHA256 = len(DATA), hashlib.sha256(DATA).hexdigest()
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """Serves a good file and every kind of bad one."""
+    """A request handler that serves a good file and every kind of bad one."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -86,7 +86,7 @@ def server(authority):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """No test sees this machine's own data: returns the cache folder, which does not exist yet."""
+    """Hides this machine's own data from the tests. Returns the cache folder, which does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CHARRNN_DATA_DIR", raising=False)
     monkeypatch.setenv("no_proxy", "localhost")
@@ -96,7 +96,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def publish(server, authority, tmp_path, monkeypatch):
-    """Registers the corpus `speech`, published at an address of the server or at another one."""
+    """Provides a function that registers the corpus `speech`, published at a path on the server or at another URL."""
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
@@ -134,7 +134,7 @@ def test_a_published_corpus_is_downloaded_once(publish, server, cache, address, 
     assert len(server.asked) == asked
     assert len(lines) == 1
     assert "Downloading" in lines[0]
-    assert capfd.readouterr().err == ""  # no bar where no terminal is
+    assert capfd.readouterr().err == ""  # no progress bar without a terminal
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_published_corpus_is_downloaded_once(publish, server, cache, address, 
         ("http://localhost/good", "only https is allowed"),
     ],
 )
-def test_another_file_than_the_published_one_is_refused_and_not_kept(publish, cache, address, reason):
+def test_a_wrong_incomplete_or_insecure_download_is_refused_and_not_kept(publish, cache, address, reason):
     publish(address)
     message = refusal("speech")
     assert any(part in message for part in reason.split("|"))
@@ -228,7 +228,7 @@ def test_a_checksum_is_checked_without_a_size_too(publish, cache):
         ("/broken_chunks", "IncompleteRead"),
     ],
 )
-def test_a_download_of_unknown_size_must_be_seen_to_be_whole(publish, cache, address, reason):
+def test_a_download_of_unknown_size_must_show_that_it_is_complete(publish, cache, address, reason):
     publish(address, num_bytes=None, sha256=None)
     assert reason in refusal("speech")
     assert files_under(cache) == []
@@ -242,7 +242,7 @@ def test_an_endless_download_of_unknown_size_is_stopped_at_its_limit(publish, se
     assert files_under(cache) == []
 
 
-def test_a_server_that_nobody_vouches_for_is_refused(publish, cache, monkeypatch, tmp_path):
+def test_a_server_without_a_trusted_certificate_is_refused(publish, cache, monkeypatch, tmp_path):
     publish("/good")
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
@@ -250,7 +250,7 @@ def test_a_server_that_nobody_vouches_for_is_refused(publish, cache, monkeypatch
     assert files_under(cache) == []
 
 
-def test_without_a_network_the_three_ways_on_are_told(publish, cache):
+def test_without_a_network_the_error_names_three_alternatives(publish, cache):
     with socket.socket() as unused:
         unused.bind(("localhost", 0))
         publish(f"https://localhost:{unused.getsockname()[1]}/good")
@@ -261,7 +261,7 @@ def test_without_a_network_the_three_ways_on_are_told(publish, cache):
     assert files_under(cache) == []
 
 
-def test_a_network_that_never_answers_is_given_up(publish, cache, monkeypatch):
+def test_a_download_without_an_answer_times_out(publish, cache, monkeypatch):
     monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("localhost", 0)) as silent:
         publish(f"https://localhost:{silent.getsockname()[1]}/good")
@@ -303,7 +303,7 @@ def test_a_terminal_sees_progress_and_then_a_clean_line(publish, monkeypatch, ca
     assert shown.endswith(f"\r{' ' * 78}\r")
 
 
-def test_a_cache_that_cannot_be_written_is_named(publish, cache):
+def test_a_cache_that_cannot_be_written_is_named_in_the_error(publish, cache):
     publish("/good")
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
@@ -344,7 +344,7 @@ def test_the_data_folder_comes_first_and_may_hold_another_version(publish, serve
         ({"num_bytes": None}, b"a stand-in", "no checksum of the published file of the corpus 'speech' is known"),
     ],
 )
-def test_without_a_checksum_one_line_tells_so_or_the_size(publish, server, tmp_path, monkeypatch, known, content, line):
+def test_a_missing_checksum_or_another_size_is_reported(publish, server, tmp_path, monkeypatch, known, content, line):
     publish("/good", sha256=None, **known)
     (tmp_path / "data" / "texts").mkdir(parents=True)
     (tmp_path / "data" / "texts" / "speech.txt").write_bytes(content)
@@ -370,7 +370,7 @@ def test_stand_ins_of_corpora_without_a_checksum_load_with_one_line(tmp_path, mo
     assert lines[0].startswith(f"{path} cannot be verified")
 
 
-def test_a_data_folder_without_the_file_is_passed_over_and_named(publish, tmp_path, monkeypatch):
+def test_a_data_folder_without_the_file_is_skipped_and_named_in_the_error(publish, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARRNN_DATA_DIR", str(tmp_path / "nowhere"))
     publish("/good")
     assert load("speech", log=lambda line: None).content == TEXT
@@ -388,7 +388,7 @@ def test_a_given_file_of_a_published_name_is_compared(tmp_path):
     assert "differs from the published file" in lines[0]
 
 
-def test_the_registered_figures_are_complete():
+def test_the_registered_corpora_have_valid_urls_sizes_and_checksums():
     assert corpora.registered_names() == sorted({"plays", "timetable", *corpora.PUBLISHED})
     for published in corpora.PUBLISHED.values():
         assert published.url.startswith("https://")
@@ -404,7 +404,7 @@ def test_the_registered_figures_are_complete():
 
 
 @pytest.mark.parametrize("name, source, seed", [("plays", Plays, 0), ("timetable", Timetable, 3)])
-def test_corpora_that_are_built_in(name, source, seed):
+def test_a_built_in_corpus_has_the_text_and_entropy_rate_of_its_source(name, source, seed):
     corpus = load(f"{name}:5000")
     assert corpus.content == source().text(5000, seed)
     assert corpus.entropy_rate == source().entropy_rate
@@ -416,8 +416,8 @@ def test_corpora_that_are_built_in(name, source, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plays", "timetable"])
-def test_no_model_beats_the_entropy_rate_by_luck(name):
-    """The default splits of a built-in corpus have the loss that the announced bound promises."""
+def test_the_default_splits_cost_the_entropy_rate(name):
+    """Otherwise a model could have a lower loss than the entropy rate only because its split is an easy one."""
     corpus = load(name)
     costs = -corpora.source_of(name).log_probs(corpus.content)
     parts = split(len(costs), 0.1, 0.0)
@@ -427,7 +427,7 @@ def test_no_model_beats_the_entropy_rate_by_luck(name):
 
 @pytest.mark.parametrize("name", ["plays", "timetable"])
 @pytest.mark.parametrize("length", ["", "0", "-5", "many", "1e6", "²", "9" * 5000])
-def test_built_in_corpora_of_no_length_are_refused(name, length):
+def test_built_in_corpora_of_an_invalid_length_are_refused(name, length):
     assert f"write {name}:NUM_CHARS with a whole number from 1 to" in refusal(f"{name}:{length}")
 
 
@@ -447,7 +447,7 @@ def test_a_glob_is_joined_in_the_order_of_paths(tmp_path):
     assert load("?.txt").content == "A\nB"
     assert load("?.txt").sha256 == hashlib.sha256("\ufeffA\nB".encode()).hexdigest()
     assert load(f"{tmp_path}/*.txt").content == "XA\nB"
-    assert load("[x].txt").content == "X"  # a file that exists, before its name is a glob
+    assert load("[x].txt").content == "X"  # the name of an existing file is not a glob
 
 
 def test_registered_names_come_before_files(tmp_path):
@@ -465,7 +465,7 @@ def test_registered_names_come_before_files(tmp_path):
         (b"ab\x00c", "NUL at offset 2"),
     ],
 )
-def test_a_text_that_is_no_utf8_is_refused_or_read_as_bytes(tmp_path, data, complaint):
+def test_a_text_that_is_not_utf8_is_refused_or_read_as_bytes(tmp_path, data, complaint):
     (tmp_path / "file").write_bytes(data)
     message = refusal("file")
     for part in (complaint, "'file'", "convert", "--set data.vocabulary=bytes"):
@@ -473,7 +473,7 @@ def test_a_text_that_is_no_utf8_is_refused_or_read_as_bytes(tmp_path, data, comp
     assert load("file", as_bytes=True).content == data
 
 
-def test_a_file_without_text_is_refused(tmp_path):
+def test_empty_files_folders_and_unknown_names_are_refused(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "mark").write_bytes(b"\xef\xbb\xbf")
     (tmp_path / "folder").mkdir()
@@ -493,15 +493,15 @@ def test_a_file_without_text_is_refused(tmp_path):
     assert "without NUL" in refusal("a\0b")
 
 
-def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_named_in_the_error(tmp_path, monkeypatch):
     (tmp_path / "secret").write_text("text")
     (tmp_path / "secret").chmod(0)
-    root = os.geteuid() == 0  # who reads everything but what no one can
+    root = os.geteuid() == 0  # root can read `secret`, so it needs another file
     spec, reason = ("/proc/self/mem", "Input/output error") if root else ("secret", "Permission denied")
     assert reason in refusal(spec) and spec in refusal(spec)
 
 
-def test_the_split_of_tiny_shakespeare():
+def test_tiny_shakespeare_is_split_at_ninety_percent():
     assert split(1_115_394, 0.1, 0.0) == Split(
         slice(0, 1_003_854), slice(1_003_854, 1_115_394), slice(1_115_394, 1_115_394)
     )
@@ -531,6 +531,6 @@ def test_rounding_of_fractions_loses_no_character():
 @pytest.mark.parametrize(
     "fractions", [(-0.1, 0), (1, 0), (0, 1.0), (0, -1e-9), (float("nan"), 0), (0, float("inf")), (0.5, 0.5)]
 )
-def test_fractions_that_leave_no_text_to_train_on_are_refused(fractions):
+def test_invalid_split_fractions_are_refused(fractions):
     with pytest.raises(UserError, match=r"data\.(validation|test)_fraction is"):
         split(100, *fractions)

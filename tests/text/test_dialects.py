@@ -1,4 +1,4 @@
-"""How a CSV is written is found by a look at it, said in a line, and stored with the run."""
+"""Tests that a CSV's delimiter and header are detected, reported in one line, and stored with the run."""
 
 import json
 
@@ -25,7 +25,10 @@ def rows(delimiter=",", header=True, quote=""):
 
 @pytest.fixture
 def read(tmp_path, monkeypatch):
-    """Reads a CSV as a small corpus or as a large one: -> its documents, the texts, and the lines for the user."""
+    """Provides a function that reads a CSV, with `most=-1` as a large corpus.
+
+    It returns the documents, the texts, and the lines for the user.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def read(content, name="rows.csv", most=texts.IN_MEMORY_BYTES, **config):
@@ -42,14 +45,14 @@ def read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("most", [texts.IN_MEMORY_BYTES, -1])
 @pytest.mark.parametrize("header", [True, False])
 @pytest.mark.parametrize("delimiter, name", [(",", "a.csv"), (";", "a.csv"), ("\t", "a.tsv"), ("\t", "a"), ("|", "a")])
-def test_delimiter_and_header_are_found_and_said(read, delimiter, name, header, most):
+def test_delimiter_and_header_are_detected_and_reported(read, delimiter, name, header, most):
     documents, found, lines = read(rows(delimiter, header), name, most)
     assert documents == NAMES
     assert (found.data.csv_delimiter, found.data.csv_header) == (dialects.named(delimiter), str(header).lower())
     assert sum(repr(dialects.named(delimiter)) in line and "header" in line for line in lines) == 1
 
 
-def test_a_field_with_line_breaks_and_quotes_below_a_byte_order_mark(read):
+def test_a_field_may_have_line_breaks_and_quotes_after_a_byte_order_mark(read):
     content = "\ufeffname,note\n" + 'Ann,"says ""hi"",\r\nthen leaves"\n' * 9
     documents, _, _ = read(content)
     assert documents == ['says "hi", then leaves'] * 9
@@ -66,7 +69,7 @@ def test_a_field_with_line_breaks_and_quotes_below_a_byte_order_mark(read):
         ("just a line\nand one more\n", ","),
     ],
 )
-def test_the_delimiter_is_told_from_what_stands_in_sentences(tmp_path, content, delimiter):
+def test_the_delimiter_is_distinguished_from_punctuation(tmp_path, content, delimiter):
     (tmp_path / "rows").write_text(content)
     (tmp_path / "empty").write_text("\n")
     paths = [str(tmp_path / name) for name in ("empty", "rows")]
@@ -79,7 +82,7 @@ def test_the_delimiter_is_told_from_what_stands_in_sentences(tmp_path, content, 
         ('"3","Wall St. Bears","Short-sellers"\n"3","Oil","Prices"\n', 2, ["Wall St. Bears", "Oil"]),
         ("Ann\nBob\n", 1, ["Ann", "Bob"]),
         ("name\nAnn\nBob\n", 1, ["Ann", "Bob"]),
-        ("Name, first\nAnn\nBob\n", 1, ["Name", "Ann", "Bob"]),  # which is told: the rows are of another width
+        ("Name, first\nAnn\nBob\n", 1, ["Name", "Ann", "Bob"]),  # reported, because the other rows have another width
         ("To be; or not\nMore; less\n", 1, ["To be", "More"]),
         ("1990,1991\n5,6\n7,8\n", 2, ["1991", "6", "8"]),
         ("wort,anzahl\nder,5\ndie,7\n", 1, ["der", "die"]),
@@ -89,15 +92,15 @@ def test_the_delimiter_is_told_from_what_stands_in_sentences(tmp_path, content, 
         ("Ann,n/a\nBob,7\n", 1, ["Ann", "Bob"]),
         (",user_name\n,ann\n", 2, ["ann"]),
         (",wort\n0,der\n1,die\n", 2, ["der", "die"]),
-        (",wort\n5,der\n7,die\n", 2, ["wort", "der", "die"]),  # which is told
+        (",wort\n5,der\n7,die\n", 2, ["wort", "der", "die"]),  # reported in the line about the first row
         ("\n\nid,title\n1,A\n\n2,B\n", 2, ["A", "B"]),
     ],
 )
-def test_a_header_is_told_from_a_document(read, content, column, documents):
+def test_a_header_is_distinguished_from_a_document(read, content, column, documents):
     assert read(content, csv_column=column)[0] == documents
 
 
-def test_the_settings_decide_where_they_are_given(read):
+def test_given_settings_override_the_detection(read):
     content = rows(";")
     assert read(content, csv_header="false")[0] == ["name", *NAMES]
     assert read(rows(";", header=False), csv_header="true")[0] == NAMES[1:]
@@ -108,19 +111,19 @@ def test_the_settings_decide_where_they_are_given(read):
 
 
 @pytest.mark.parametrize("most", [texts.IN_MEMORY_BYTES, -1])
-def test_text_that_a_comma_cuts_is_told(read, most):
+def test_text_cut_by_a_comma_is_reported(read, most):
     content = '1,"Well, now"\n2,Oh no\n3,Well, then\n4,Oh, my, my\n'
     for order in ("lines", "windows"):
         _, _, lines = read(content, most=most, order=order)
         (told,) = [line for line in lines if "more or fewer fields" in line]
         assert "2 rows" in told and "line 3" in told and "rows.csv" in told
-    _, _, lines = read('1,Well, Ann, it is "late" again\n' * 9)  # all of a width
+    _, _, lines = read('1,Well, Ann, it is "late" again\n' * 9)  # all rows have the same width
     assert any("9 of the first 9 rows" in line and "csv_column=0" in line for line in lines)
     _, _, lines = read("1, 2, 3\n" * 9)
     assert not any("csv_column=0" in line for line in lines)
 
 
-def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):
+def test_files_with_and_without_a_header_need_the_setting(tmp_path):
     for name, header in {"a.csv": True, "b.csv": True, "c.csv": False}.items():
         (tmp_path / name).write_text(rows(header=header))
 
@@ -134,8 +137,8 @@ def test_files_that_do_not_begin_alike_need_the_setting(tmp_path):
 
 
 @pytest.mark.slow
-def test_found_formats_are_stored_and_a_run_of_before_keeps_its_meaning(tmp_path, monkeypatch, capsys):
-    """A run that was begun when a header was a document goes on with it, with the same command."""
+def test_detected_formats_are_stored_and_an_older_run_keeps_its_meaning(tmp_path, monkeypatch, capsys):
+    """A run of a version that read the header as a document resumes like that, with the same command."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "headed.csv").write_text(rows())
     (tmp_path / "other.csv").write_text(rows(";"))
@@ -165,7 +168,7 @@ def test_found_formats_are_stored_and_a_run_of_before_keeps_its_meaning(tmp_path
     assert train("headed")[0] == command.DONE and found("headed") == (",", "false")
 
 
-def test_an_encoded_folder_knows_how_it_was_read(tmp_path, monkeypatch, capsys):
+def test_an_encoded_folder_stores_how_it_was_read(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.tsv").write_bytes(rows("\t").encode("utf-16"))
     arguments = ["encode", "rows.tsv", "--output=out", "--csv_column=2", "--lowercase", "--normalization=NFC"]
@@ -184,8 +187,8 @@ def test_an_encoded_folder_knows_how_it_was_read(tmp_path, monkeypatch, capsys):
         load_texts("out", DataConfig(**{**vars(config), "csv_header": "false"}), lambda line: None)
 
 
-def test_a_folder_of_before_is_read(tmp_path):
-    """Its corpus.json has none of the newer settings."""
+def test_a_folder_of_an_older_version_is_read(tmp_path):
+    """The corpus.json of an older version lacks the newer settings."""
     (tmp_path / "rows.csv").write_text("a,b\n1,c\n")
     settings = Settings(csv_column=2)
     texts.writer.encode("it", [str(tmp_path / "rows.csv")], settings, texts.Parts(True), str(tmp_path / "out"), print)
@@ -206,6 +209,6 @@ def test_a_folder_of_before_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", ["ab", '"', "\n", "\r", "\0"])
-def test_a_delimiter_that_is_none_is_refused(delimiter):
+def test_an_invalid_delimiter_is_refused(delimiter):
     with pytest.raises(UserError, match=r"data\.csv_delimiter"):
         DataConfig(csv_delimiter=delimiter)

@@ -1,4 +1,4 @@
-"""Which files are meant: names that have commas, brackets and quotes in them too, and hints that work."""
+"""Tests which files a specification names, even with commas, brackets and quotes in it, and that hints work."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def refusal(spec):
     return str(refused.value)
 
 
-def test_names_with_commas_are_meant_as_they_are(here):
+def test_names_with_commas_are_taken_literally(here):
     write(here, "a, b.txt", "b.txt", "c.txt", "vol 1, new/d.txt", "a")
     assert found("a, b.txt") == ["a, b.txt"]
     assert found("b.txt,c.txt") == found("b.txt, c.txt") == ["b.txt", "c.txt"]
@@ -52,7 +52,7 @@ def test_names_with_commas_are_meant_as_they_are(here):
     assert "'d.txt'" in refusal("c.txt,d.txt") and "JSON list" in refusal("c.txt,d.txt")
 
 
-def test_a_name_that_is_a_list_or_a_glob_is_a_name_where_there_is_such_a_file(here):
+def test_an_existing_file_named_like_a_list_or_a_glob_is_taken_literally(here):
     write(here, '["b.txt"]', "b.txt", "[b].txt", "x*")
     assert found('["b.txt"]') == ['["b.txt"]']
     assert found("[b].txt") == ["[b].txt"]
@@ -60,7 +60,7 @@ def test_a_name_that_is_a_list_or_a_glob_is_a_name_where_there_is_such_a_file(he
     assert found("[!x].txt") == ["b.txt"]
 
 
-def test_folders_before_a_glob_are_meant_as_they_are(here):
+def test_existing_folders_before_a_glob_are_taken_literally(here):
     write(here, "proj [v2]/b.txt", "proj v/b.txt", "{x}*/deep/c.txt", "{x}more/deep/c.txt")
     assert found("proj [v2]/*.txt") == ["proj [v2]/b.txt"]
     assert found(f"{here}/proj [v2]/*.txt") == [f"{here}/proj [v2]/b.txt"]
@@ -89,12 +89,12 @@ def test_the_hint_for_a_folder_works(here, folder, name):
     assert found(hint) == [f"{folder}/{name}"]
 
 
-def test_an_encoded_folder_among_others_is_told(here):
+def test_an_encoded_folder_among_other_files_is_refused(here):
     write(here, "a.txt", "made/corpus.json")
     assert "'made' is an encoded folder" in refusal("a.txt,made")
 
 
-def test_a_folder_without_files_is_told(here):
+def test_a_folder_without_files_is_refused(here):
     (here / "empty" / "inside").mkdir(parents=True)
     assert "'empty' is a directory without files" in refusal("empty")
 
@@ -106,7 +106,7 @@ def test_a_glob_in_a_folder_that_does_not_exist_matches_nothing(here):
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(NAMES, min_size=1, max_size=3, unique=True))
-def test_whatever_files_are_called_several_are_one_corpus(tmp_path_factory, names):
+def test_several_files_of_any_names_can_be_one_corpus(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("names")
     places = [str(folder / name) for name in names]
     for place in places:

@@ -1,4 +1,4 @@
-"""The exact source: every number it gives, against an independent computation."""
+"""Tests the numbers of the exact source against independent computations, and the text that it generates."""
 
 import math
 
@@ -23,7 +23,7 @@ def sample(plays):
 
 
 def characters_of(source):
-    """The chain by characters, built from the rules' definition alone.
+    """Builds the chain over characters from the rules alone.
 
     Returns {(context, beginning of a token): {character: (probability, next state)}}.
     """
@@ -42,7 +42,7 @@ def characters_of(source):
 
 
 def entropy_rate_by_characters(source, rounds):
-    """Σ π(state) H(character | state), π by power iteration over the character-level chain."""
+    """Returns Σ π(state) H(character | state), with π from power iteration on the chain over characters."""
     chain = characters_of(source)
     number = {state: index for index, state in enumerate(chain)}
     edges = [(number[s], number[then], p) for s, step in chain.items() for p, then in step.values()]
@@ -50,7 +50,7 @@ def entropy_rate_by_characters(source, rounds):
     entropy = np.bincount(origin, -probability * np.log(probability))
     visits = np.full(len(chain), 1 / len(chain))
     for _ in range(rounds):
-        # Half of the mass stays: the chain has no period then.
+        # Half of the mass stays, so that the chain has no period.
         visits = (visits + np.bincount(target, visits[origin] * probability, len(chain))) / 2
     return visits @ entropy
 
@@ -63,25 +63,26 @@ def test_a_coin_has_the_entropy_of_a_coin():
     assert coin.log_probs("tails he") == pytest.approx([math.log(0.5), 0, 0, 0, 0, 0, math.log(0.5), 0], abs=1e-15)
 
 
-def test_contexts_count_by_how_often_they_are_visited():
-    # From 0 with 3/4 back to 0: visits 0.8 and 0.2, lengths 1 and 2, no choice in 1.
+def test_contexts_are_weighted_by_how_often_they_are_visited():
+    # Context 0 follows itself with probability 3/4, so its share of the visits is 0.8. The tokens of context 0 have
+    # length 1, the only token of context 1 has length 2.
     source = FiniteStateSource({0: [Choice("a", 0.75, 0), Choice("b", 0.25, 1)], 1: [Choice("cd", 1.0, 0)]}, start=0)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert source.entropy_rate == pytest.approx(0.8 * entropy / (0.8 * 1 + 0.2 * 2), rel=1e-12)
 
 
 @pytest.mark.slow
-def test_entropy_rate_equals_that_of_the_chain_by_characters(plays):
+def test_entropy_rate_equals_the_rate_of_the_chain_over_characters(plays):
     assert plays.entropy_rate == pytest.approx(entropy_rate_by_characters(plays, rounds=2500), rel=1e-6)
 
 
 @pytest.mark.slow
-def test_entropy_rate_is_of_a_text_worth_learning(plays):
+def test_entropy_rate_is_in_a_range_worth_learning(plays):
     assert 0.55 < plays.entropy_rate < 0.9
     assert plays.entropy_rate < 0.2 * math.log(len(plays.characters))
 
 
-def test_entropy_rate_is_what_a_sample_costs(plays, sample):
+def test_a_sample_costs_the_entropy_rate(plays, sample):
     costs = -plays.log_probs(sample).reshape(100, -1).mean(axis=1)
     # Blocks of 3,000 characters, tens of speeches each, are nearly independent: their spread gives the standard error.
     error = costs.std(ddof=1) / math.sqrt(len(costs))
@@ -126,12 +127,12 @@ def test_frequencies_after_a_state_are_its_distribution(plays, sample):
         expected = {c: p * len(seen) for c, (p, _) in chain[state].items()}
         chi_square = sum((seen.count(c) - e) ** 2 / e for c, e in expected.items())
         freedom = len(expected) - 1
-        # Mean `freedom`, variance 2 freedom: five standard deviations and a little for the skew.
+        # The mean is `freedom`, the variance 2 · `freedom`. The limit is 5 standard deviations plus 5 for the skew.
         assert chi_square < freedom + 5 * math.sqrt(2 * freedom) + 5, state
 
 
 def test_text_of_other_probabilities_costs_more():
-    """Negative twin: what the source charges for a text depends on whose text it is."""
+    """Shows that the test of the sample's cost can fail: under another source, the text costs more."""
     biased, fair = (FiniteStateSource({0: [Choice("a", p, 0), Choice("b", 1 - p, 0)]}, start=0) for p in (0.6, 0.5))
     text = biased.text(20_000, seed=1)
     assert abs(-biased.log_probs(text).mean() - biased.entropy_rate) < 0.006  # 3 standard errors
@@ -139,7 +140,7 @@ def test_text_of_other_probabilities_costs_more():
     assert math.log(2) > biased.entropy_rate + 0.015
 
 
-def test_text_belongs_to_its_seed(plays):
+def test_a_seed_determines_the_text(plays):
     text = plays.text(40_000, seed=3)
     assert len(text) == 40_000
     assert Plays().text(40_000, seed=3) == text
@@ -166,11 +167,11 @@ def test_text_looks_like_a_play(plays, sample):
     assert len({word.strip(",.!:").lower() for word in sample.split()}) <= 160
 
 
-def test_structure_reaches_over_whole_speeches(plays):
-    """The same words before, but another speaker, or another number of the subject: another distribution."""
+def test_distribution_depends_on_the_speaker_and_the_subject(plays):
+    """The words just before are the same, but the speakers differ, or one subject is singular and the other plural."""
     after = {name: plays.next_distribution(f"DUKE:\nMy foes wait!\n\n{name}:\nThe c") for name in ("ALDER", "WREN")}
     crown = plays.characters.index("r")
-    assert after["ALDER"][crown] > 1.5 * after["WREN"][crown]  # the crown is ALDER's word
+    assert after["ALDER"][crown] > 1.5 * after["WREN"][crown]  # "crown" is a favourite word of ALDER
     assert plays.log_probs("DUKE:\nThe old king sings.\n\n").size
     with pytest.raises(ValueError):
         plays.log_probs("DUKE:\nThe old kings sings.\n\n")
@@ -211,12 +212,12 @@ def test_rules_that_define_no_source_are_refused(choices, complaint):
         FiniteStateSource({0: choices}, start=0)
 
 
-def test_tables_are_the_chain_by_characters(plays, sample):
+def test_tables_describe_the_chain_over_characters(plays, sample):
     probabilities, following, visits = plays.tables()
     assert probabilities.sum(-1) == pytest.approx(np.ones(len(visits)))
     np.testing.assert_allclose(visits.sum(), 1)
     moved = np.bincount(following.ravel(), (visits[:, None] * probabilities).ravel(), len(visits))
-    np.testing.assert_allclose(moved, visits, rtol=1e-9, atol=1e-15)  # what is stationary stays
+    np.testing.assert_allclose(moved, visits, rtol=1e-9, atol=1e-15)  # a step does not change a stationary distribution
     entropy = -np.sum(visits[:, None] * probabilities * np.log(np.where(probabilities > 0, probabilities, 1)))
     assert entropy == pytest.approx(plays.entropy_rate, rel=1e-9)
     state = list(plays.rules).index(plays.start)

@@ -1,4 +1,4 @@
-"""What is done to a text before a model meets it."""
+"""Tests the normalization of a text before a model reads it."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from charrnn.text.reading import NORMALIZATIONS, Reading
         (Reading(True, "NFKC", True), "\ufb01\r\n\u2168", "fi\nix"),
     ],
 )
-def test_line_ends_then_normalization_then_lower_case(reading, text, expected):
+def test_apply_changes_line_ends_unicode_form_and_case(reading, text, expected):
     assert reading.apply(text) == expected
     assert reading.apply(expected) == expected  # a second time changes nothing
 
@@ -34,10 +34,10 @@ def test_reading_a_text_a_second_time_changes_nothing(text, form):
 
 
 def test_lower_case_is_normalized_again():
-    assert Reading(normalization="NFC", lowercase=True).apply("J\u030c") == "\u01f0"  # a character of its own
+    assert Reading(normalization="NFC", lowercase=True).apply("J\u030c") == "\u01f0"  # one character
 
 
-def test_older_runs_tell_by_their_settings_how_they_read():
+def test_the_settings_of_a_run_determine_its_reading():
     assert Reading.of_run({"order": "windows", "csv_column": 0, "lowercase": False}) == Reading()
     assert Reading.of_run({"order": "lines", "csv_column": 0, "lowercase": True}) == Reading(True, lowercase=True)
     assert Reading.of_run({"order": "windows", "csv_column": 2}).universal_newlines

@@ -1,4 +1,4 @@
-"""A corpus from standard input is kept by its content, so that the run resumes."""
+"""Tests that a corpus from standard input is saved in the cache, so that the run can resume."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ DATA = "naïve text\r\n".encode() * 300
 
 @pytest.fixture
 def pipe(tmp_path, monkeypatch):
-    """Puts bytes, or nothing that can be read, on standard input."""
+    """Provides a function that puts bytes on standard input, or closes it if given None."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
@@ -29,7 +29,7 @@ def pipe(tmp_path, monkeypatch):
     return pipe
 
 
-def test_it_is_kept_once_and_that_is_said(pipe, tmp_path):
+def test_standard_input_is_saved_once_and_reported(pipe, tmp_path):
     lines, places = [], []
     for _ in range(2):
         pipe(DATA)
@@ -44,14 +44,14 @@ def test_it_is_kept_once_and_that_is_said(pipe, tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", None])
-def test_nothing_to_read_is_refused_and_nothing_is_kept(pipe, tmp_path, data):
+def test_empty_or_closed_standard_input_is_refused_and_not_saved(pipe, tmp_path, data):
     pipe(data)
     with pytest.raises(UserError, match="standard input"):
         corpora.resolve("-", print)
     assert not list(tmp_path.glob("cache/charrnn/standard_input/*"))
 
 
-def test_a_cache_that_cannot_be_written_is_named(pipe, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported_with_the_remedy(pipe, tmp_path):
     (tmp_path / "cache").write_text("a file")
     pipe(DATA)
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
@@ -59,7 +59,7 @@ def test_a_cache_that_cannot_be_written_is_named(pipe, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_resumes_with_the_same_input_and_with_its_file_and_refuses_another(pipe, tmp_path, capsys):
+def test_a_run_resumes_with_the_same_input_or_its_saved_file_and_refuses_another(pipe, tmp_path, capsys):
     tiny = """
         --experiment=quickstart --run_dir=run --set=model.units=4 --set=model.embedding_size=2 --set=data.batch_size=2
         --set=data.seq_length=8 --set=samples.num_chars=0
@@ -79,7 +79,7 @@ def test_a_run_resumes_with_the_same_input_and_with_its_file_and_refuses_another
     assert "corpus_sha256" in capsys.readouterr().err
 
 
-def test_the_other_commands_read_it_too(pipe, capsys):
+def test_corpora_and_encode_read_standard_input_too(pipe, capsys):
     pipe(DATA)
     assert command.run(corpora_command.main, corpora_command.FLAGS, ["corpora", "-"]) == command.DONE
     out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The time-locked source: its distributions against the law by columns, the text's counts, and a misprint's effect."""
+"""Tests the time-locked source: its distributions, the counts in its text, and the effect of wrong characters."""
 
 import math
 
@@ -22,13 +22,13 @@ def timetable():
 
 @pytest.fixture(scope="module")
 def lines(timetable):
-    """A text's characters as their places in CHARACTERS, int [lines, PERIOD]."""
+    """Returns a text as positions in CHARACTERS, int `[lines, PERIOD]`."""
     text = timetable.text(20_000 * PERIOD, seed=5)
     return np.array([CHARACTERS.index(character) for character in text]).reshape(-1, PERIOD)
 
 
 def law():
-    """P(character | column), `[PERIOD, len(CHARACTERS)]`."""
+    """Returns P(character | column), `[PERIOD, len(CHARACTERS)]`."""
     found = np.zeros((PERIOD, len(CHARACTERS)))
     for column, correct in enumerate(COLUMNS):
         found[column, 1:] = MISPRINT / (len(CHARACTERS) - 1)
@@ -39,7 +39,7 @@ def law():
 
 
 def random_text(random, num_chars):
-    """Any characters of the source, but line feeds only after whole lines."""
+    """Returns random characters of the source, with a line feed only at the end of each line."""
     ids = random.integers(1, len(CHARACTERS), num_chars)
     ids[PERIOD - 1 :: PERIOD] = 0
     return "".join(CHARACTERS[i] for i in ids)
@@ -67,7 +67,7 @@ def chi_square_excess(ids, probabilities):
     return (statistic - freedom) / math.sqrt(variance)
 
 
-def test_counts_are_the_law_whatever_the_previous_character(lines):
+def test_counts_follow_the_law_after_any_previous_character(lines):
     expected = law()
     for column in range(PERIOD):
         after, before = lines[1:, column], lines[1:, column - 1] if column else lines[:-1, -1]
@@ -88,19 +88,19 @@ def test_entropy_rate_is_the_mean_of_the_columns(timetable):
     expected = law()
     logs = np.log(np.where(expected > 0, expected, 1))
     assert timetable.entropy_rate == pytest.approx(-np.sum(expected * logs) / PERIOD, rel=1e-12)
-    # Every character but the line feed has a probability, so that the line feed alone tells the column.
+    # Before the last column, all characters except the line feed are possible, so only a line feed shows the column.
     assert (expected[:-1, 1:] > 0).all() and not expected[:-1, 0].any()
     assert 0.5 < timetable.entropy_rate < 0.3 * math.log(len(CHARACTERS))
 
 
-def test_text_costs_its_entropy(timetable):
+def test_text_costs_the_entropy_rate(timetable):
     costs = -timetable.log_probs(timetable.text(20_000 * PERIOD, seed=6)).reshape(-1, PERIOD).mean(axis=1)
     error = costs.std(ddof=1) / math.sqrt(len(costs))  # lines are independent
     assert error < 0.003 * timetable.entropy_rate
     assert abs(costs.mean() - timetable.entropy_rate) < 4 * error
 
 
-def test_text_belongs_to_its_seed(timetable):
+def test_a_seed_determines_the_text(timetable):
     assert timetable.text(len(TEXT_OF_SEED_0), seed=0) == TEXT_OF_SEED_0
     assert Timetable().text(4000, seed=3) == timetable.text(9000, seed=3)[:4000]
     assert timetable.text(200, seed=4) != timetable.text(200, seed=3)
@@ -108,9 +108,9 @@ def test_text_belongs_to_its_seed(timetable):
 
 @pytest.fixture(scope="module")
 def reference(timetable):
-    """The exact reference, and the law in its ids with the slip: P(id | column), `[PERIOD, V]`."""
+    """Returns the exact reference, and P(id | column) with the slip, `[PERIOD, V]`."""
     vocabulary, slip = Vocabulary(CHARACTERS), 0.01
-    columns = np.concatenate([np.zeros((PERIOD, 1)), law()], 1)  # of the unknown character
+    columns = np.concatenate([np.zeros((PERIOD, 1)), law()], 1)  # id 0 is the unknown character
     return ExactSource(timetable, vocabulary, slip), (1 - slip) * columns + slip / vocabulary.size
 
 
@@ -123,7 +123,7 @@ def test_reference_counts_the_characters_since_the_last_line_feed(reference):
     for row in rows:
         feeds = np.cumsum(random.integers(1, PERIOD + 1, 120))  # on time or early
         row[feeds[feeds < 120]] = 1
-    since = np.zeros_like(rows)  # of the character at t + 1
+    since = np.zeros_like(rows)  # the column of the character at t + 1
     for t in range(1, 120):
         since[:, t] = np.where(rows[:, t] == 1, 0, since[:, t - 1] + 1)
     assert (np.diff(np.flatnonzero(rows == 1)) < PERIOD).any() and (since == PERIOD - 1).any()
@@ -137,7 +137,7 @@ def test_reference_finds_the_column_again_after_a_missing_line_feed(reference, t
     found = exact.distributions(row)[0]
     assert row[0, 2 * PERIOD - 1] != 1
     assert exact.log_probs(row)[0, 2 * PERIOD - 1] == pytest.approx(math.log(0.01 / (len(CHARACTERS) + 1)))
-    # Bayes: each column by the chance that it, and not another one, has this character.
+    # By Bayes' rule, each column is weighted by the probability that it contains this character.
     weights = columns[:, row[0, 2 * PERIOD - 1]] - 0.01 / (len(CHARACTERS) + 1)
     np.testing.assert_allclose(found[2 * PERIOD], weights @ np.roll(columns, -1, 0) / weights.sum(), rtol=1e-9)
     np.testing.assert_allclose(found[3 * PERIOD :], columns, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""Characters to ids and back: against a dictionary, through files, and with every kind of damage."""
+"""Tests the conversion of characters to ids and back, and vocabulary files, damaged ones too."""
 
 import dataclasses
 import json
@@ -77,7 +77,7 @@ def test_a_large_text_takes_well_under_a_second():
     assert len(ids) == len(text) == 6_000_000
 
 
-def test_bytes_given_to_characters_are_utf8():
+def test_a_vocabulary_of_characters_reads_bytes_as_utf8():
     vocabulary = Vocabulary("é")
     assert vocabulary.encode("é".encode()).tolist() == [1]
     with pytest.raises(UnicodeDecodeError):
@@ -86,7 +86,7 @@ def test_bytes_given_to_characters_are_utf8():
 
 @pytest.mark.parametrize("ids", [[-1], [4], [300], [1.0], [[1]], 1, np.array([2**63], np.uint64)])
 @pytest.mark.parametrize("vocabulary", [Vocabulary("abc")])
-def test_decode_refuses_values_that_are_no_ids(vocabulary, ids):
+def test_decode_refuses_values_that_are_not_ids(vocabulary, ids):
     with pytest.raises(ValueError, match="ids must be"):
         vocabulary.decode(ids)
 
@@ -100,7 +100,7 @@ def test_decode_takes_any_type_of_integer():
 
 
 @pytest.mark.parametrize("characters", [["a", "a"], ["ab"], [""], [1], [None], ["e\u0301"]])
-def test_only_distinct_single_characters_are_taken(characters):
+def test_only_distinct_single_characters_are_accepted(characters):
     with pytest.raises(ValueError):
         Vocabulary(characters)
 
@@ -110,7 +110,7 @@ def test_only_distinct_single_characters_are_taken(characters):
 )
 def test_a_saved_vocabulary_is_the_same_and_alone_in_its_folder(tmp_path, vocabulary):
     path = tmp_path / "vocabulary.json"
-    for _ in range(2):  # the second time over the first
+    for _ in range(2):  # the second time over the existing file
         vocabulary.save(path)
     assert Vocabulary.load(path) == vocabulary
     assert hash(Vocabulary.load(path)) == hash(vocabulary)
@@ -158,7 +158,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
-def test_a_damaged_file_is_refused_by_name(tmp_path, content):
+def test_a_damaged_file_is_refused_and_named(tmp_path, content):
     path = tmp_path / "vocabulary.json"
     path.write_text(content)
     with pytest.raises(UserError, match=str(path)) as raised:
@@ -187,12 +187,12 @@ def test_the_file_is_plain_json(tmp_path):
 
 
 @pytest.mark.parametrize("reading", [Reading(), Reading(True, "NFC", True, "utf-16")])
-def test_how_the_text_was_read_is_saved_too_and_derived_for_an_older_file(tmp_path, reading):
+def test_the_reading_is_saved_too_and_derived_for_an_older_file(tmp_path, reading):
     Vocabulary("ab", reading=reading).save(tmp_path / "v.json")
     assert Vocabulary.load(tmp_path / "v.json", older=Reading(lowercase=True)).reading == reading
     (tmp_path / "old.json").write_text('{"kind": "characters", "characters": ["a", "b"]}')
     assert Vocabulary.load(tmp_path / "old.json", older=reading).reading == reading
-    assert Vocabulary.load(tmp_path / "old.json") == Vocabulary.load(tmp_path / "v.json")  # equal if not in that
+    assert Vocabulary.load(tmp_path / "old.json") == Vocabulary.load(tmp_path / "v.json")  # ignores the reading
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_how_the_text_was_read_is_saved_too_and_derived_for_an_older_file(tmp_pa
         (Vocabulary((), "bytes"), "The Ke\u0301\r\xc9"),
     ],
 )
-def test_a_text_is_read_as_the_models_own(vocabulary, expected):
+def test_a_text_is_normalized_like_the_training_text(vocabulary, expected):
     assert vocabulary.read("The Ke\u0301\r\xc9") == expected
 
 
-def test_equality_is_that_of_kind_and_order():
+def test_equality_compares_kind_and_order():
     assert Vocabulary("ab") == Vocabulary(("a", "b")) == Vocabulary.from_text("abba")
     assert len({Vocabulary("ab"), Vocabulary(["a", "b"]), Vocabulary("ba"), Vocabulary.bytes(), Vocabulary("")}) == 4
     assert Vocabulary("") != Vocabulary.bytes()
@@ -222,7 +222,7 @@ def test_a_vocabulary_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         vocabulary.characters = ("b",)
     bytes_encoded = Vocabulary.bytes().encode(b"abc")
-    bytes_encoded[0] = 0  # its own memory, not that of the immutable bytes
+    bytes_encoded[0] = 0  # writable, because it is a copy of the immutable bytes
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_vocabulary_does_not_change():
         (Vocabulary("ab"), Vocabulary.bytes(), "this one is of characters, the other of bytes"),
     ],
 )
-def test_differences_are_told_in_words(one, other, phrase):
+def test_differences_are_described_in_words(one, other, phrase):
     assert one.differences(other) == phrase
 
 

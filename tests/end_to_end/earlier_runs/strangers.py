@@ -1,4 +1,4 @@
-"""A curriculum of somebody else's, as the run directory `stranger` names it."""
+"""Provides the user's own curriculum that the run directory `stranger` names."""
 
 import dataclasses
 
@@ -8,15 +8,15 @@ from trainers import Trainer
 
 
 class Ramp(Trainer):
-    """The network reads more and more of its own output, up to a limit."""
+    """A curriculum in which the network reads more and more of its own output, up to a limit."""
 
     @dataclasses.dataclass(frozen=True)
     class Config:
-        """How far, how fast."""
+        """The limit, and the steps until it is reached."""
 
         limit: float = 0.5
         ramp_steps: int = 1000
 
     def own_input_prob(self, step):
-        """From 0 up. Graph."""
+        """Returns the probability, which rises from 0. Graph."""
         return self.config.limit * tf.minimum(1.0, tf.cast(step, tf.float32) / self.config.ramp_steps)
