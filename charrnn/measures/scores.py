@@ -13,7 +13,7 @@ from charrnn.measures.exact_source import ExactSource
 from charrnn.measures.reference import Reference, at_ids
 from charrnn.measures.rollouts import Reader
 
-SLIPS = (0.001, 0.01)  # other slips of an exact source at which the divergence of the choices is told
+SLIPS = (0.001, 0.01)  # other slips of an exact source at which the divergence of the choices is reported
 MOST_SCORED = 1 << 22  # predictions in memory at once while they are scored, in float64
 _MOST_FLOATS = 1 << 26  # the same while they are read
 _TINY = np.finfo(np.float64).tiny

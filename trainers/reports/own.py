@@ -1,4 +1,4 @@
-"""A report of the user's: an error in it is told once, and does not end the run."""
+"""A report of the user's: an error in it is printed once, and does not end the run."""
 
 from collections.abc import Callable
 

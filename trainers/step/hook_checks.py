@@ -1,4 +1,4 @@
-"""A trainer's hooks with their results checked: a mistake is told in one sentence, before any update."""
+"""A trainer's hooks with their results checked: a mistake is reported in one sentence, before any update."""
 
 import math
 from typing import Any

@@ -1,1 +1,1 @@
-"""A study: curricula side by side, each with several seeds, trained, measured, compared, and told in words."""
+"""A study: curricula side by side, each with several seeds, trained, measured, compared, and described in words."""

@@ -64,7 +64,7 @@ def _order(groups: Sequence[Group], names: Sequence[str]) -> str:
     ]
     table = tables.values_table(groups, names)
     said = f"These change places: {', '.join(swapped)}." if swapped else "The order of the arms is the same by all."
-    why = "The probability of an impossible character is a convention, so the divergence is told for three."
+    why = "The probability of an impossible character is a convention, so the divergence is given for three."
     return f"{why} {said}\n\n{table}"
 
 

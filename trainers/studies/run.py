@@ -24,7 +24,7 @@ MEASURES = """
     nats_per_char reference_loss own_entropy divergence_open impossible error_after_error reverse_loss curve_gap
     union_gap valid_words
 """.split()
-"""The measures that a study tests unless it is told which, as far as the runs have them."""
+"""The measures that a study tests by default, as far as the runs have them."""
 
 
 class How(NamedTuple):
