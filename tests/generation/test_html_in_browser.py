@@ -95,7 +95,7 @@ def test_the_page_writes_pauses_steps_and_resumes(browser, open_page):
     browser.click("#pause")
     written = text_of(browser, "#written")
     time.sleep(0.2)
-    assert text_of(browser, "#written") == written and text_of(browser, "#pause") == "Go on"
+    assert text_of(browser, "#written") == written and text_of(browser, "#pause") == "Resume"
     browser.click("#step")
     browser.wait(f"return page.write.writing.ids.length == {len(written) - 6 + 1}")
     assert browser.run("return byId('next').children.length") == 10

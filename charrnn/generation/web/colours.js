@@ -1,5 +1,5 @@
-// The colours of surprisal and of activation, for light and dark. Brightness alone tells how surprising a character is,
-// and blue against orange tells the sign of an activation, so that colour-blind readers see both.
+// The colours of surprisal and of activation, for light and dark. Brightness alone shows how surprising a character is,
+// and blue against orange shows the sign of an activation, so that colour-blind readers see both.
 "use strict";
 
 const SURPRISAL_LEVELS = 15; // of half a nat each; the last has all from 7 nats on

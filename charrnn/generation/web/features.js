@@ -1,4 +1,4 @@
-// What a unit may tell about a text: numbers for each character, and their correlation with each unit.
+// Features that a unit may indicate: a number for each character, and its correlation with each unit.
 "use strict";
 
 const PAIRS = { "(": ")", "[": "]", "{": "}", "\u201c": "\u201d", "\u00ab": "\u00bb" };

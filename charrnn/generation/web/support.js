@@ -22,7 +22,7 @@ var missing = [];
     document.getElementById("needs").hidden = false;
   };
   window.onerror = function (message) {
-    say("The page cannot go on in this browser (" + message + "): open it in a current one.");
+    say("An error stopped the page (" + message + "): reload it, or open it in a current browser.");
   };
   if (missing.length) {
     say("This browser lacks what the page needs (" + missing.join(", ") + "): open it in a current one.");

@@ -109,7 +109,7 @@ class WriteView {
 
   setRunning(isRunning) {
     this.isRunning = isRunning;
-    byId("pause").textContent = isRunning ? "Pause" : "Go on";
+    byId("pause").textContent = isRunning ? "Pause" : "Resume";
   }
 
   show() {

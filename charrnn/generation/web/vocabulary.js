@@ -1,4 +1,4 @@
-// From text to ids and back, by the rules with which the model's own text was read.
+// From text to ids and back, by the rules with which the training text was read.
 "use strict";
 
 const REPLACEMENT = "\ufffd";
@@ -45,8 +45,8 @@ class Vocabulary {
   }
 
   /**
-   * Returns the ids to read first for a prompt or text. Those of a document begin with the end of the one before;
-   * `added` is 1 if the text does not, and 0 otherwise.
+   * Returns the ids to read for a prompt or text. A document follows the end of the one before: if the text does not
+   * begin with this end, it is added, and `added` is 1; otherwise `added` is 0.
    */
   begin(text, unknown) {
     const encoded = this.encode(this.read(text), unknown);
