@@ -29,6 +29,7 @@ from charrnn.sampling import Sampler
 from charrnn.text.vocabulary import REPLACEMENT
 
 _TEMPERATURES = f"0 (the likeliest character always), or from {COOLEST:.0e} to {HOTTEST:.0e}"
+_MOST_CHARS = 1 << 30  # of one call, so that no position overflows int32
 
 FORMATS = {"saved_model": "saved_model", "keras": "model.keras", "tflite": "step.tflite", "html": "model.html"}
 """The formats, and the name of each in the folder."""
@@ -88,7 +89,7 @@ def _write(loaded: Loaded, folder: str, formats: Sequence[str], sampler: Sampler
     if "keras" in places:
         stock_model(loaded.model).save(places["keras"])
     if "tflite" in places:
-        atomic.replace(places["tflite"], tflite_step(loaded.model))
+        atomic.replace(places["tflite"], tflite_step(loaded.model, loaded.generator().end_id))
     if "html" in places:
         atomic.replace(places["html"], html_page(loaded, sampler, unknown))
 
@@ -145,7 +146,7 @@ class Serving:
         """Reads one character per row. Graph."""
         ids = self._encode(text)
         _require(tf.reduce_all(ids.row_lengths() == 1), "Each text must be one character.")
-        log_probs, state = advance_flat(self._current_network(), self._model, ids.values, state)
+        log_probs, state = advance_flat(self._current_network(), self._model, ids.values, state, self._writer.end_id)
         return {"log_probs": log_probs, "state": state, "characters": tf.constant(self._characters())}
 
     def generate(
@@ -161,7 +162,8 @@ class Serving:
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
         possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
         _require(tf.reduce_all(possible), f"temperature must be {_TEMPERATURES}, not", temperature)
-        with tf.control_dependencies([_require(num_chars >= 0, "num_chars must be at least 0, not", num_chars)]):
+        enough = (num_chars >= 0) & (num_chars <= _MOST_CHARS)
+        with tf.control_dependencies([_require(enough, f"num_chars must be from 0 to {_MOST_CHARS}, not", num_chars)]):
             num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):
@@ -181,6 +183,7 @@ class Serving:
         network, end_id = self._current_network(), self._writer.end_id
         ids = self._after_end(self._encode(text))
         lengths = tf.cast(ids.row_lengths(), tf.int32)
+        longest = tf.maximum(0, tf.reduce_max(lengths))  # 0 without texts
 
         def call(forced, position, count, state, logits):
             reads = tf.transpose(tf.maximum(forced, 0))
@@ -190,11 +193,11 @@ class Serving:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=reads, logits=block.predictions)
             return tf.transpose(losses), block.state, block.logits
 
-        nats = self._in_blocks(ids, tf.reduce_max(lengths), call, tf.float32)
+        nats = self._in_blocks(ids, longest, call, tf.float32)
         predicted = tf.sequence_mask(lengths, tf.shape(nats)[1]) & (tf.range(tf.shape(nats)[1]) > 0)
         nats = tf.where(predicted, nats, 0.0)
         mean = tf.math.divide_no_nan(tf.reduce_sum(nats, 1), tf.reduce_sum(tf.cast(predicted, tf.float32), 1))
-        return {"nats": nats[:, int(end_id is not None) : tf.reduce_max(lengths)], "nats_per_char": mean}
+        return {"nats": nats[:, int(end_id is not None) : longest], "nats_per_char": mean}
 
     def _in_blocks(self, ids: tf.RaggedTensor, total: tf.Tensor, call: Callable, dtype: tf.DType) -> tf.Tensor:
         """Runs `call` block by block until `total` characters.
@@ -267,8 +270,23 @@ class Serving:
         return [character.encode("utf-8", "replace") for character in (REPLACEMENT, *self._vocabulary.characters)]
 
 
-def advance_flat(network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads one character: ids `[B]`, state float32 `[B, S]` -> log-probabilities of the next `[B, V]`, and state."""
+def advance_flat(
+    network: Network, model: CharModel, ids: tf.Tensor, state: tf.Tensor, end_id: int | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads one character per row; an end of a document from the zero state. Graph.
+
+    Args:
+        network: the weights.
+        model: the model to which they belong.
+        ids: int32 `[B]`.
+        state: float32 `[B, S]`.
+        end_id: the id between documents; None: the text is not documents.
+
+    Returns:
+        ln p of the next character, float32 `[B, V]`, and the state after the characters.
+    """
+    if end_id is not None:
+        state = tf.where((ids == end_id)[:, None], tf.zeros_like(state), state)
     layers = model.initial_state(1)
     parts = tf.split(state, len(tf.nest.flatten(layers)), -1)
     kernel = network.layers[0].kernel
@@ -296,16 +314,20 @@ def stock_model(model: CharModel) -> keras.Model:
     return stock
 
 
-def tflite_step(model: CharModel) -> bytes:
+def tflite_step(model: CharModel, end_id: int | None = None) -> bytes:
     """Converts `step` to a TFLite model for one row, in float32 and with built-in operations only.
 
     It takes an id instead of a string: id int32 `[1]`, state float32 `[1, S]` -> log_probs float32 `[1, V]`, state.
+
+    Args:
+        model: the model.
+        end_id: the id between documents; None: the text is not documents.
     """
     network = model.network().map(lambda weight: tf.cast(weight, tf.float32))
     takes = tf.TensorSpec([1], tf.int32, "id"), tf.TensorSpec([1, model.state_size], tf.float32, "state")
 
     def step(id, state):
-        log_probs, state = advance_flat(network, model, id, state)
+        log_probs, state = advance_flat(network, model, id, state, end_id)
         return {"log_probs": log_probs, "state": state}
 
     module = tf.Module()

@@ -288,7 +288,8 @@ class Generator:
             row[first : first + len(ids)] = ids
         temperatures = self._temperatures(len(prompts)) if temperatures is None else temperatures
         bounded = min_chars and self._end_of_text
-        end_from = tf.constant(state.position + lengths + min_chars, tf.int32) if bounded else None
+        least = np.minimum(state.position + lengths + min_chars, tf.int32.max)
+        end_from = tf.constant(least, tf.int32) if bounded else None
         xla_from = self.writer.xla_from(len(prompts))
         done, size, longest = 0, _FIRST_CHARS if live else DECODE_BLOCK_CHARS, int(lengths.max())
         while done < longest + num_chars:

@@ -45,7 +45,7 @@ print(written["text"].numpy()[0].decode("utf-8", "replace"))
 
 _KERAS = """
 ## model.keras: ids in, logits out
-It turns ids int32 [B, T] into logits float32 [B, T, V] of the id after each. {begins_ids}
+It turns ids int32 [B, T] into logits float32 [B, T, V] of the id after each. {begins_ids}{one_a_row}
 ```python
 import numpy as np
 import tensorflow as tf
@@ -142,6 +142,7 @@ def readme(loaded: Loaded, formats: Iterable[str], temperatures: str, sampler: S
         "before": "",
         "begins": f"A prompt has at least one {unit}.",
         "begins_ids": "",
+        "one_a_row": "",
         "filters": f" The filters of its choice are {', '.join(filters)}." if filters else "",
         "cut_off": _CUT_OFF.format(epsilon=sampler.epsilon) if sampler and sampler.epsilon else "",
         "does": "It reads text as `read`, above, does.",
@@ -152,6 +153,7 @@ def readme(loaded: Loaded, formats: Iterable[str], temperatures: str, sampler: S
         values["before"] = f"[{end}] + "
         values["begins"] = "It puts a line break, the start of a document, before a prompt or text; `step` does not."
         values["begins_ids"] = f"A document begins and ends with the id {end}, a line break."
+        values["one_a_row"] = " A row is one document."
     if vocabulary.reading.normalization:
         values["does"] = "It cannot normalize Unicode: give it the result of `read`, above."
     return "".join(part.format(**values) for part in [_HEAD, *(_FORMATS[name] for name in _FORMATS if name in formats)])

@@ -40,6 +40,7 @@ TEXTS = {
     "lowercase": ["AB\r\nID", "A", "dcba" * 50],
     "bytes": ["abé\n🎭d", "a", "dcba" * 50],
 }
+STEPS = "\nab\nab"
 STRANGER = """
 import json, sys
 sys.modules["charrnn"] = None  # importing it fails
@@ -59,7 +60,7 @@ for name, asked in json.loads(sys.argv[1]).items():
     score = signatures["score"](text=tf.constant(asked["texts"]))
     state = tf.zeros((1, signatures["step"].structured_input_signature[1]["state"].shape[1]))
     steps = []
-    for character in "\\nab":
+    for character in asked["steps"]:
         step = signatures["step"](text=tf.constant([character]), state=state)
         state = step["state"]
         steps.append(step["log_probs"][0].numpy().tolist())
@@ -95,7 +96,8 @@ def stranger(tmp_path_factory):
             for name, case in CASES.items():
                 export(loaded[name], str(folder / name), sampler=case[-1], formats=("saved_model", "keras"))
             ids = np.random.default_rng(0).integers(0, 8, (2, 9)).tolist()
-            asked = {name: {"prompts": PROMPTS[name], "texts": TEXTS[name], "ids": ids} for name in CASES}
+            given = {"ids": ids, "steps": STEPS}
+            asked = {name: {"prompts": PROMPTS[name], "texts": TEXTS[name], **given} for name in CASES}
             command = [sys.executable, "-I", "-c", STRANGER, json.dumps(asked)]
             turkish = {**os.environ, "LC_ALL": "tr_TR.UTF-8"}  # in Turkish, "I" has another lower case
             process = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=turkish)
@@ -134,7 +136,8 @@ def test_scores_and_steps_are_log_probabilities_under_teacher_forcing(loaded, st
         np.testing.assert_allclose(row[: len(expected)], expected, atol=rounding.MODEL)
         assert not any(row[len(expected) :])
         assert mean == pytest.approx(expected.sum() / max(1, len(expected) - (not end)), abs=1e-5)
-    np.testing.assert_allclose(said["steps"], log_probs("\nab"), atol=rounding.MODEL)
+    documents = ["\nab", "\nab"] if end else [STEPS]
+    np.testing.assert_allclose(said["steps"], np.concatenate([*map(log_probs, documents)]), atol=rounding.MODEL)
     characters = [bytes.fromhex(character) for character in said["characters"]]
     letters = [character.encode() for character in ("\N{REPLACEMENT CHARACTER}", *vocabulary.characters)]
     assert characters == ([bytes([i]) for i in range(256)] if case == "bytes" else letters)
@@ -150,13 +153,14 @@ def test_a_keras_model_of_stock_layers_has_equal_logits(loaded, stranger, case):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.filterwarnings("ignore::UserWarning")  # the interpreter moves to another package
 def test_tflite_advances_by_one_character(loaded, case):
-    model = loaded[case].model
-    step = tf.lite.Interpreter(model_content=tflite_step(model)).get_signature_runner()
+    model, end_id = loaded[case].model, loaded[case].generator().end_id
+    step = tf.lite.Interpreter(model_content=tflite_step(model, end_id)).get_signature_runner()
     state = np.zeros(step.get_input_details()["state"]["shape"], np.float32)
-    for t, expected in enumerate(tf.nn.log_softmax(model(tf.constant([[3, 1, 2, 2]]))[0][0]).numpy()):
-        said = step(id=np.array([[3, 1, 2, 2][t]], np.int32), state=state)
-        state = said["state"]
-        np.testing.assert_allclose(said["log_probs"][0], expected, atol=rounding.MODEL)
+    for document in [[3, 1, 2, 2]] if end_id is None else [[3], [end_id, 2, 2]]:
+        for i, expected in zip(document, tf.nn.log_softmax(model(tf.constant([document]))[0][0]).numpy(), strict=True):
+            said = step(id=np.array([i], np.int32), state=state)
+            state = said["state"]
+            np.testing.assert_allclose(said["log_probs"][0], expected, atol=rounding.MODEL)
 
 
 def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
@@ -181,12 +185,14 @@ def test_unknown_characters_are_refused_dropped_or_replaced(make_model):
 def test_an_impossible_length_or_temperature_is_refused(make_model):
     serving = Serving(Loaded(make_model(), Vocabulary("abcdef"), "", ""), Sampler(), "refuse")
     generate = tf.function(serving.generate, autograph=False)
-    wrong = [(-1, 1.0, r"num_chars.*-1"), (3, -0.5, r"temperature.*-0.5")]
+    wrong = [(-1, 1.0, r"num_chars.*-1"), (2**31 - 1, 1.0, "num_chars"), (3, -0.5, r"temperature.*-0.5")]
     wrong += [(3, temperature, "temperature") for temperature in (np.nan, np.inf, 2 * HOTTEST, COOLEST / 2)]
     for num_chars, temperature, says in wrong:
         with pytest.raises(tf.errors.InvalidArgumentError, match=says):
             generate(*map(tf.constant, (["a"], num_chars, [1], [temperature])))
     assert generate(*map(tf.constant, (["a"], 0, [1], [1.0])))["text"].numpy().tolist() == [b""]
+    nothing = tf.function(serving.score, autograph=False)(tf.constant([], tf.string))
+    assert nothing["nats"].shape == [0, 0] and nothing["nats_per_char"].shape == [0]
 
 
 def test_a_refused_export_creates_nothing(loaded, tmp_path):

@@ -379,6 +379,8 @@ def test_stop_strings_and_ends_of_documents_are_ignored_before_min_chars(make_mo
         short = documents.generate(prompts, 200, seeds)
         texts = documents.generate(prompts, 200, seeds, min_chars=90)
         assert min(map(len, short)) < 90 <= min(map(len, texts)) and "f" not in "".join(texts)
+        endless = documents.generate(prompts, 200, seeds, min_chars=2**31 - 1)  # no position overflows
+        assert endless == documents.generate(prompts, 200, seeds, min_chars=200)
         if sampler == Sampler():  # with top_k, an excluded end lets another character in
             assert all(text.startswith(other[:90]) for text, other in zip(texts, short, strict=True))
 
