@@ -13,6 +13,8 @@ _SMALLEST, _LARGEST = 1e-30, 1e30  # leave room for products within float32
 COOLEST, HOTTEST = 1e-6, 1e6
 """The range of temperatures, in which quotients of logits and products with noise stay within float32."""
 
+LONGEST_ROW = 1_000_000  # characters
+
 
 class UserError(ValueError):
     """A user's mistake, described in one sentence.
@@ -57,6 +59,14 @@ def check_temperature(name: str, value: float, zero: str = "") -> None:
 def check_epsilon(name: str, value: float) -> None:
     """Raises UserError for a cut-off of small probabilities that is out of range; for the arguments see `require`."""
     require(name, value, 0 <= value < 1, "at least 0 (0: all characters) and below 1")
+
+
+def check_position(name: str, value: int, least: int = 1) -> None:
+    """Raises UserError for a number of characters in a row that is below `least` or above LONGEST_ROW.
+
+    A larger number would overflow int32, in which the graphs count positions.
+    """
+    require(name, value, least <= value <= LONGEST_ROW, f"from {least} to {LONGEST_ROW}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 import rounding
 import tensorflow as tf
 
+from charrnn.errors import UserError
 from trainers.experiment import TRAINERS, Experiment, with_trainer
 from trainers.loop.checkpoints import Checkpoints
 from trainers.trainer import Trainer
@@ -54,6 +55,18 @@ def train(trainer, first, end):
         numbers = trainer.train_step(trainer.batch_at(step))
         measured.append({name: float(value) for name, value in numbers.items()})
     return measured
+
+
+@pytest.mark.parametrize(
+    "name, field",
+    [
+        *[("open_loop_horizon", "gold"), ("open_loop_horizon", "max_horizon"), ("unlikelihood", "gold")],
+        *[("unlikelihood", "n"), ("spans", "length"), ("distillation", "beginning")],
+    ],
+)
+def test_a_number_of_characters_that_overflows_int32_is_refused(name, field):
+    with pytest.raises(UserError, match=rf"^trainer\.{field}=3000000000 is not possible: it must be from . to 1000000"):
+        class_of(name).Config(**{field: 3_000_000_000})
 
 
 def test_every_name_has_its_class_with_defaults():

@@ -1,8 +1,10 @@
 """Tests that the inputs of a batch's first visit are read again at its other visits, before the next batches."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from charrnn.errors import UserError
 from trainers.curricula.replayed_rollouts import ReplayedRollouts
 
 
@@ -11,6 +13,11 @@ def test_batches_are_visited_in_turn(make_trainer):
     order = [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 4]
     for step, source_step in enumerate(order):
         np.testing.assert_array_equal(trainer.batch_at(step).inputs, trainer.source.batch_at(source_step).inputs)
+
+
+def test_batches_that_do_not_fit_into_memory_are_refused(make_trainer):
+    with pytest.raises(UserError, match=r"^trainer\.batches=1,000,000,000,000 takes at least 60,000 GB"):
+        make_trainer(ReplayedRollouts, config=ReplayedRollouts.Config(batches=10**12))
 
 
 def test_written_characters_are_read_again(make_trainer):

@@ -48,5 +48,8 @@ def test_rows_of_unknown_places_are_refused(teacher, compiled):
 def test_distributions_that_do_not_fit_into_memory_are_refused(teacher, monkeypatch):
     monkeypatch.setattr("charrnn.errors._physical", lambda: 1e9)
     never = np.broadcast_to(np.int64(0), 10**9)
-    with pytest.raises(UserError, match=r"^trainer\.stored=true with 1,000,000,000 characters.*14 GB.*set it to false"):
+    with pytest.raises(UserError, match=r"^trainer\.stored=true with 1,000,000,000 characters.*42 GB.*set it to false"):
+        Stored(teacher, never, 7)
+    monkeypatch.setattr("charrnn.errors._physical", lambda: 2 * 2e9 * 7)  # room for two copies, and three are made
+    with pytest.raises(UserError, match="42 GB"):
         Stored(teacher, never, 7)

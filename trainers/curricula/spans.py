@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.sources import Batch
-from charrnn.errors import require
+from charrnn.errors import check_position
 from trainers.curricula.schedules import RisingProbability
 from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.step import coins
@@ -33,7 +33,7 @@ class Spans(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            require("trainer.length", self.length, self.length >= 1, "at least 1")
+            check_position("trainer.length", self.length)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """Returns 1 - ε, float32 `[]`. Graph."""

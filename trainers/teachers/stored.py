@@ -15,6 +15,7 @@ from charrnn.errors import require_memory
 from trainers.teachers.teacher import Teacher
 
 _ROWS, _LENGTH = 128, 128
+_COPIES = 3  # of the distributions, at most at a time
 _BEFORE = 512
 """Characters that a row reads before its part, a multiple of _LENGTH. Few models remember more."""
 
@@ -33,7 +34,7 @@ class Stored:
 
     def __init__(self, teacher: Teacher, ids: Ids, vocabulary_size: int):
         what = f"trainer.stored=true with {len(ids):,} characters, {vocabulary_size} distinct ones,"
-        require_memory(2 * len(ids) * vocabulary_size, what, "set it to false")
+        require_memory(_COPIES * 2 * len(ids) * vocabulary_size, what, "set it to false")
         self.fingerprint = teacher.fingerprint
         self._log_probs = tf.constant(_read(teacher, ids, vocabulary_size))
 
