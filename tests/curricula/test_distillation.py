@@ -260,6 +260,7 @@ def test_a_run_finds_its_teacher(make_model, tmp_path, teacher):
     texts = load_texts("plays:9000", DataConfig(), lambda line: None)
     network = write_run(tmp_path / "run", make_model(texts.vocabulary.size), texts.vocabulary)
     settings = ["optimizer.averaging=0.9", "data.seq_length=20", "data.batch_size=4", "model.units=8"]
+    settings.append("model.temperature=1.5")  # not in training, where the average is read too
     name = network if teacher in ("network", "stored") else teacher
     stored = ["trainer.stored=true"] if teacher == "stored" else []
     experiment = override(with_trainer(Experiment("plays:9000"), "distillation"), settings)

@@ -14,17 +14,19 @@ DATA = {"batch_size": B, "seq_length": T}
 HALF = {"schedule": "constant", "max_prob": 0.6}
 
 
-def rollouts(make_trainer, passes):
-    sequential = make_trainer(ScheduledSampling, config=ScheduledSampling.Config(**HALF), data=DATA)
-    parallel = make_trainer(TwoPass, config=TwoPass.Config(**HALF, passes=passes), data=DATA)
+def rollouts(make_trainer, passes, model=None):
+    sequential = make_trainer(ScheduledSampling, model, config=ScheduledSampling.Config(**HALF), data=DATA)
+    parallel = make_trainer(TwoPass, model, config=TwoPass.Config(**HALF, passes=passes), data=DATA)
     batch = Batch(*map(tf.constant, sequential.batch_at(0)))
     state = sequential.model.initial_state(B)
     return batch, sequential.forward(batch, state), parallel.forward(batch, state), sequential
 
 
-@pytest.mark.parametrize("passes", [T, T + 2])
-def test_as_many_passes_as_characters_equal_sequential_sampling(make_trainer, relative_error, passes):
-    _, sequential, parallel, _ = rollouts(make_trainer, passes)
+@pytest.mark.parametrize("passes, config", [(T, {}), (T + 2, {}), (T, {"output_dropout": 0.5, "temperature": 2.0})])
+def test_as_many_passes_as_characters_equal_sequential_sampling(
+    make_trainer, make_model, relative_error, passes, config
+):
+    _, sequential, parallel, _ = rollouts(make_trainer, passes, make_model(**config))
     np.testing.assert_array_equal(parallel.own, sequential.own)
     np.testing.assert_array_equal(parallel.fed, sequential.fed)
     assert relative_error(parallel.logits, sequential.logits) < rounding.MODEL

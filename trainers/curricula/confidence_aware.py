@@ -43,7 +43,7 @@ class ConfidenceAware(InputCurriculum):
 
     def forward(self, batch: Batch, state: States) -> Rollout:
         """Runs two forward passes with teacher forcing. Graph."""
-        logits, _ = self.model(batch.inputs, state)
+        logits, _ = self.model(batch.inputs, state, training=self.mask_key())
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch.inputs[:, 1:], logits=logits[:, :-1])
         sure = tf.pad(tf.exp(-nats), [[0, 0], [1, 0]])  # the first character of a sequence is not predicted
         places = randomness.uniform(tf.shape(sure), self.random_seed(randomness.Purpose.NOISE)) * sure.shape[1]

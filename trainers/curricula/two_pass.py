@@ -45,7 +45,7 @@ class TwoPass(InputCurriculum):
         """Runs K forward passes. Graph."""
         own, inputs = self.own_mask(batch), batch.inputs
         for _ in range(self.config.passes - 1):
-            logits, _ = self.model(inputs, state)
+            logits, _ = self.model(inputs, state, training=self.mask_key())
             inputs = tf.where(own, self.choices(logits, batch), batch.inputs)
         logits, state = self.model(inputs, state, training=self.mask_key())
         return Rollout(logits, inputs, own, state)

@@ -21,12 +21,14 @@ class Networks:
 
     Args:
         models: at least one, all with the same ids.
-        fixed: whether the weights stay as they are, so that the fingerprint is of them; else it is 0.
+        fixed: True if the weights never change: the models then have their own temperatures, and the fingerprint is
+            that of the weights. Otherwise the temperature is 1, as in training, and the fingerprint 0.
     """
 
     def __init__(self, models: Sequence[CharModel], fixed: bool = True):
         self.models = tuple(models)
         self.fingerprint = _fingerprint(self.models) if fixed else 0
+        self._scales = tuple(1.0 if fixed else model.config.temperature for model in self.models)
 
     def initial_state(self, batch_size: int | tf.Tensor) -> tuple[States, ...]:
         """Returns each model's zero state. Eager or graph."""
@@ -37,7 +39,7 @@ class Networks:
     ) -> tuple[tf.Tensor, tuple[States, ...]]:
         """Reads ids int32 `[B, T]`; returns ln p float32 `[B, T, V]` and the states. Eager or graph."""
         logits, states = zip(*(model(ids, own) for model, own in zip(self.models, state, strict=True)), strict=True)
-        log_probs = tf.stack([tf.nn.log_softmax(each) for each in logits])
+        log_probs = tf.stack([tf.nn.log_softmax(s * each) for s, each in zip(self._scales, logits, strict=True)])
         mean = log_probs[0] if len(logits) == 1 else tf.reduce_logsumexp(log_probs, 0) - math.log(len(logits))
         return tf.stop_gradient(mean), tuple(states)
 
