@@ -48,6 +48,11 @@ class Upwards(Trainer):
         loss, extra = super().loss(rollout, batch)
         return -loss, extra
 
+class Short(Third):
+    def batch_at(self, step):
+        batch = super().batch_at(step)
+        return type(batch)(*(part[:, :3] for part in batch[:3]))
+
 class Changing(Trainer):
     def batch_at(self, step):
         batch = super().batch_at(step)
@@ -87,6 +92,7 @@ def findings(experiment, texts, folder):
         ("Sociable", {"chooses_row_by_row"}),
         ("Forgetful", {"resumes"}),
         ("Upwards", {"loss_falls"}),
+        ("Short", set()),  # a third of the characters that may be own, and fewer of all
         ("Changing", set()),  # two traces for two shapes of batches
     ],
 )

@@ -367,6 +367,21 @@ def test_own_input_prob_may_rise_with_the_step_in_one_trace(make_trainer):
         assert_share(numbers["own_input_share"] * 25 / 24, numbers["own_input_prob"], 32 * 24)
 
 
+def test_own_input_prob_is_logged_as_it_was_before_on_step(make_trainer):
+    class Growing(Trainer):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            self.prob = self.new_variable(0.0, "prob")
+
+        def own_input_prob(self, step):
+            return self.prob
+
+        def on_step(self, rollout, batch):
+            self.prob.assign_add(0.25)
+
+    assert [numbers["own_input_prob"] for numbers in train(make_trainer(Growing), 0, 3)] == [0, 0.25, 0.5]
+
+
 def test_own_inputs_alone_makes_a_curriculum(make_trainer):
     class EverySecond(Trainer):
         def own_inputs(self, step, batch):

@@ -59,14 +59,17 @@ class Trial:
 
     def share_as_claimed(self) -> Finding:
         """Checks the share of own characters against `own_input_prob`: within 4 standard errors plus one per batch."""
-        length = self._experiment.data.seq_length
-        shares = np.array([step["own_input_share"] for step in self.measured]) * length / (length - 1)
+        names = "own_input_share", "own_input_prob", "rows", "length"
+        found = np.array([[step[name] for name in names] for step in self.measured if step["length"] > 1])
+        if len(found) < 2:
+            return True, "a row has one character, which is the text's"
+        shares, claimed, rows, length = found.T
+        shares = shares * length / (length - 1)  # the first character of a row is the text's
         if type(self.trainer).own_input_prob is Trainer.own_input_prob:
             return True, f"{shares.mean():.3f} on average; own_input_prob claims nothing"
-        claimed = np.array([step["own_input_prob"] for step in self.measured])
         off = (shares - claimed).mean()
         allowed = 4 * (shares - claimed).std(ddof=1) / math.sqrt(len(shares))
-        allowed += 1 / (self._experiment.data.batch_size * (length - 1))
+        allowed += (1 / (rows * (length - 1))).mean()
         return bool(abs(off) <= allowed), f"{shares.mean():.3f}, claimed {claimed.mean():.3f} ± {allowed:.3f}"
 
     def chooses_row_by_row(self) -> Finding:
@@ -99,7 +102,8 @@ class Trial:
         for step in range(first, end):
             batch = trainer.batch_at(step)
             self._shapes.add(batch.inputs.shape)
-            numbers = trainer.train_step(batch)
+            rows, length = batch.inputs.shape
+            numbers = {**trainer.train_step(batch), "rows": rows, "length": length}
             measured.append({name: float(value) for name, value in numbers.items()})
             if step % 10 == 4:  # not at the step of the checkpoint
                 trainer.on_evaluation(step + 1, {"nats_per_char": self._evaluate(trainer)})

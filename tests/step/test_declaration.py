@@ -14,6 +14,7 @@ from trainers import check, run
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.experiment import TRAINERS, Experiment, with_trainer
 from trainers.step import declaration
+from trainers.step.base import BaseTrainer
 from trainers.trainer import Trainer
 
 
@@ -135,10 +136,9 @@ def test_needs_whole_batch_may_be_set_by_the_constructor(make_trainer):
         ("on_step", lambda self, rollout, *, batch: None),
         ("on_evaluation", lambda self, measured: None),
         ("__init__", lambda self, model, source, optimizer, config: None),
-        ("train_step", method),
         ("_hooks", method),
         ("_compiled", method),
-        ("evaluate", method),
+        *((name, method) for name, value in vars(BaseTrainer).items() if callable(value) and name[0] != "_"),
     ],
 )
 def test_a_hook_that_cannot_be_called_is_refused(hook, value):

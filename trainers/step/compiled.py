@@ -40,8 +40,9 @@ class CompiledStep:
     def _update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update -> float32 `[]` by name."""
         trainer = self._trainer
-        own_input_prob = trainer.own_input_prob(trainer.step)  # before `on_step`, which may change what it depends on
-        learning_rate = tf.convert_to_tensor(trainer.optimizer.learning_rate)  # before the update changes it
+        # Both are read before `on_step` and the update, which may change them.
+        own_input_prob = tf.convert_to_tensor(trainer.own_input_prob(trainer.step))
+        learning_rate = tf.convert_to_tensor(trainer.optimizer.learning_rate)
         gradients, measured = self._on_replicas(self._read, batch)
         measured = {
             **measured,

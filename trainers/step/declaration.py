@@ -23,7 +23,7 @@ HOOKS = (
 
 FINAL = (
     *("train_step", "train_steps", "evaluate", "gradients", "local_batch", "reads_whole_batch", "reads_last_only"),
-    *("_hooks", "_compiled"),
+    *("check", "check_declaration", "make_carried", "carried_by_all", "_hooks", "_compiled"),
 )
 """The attributes that are the same for all curricula: the loop relies on them."""
 
