@@ -47,10 +47,8 @@ def find(spec: str, names: Sequence[str]) -> list[str]:
 
 def joined(specs: Sequence[str]) -> str:
     """Returns one specification for several corpora, which `find` resolves to all their files."""
-    if len(specs) == 1:
-        return specs[0]
-    plain = all("," not in spec and spec == spec.strip() and spec and spec[0] != "[" for spec in specs)
-    return ",".join(specs) if plain else json.dumps(specs, ensure_ascii=False)
+    # A JSON list, because in a list with commas `find` must try every way to join the names.
+    return specs[0] if len(specs) == 1 else json.dumps(specs, ensure_ascii=False)
 
 
 @contextlib.contextmanager
@@ -83,6 +81,8 @@ def _matches(spec: str) -> list[str]:
         if systems.functions(path).isdir(path):
             raise UserError(_of_folder(spec, path))
         return [path]
+    if not systems.is_address(path) and path == glob.escape(path):  # not a glob
+        return []
     files = systems.functions(path)
     with file_errors(path):
         found = files.glob(path) if systems.is_address(path) else glob.glob(_pattern(path), recursive=True)

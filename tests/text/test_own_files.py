@@ -1,6 +1,8 @@
 """Tests which files a specification names, even with commas, brackets and quotes in it, and that hints work."""
 
+import glob
 import json
+import os
 import re
 import shlex
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from charrnn import command
 from charrnn import corpora as corpora_command
 from charrnn.errors import UserError
-from charrnn.text import corpora
+from charrnn.text import corpora, own_files
 
 NAMES = st.text(st.sampled_from("ab ,[]{}*?!'\"\\~-é.&$"), min_size=1, max_size=8).filter(
     lambda name: name.strip(".") and name not in ("-",) and not name.startswith("~")
@@ -102,6 +104,20 @@ def test_a_folder_without_files_is_refused(here):
 def test_a_glob_in_a_folder_that_does_not_exist_matches_nothing(here):
     write(here, "'", "**")
     assert found("./',./**") == ["./'", "./**"]
+
+
+def test_many_files_are_found_without_a_search(here, monkeypatch):
+    """A search for each way to join 300 names with commas took a minute."""
+    names, searched, tried = [f"part {i}.txt" for i in range(300)], [], []
+    write(here, *names)
+    for module, name in ((os.path, "isdir"), (glob, "glob")):
+        monkeypatch.setattr(module, name, lambda path, **how: searched.append(path) or [])
+    exists = own_files.exists
+    monkeypatch.setattr(own_files, "exists", lambda path: tried.append(path) or exists(path))
+    assert found(corpora.joined(names)) == names
+    assert len(tried) <= 3 * len(names)
+    assert found(",".join(names[:9])) == names[:9]
+    assert searched == []
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
