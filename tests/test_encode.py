@@ -94,6 +94,13 @@ def test_the_last_line_names_the_folder_and_the_settings(start):
     assert read.vocabulary.decode(np.asarray(read.train)).startswith("\nfirst text.\n")
 
 
+@pytest.mark.parametrize("output", ["plays", "plays:9", "shakespeare", "-"])
+def test_the_last_line_names_a_folder_with_a_registered_name(start, output):
+    _, out, _ = start("texts/a.txt", f"--output={output}")
+    assert out.endswith(f"train on it: --corpus=./{output}\n")
+    assert load_texts(f"./{output}", DataConfig(), print).sha256 == reader.load(output).sha256
+
+
 def test_mistakes_are_reported_in_one_sentence_and_nothing_is_written(start, tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     for arguments, part in [

@@ -108,7 +108,7 @@ def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
 def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Texts:
     if corpora.is_built_in(spec):
         settings = settings_of(config)
-        return _in_memory(corpora.built_in(spec, settings), settings, config, log, every_character)
+        return _in_memory(corpora.built_in(spec, settings, log), settings, config, log, every_character)
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return _from_folder(spec, reader.load(folder), config, log)
