@@ -19,7 +19,6 @@ from charrnn.encoded import processes, reader
 from charrnn.errors import UserError
 from charrnn.files import atomic, systems
 from charrnn.files.paths import given
-from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import END_OF_TEXT, Chunk, Findings, Settings, Survey
 from charrnn.text.content import no_document
@@ -265,8 +264,6 @@ def _write_errors(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if streams.is_full(error):
-            raise  # not the user's mistake; commands have a separate exit status for it
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}): give another --output, or set XDG_CACHE_HOME "
             "to another folder for the cache of large corpora."
