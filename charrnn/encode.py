@@ -1,8 +1,8 @@
 """Encodes texts once for any number of runs: python -m charrnn.encode 'texts/**/*.txt' --output=DIR
 
 Train on the result with --corpus=DIR; the size of the texts does not change the memory that this takes. Accepts files,
-globs and registered names. Decompresses compressed files (gzip, bzip2, xz). If the command is interrupted, run it again
-to resume.
+globs and registered names. Decompresses compressed files (gzip, bzip2, xz). If the command is interrupted, or the
+folder is damaged, run it again.
 Exit status: 0 done, 2 invalid arguments, 74 the output's disk is full, 130 Ctrl-C.
 """
 

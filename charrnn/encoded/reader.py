@@ -131,7 +131,7 @@ def load(folder: str) -> Encoded:
         raise UserError(f"{folder} is not finished: run the same charrnn.encode command again to resume it.")
     if corpus is None or corpus.get("format") != FORMAT:
         raise UserError(f"{folder} is no encoded corpus of this version, or {CORPUS} is damaged: encode it again.")
-    vocabulary = Vocabulary.load(os.path.join(folder, VOCABULARY))
+    vocabulary = _vocabulary(os.path.join(folder, VOCABULARY))
     if vocabulary_fingerprint(vocabulary) != corpus["vocabulary"]:
         raise UserError(f"{folder} contains the {VOCABULARY} of another corpus: encode the corpus again.")
     dtype, lengths = np.dtype(corpus["dtype"]), corpus["shards"]
@@ -151,6 +151,13 @@ def load(folder: str) -> Encoded:
         corpus["num_documents"],
         Findings(corpus["num_empty"], *corpus.get("odd_rows", ())),
     )
+
+
+def _vocabulary(path: str) -> Vocabulary:
+    try:
+        return Vocabulary.load(path)
+    except UserError as error:
+        raise UserError(f"{path} is missing or damaged: encode the corpus again.") from error
 
 
 def _labelled(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> tuple[str, int]:

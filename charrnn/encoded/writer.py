@@ -45,7 +45,7 @@ def encode(
     log: Callable[[str], None],
     replace: bool = False,
 ) -> None:
-    """Encodes files into a folder. Does nothing if that is finished, and resumes if it was interrupted.
+    """Encodes files into a folder. Resumes if it was interrupted. Encodes a finished one again only if it is damaged.
 
     Args:
         name: the user's name for the corpus.
@@ -67,7 +67,8 @@ def encode(
         "parts": parts._asdict(),
     }
     with _write_errors(folder), _locked(folder):
-        if _request_of(reader.read_json(os.path.join(folder, own_files.CORPUS))) == request:
+        found = _request_of(reader.read_json(os.path.join(folder, own_files.CORPUS)))
+        if found == request and _is_whole(folder, log):
             return log(f"{folder} already contains {name}, encoded")
         plan = reader.read_json(os.path.join(folder, own_files.PLAN))
         if _request_of(plan) != request:
@@ -105,13 +106,18 @@ def cached(
     key = reader.fingerprint([places, settings, parts])[:16]
     folder = os.path.join(corpora.cache_folder(), "encoded", key)
     encode(name, places, settings, parts, folder, log, replace=True)
+    return reader.load(folder)
+
+
+def _is_whole(folder: str, log: Callable[[str], None]) -> bool:
+    """Verifies a finished folder, which must be locked. Clears it if it is damaged."""
     try:
-        return reader.load(folder)
+        reader.load(folder)
     except UserError as error:
         log(f"{error} Encoding it again now.")
-        os.remove(os.path.join(folder, own_files.CORPUS))
-        encode(name, places, settings, parts, folder, log, replace=True)
-        return reader.load(folder)
+        _clear(folder, replace=True)
+        return False
+    return True
 
 
 def _request_of(plan: dict | None) -> dict | None:
@@ -219,8 +225,9 @@ def _names() -> list[str]:
 
 
 def _clear(folder: str, replace: bool) -> None:
-    """Removes the files of the corpus in the folder, and no others."""
-    if own_files.is_encoded(folder) and not replace:
+    """Removes the files of the corpus in the folder, and no others. A description that is damaged counts as none."""
+    described = (reader.read_json(os.path.join(folder, name)) for name in (own_files.CORPUS, own_files.PLAN))
+    if any(described) and not replace:
         raise UserError(f"{folder} contains another encoded corpus, or an older state of it: give another --output.")
     for name in {*_names()} & {*os.listdir(folder)}:
         os.remove(os.path.join(folder, name))
