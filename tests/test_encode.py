@@ -210,6 +210,37 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
     assert "a document per line" in refusal("lines", within_documents=True)
 
 
+@pytest.mark.parametrize(
+    "text, flag, config, number, said",
+    [
+        ("a" * 900 + "é" * 100, "--lowercase=false", {"validation_fraction": 0.01}, 90, "validation_fraction=0.1"),
+        ("a" * 850 + "é" * 150, "--test_fraction=0.05", {}, 50, "test_fraction=0.05"),
+        ("plain and\n" * 9 + "é" * 600, "--documents=lines", {}, 531, "order=lines"),
+    ],
+    ids=["validation_fraction", "test_fraction", "documents"],
+)
+def test_a_split_whose_training_text_is_unknown_is_refused(start, tmp_path, text, flag, config, number, said):
+    (tmp_path / "late.txt").write_text(text, encoding="utf-8")
+    assert start("late.txt", "--output=late", flag)[0] == command.DONE
+    assert f"lacks {number} characters of this run's training text: set data.{said}, or" in refusal("late", **config)
+    lines = []
+    texts = load_texts("late", DataConfig(**config), lines.append, every_character=True)
+    assert 0 in np.asarray(texts.train) and not any("was encoded with" in line for line in lines)
+
+
+def test_a_split_whose_training_text_is_known_is_reported(start, tmp_path):
+    (tmp_path / "late.txt").write_text("plain\n" * 180 + "é\n" * 20, encoding="utf-8")
+    assert start("late.txt", "--output=late", "--validation_fraction=0.01")[0] == command.DONE
+    for config, num_lines in (({"validation_fraction": 0.01}, 0), ({}, 1), ({"test_fraction": 0.1}, 1)):
+        lines = []
+        texts = load_texts("late", DataConfig(**config), lines.append)
+        assert 0 not in np.asarray(texts.train)
+        assert sum("late was encoded with data.validation_fraction=0.01" in line for line in lines) == num_lines
+    assert start("late.txt", "--output=bytes", "--vocabulary=bytes")[0] == command.DONE
+    load_texts("bytes", DataConfig(vocabulary="bytes", validation_fraction=0.01), lines.append)
+    assert not any("bytes was encoded" in line for line in lines)
+
+
 @pytest.mark.slow
 def test_a_run_trains_on_an_encoded_folder_and_resumes_with_the_files(folder, capsys):
     settings = ["model.units=4", "data.batch_size=1", "samples.num_chars=0"]

@@ -30,11 +30,20 @@ VOCABULARY, DOCUMENTS = "vocabulary.json", "documents"
 FORMAT = 1
 
 
+class Parts(NamedTuple):
+    """The split of the corpus, because the vocabulary comes from the training part."""
+
+    by_documents: bool = False  # split by documents; False: by ids
+    validation_fraction: float = 0.1  # as in `corpora.split`
+    test_fraction: float = 0.0  # as in `corpora.split`
+
+
 class Encoded(NamedTuple):
     """A corpus in an encoded folder."""
 
     sha256: str  # checksum of the files' bytes, hexadecimal
     settings: Settings
+    parts: Parts
     vocabulary: Vocabulary
     ids: Sharded  # with END_OF_TEXT before, between and after documents if `settings.of_documents`
     num_documents: int
@@ -146,6 +155,7 @@ def load(folder: str) -> Encoded:
     return Encoded(
         corpus["sha256"],
         settings,
+        Parts(**corpus["parts"]),
         dataclasses.replace(vocabulary, reading=settings.reading),
         ids,
         corpus["num_documents"],

@@ -11,11 +11,12 @@ If the process is killed, the same call resumes.
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from charrnn.encoded import processes, reader
+from charrnn.encoded.reader import Parts
 from charrnn.errors import UserError
 from charrnn.files import atomic, systems
 from charrnn.files.paths import given
@@ -26,14 +27,6 @@ from charrnn.text.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # created first; shows that this module owns the folder
 _DOCUMENTS = (f"{reader.DOCUMENTS}.bin", f"{reader.DOCUMENTS}.json")
-
-
-class Parts(NamedTuple):
-    """The split of the corpus, because the vocabulary comes from the training part."""
-
-    by_documents: bool = False  # split by documents; False: by ids
-    validation_fraction: float = 0.1  # as in `corpora.split`
-    test_fraction: float = 0.0  # as in `corpora.split`
 
 
 def encode(
