@@ -186,7 +186,7 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
         end = suggest(error.flagname, error.flagvalue) or nearest(error.flagname, values)
         return ended(f"There is no flag --{error.flagname}{end}.", MISTAKE)
     except (UserError, flags.Error) as error:
-        return ended(str(error), MISTAKE)
+        return ended(str(error), NOT_WRITTEN if streams.is_full(error) else MISTAKE)
     except streams.Unread:
         return DONE
     except Exception as error:

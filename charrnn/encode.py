@@ -1,8 +1,8 @@
 """Encodes texts once for any number of runs: python -m charrnn.encode 'texts/**/*.txt' --output=DIR
 
 Train on the result with --corpus=DIR; the size of the texts does not change the memory that this takes. Accepts files,
-globs and registered names. Decompresses compressed files (gzip, bzip2, xz). If the command is interrupted, run it again
-to resume.
+globs and registered names. Decompresses compressed files (gzip, bzip2, xz). If the command is interrupted, or the
+folder is damaged, run it again.
 Exit status: 0 done, 2 invalid arguments, 74 the output's disk is full, 130 Ctrl-C.
 """
 
@@ -40,9 +40,6 @@ def main(specs: list[str]) -> int:
 
     config = DataConfig(order="lines" if FLAGS.documents == "lines" else "windows", **_given())
     corpora.split(0, config.validation_fraction, config.test_fraction)  # reports invalid fractions before the work
-    for spec in filter(corpora.is_built_in, specs):
-        name = spec.partition(":")[0]
-        raise UserError(f"The corpus {name!r} is generated for each run and is not encoded: give files.")
     files = [file for spec in specs for file in corpora.find(spec, print)]
     settings, notes = dialects.look(files, settings_of(config), config.csv_delimiter, config.csv_header)
     parts = writer.Parts(settings.of_documents, config.validation_fraction, config.test_fraction)
@@ -51,7 +48,7 @@ def main(specs: list[str]) -> int:
     for line in (*formats.notes_on(files), *notes):
         print(line)
     changed = as_settings(dataclasses.replace(config, order="lines" if settings.of_documents else "windows"))
-    way_on = shlex.join([f"--corpus={FLAGS.output}", *(["--set", *changed] if changed else [])])
+    way_on = shlex.join([f"--corpus={corpora.plain(FLAGS.output)}", *(["--set", *changed] if changed else [])])
     print(f"Done in {time.perf_counter() - start:.1f} s; train on it: {way_on}")
     return command.DONE
 

@@ -20,7 +20,7 @@ class UserError(ValueError):
     """A user's mistake, described in one sentence.
 
     The sentence contains the given value, the allowed values and the remedy. Commands print it on standard error and
-    exit with status 2. Raise it before you write anything.
+    exit with status 2, or 74 if it says that the disk is full. Raise it before you write anything.
     """
 
 

@@ -11,6 +11,7 @@ from absl import flags
 
 from charrnn import command, corpora, export, generate
 from charrnn.errors import UserError
+from charrnn.text.vocabulary import Vocabulary
 from tests.signals import wait_for_tensorflow
 from trainers import run
 
@@ -175,6 +176,13 @@ def test_a_file_on_a_full_disk_is_reported_in_one_line_with_its_own_status(value
     assert command.run(main, values, ["it"]) == command.NOT_WRITTEN
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and "No space left on device" in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_refusal_because_of_a_full_disk_keeps_its_sentence_and_gets_the_status_of_a_full_disk(values, capsys):
+    assert command.run(lambda beside: Vocabulary("ab").save("/dev/full"), values, ["it"]) == command.NOT_WRITTEN
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: The vocabulary cannot be written") and err.count("\n") == 1
 
 
 def test_a_value_for_the_negative_of_a_flag_is_reported_in_one_line(values, capsys):

@@ -94,6 +94,13 @@ def test_the_last_line_names_the_folder_and_the_settings(start):
     assert read.vocabulary.decode(np.asarray(read.train)).startswith("\nfirst text.\n")
 
 
+@pytest.mark.parametrize("output", ["plays", "plays:9", "shakespeare", "-"])
+def test_the_last_line_names_a_folder_with_a_registered_name(start, output):
+    _, out, _ = start("texts/a.txt", f"--output={output}")
+    assert out.endswith(f"train on it: --corpus=./{output}\n")
+    assert load_texts(f"./{output}", DataConfig(), print).sha256 == reader.load(output).sha256
+
+
 def test_mistakes_are_reported_in_one_sentence_and_nothing_is_written(start, tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     for arguments, part in [
@@ -201,6 +208,37 @@ def test_settings_that_the_folder_was_not_made_with_are_refused(start, folder):
     assert "--documents=lines" in refusal(folder, order="lines")
     assert start("texts/a.txt", "--output=lines", "--documents=lines")[0] == command.DONE
     assert "a document per line" in refusal("lines", within_documents=True)
+
+
+@pytest.mark.parametrize(
+    "text, flag, config, number, said",
+    [
+        ("a" * 900 + "é" * 100, "--lowercase=false", {"validation_fraction": 0.01}, 90, "validation_fraction=0.1"),
+        ("a" * 850 + "é" * 150, "--test_fraction=0.05", {}, 50, "test_fraction=0.05"),
+        ("plain and\n" * 9 + "é" * 600, "--documents=lines", {}, 531, "order=lines"),
+    ],
+    ids=["validation_fraction", "test_fraction", "documents"],
+)
+def test_a_split_whose_training_text_is_unknown_is_refused(start, tmp_path, text, flag, config, number, said):
+    (tmp_path / "late.txt").write_text(text, encoding="utf-8")
+    assert start("late.txt", "--output=late", flag)[0] == command.DONE
+    assert f"lacks {number} characters of this run's training text: set data.{said}, or" in refusal("late", **config)
+    lines = []
+    texts = load_texts("late", DataConfig(**config), lines.append, every_character=True)
+    assert 0 in np.asarray(texts.train) and not any("was encoded with" in line for line in lines)
+
+
+def test_a_split_whose_training_text_is_known_is_reported(start, tmp_path):
+    (tmp_path / "late.txt").write_text("plain\n" * 180 + "é\n" * 20, encoding="utf-8")
+    assert start("late.txt", "--output=late", "--validation_fraction=0.01")[0] == command.DONE
+    for config, num_lines in (({"validation_fraction": 0.01}, 0), ({}, 1), ({"test_fraction": 0.1}, 1)):
+        lines = []
+        texts = load_texts("late", DataConfig(**config), lines.append)
+        assert 0 not in np.asarray(texts.train)
+        assert sum("late was encoded with data.validation_fraction=0.01" in line for line in lines) == num_lines
+    assert start("late.txt", "--output=bytes", "--vocabulary=bytes")[0] == command.DONE
+    load_texts("bytes", DataConfig(vocabulary="bytes", validation_fraction=0.01), lines.append)
+    assert not any("bytes was encoded" in line for line in lines)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import numpy as np
 from charrnn.batches.sources import DataConfig, borders
 from charrnn.encoded import reader, writer
 from charrnn.encoded.array import Sharded
-from charrnn.encoded.writer import Parts
+from charrnn.encoded.reader import Parts
 from charrnn.errors import UserError, require
 from charrnn.files import paths
 from charrnn.text import chunks, corpora, decoding, dialects, formats, own_files
@@ -26,7 +26,7 @@ from charrnn.text.content import no_document
 from charrnn.text.vocabulary import Vocabulary
 
 IN_MEMORY_BYTES = 1 << 24  # largest corpus that is read into memory
-_BLOCK_DOCUMENTS = 1 << 20
+_BLOCK = 1 << 20  # ids, or borders of documents, read at a time
 
 Ids = np.ndarray | Sharded
 Log = Callable[[str], None]
@@ -108,10 +108,10 @@ def as_settings(config: DataConfig, always: Collection[str] = ()) -> list[str]:
 def _find(spec: str, config: DataConfig, log: Log, every_character: bool) -> Texts:
     if corpora.is_built_in(spec):
         settings = settings_of(config)
-        return _in_memory(corpora.built_in(spec, settings), settings, config, log, every_character)
+        return _in_memory(corpora.built_in(spec, settings, log), settings, config, log, every_character)
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
-        return _from_folder(spec, reader.load(folder), config, log)
+        return _from_folder(spec, reader.load(folder), config, log, every_character)
     return _from_files(spec, corpora.find(spec, log), config, log, every_character)
 
 
@@ -120,14 +120,13 @@ def _from_files(spec: str, files: list[str], config: DataConfig, log: Log, every
     config = _settled(config, settings)
     corpus: corpora.Corpus | reader.Encoded
     if config.within_documents or chunks.is_longer(files, IN_MEMORY_BYTES):
-        parts = Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
-        corpus = writer.cached(spec, files, settings, parts, log)
+        corpus = writer.cached(spec, files, settings, _parts_of(config), log)
     else:
         corpus = corpora.read(spec, files, settings)
     for line in (*formats.notes_on(files), *_doubts(files, settings), *notes):
         log(line)
     if isinstance(corpus, reader.Encoded):
-        return _from_folder(spec, corpus, config, log)
+        return _from_folder(spec, corpus, config, log, every_character)
     return _in_memory(corpus, settings, config, log, every_character)
 
 
@@ -166,8 +165,10 @@ def _of_training(
     return smaller, (new_ids[train], new_ids[validation])
 
 
-def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log) -> Texts:
+def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log, every_character: bool) -> Texts:
     _require_fit(spec, corpus.settings, config)
+    if not every_character and corpus.vocabulary.unknown_id is not None:
+        _require_known(spec, corpus, _parts_of(config), log)
     train, validation = _split(corpus.ids, corpus.settings.of_documents, corpus.findings, config, log)
     config = _settled(config, corpus.settings)
     return Texts(spec, corpus.sha256, corpus.vocabulary, train, validation, data=config)
@@ -176,16 +177,51 @@ def _from_folder(spec: str, corpus: reader.Encoded, config: DataConfig, log: Log
 def _split(ids: Ids, of_documents: bool, findings: Findings, config: DataConfig, log: Log) -> tuple[Ids, Ids]:
     """Returns the training and the validation part; of running text, the latter with a character of context."""
     _tell_of_rows(findings, log)
-    fractions = config.validation_fraction, config.test_fraction
-    if config.order != "lines":
-        text = ids[1:-1] if of_documents else ids
-        split = corpora.split(len(text), *fractions)
-        return text[split.train], text[max(0, split.validation.start - 1) : split.validation.stop]
-    places = borders(ids)
-    _tell_of_documents(len(places) - 1, findings, _num_longer(places, config.seq_length), log)
-    split = corpora.split(len(places) - 1, *fractions)
-    train, validation = (ids[int(places[p.start]) : int(places[p.stop]) + 1] for p in (split.train, split.validation))
-    return train, validation
+    if config.order == "lines":
+        places = borders(ids)
+        _tell_of_documents(len(places) - 1, findings, _num_longer(places, config.seq_length), log)
+    train, validation = _places(ids, of_documents, _parts_of(config))
+    return ids[train], ids[validation]
+
+
+def _parts_of(config: DataConfig) -> Parts:
+    return Parts(config.order == "lines", config.validation_fraction, config.test_fraction)
+
+
+def _places(ids: Ids, of_documents: bool, parts: Parts) -> tuple[slice, slice]:
+    """Returns where in `ids` the two parts are that `_split` returns."""
+    fractions = parts.validation_fraction, parts.test_fraction
+    if parts.by_documents:
+        places = borders(ids)
+        split = corpora.split(len(places) - 1, *fractions)
+        train, validation = ([int(places[p.start]), int(places[p.stop]) + 1] for p in (split.train, split.validation))
+        return slice(*train), slice(*validation)
+    first = int(of_documents)  # running text of documents excludes the first and the last END_OF_TEXT
+    split = corpora.split(len(ids) - 2 * first, *fractions)
+    start, stop = max(0, split.validation.start - 1), split.validation.stop
+    return slice(first, first + split.train.stop), slice(first + start, first + stop)
+
+
+def _require_known(spec: str, corpus: reader.Encoded, parts: Parts, log: Log) -> None:
+    """Raises UserError if characters of a run's training part are unknown, because the folder has another split."""
+    if corpus.parts == parts:
+        return
+    known, stop = (_places(corpus.ids, corpus.settings.of_documents, each)[0].stop for each in (corpus.parts, parts))
+    blocks = (np.asarray(corpus.ids[i : min(i + _BLOCK, stop)]) for i in range(known, stop, _BLOCK))
+    unknown = sum(int((block == corpus.vocabulary.unknown_id).sum()) for block in blocks)
+    made = " ".join(each for each in _as_settings(corpus.parts) if each not in _as_settings(parts))
+    if unknown:
+        raise UserError(
+            f"{spec} was encoded with {made}, and its vocabulary lacks {unknown:,} characters of this run's training "
+            f"text: set {made}, or encode it again with the run's split."
+        )
+    log(f"{spec} was encoded with {made}, and its vocabulary comes from that training part")
+
+
+def _as_settings(parts: Parts) -> list[str]:
+    order = "lines" if parts.by_documents else "windows"
+    fractions = (f"data.{name}={float(getattr(parts, name))}" for name in ("validation_fraction", "test_fraction"))
+    return [f"data.order={order}", *fractions]
 
 
 def _require_fit(spec: str, settings: Settings, config: DataConfig) -> None:
@@ -241,7 +277,7 @@ def _doubts(files: list[str], settings: Settings) -> Iterator[str]:
 
 def _num_longer(borders: Ids, length: int) -> int:
     """Returns the number of documents that do not fit into `length` with the end-of-text."""
-    parts = (borders[i : i + _BLOCK_DOCUMENTS + 1] for i in range(0, len(borders), _BLOCK_DOCUMENTS))
+    parts = (borders[i : i + _BLOCK + 1] for i in range(0, len(borders), _BLOCK))
     return sum(int((np.diff(np.asarray(part)) > length).sum()) for part in parts)
 
 

@@ -30,11 +30,20 @@ VOCABULARY, DOCUMENTS = "vocabulary.json", "documents"
 FORMAT = 1
 
 
+class Parts(NamedTuple):
+    """The split of the corpus, because the vocabulary comes from the training part."""
+
+    by_documents: bool = False  # split by documents; False: by ids
+    validation_fraction: float = 0.1  # as in `corpora.split`
+    test_fraction: float = 0.0  # as in `corpora.split`
+
+
 class Encoded(NamedTuple):
     """A corpus in an encoded folder."""
 
     sha256: str  # checksum of the files' bytes, hexadecimal
     settings: Settings
+    parts: Parts
     vocabulary: Vocabulary
     ids: Sharded  # with END_OF_TEXT before, between and after documents if `settings.of_documents`
     num_documents: int
@@ -131,7 +140,7 @@ def load(folder: str) -> Encoded:
         raise UserError(f"{folder} is not finished: run the same charrnn.encode command again to resume it.")
     if corpus is None or corpus.get("format") != FORMAT:
         raise UserError(f"{folder} is no encoded corpus of this version, or {CORPUS} is damaged: encode it again.")
-    vocabulary = Vocabulary.load(os.path.join(folder, VOCABULARY))
+    vocabulary = _vocabulary(os.path.join(folder, VOCABULARY))
     if vocabulary_fingerprint(vocabulary) != corpus["vocabulary"]:
         raise UserError(f"{folder} contains the {VOCABULARY} of another corpus: encode the corpus again.")
     dtype, lengths = np.dtype(corpus["dtype"]), corpus["shards"]
@@ -146,11 +155,19 @@ def load(folder: str) -> Encoded:
     return Encoded(
         corpus["sha256"],
         settings,
+        Parts(**corpus["parts"]),
         dataclasses.replace(vocabulary, reading=settings.reading),
         ids,
         corpus["num_documents"],
         Findings(corpus["num_empty"], *corpus.get("odd_rows", ())),
     )
+
+
+def _vocabulary(path: str) -> Vocabulary:
+    try:
+        return Vocabulary.load(path)
+    except UserError as error:
+        raise UserError(f"{path} is missing or damaged: encode the corpus again.") from error
 
 
 def _labelled(folder: str, corpus: dict, name: str, end: str, num_bytes: int) -> tuple[str, int]:

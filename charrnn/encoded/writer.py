@@ -11,15 +11,15 @@ If the process is killed, the same call resumes.
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from charrnn.encoded import processes, reader
+from charrnn.encoded.reader import Parts
 from charrnn.errors import UserError
 from charrnn.files import atomic, systems
 from charrnn.files.paths import given
-from charrnn.process import streams
 from charrnn.text import chunks, corpora, own_files
 from charrnn.text.chunks import END_OF_TEXT, Chunk, Findings, Settings, Survey
 from charrnn.text.content import no_document
@@ -27,14 +27,6 @@ from charrnn.text.vocabulary import Vocabulary
 
 _LOCK = ".charrnn-lock"  # created first; shows that this module owns the folder
 _DOCUMENTS = (f"{reader.DOCUMENTS}.bin", f"{reader.DOCUMENTS}.json")
-
-
-class Parts(NamedTuple):
-    """The split of the corpus, because the vocabulary comes from the training part."""
-
-    by_documents: bool = False  # split by documents; False: by ids
-    validation_fraction: float = 0.1  # as in `corpora.split`
-    test_fraction: float = 0.0  # as in `corpora.split`
 
 
 def encode(
@@ -46,7 +38,7 @@ def encode(
     log: Callable[[str], None],
     replace: bool = False,
 ) -> None:
-    """Encodes files into a folder. Does nothing if that is finished, and resumes if it was interrupted.
+    """Encodes files into a folder. Resumes if it was interrupted. Encodes a finished one again only if it is damaged.
 
     Args:
         name: the user's name for the corpus.
@@ -68,7 +60,8 @@ def encode(
         "parts": parts._asdict(),
     }
     with _write_errors(folder), _locked(folder):
-        if _request_of(reader.read_json(os.path.join(folder, own_files.CORPUS))) == request:
+        found = _request_of(reader.read_json(os.path.join(folder, own_files.CORPUS)))
+        if found == request and _is_whole(folder, log):
             return log(f"{folder} already contains {name}, encoded")
         plan = reader.read_json(os.path.join(folder, own_files.PLAN))
         if _request_of(plan) != request:
@@ -106,13 +99,18 @@ def cached(
     key = reader.fingerprint([places, settings, parts])[:16]
     folder = os.path.join(corpora.cache_folder(), "encoded", key)
     encode(name, places, settings, parts, folder, log, replace=True)
+    return reader.load(folder)
+
+
+def _is_whole(folder: str, log: Callable[[str], None]) -> bool:
+    """Verifies a finished folder, which must be locked. Clears it if it is damaged."""
     try:
-        return reader.load(folder)
+        reader.load(folder)
     except UserError as error:
         log(f"{error} Encoding it again now.")
-        os.remove(os.path.join(folder, own_files.CORPUS))
-        encode(name, places, settings, parts, folder, log, replace=True)
-        return reader.load(folder)
+        _clear(folder, replace=True)
+        return False
+    return True
 
 
 def _request_of(plan: dict | None) -> dict | None:
@@ -220,8 +218,9 @@ def _names() -> list[str]:
 
 
 def _clear(folder: str, replace: bool) -> None:
-    """Removes the files of the corpus in the folder, and no others."""
-    if own_files.is_encoded(folder) and not replace:
+    """Removes the files of the corpus in the folder, and no others. A description that is damaged counts as none."""
+    described = (reader.read_json(os.path.join(folder, name)) for name in (own_files.CORPUS, own_files.PLAN))
+    if any(described) and not replace:
         raise UserError(f"{folder} contains another encoded corpus, or an older state of it: give another --output.")
     for name in {*_names()} & {*os.listdir(folder)}:
         os.remove(os.path.join(folder, name))
@@ -265,8 +264,6 @@ def _write_errors(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if streams.is_full(error):
-            raise  # not the user's mistake; commands have a separate exit status for it
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}): give another --output, or set XDG_CACHE_HOME "
             "to another folder for the cache of large corpora."

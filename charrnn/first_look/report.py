@@ -21,7 +21,7 @@ from charrnn.files import paths
 from charrnn.first_look.counts import Tally, tally, tally_chunk, total
 from charrnn.measures.ngrams import KneserNey
 from charrnn.text import chunks, corpora, own_files
-from charrnn.text.chunks import READ_BYTES
+from charrnn.text.chunks import END_OF_TEXT, READ_BYTES
 
 MOST_COUNTED_CHARS = 2_000_000  # training characters whose 7-grams are counted
 MOST_PREDICTED_CHARS = 100_000  # validation characters that the 7-grams predict
@@ -179,7 +179,8 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
     """Returns the number of files and their tally. Counts running text even if lines are documents."""
     settings = settings_of(data)._replace(lines=False)
     if corpora.is_built_in(spec):
-        return 0, tally([corpora.built_in(spec, settings).content])
+        content = corpora.built_in(spec, settings, log=lambda line: None).content
+        return 0, tally([content[len(END_OF_TEXT) :] if settings.of_documents else content])
     folder = paths.given(spec)
     if own_files.is_encoded(folder):
         return 0, tally(_decoded(reader.load(folder)))
@@ -190,7 +191,8 @@ def _tally_of(spec: str, data: DataConfig) -> tuple[int, Tally]:
 
 
 def _decoded(corpus: reader.Encoded) -> Iterator[str | bytes]:
-    for start in range(0, len(corpus.ids), READ_BYTES):
+    """Yields the text of an encoded corpus, without the end-of-text before the first document."""
+    for start in range(len(END_OF_TEXT) if corpus.settings.of_documents else 0, len(corpus.ids), READ_BYTES):
         ids = np.asarray(corpus.ids[start : start + READ_BYTES])
         yield ids.tobytes() if corpus.vocabulary.kind == "bytes" else corpus.vocabulary.decode(ids)
 

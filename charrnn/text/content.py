@@ -18,6 +18,7 @@ END_OF_TEXT = "\n"
 """The separator before, between and after documents; no document contains it."""
 
 RECORDS_PER_BLOCK = 1 << 12  # rows of a CSV
+LONGEST_FIELD = 1 << 24  # characters of a CSV's field; an unclosed quote is found before it fills the memory
 
 _STEADY = re.compile("[0-9A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]{2}")
 
@@ -174,6 +175,7 @@ def column(lines: Iterable[str], number: int, delimiter: str = ",", header: bool
         UserError: the CSV is malformed, or a row lacks the column.
     """
     # Without `strict`, an unclosed quote silently swallows the rest of the file.
+    allow_long_fields()
     reader = csv.reader(_without_nul(lines), strict=True, delimiter=delimiter)
     line, width = 1, 0
     try:
@@ -190,6 +192,11 @@ def column(lines: Iterable[str], number: int, delimiter: str = ",", header: bool
             'ends with a quote, and a quote within it is written ""), or read each line as a document with '
             "csv_column=0."
         ) from error
+
+
+def allow_long_fields() -> None:
+    """Raises Python's limit for the fields of a CSV, which is one for all readers of a process, to LONGEST_FIELD."""
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
 
 
 def _without_nul(lines: Iterable[str]) -> Iterator[str]:

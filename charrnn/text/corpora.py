@@ -118,27 +118,24 @@ def load(spec: str, as_bytes: bool = False, log: Callable[[str], None] = _to_sta
         UserError: the corpus does not exist, cannot be downloaded, read or decoded, or is empty.
     """
     settings = chunks.Settings("bytes" if as_bytes else "characters")
-    return built_in(spec, settings) if is_built_in(spec) else read(spec, find(spec, log), settings)
+    return built_in(spec, settings, log) if is_built_in(spec) else read(spec, find(spec, log), settings)
 
 
 def find(spec: str, log: Callable[[str], None] = _to_standard_error) -> list[str]:
     """Returns the files of any corpus except a built-in one. Downloads a published one if necessary.
 
     Args:
-        spec: a registered name, a file, or a glob of files ("**" matches folders of any depth); or several files and
-            globs, as a JSON list or separated by commas. The files are concatenated, a glob's in the order of paths.
+        spec: a registered name, a file, or a glob of files ("**" matches folders of any depth); or several of these,
+            as a JSON list or separated by commas. The files are concatenated, a glob's in the order of paths.
         log: called with each line for the user.
 
     Returns:
         The paths, in the order in which they are concatenated.
 
     Raises:
-        UserError: there is no such corpus, or it cannot be downloaded.
+        UserError: there is no such corpus, or it cannot be downloaded, or it is a built-in one.
     """
-    if spec in PUBLISHED:
-        found = [_published_file(spec, log)]
-    else:
-        found = own_files.find(resolve(spec, log), registered_names())
+    found = own_files.find(resolve(spec, log), registered_names(), lambda name: _registered_file(name, log))
     for path in found:
         if not systems.is_address(path) and not os.path.isfile(path):
             raise UserError(
@@ -225,17 +222,24 @@ def is_built_in(spec: str) -> bool:
     return spec.partition(":")[0] in BUILT_IN
 
 
+def plain(path: str) -> str:
+    """Returns a path as a corpus that is not taken for a registered name or standard input."""
+    special = is_built_in(path) or path in (*PUBLISHED, standard_input.NAME)
+    return os.path.join(os.curdir, path) if special else path
+
+
 def source_of(spec: str) -> FiniteStateSource:
     """Returns the source that writes a built-in corpus, given as in `built_in`."""
     return BUILT_IN[spec.partition(":")[0]].source()
 
 
-def built_in(spec: str, settings: chunks.Settings) -> Corpus:
+def built_in(spec: str, settings: chunks.Settings, log: Callable[[str], None]) -> Corpus:
     """Returns a built-in corpus.
 
     Args:
         spec: its name, or "NAME:NUM_CHARS".
         settings: how to read its text.
+        log: called with each line for the user.
 
     Raises:
         UserError: the number of characters is invalid.
@@ -247,10 +251,29 @@ def built_in(spec: str, settings: chunks.Settings) -> Corpus:
             f"The corpus {spec!r} has an invalid length: write {name}:NUM_CHARS with a whole number from 1 to "
             f"{MOST_BUILT_IN_CHARS}, for example {name}:{BUILT_IN_CHARS}."
         )
+    _tell_of_namesake(spec, log)
     source = source_of(spec)
     text = source.text(num_chars, BUILT_IN[name].seed)
     content, findings = chunks.read_text(text, settings)
     return Corpus(spec, content, hashlib.sha256(text.encode("ascii")).hexdigest(), source.entropy_rate, findings)
+
+
+def _registered_file(name: str, log: Callable[[str], None]) -> str | None:
+    """Returns the file of a published corpus; None if the name is not registered."""
+    if is_built_in(name):
+        raise UserError(
+            f"The corpus {name!r} is generated for each run, and cannot be joined or encoded: give it alone to a run; "
+            f"a file of this name is {plain(name)!r}."
+        )
+    if name not in PUBLISHED:
+        return None
+    _tell_of_namesake(name, log)
+    return _published_file(name, log)
+
+
+def _tell_of_namesake(name: str, log: Callable[[str], None]) -> None:
+    if os.path.lexists(name):
+        log(f"{name} is the registered corpus; give {plain(name)} to read the file or folder of this name")
 
 
 def _published_file(name: str, log: Callable[[str], None]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from charrnn.errors import UserError, require
 from charrnn.text import chunks
 from charrnn.text.chunks import Settings
+from charrnn.text.content import allow_long_fields
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -130,6 +131,7 @@ def _delimiter_of(text: tuple[str, bool], settings: Settings) -> str:
 def _records(text: str, whole: bool, delimiter: str) -> list[list[str]]:
     """Returns the rows that are not empty, without the last one if the text is not whole."""
     records = []
+    allow_long_fields()
     try:
         for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             records.append(record)

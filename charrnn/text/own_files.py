@@ -2,7 +2,7 @@
 
     find("my texts/*.txt"), find('["a, b.txt", "c.txt"]'), find("a.txt,c.txt")
 
-The name of an existing file is always taken literally, even if it contains special characters.
+A registered name comes first. The name of an existing file is then taken literally, even with special characters.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from charrnn.errors import UserError, nearest
 from charrnn.files import paths, systems
@@ -28,12 +28,13 @@ def is_encoded(path: str) -> bool:
     return any(os.path.isfile(os.path.join(path, name)) for name in (CORPUS, PLAN))
 
 
-def find(spec: str, names: Sequence[str]) -> list[str]:
+def find(spec: str, names: Sequence[str], registered: Callable[[str], str | None]) -> list[str]:
     """Returns the files that a user's specification names.
 
     Args:
         spec: the specification.
         names: the registered corpora, for the error message.
+        registered: a name -> the file of the registered corpus of this name, or None if there is none.
 
     Returns:
         The paths: a glob's sorted, a list's in its order.
@@ -42,15 +43,15 @@ def find(spec: str, names: Sequence[str]) -> list[str]:
         UserError: there are no such files.
     """
     parts = [] if exists(paths.given(spec)) else _listed(spec)
-    return [path for part in parts for path in find(part, names)] if parts else _of_commas(spec, names)
+    if parts:
+        return [path for part in parts for path in find(part, names, registered)]
+    return _of_commas(spec, names, registered)
 
 
 def joined(specs: Sequence[str]) -> str:
     """Returns one specification for several corpora, which `find` resolves to all their files."""
-    if len(specs) == 1:
-        return specs[0]
-    plain = all("," not in spec and spec == spec.strip() and spec and spec[0] != "[" for spec in specs)
-    return ",".join(specs) if plain else json.dumps(specs, ensure_ascii=False)
+    # A JSON list, because in a list with commas `find` must try every way to join the names.
+    return specs[0] if len(specs) == 1 else json.dumps(specs, ensure_ascii=False)
 
 
 @contextlib.contextmanager
@@ -76,13 +77,17 @@ def exists(path: str) -> bool:
         return systems.functions(path).exists(path)
 
 
-def _matches(spec: str) -> list[str]:
-    """Returns the file of this name, or the files that match it as a glob."""
+def _matches(spec: str, registered: Callable[[str], str | None]) -> list[str]:
+    """Returns the file of the registered corpus or the file of this name, or the files that match it as a glob."""
+    if file := registered(spec):
+        return [file]
     path = paths.given(spec)
     if path and exists(path):
         if systems.functions(path).isdir(path):
             raise UserError(_of_folder(spec, path))
         return [path]
+    if not systems.is_address(path) and path == glob.escape(path):  # not a glob
+        return []
     files = systems.functions(path)
     with file_errors(path):
         found = files.glob(path) if systems.is_address(path) else glob.glob(_pattern(path), recursive=True)
@@ -107,13 +112,13 @@ def _listed(spec: str) -> list[str]:
     return parts if isinstance(parts, list) and all(isinstance(part, str) for part in parts) else []
 
 
-def _of_commas(spec: str, names: Sequence[str]) -> list[str]:
+def _of_commas(spec: str, names: Sequence[str], registered: Callable[[str], str | None]) -> list[str]:
     """Returns the files of a list with commas. Tries the longest names first, because a name may contain commas."""
     found: list[str] = []
     parts = spec.split(",")
     while parts:
         joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
-        tried = ((number, _matches(one) or _matches(one.strip())) for number, one in joined)
+        tried = ((number, _matches(one, registered) or _matches(one.strip(), registered)) for number, one in joined)
         number, files = next((one for one in tried if one[1]), (0, []))
         if not number:
             raise _unknown(parts[0].strip(), names, several="," in spec)

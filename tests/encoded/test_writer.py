@@ -1,10 +1,12 @@
 """Tests encoding into a folder: only once, resumed after a kill, and without a loss of the user's files."""
 
+import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -102,6 +104,39 @@ def test_a_finished_folder_is_not_encoded_again(encode, tmp_path):
     before = shards(tmp_path / "out")
     _, lines = encode()
     assert "already" in lines[0] and shards(tmp_path / "out") == before
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def flip(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("shard-00000.ids", truncate),
+        ("shard-00001.ids", flip),
+        ("shard-00001.json", os.remove),
+        ("documents.bin", os.remove),
+        ("vocabulary.json", truncate),
+        ("corpus.json", truncate),
+    ],
+)
+def test_the_same_command_repairs_a_damaged_folder(encode, tmp_path, name, damage):
+    encode()
+    description = (tmp_path / "out" / "corpus.json").read_bytes()
+    damage(tmp_path / "out" / name)
+    if name != "corpus.json":
+        (tmp_path / "out" / "plan.json").write_bytes(description)  # as a kill may leave it
+        with pytest.raises(UserError, match=f"{name.partition('.')[0]}.* encode the corpus again"):
+            reader.load(str(tmp_path / "out"))
+    corpus, lines = encode()
+    np.testing.assert_array_equal(np.asarray(corpus.ids), corpus.vocabulary.encode(TEXT))
+    assert not any("already" in line for line in lines)
 
 
 @pytest.mark.slow
@@ -226,4 +261,32 @@ def test_the_cache_follows_changed_files_and_repairs_itself(tmp_path, monkeypatc
     for folder in folders:
         (folder / "shard-00000.ids").write_bytes(b"damaged")
     assert len(cached().ids) == 6 * 99
-    assert "shard-00000.ids has 7 of" in lines[1]
+    assert "shard-00000.ids has 7 of" in lines[0]
+
+
+def test_two_callers_with_one_damaged_cache_repair_it_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "text").write_text("one " * 99)
+    load, met, lines, lengths = reader.load, threading.Barrier(2), [], []
+
+    def meet(folder):
+        try:
+            return load(folder)
+        except UserError:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                met.wait(1)  # if both can find the damage, they find it at the same time
+            raise
+
+    def cached():
+        lengths.append(len(writer.cached("it", [str(tmp_path / "text")], Settings(), Parts(), lines.append).ids))
+
+    cached()
+    (shard,) = tmp_path.glob("cache/charrnn/encoded/*/shard-00000.ids")
+    truncate(shard)
+    monkeypatch.setattr(reader, "load", meet)
+    threads = [threading.Thread(target=cached) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert lengths == [4 * 99] * 3 and sum("again now" in line for line in lines) == 1

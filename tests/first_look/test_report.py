@@ -15,7 +15,7 @@ from charrnn.batches.texts import Texts, load_texts
 from charrnn.first_look import report
 from charrnn.first_look.counts import tally
 from charrnn.measures.ngrams import KneserNey
-from charrnn.text import chunks
+from charrnn.text import chunks, corpora
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 from trainers import run
@@ -147,6 +147,21 @@ def test_several_files_bytes_csv_and_an_encoded_folder_are_counted(look, tmp_pat
     _, lines, _ = look("rows.csv", "--csv_column=2", "--order=lines")
     counts = Counter("".join(f"row, {i:03}\n" for i in range(400)))
     assert numbers(lines, "by count") == {repr(c): n for c, n in counts.items()}
+
+
+def test_documents_are_counted_like_the_lines_of_their_file(look, tmp_path):
+    (tmp_path / "names").write_text("".join(f"name {i}\n" for i in range(300)))
+    expected = "300 lines, 0 of them blank; the others have 6 to 8 characters"
+    for vocabulary in ("characters", "bytes"):
+        given = [f"--vocabulary={vocabulary}"]
+        arguments = ["encode", "names", "--output=" + vocabulary, "--documents=lines", *given]
+        assert command.run(encode.main, encode.FLAGS, arguments) == command.DONE
+        for spec in ("names", vocabulary):
+            _, lines, _ = look(spec, "--order=lines", *given)
+            assert any(line.startswith(expected) for line in lines)
+    _, lines, _ = look("timetable:4000", "--csv_column=1", "--order=lines")
+    rows = corpora.load("timetable:4000").content.splitlines()
+    assert any(line.startswith(f"{len(rows)} lines, 0 of them blank") for line in lines)
 
 
 def test_findings_are_printed_and_the_command_has_them(look, tmp_path):

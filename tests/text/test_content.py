@@ -55,6 +55,11 @@ def test_rows_of_another_width_are_yielded_with_their_line():
     assert found == [("a", 0), ("", 0), ("c", 0), ("e", 5), ("h", 6), ("i", 0)]
 
 
+def test_a_field_may_be_long():
+    csv.field_size_limit(131_072)  # Python's default, as in a new process
+    assert documents(f'a,"{"x" * 200_000}"\nb,c\n', 2)[0] == ["x" * 200_000, "c"]
+
+
 def test_a_carriage_return_outside_of_quotes_ends_a_row():
     assert documents('a,"b\rb"\rc,d\r', 2)[0] == ["b b", "d"]
 
@@ -120,7 +125,8 @@ def test_a_row_with_too_few_columns_is_reported_with_its_line(text, column, part
     [
         ('a,b\nc,"d\ne,f\ng,h\n', ("begins on line 2 ", "unexpected end of data")),
         ('a,b\n"c" d,e\n', ("begins on line 2 ", "expected after")),
-        (f'a,"b\nb"\n{"x" * 200_000},c\n', ("begins on line 3 ", "larger than field limit")),
+        (f'a,b\nc,"d\n{"x" * 200_000}\n', ("begins on line 2 ", "unexpected end of data")),
+        (f'a,"b\nb"\n{"x" * 17_000_000},c\n', ("begins on line 3 ", "larger than field limit")),
         ("a,b\nc\0,d\n", ("on line 2 ", "NUL")),
     ],
 )

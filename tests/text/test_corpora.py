@@ -1,5 +1,6 @@
 """Tests finding, refusing, reading and splitting corpora, and downloads from a real https server on this machine."""
 
+import errno
 import hashlib
 import http.server
 import os
@@ -14,7 +15,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn import command, encode
 from charrnn.errors import UserError
+from charrnn.files import atomic
 from charrnn.text import corpora, downloads
 from charrnn.text.corpora import Split, load, split
 from charrnn.text.downloads import Published
@@ -310,6 +313,16 @@ def test_a_cache_that_cannot_be_written_is_named_in_the_error(publish, cache):
     message = refusal("speech")
     assert str(cache) in message
     assert "CHARRNN_DATA_DIR" in message
+
+
+def test_a_download_to_a_full_disk_has_its_own_status(publish, monkeypatch, capsys):
+    def fail(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    publish("/good")
+    monkeypatch.setattr(atomic, "move", fail)
+    assert command.run(encode.main, encode.FLAGS, ["encode", "speech", "--output=out"]) == command.NOT_WRITTEN
+    assert "could not be written to the cache" in capsys.readouterr().err
 
 
 def test_a_damaged_file_in_the_cache_is_downloaded_again(publish, cache):

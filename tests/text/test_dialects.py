@@ -67,6 +67,7 @@ def test_a_field_may_have_line_breaks_and_quotes_after_a_byte_order_mark(read):
         ('"1","a|b"\n"2","c|d"\n', ","),
         ("1,a;b\n2,c\n3,d\n", ","),
         ("just a line\nand one more\n", ","),
+        (f"1;{'long, ' * 50_000}\n" * 3, ";"),
     ],
 )
 def test_the_delimiter_is_distinguished_from_punctuation(tmp_path, content, delimiter):

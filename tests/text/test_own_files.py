@@ -1,6 +1,8 @@
 """Tests which files a specification names, even with commas, brackets and quotes in it, and that hints work."""
 
+import glob
 import json
+import os
 import re
 import shlex
 
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 
 from charrnn import command
 from charrnn import corpora as corpora_command
+from charrnn.batches.sources import DataConfig
+from charrnn.batches.texts import load_texts
 from charrnn.errors import UserError
-from charrnn.text import corpora
+from charrnn.text import corpora, own_files
 
 NAMES = st.text(st.sampled_from("ab ,[]{}*?!'\"\\~-é.&$"), min_size=1, max_size=8).filter(
     lambda name: name.strip(".") and name not in ("-",) and not name.startswith("~")
@@ -102,6 +106,49 @@ def test_a_folder_without_files_is_refused(here):
 def test_a_glob_in_a_folder_that_does_not_exist_matches_nothing(here):
     write(here, "'", "**")
     assert found("./',./**") == ["./'", "./**"]
+
+
+def test_a_registered_name_may_be_in_a_list(here, monkeypatch):
+    monkeypatch.setenv("CHARRNN_DATA_DIR", str(here))
+    write(here, "my.txt", "nietzsche.txt", "linux.txt")
+    for spec in ('["nietzsche", "my.txt"]', "nietzsche, my.txt", corpora.joined(["nietzsche", "my.txt"])):
+        assert found(spec) == [str(here / "nietzsche.txt"), "my.txt"]
+    assert found("my.txt,linux") == ["my.txt", str(here / "linux.txt")]
+
+
+@pytest.mark.parametrize("spec", ['["my.txt", "plays"]', "my.txt,plays", '["plays:500", "my.txt"]'])
+def test_a_built_in_corpus_in_a_list_is_refused(here, spec):
+    write(here, "my.txt", "plays")
+    assert "cannot be joined or encoded" in refusal(spec) and "'./plays" in refusal(spec)
+    assert found(spec.replace(":500", "").replace("plays", "./plays")).count("./plays") == 1
+
+
+def test_a_file_named_like_a_registered_corpus_is_reported_and_not_read(here, monkeypatch):
+    monkeypatch.setenv("CHARRNN_DATA_DIR", str(here / "data"))
+    write(here, "nietzsche", "plays", "data/nietzsche.txt")
+    lines = []
+    assert corpora.find("nietzsche", lines.append) == [str(here / "data/nietzsche.txt")]
+    assert "give ./nietzsche to read the file" in lines[0]
+    lines.clear()
+    assert load_texts("plays", DataConfig(), lines.append).entropy_rate
+    assert "give ./plays to read the file" in lines[0]
+    lines.clear()
+    assert corpora.load("plays", log=lines.append).entropy_rate and "give ./plays" in lines[0]
+    assert corpora.load("./plays").content == "<plays>"
+
+
+def test_many_files_are_found_without_a_search(here, monkeypatch):
+    """A search for each way to join 300 names with commas took a minute."""
+    names, searched, tried = [f"part {i}.txt" for i in range(300)], [], []
+    write(here, *names)
+    for module, name in ((os.path, "isdir"), (glob, "glob")):
+        monkeypatch.setattr(module, name, lambda path, **how: searched.append(path) or [])
+    exists = own_files.exists
+    monkeypatch.setattr(own_files, "exists", lambda path: tried.append(path) or exists(path))
+    assert found(corpora.joined(names)) == names
+    assert len(tried) <= 3 * len(names)
+    assert found(",".join(names[:9])) == names[:9]
+    assert searched == []
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

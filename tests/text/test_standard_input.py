@@ -1,8 +1,10 @@
 """Tests that a corpus from standard input is saved in the cache, so that the run can resume."""
 
+import errno
 import hashlib
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -11,6 +13,7 @@ from charrnn import command, encode
 from charrnn import corpora as corpora_command
 from charrnn.encoded import reader
 from charrnn.errors import UserError
+from charrnn.files import atomic
 from charrnn.text import corpora
 from trainers import run
 
@@ -56,6 +59,16 @@ def test_a_cache_that_cannot_be_written_is_reported_with_the_remedy(pipe, tmp_pa
     pipe(DATA)
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
         corpora.resolve("-", print)
+
+
+def test_a_full_disk_has_its_own_status(pipe, monkeypatch, capsys):
+    def fail(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic, "move", fail)
+    pipe(DATA)
+    assert command.run(corpora_command.main, corpora_command.FLAGS, ["corpora", "-"]) == command.NOT_WRITTEN
+    assert "Standard input cannot be saved" in capsys.readouterr().err
 
 
 @pytest.mark.slow
