@@ -123,6 +123,37 @@ def test_a_stop_string_ends_the_text_of_a_seed(browser, open_page):
     assert "ended" in text_of(browser, "#write-status")
 
 
+def test_a_typed_line_break_is_the_line_end_of_the_model(browser, open_page):
+    vocabulary = Vocabulary("\n\r abc")
+    model = open_page(vocabulary)
+    browser.type("#prompt", "ab\n")
+    browser.type("#temperature", "10")
+    browser.click("#start")
+    browser.wait("return !page.write.isRunning && page.write.writing.ids.length == 1000")
+    whole = text_of(browser, "#written")
+    assert whole[:24] == "ab\r\n" + Loaded(model, vocabulary, "", "").generate("ab\r\n", 20, temperature=10)
+    browser.type("#stop", "\\n")
+    browser.click("#start")
+    browser.wait("return page.write.writing.ended")
+    assert text_of(browser, "#written") == whole[: whole.index("\r\n", 4)]
+    browser.click("#tab-read")
+    browser.type("#text", "a\nb")
+    browser.click("#read-form button")
+    browser.wait("return page.read.trace.isDone")
+    assert browser.run("return page.read.trace.ids") == vocabulary.encode("a\r\nb").tolist()
+
+
+@pytest.mark.parametrize("vocabulary", [Vocabulary("\n\r abc"), Vocabulary.bytes()], ids=["characters", "bytes"])
+def test_the_written_text_is_read_with_its_carriage_returns(browser, open_page, vocabulary):
+    open_page(vocabulary)
+    browser.wait("return !page.write.isRunning")
+    written = text_of(browser, "#written")
+    browser.click("#tab-read")
+    browser.wait("return page.read.trace.isDone")
+    assert browser.run("return page.read.trace.ids") == vocabulary.encode(written).tolist()
+    assert "\r" in written
+
+
 def test_impossible_input_is_reported(browser, open_page):
     open_page()
     browser.type("#prompt", "x\u4e2d")

@@ -54,9 +54,9 @@ function start() {
     if (view === "write") return;
     if (write.isRunning) write.pause();
     read.show(view);
-    if (!read.trace && !byId("text").value) {
-      byId("text").value = Array.from(write.text).slice(0, READ_AT_FIRST).join("");
-      if (byId("text").value) read.read();
+    if (!read.trace && !read.field.text) {
+      read.field.text = Array.from(write.text).slice(0, READ_AT_FIRST).join("");
+      if (read.field.text) read.read();
     }
   });
   byId("needs").hidden = true;

@@ -10,6 +10,7 @@ class ReadView {
     this.run = 0;
     this.shows = "read"; // or "units"
     this.unit = -1;
+    this.field = new TextField(byId("text"), vocabulary);
     this.view = new TextView(byId("read-text"), (position) => this.choose(position));
     byId("read-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -31,7 +32,7 @@ class ReadView {
   async read() {
     const run = ++this.run;
     const mode = byId("unknown").value;
-    const { ids, unknown, added } = this.vocabulary.begin(byId("text").value, mode);
+    const { ids, unknown, added } = this.vocabulary.begin(this.field.text, mode);
     const said = [];
     const refused = unknown.length > 0 && mode === "refuse";
     if (unknown.length) said.push(`The text has characters that the model never saw: ${listed(unknown)}.`);

@@ -10,7 +10,8 @@ class WriteView {
     this.run = 0; // counts the runs, so that an earlier one knows that it must end
     this.isRunning = false;
     this.form = byId("write-form");
-    byId("prompt").value = described.prompt;
+    this.prompt = new TextField(byId("prompt"), vocabulary);
+    this.prompt.text = described.prompt;
     for (const [name, value] of Object.entries(described.sampler)) byId(name.replace("_", "-")).value = value;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -42,7 +43,7 @@ class WriteView {
     this.run++;
     this.isRunning = false;
     const mode = byId("unknown").value;
-    const { ids, unknown, added } = this.vocabulary.begin(byId("prompt").value, mode);
+    const { ids, unknown, added } = this.vocabulary.begin(this.prompt.text, mode);
     let problem = "";
     if (unknown.length && mode === "refuse") {
       problem = `The prompt has characters that the model never saw: ${listed(unknown)}. ${REMEDY}`;
@@ -51,8 +52,8 @@ class WriteView {
     }
     byId("write-status").textContent = problem;
     if (problem) return false;
-    const stop = byId("stop").value.replace(/\\n/g, "\n").replace(/\\t/g, "\t");
-    const stopIds = this.vocabulary.encode(this.vocabulary.read(stop), "drop");
+    const stop = byId("stop").value.replace(/\\n/g, "\n").replace(/\\r/g, "\r").replace(/\\t/g, "\t");
+    const stopIds = this.vocabulary.encode(this.vocabulary.read(this.vocabulary.withLineEnds(stop)), "drop");
     if (stopIds.unknown.length) {
       const never = `the model never writes ${listed(stopIds.unknown)}`;
       byId("write-status").textContent = `The stop string can never end a text: ${never}.`;
