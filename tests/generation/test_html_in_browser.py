@@ -246,6 +246,28 @@ def test_units_show_their_correlation_and_are_sorted_by_it(browser, read):
     assert "not a regular expression" in text_of(browser, "#unit-status")
 
 
+@pytest.mark.parametrize("feature, pattern", [("brackets", ""), ("pattern", "(")], ids=["constant", "invalid"])
+def test_units_without_a_list_leave_no_colour_of_surprisal(browser, read, feature, pattern):
+    read("abba" * 4)
+    browser.run("byId('feature').value = arguments[0]; byId('pattern').value = arguments[1]", feature, pattern)
+    browser.click("#tab-units")
+    assert text_of(browser, "#unit-status") and not browser.run("return byId('units').children.length")
+    assert browser.run("return document.querySelectorAll('#read-text [class*=surprisal]').length") == 0
+
+
+def test_a_new_text_clears_the_units_of_the_one_before(browser, read):
+    read("abba" * 4)
+    browser.run("byId('feature').value = 'pattern'; byId('pattern').value = 'a'")
+    browser.click("#tab-units")
+    browser.click("#read-text span")
+    assert browser.run("return byId('units').children.length") and text_of(browser, "#unit-value")
+    browser.run("byId('pattern').value = '('")
+    browser.type("#text", "baab")
+    browser.click("#read-form button")
+    browser.wait("return page.read.trace.isDone && byId('unit-status').textContent")
+    assert not browser.run("return byId('units').children.length") and text_of(browser, "#unit-value") == ""
+
+
 def states(model, ids):
     """Returns the state after the ids, and the outputs of all layers `[T, L·H]`."""
     state, outputs = model.initial_state(1), []

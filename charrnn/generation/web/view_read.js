@@ -46,8 +46,8 @@ class ReadView {
     this.trace = new Trace(this.network, read, this.vocabulary.endId);
     this.cells = this.vocabulary.cells(read).slice(added);
     this.view.clear();
-    byId("likeliest").replaceChildren();
-    byId("chosen").textContent = "";
+    const ofText = ["chosen", "likeliest", "unit-value", "unit-status", "feature-line", "units"];
+    for (const id of ofText) byId(id).replaceChildren();
     const { trace, cells } = this;
     let shown = 0;
     const show = () => {
@@ -87,8 +87,8 @@ class ReadView {
   show(which) {
     this.shows = which;
     if (!this.trace) return;
-    if (which === "units" && this.trace.isDone) this.listUnits();
-    else this.view.colour((cell) => this.classOf(cell));
+    if (which === "units") this.listUnits();
+    this.view.colour((cell) => this.classOf(cell));
     if (this.view.position >= 0) this.choose(this.view.position);
   }
 
