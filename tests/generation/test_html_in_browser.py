@@ -173,6 +173,44 @@ def test_impossible_input_is_reported(browser, open_page):
     assert len(browser.run("return Array.from(page.read.trace.ids)")) == 3
 
 
+def test_a_refused_prompt_pauses_the_text_which_resumes_without_the_refusal(browser, open_page):
+    open_page()
+    browser.type("#length", "1000000")
+    browser.click("#start")
+    browser.wait("return page.write.writing.ids.length > 20")
+    browser.type("#prompt", "x")
+    browser.click("#start")
+    count = browser.run("return page.write.writing.ids.length")
+    assert "never saw" in text_of(browser, "#write-status") and text_of(browser, "#pause") == "Resume"
+    browser.click("#step")
+    browser.wait(f"return page.write.writing.ids.length == {count + 1}")
+    assert text_of(browser, "#write-status") == ""
+    browser.click("#start")
+    browser.click("#pause")
+    browser.wait(f"return page.write.writing.ids.length > {count + 20}")
+    assert text_of(browser, "#write-status") == "" and text_of(browser, "#pause") == "Pause"
+
+
+def test_a_refused_text_leaves_the_one_before_to_be_read_to_its_end(browser, open_page):
+    open_page()
+    browser.click("#tab-read")
+    browser.wait("return page.read.trace && page.read.trace.isDone")
+    both = "for (const text of arguments) { page.read.field.text = text; page.read.read(); }"
+    browser.run(both, TEXT, "x")
+    assert "never saw" in text_of(browser, "#read-status")
+    browser.wait("return page.read.trace.isDone && byId('read-progress').textContent.includes('nats')")
+    assert browser.run("return page.read.view.spans.length") == len(TEXT)
+
+
+def test_a_page_with_reduced_motion_offers_no_pause(browser, open_page):
+    open_page()
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    browser.open(browser.run("return location.href"))
+    assert text_of(browser, "#written") == "" and text_of(browser, "#pause") == "Resume"
+    browser.click("#pause")
+    browser.wait("return page.write.writing.ids.length == 1000 && !page.write.isRunning")
+
+
 def test_the_arrow_keys_and_the_pointer_choose_the_character_whose_prediction_is_shown(browser, read):
     model = read()
     ids = LETTERS.encode(TEXT)

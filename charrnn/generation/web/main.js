@@ -62,7 +62,7 @@ function start() {
   byId("needs").hidden = true;
   byId("app").hidden = false;
   const moves = !(window.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches);
-  if (moves && write.start()) write.goOn();
+  if (moves) write.begin();
   return { network, vocabulary, write, read };
 }
 

@@ -30,7 +30,6 @@ class ReadView {
 
   /** Reads the text in the form, and shows it while it is read. */
   async read() {
-    const run = ++this.run;
     const mode = byId("unknown").value;
     const { ids, unknown, added } = this.vocabulary.begin(this.field.text, mode);
     const said = [];
@@ -42,6 +41,7 @@ class ReadView {
     if (ids.length > most) said.push(`Only its first ${most.toLocaleString("en")} characters are read.`);
     byId("read-status").textContent = said.join(" ");
     if (refused || ids.length === added) return;
+    const run = ++this.run;
     const read = ids.slice(0, most);
     this.trace = new Trace(this.network, read, this.vocabulary.endId);
     this.cells = this.vocabulary.cells(read).slice(added);

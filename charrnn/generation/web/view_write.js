@@ -15,10 +15,10 @@ class WriteView {
     for (const [name, value] of Object.entries(described.sampler)) byId(name.replace("_", "-")).value = value;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.start()) this.goOn();
+      this.begin();
     });
-    byId("pause").addEventListener("click", () => (this.isRunning ? this.pause() : this.goOn()));
-    byId("step").addEventListener("click", () => this.stepOnce());
+    byId("pause").addEventListener("click", () => (this.isRunning ? this.pause() : this.resume(this.length)));
+    byId("step").addEventListener("click", () => this.resume(1));
     byId("copy").addEventListener("click", () => this.copy());
   }
 
@@ -26,6 +26,11 @@ class WriteView {
   filters() {
     const names = { temperature: "temperature", topK: "top-k", topP: "top-p", minP: "min-p", epsilon: "epsilon" };
     return Object.fromEntries(Object.entries(names).map(([name, id]) => [name, Number(byId(id).value)]));
+  }
+
+  /** The most ids to write in one go. */
+  get length() {
+    return Number(byId("length").value);
   }
 
   isValid() {
@@ -37,11 +42,10 @@ class WriteView {
     return this.form.reportValidity();
   }
 
-  /** Begins a text. Returns false, and says why, if that is not possible. */
+  /** Makes a new text ready, and pauses the one before. Returns false, and says why, if that is not possible. */
   start() {
     if (!this.isValid()) return false;
-    this.run++;
-    this.isRunning = false;
+    this.pause();
     const mode = byId("unknown").value;
     const { ids, unknown, added } = this.vocabulary.begin(this.prompt.text, mode);
     let problem = "";
@@ -67,15 +71,16 @@ class WriteView {
     return true;
   }
 
-  /** Writes until a pause, the end of the text, or the length in the form. */
-  async goOn() {
-    if (!this.isValid() || (!this.writing && !this.start())) return;
-    await this.advance(Number(byId("length").value));
+  /** Writes a new text until a pause, its end, or the length in the form. */
+  async begin() {
+    if (this.start()) await this.advance(this.length);
   }
 
-  async stepOnce() {
-    if (!this.isValid() || (!this.writing && !this.start())) return;
-    await this.advance(1);
+  /** Writes at most `count` ids more of the text, whatever was said before; begins one if there is none. */
+  async resume(count) {
+    if (!this.isValid()) return;
+    byId("write-status").textContent = "";
+    if (this.writing || this.start()) await this.advance(count);
   }
 
   /** Writes at most `count` ids, after the rest of the prompt. */
