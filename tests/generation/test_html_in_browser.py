@@ -123,6 +123,37 @@ def test_a_stop_string_ends_the_text_of_a_seed(browser, open_page):
     assert "ended" in text_of(browser, "#write-status")
 
 
+def test_a_typed_line_break_is_the_line_end_of_the_model(browser, open_page):
+    vocabulary = Vocabulary("\n\r abc")
+    model = open_page(vocabulary)
+    browser.type("#prompt", "ab\n")
+    browser.type("#temperature", "10")
+    browser.click("#start")
+    browser.wait("return !page.write.isRunning && page.write.writing.ids.length == 1000")
+    whole = text_of(browser, "#written")
+    assert whole[:24] == "ab\r\n" + Loaded(model, vocabulary, "", "").generate("ab\r\n", 20, temperature=10)
+    browser.type("#stop", "\\n")
+    browser.click("#start")
+    browser.wait("return page.write.writing.ended")
+    assert text_of(browser, "#written") == whole[: whole.index("\r\n", 4)]
+    browser.click("#tab-read")
+    browser.type("#text", "a\nb")
+    browser.click("#read-form button")
+    browser.wait("return page.read.trace.isDone")
+    assert browser.run("return page.read.trace.ids") == vocabulary.encode("a\r\nb").tolist()
+
+
+@pytest.mark.parametrize("vocabulary", [Vocabulary("\n\r abc"), Vocabulary.bytes()], ids=["characters", "bytes"])
+def test_the_written_text_is_read_with_its_carriage_returns(browser, open_page, vocabulary):
+    open_page(vocabulary)
+    browser.wait("return !page.write.isRunning")
+    written = text_of(browser, "#written")
+    browser.click("#tab-read")
+    browser.wait("return page.read.trace.isDone")
+    assert browser.run("return page.read.trace.ids") == vocabulary.encode(written).tolist()
+    assert "\r" in written
+
+
 def test_impossible_input_is_reported(browser, open_page):
     open_page()
     browser.type("#prompt", "x\u4e2d")
@@ -140,6 +171,56 @@ def test_impossible_input_is_reported(browser, open_page):
     browser.click("#read-form button")
     browser.wait("return page.read.trace && page.read.trace.isDone")
     assert len(browser.run("return Array.from(page.read.trace.ids)")) == 3
+
+
+def test_a_refused_prompt_pauses_the_text_which_resumes_without_the_refusal(browser, open_page):
+    open_page()
+    browser.type("#length", "1000000")
+    browser.click("#start")
+    browser.wait("return page.write.writing.ids.length > 20")
+    browser.type("#prompt", "x")
+    browser.click("#start")
+    count = browser.run("return page.write.writing.ids.length")
+    assert "never saw" in text_of(browser, "#write-status") and text_of(browser, "#pause") == "Resume"
+    browser.click("#step")
+    browser.wait(f"return page.write.writing.ids.length == {count + 1}")
+    assert text_of(browser, "#write-status") == ""
+    browser.click("#start")
+    browser.click("#pause")
+    browser.wait(f"return page.write.writing.ids.length > {count + 20}")
+    assert text_of(browser, "#write-status") == "" and text_of(browser, "#pause") == "Pause"
+
+
+def test_a_refused_text_leaves_the_one_before_to_be_read_to_its_end(browser, open_page):
+    open_page()
+    browser.click("#tab-read")
+    browser.wait("return page.read.trace && page.read.trace.isDone")
+    both = "for (const text of arguments) { page.read.field.text = text; page.read.read(); }"
+    browser.run(both, TEXT, "x")
+    assert "never saw" in text_of(browser, "#read-status")
+    browser.wait("return page.read.trace.isDone && byId('read-progress').textContent.includes('nats')")
+    assert browser.run("return page.read.view.spans.length") == len(TEXT)
+
+
+def test_a_page_with_reduced_motion_offers_no_pause(browser, open_page):
+    open_page()
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    browser.open(browser.run("return location.href"))
+    assert text_of(browser, "#written") == "" and text_of(browser, "#pause") == "Resume"
+    browser.click("#pause")
+    browser.wait("return page.write.writing.ids.length == 1000 && !page.write.isRunning")
+
+
+@pytest.mark.parametrize("view, button", [("write", "#start"), ("read", "#read-form button")])
+def test_an_error_in_the_computation_is_shown(browser, open_page, view, button):
+    open_page()
+    browser.click(f"#tab-{view}")
+    browser.run("page.network.advance = null")
+    browser.click(button)
+    browser.wait("return !byId('needs').hidden")
+    assert "An error stopped the page (TypeError: this.network.advance is not a function)" in text_of(browser, "#needs")
+    assert text_of(browser, "#pause") == "Resume" and not browser.run("return page.write.isRunning")
+    assert "not a function" in str(browser.log("browser"))
 
 
 def test_the_arrow_keys_and_the_pointer_choose_the_character_whose_prediction_is_shown(browser, read):
@@ -213,6 +294,28 @@ def test_units_show_their_correlation_and_are_sorted_by_it(browser, read):
     assert np.abs(np.array(levels) - 8 * (outputs[:, chosen] + 1)).max() < 0.52
     browser.type("#pattern", "(")
     assert "not a regular expression" in text_of(browser, "#unit-status")
+
+
+@pytest.mark.parametrize("feature, pattern", [("brackets", ""), ("pattern", "(")], ids=["constant", "invalid"])
+def test_units_without_a_list_leave_no_colour_of_surprisal(browser, read, feature, pattern):
+    read("abba" * 4)
+    browser.run("byId('feature').value = arguments[0]; byId('pattern').value = arguments[1]", feature, pattern)
+    browser.click("#tab-units")
+    assert text_of(browser, "#unit-status") and not browser.run("return byId('units').children.length")
+    assert browser.run("return document.querySelectorAll('#read-text [class*=surprisal]').length") == 0
+
+
+def test_a_new_text_clears_the_units_of_the_one_before(browser, read):
+    read("abba" * 4)
+    browser.run("byId('feature').value = 'pattern'; byId('pattern').value = 'a'")
+    browser.click("#tab-units")
+    browser.click("#read-text span")
+    assert browser.run("return byId('units').children.length") and text_of(browser, "#unit-value")
+    browser.run("byId('pattern').value = '('")
+    browser.type("#text", "baab")
+    browser.click("#read-form button")
+    browser.wait("return page.read.trace.isDone && byId('unit-status').textContent")
+    assert not browser.run("return byId('units').children.length") and text_of(browser, "#unit-value") == ""
 
 
 def states(model, ids):

@@ -12,6 +12,24 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** A field for text of the model. Browsers turn all line ends in it into "\n". */
+class TextField {
+  constructor(place, vocabulary) {
+    Object.assign(this, { place, vocabulary });
+  }
+
+  /** The text with the model's line ends; what the page itself put there comes back unchanged. */
+  get text() {
+    return this.place.value === this.shown ? this.given : this.vocabulary.withLineEnds(this.place.value);
+  }
+
+  set text(given) {
+    this.given = given;
+    this.place.value = given;
+    this.shown = this.place.value;
+  }
+}
+
 /** Returns a line through values from `low` to `high`, as an SVG element. */
 function sparkLine(values, low, high) {
   const space = "http://www.w3.org/2000/svg";

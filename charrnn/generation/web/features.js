@@ -11,8 +11,10 @@ const QUOTES = "\u201c\u00ab";
  */
 function insidePairs(characters, openings, straight) {
   const closings = [];
-  return characters.map((character, i) => {
-    if (character === "\n" && characters[i - 1] === "\n") closings.length = 0;
+  let atLineStart = false;
+  return characters.map((character) => {
+    if (character === "\n" && atLineStart) closings.length = 0;
+    if (character !== "\r") atLineStart = character === "\n";
     if (closings.length && character === closings[closings.length - 1]) {
       closings.pop();
       return 1;

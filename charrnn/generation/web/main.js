@@ -54,15 +54,15 @@ function start() {
     if (view === "write") return;
     if (write.isRunning) write.pause();
     read.show(view);
-    if (!read.trace && !byId("text").value) {
-      byId("text").value = Array.from(write.text).slice(0, READ_AT_FIRST).join("");
-      if (byId("text").value) read.read();
+    if (!read.trace && !read.field.text) {
+      read.field.text = Array.from(write.text).slice(0, READ_AT_FIRST).join("");
+      if (read.field.text) read.read();
     }
   });
   byId("needs").hidden = true;
   byId("app").hidden = false;
   const moves = !(window.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches);
-  if (moves && write.start()) write.goOn();
+  if (moves) write.begin();
   return { network, vocabulary, write, read };
 }
 

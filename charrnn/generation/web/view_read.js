@@ -10,6 +10,7 @@ class ReadView {
     this.run = 0;
     this.shows = "read"; // or "units"
     this.unit = -1;
+    this.field = new TextField(byId("text"), vocabulary);
     this.view = new TextView(byId("read-text"), (position) => this.choose(position));
     byId("read-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -29,9 +30,8 @@ class ReadView {
 
   /** Reads the text in the form, and shows it while it is read. */
   async read() {
-    const run = ++this.run;
     const mode = byId("unknown").value;
-    const { ids, unknown, added } = this.vocabulary.begin(byId("text").value, mode);
+    const { ids, unknown, added } = this.vocabulary.begin(this.field.text, mode);
     const said = [];
     const refused = unknown.length > 0 && mode === "refuse";
     if (unknown.length) said.push(`The text has characters that the model never saw: ${listed(unknown)}.`);
@@ -41,12 +41,13 @@ class ReadView {
     if (ids.length > most) said.push(`Only its first ${most.toLocaleString("en")} characters are read.`);
     byId("read-status").textContent = said.join(" ");
     if (refused || ids.length === added) return;
+    const run = ++this.run;
     const read = ids.slice(0, most);
     this.trace = new Trace(this.network, read, this.vocabulary.endId);
     this.cells = this.vocabulary.cells(read).slice(added);
     this.view.clear();
-    byId("likeliest").replaceChildren();
-    byId("chosen").textContent = "";
+    const ofText = ["chosen", "likeliest", "unit-value", "unit-status", "feature-line", "units"];
+    for (const id of ofText) byId(id).replaceChildren();
     const { trace, cells } = this;
     let shown = 0;
     const show = () => {
@@ -86,8 +87,8 @@ class ReadView {
   show(which) {
     this.shows = which;
     if (!this.trace) return;
-    if (which === "units" && this.trace.isDone) this.listUnits();
-    else this.view.colour((cell) => this.classOf(cell));
+    if (which === "units") this.listUnits();
+    this.view.colour((cell) => this.classOf(cell));
     if (this.view.position >= 0) this.choose(this.view.position);
   }
 

@@ -10,14 +10,15 @@ class WriteView {
     this.run = 0; // counts the runs, so that an earlier one knows that it must end
     this.isRunning = false;
     this.form = byId("write-form");
-    byId("prompt").value = described.prompt;
+    this.prompt = new TextField(byId("prompt"), vocabulary);
+    this.prompt.text = described.prompt;
     for (const [name, value] of Object.entries(described.sampler)) byId(name.replace("_", "-")).value = value;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.start()) this.goOn();
+      this.begin();
     });
-    byId("pause").addEventListener("click", () => (this.isRunning ? this.pause() : this.goOn()));
-    byId("step").addEventListener("click", () => this.stepOnce());
+    byId("pause").addEventListener("click", () => (this.isRunning ? this.pause() : this.resume(this.length)));
+    byId("step").addEventListener("click", () => this.resume(1));
     byId("copy").addEventListener("click", () => this.copy());
   }
 
@@ -25,6 +26,11 @@ class WriteView {
   filters() {
     const names = { temperature: "temperature", topK: "top-k", topP: "top-p", minP: "min-p", epsilon: "epsilon" };
     return Object.fromEntries(Object.entries(names).map(([name, id]) => [name, Number(byId(id).value)]));
+  }
+
+  /** The most ids to write in one go. */
+  get length() {
+    return Number(byId("length").value);
   }
 
   isValid() {
@@ -36,13 +42,12 @@ class WriteView {
     return this.form.reportValidity();
   }
 
-  /** Begins a text. Returns false, and says why, if that is not possible. */
+  /** Makes a new text ready, and pauses the one before. Returns false, and says why, if that is not possible. */
   start() {
     if (!this.isValid()) return false;
-    this.run++;
-    this.isRunning = false;
+    this.pause();
     const mode = byId("unknown").value;
-    const { ids, unknown, added } = this.vocabulary.begin(byId("prompt").value, mode);
+    const { ids, unknown, added } = this.vocabulary.begin(this.prompt.text, mode);
     let problem = "";
     if (unknown.length && mode === "refuse") {
       problem = `The prompt has characters that the model never saw: ${listed(unknown)}. ${REMEDY}`;
@@ -51,8 +56,8 @@ class WriteView {
     }
     byId("write-status").textContent = problem;
     if (problem) return false;
-    const stop = byId("stop").value.replace(/\\n/g, "\n").replace(/\\t/g, "\t");
-    const stopIds = this.vocabulary.encode(this.vocabulary.read(stop), "drop");
+    const stop = byId("stop").value.replace(/\\n/g, "\n").replace(/\\r/g, "\r").replace(/\\t/g, "\t");
+    const stopIds = this.vocabulary.encode(this.vocabulary.read(this.vocabulary.withLineEnds(stop)), "drop");
     if (stopIds.unknown.length) {
       const never = `the model never writes ${listed(stopIds.unknown)}`;
       byId("write-status").textContent = `The stop string can never end a text: ${never}.`;
@@ -66,15 +71,16 @@ class WriteView {
     return true;
   }
 
-  /** Writes until a pause, the end of the text, or the length in the form. */
-  async goOn() {
-    if (!this.isValid() || (!this.writing && !this.start())) return;
-    await this.advance(Number(byId("length").value));
+  /** Writes a new text until a pause, its end, or the length in the form. */
+  async begin() {
+    if (this.start()) await this.advance(this.length);
   }
 
-  async stepOnce() {
-    if (!this.isValid() || (!this.writing && !this.start())) return;
-    await this.advance(1);
+  /** Writes at most `count` ids more of the text, whatever was said before; begins one if there is none. */
+  async resume(count) {
+    if (!this.isValid()) return;
+    byId("write-status").textContent = "";
+    if (this.writing || this.start()) await this.advance(count);
   }
 
   /** Writes at most `count` ids, after the rest of the prompt. */
@@ -91,9 +97,12 @@ class WriteView {
       writing.step(filters);
       return !writing.ended && (!writing.hasReadPrompt || left > 0);
     };
-    await inSlices(step, () => this.show(), () => run === this.run);
+    try {
+      await inSlices(step, () => this.show(), () => run === this.run);
+    } finally {
+      if (run === this.run) this.setRunning(false);
+    }
     if (run !== this.run) return;
-    this.setRunning(false);
     const rate = (writing.ids.length - before) / ((performance.now() - begin) / 1000);
     const unit = this.vocabulary.isBytes ? "bytes" : "characters";
     byId("rate").textContent = count > 1 ? `${Math.round(rate)} ${unit} a second` : "";

@@ -15,8 +15,15 @@ class Vocabulary {
     this.reading = described.reading;
     this.lowersAsciiOnly = described.lowers_ascii_only;
     this.idOf = new Map(this.characters.map((character, i) => [character, i + 1]));
+    // A vocabulary of bytes does not say whether its text had "\r"; most texts have none.
+    this.lineEnd = !this.idOf.has("\r") ? "\n" : this.idOf.has("\n") ? "\r\n" : "\r";
     const ends = described.end_of_text !== "";
     this.endId = ends ? this.encode(described.end_of_text, "replace").ids[0] : -1; // -1: the text is not documents
+  }
+
+  /** Returns a text that a person typed, where each line break is "\n", with the line ends of the training text. */
+  withLineEnds(text) {
+    return this.lineEnd === "\n" ? text : text.replace(/\r?\n/g, this.lineEnd);
   }
 
   /** Returns a text with line ends, Unicode form and case as the model knows them. */

@@ -22,6 +22,14 @@ test("a text and its ids", () => {
   assert.deepStrictEqual(plain(bytes().encode("é!", "refuse").ids), [0xc3, 0xa9, 0x21]);
 });
 
+test("a typed line break is the model's line end", () => {
+  const typed = (characters, text) => vocabulary({ characters: [...characters] }).withLineEnds(text);
+  assert.strictEqual(typed("\n\rab", "a\n\nb\r\n"), "a\r\n\r\nb\r\n");
+  assert.strictEqual(typed("\rab", "a\nb"), "a\rb");
+  assert.strictEqual(typed("\nab", "a\nb\r\n"), "a\nb\r\n");
+  assert.strictEqual(bytes().withLineEnds("a\nb"), "a\nb");
+});
+
 test("a document begins with the end of the one before", () => {
   const documents = vocabulary({ end_of_text: "\n" });
   assert.deepStrictEqual(plain(documents.begin("ab", "refuse")), { ids: [1, 2, 3], unknown: [], added: 1 });
@@ -47,6 +55,7 @@ test("features of a text", () => {
   assert.strictEqual(of("quotes", "a “b «c»” d"), "00111111100");
   assert.strictEqual(of("brackets", "a(b[c]d)e"), "011111110");
   assert.strictEqual(of("brackets", "a)b(c\n\nd"), "00011100");
+  assert.strictEqual(of("brackets", "(c\r\nd\r\n\r\ne"), "1111111100");
   assert.strictEqual(of("line", "ab\n\ncd"), "010001");
   assert.strictEqual(of("capitals", "aBÉ1"), "0110");
   assert.strictEqual(of("pattern", "🎭ab🎭cab", "ab|c"), "0110111");
