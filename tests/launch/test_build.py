@@ -1,17 +1,20 @@
 """Tests how a run is built: overfitting on few batches, refused input, and the state that a curriculum carries over."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from charrnn.batches.sources import DataConfig
-from charrnn.batches.texts import Texts
+from charrnn.batches.texts import Texts, load_texts
 from charrnn.errors import UserError
 from charrnn.model.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import OptimizerConfig
 from trainers.experiment import Experiment, override, with_trainer
-from trainers.launch.build import make_trainer, run_experiment
+from trainers.launch.build import is_complete, make_trainer, run_experiment
+from trainers.loop.stopping import Stopped
 from trainers.trainer import Trainer
 
 LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])
@@ -62,6 +65,23 @@ def test_a_curriculum_that_does_not_call_its_parents_constructor_is_refused(tmp_
     with pytest.raises(UserError, match=r"^Mine\.__init__ does not call"):
         run_experiment(with_trainer(Experiment(corpus="plays:9000"), Mine), "mine", str(tmp_path / "run"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_complete(tmp_path):
+    sizes = ["model.units=8", "data.batch_size=4", "data.seq_length=8", "samples.num_chars=0"]
+    experiment = override(Experiment(corpus="plays:3000"), [*sizes, "loop.steps=2", "loop.steps_per_loop=1"])
+    texts, run_dir = load_texts(experiment.corpus, experiment.data, print), str(tmp_path / "run")
+    looks = itertools.count(1)
+
+    def look():
+        if next(looks) == 3:  # at the start, after the first step, and before the first batch of the evaluation
+            raise Stopped
+
+    complete = [is_complete(experiment, "mine", run_dir, texts)]
+    for _ in range(2):
+        run_experiment(experiment, "mine", run_dir, look=look)
+        complete.append(is_complete(experiment, "mine", run_dir, texts))
+    assert (tmp_path / "run/checkpoints/stopped-2.index").exists() and complete == [False, False, True]
 
 
 class Counting(Trainer):

@@ -159,7 +159,9 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         return False
     listed = run_files.listed_in(directory.file(run_files.NEWEST))
     steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
-    return bool(listed) and not experiment.loop.patience and int(listed[-1].rpartition("-")[2]) >= steps
+    name = os.path.basename(listed[-1]) if listed else ""
+    kind, _, step = name.rpartition("-")  # stopped-N: the evaluation at step N is not done
+    return kind.endswith("step") and not experiment.loop.patience and int(step) >= steps
 
 
 def _make_loop(
