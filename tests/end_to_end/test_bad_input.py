@@ -366,7 +366,7 @@ def test_a_run_without_complete_checkpoints_is_refused(call, damaged, name):
 def test_a_process_refuses_broken_utf8_and_writes_to_an_ascii_terminal():
     """Only a new process decodes its arguments and sets up its streams. All commands share this code."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    cases = {b"--prompt=\xff": r"\udcff' is not text", "\N{PERFORMING ARTS}": "'?' belongs to no flag"}
+    cases = {b"--prompt=\xff": r"\udcff' is not text", "\N{PERFORMING ARTS}": r"'\U0001f3ad' belongs to no flag"}
     for argument, said in cases.items():
         line = [sys.executable, "-m", "charrnn.generate", argument]
         done = subprocess.run(line, capture_output=True, env=environment)
