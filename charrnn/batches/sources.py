@@ -18,7 +18,7 @@ from charrnn.errors import UserError, require
 from charrnn.text import decoding, dialects
 from charrnn.text.reading import Reading
 
-_LONGEST = 1_000_000  # characters per row
+LONGEST = 1_000_000  # characters per row
 
 
 class Batch(NamedTuple):
@@ -56,7 +56,7 @@ class DataConfig:
     overfit_batches: int = 0  # number of batches to train on, as a check that the model can overfit; 0: all
 
     def __post_init__(self):
-        require("data.seq_length", self.seq_length, 1 <= self.seq_length <= _LONGEST, f"from 1 to {_LONGEST}")
+        require("data.seq_length", self.seq_length, 1 <= self.seq_length <= LONGEST, f"from 1 to {LONGEST}")
         require("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         require("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
         reset, streams = self.reset_probability, self.order == "streams"

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn import metrics, randomness
-from charrnn.batches.sources import Batch, DataConfig
+from charrnn.batches.sources import LONGEST, Batch, DataConfig
 from charrnn.batches.texts import Texts
 from charrnn.errors import UserError, require
 from charrnn.measures.exact_source import exact_source
@@ -69,7 +69,7 @@ class Distillation(Trainer):
             require("trainer.beta", self.beta, 0 < self.beta < 1, "above 0 and below 1")
             require("trainer.soft_share", self.soft_share, 0 <= self.soft_share <= 1, "from 0 to 1")
             require("trainer.own_share", self.own_share, 0 <= self.own_share <= 1, "from 0 to 1")
-            require("trainer.beginning", self.beginning, self.beginning >= 1, "at least 1")
+            require("trainer.beginning", self.beginning, 1 <= self.beginning <= LONGEST, f"from 1 to {LONGEST}")
             right = self.after_mistake in ("teacher", "nothing")
             require("trainer.after_mistake", self.after_mistake, right, "teacher or nothing")
             runs = self.teacher not in ("source", "average", "ngram")

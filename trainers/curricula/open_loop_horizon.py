@@ -11,7 +11,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from charrnn.batches.sources import Batch
+from charrnn.batches.sources import LONGEST, Batch
 from charrnn.errors import require
 from trainers.input_curriculum import InputConfig, InputCurriculum
 
@@ -32,9 +32,10 @@ class OpenLoopHorizon(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
+            require("trainer.gold", self.gold, 1 <= self.gold <= LONGEST, f"from 1 to {LONGEST}")
             require("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
-            require("trainer.max_horizon", self.max_horizon, self.max_horizon >= 0, "at least 0")
+            right = 0 <= self.max_horizon <= LONGEST
+            require("trainer.max_horizon", self.max_horizon, right, f"from 0 to {LONGEST}")
 
     def horizon(self, step: tf.Tensor) -> tf.Tensor:
         """Returns H, int32 `[]`. Eager or graph."""

@@ -9,12 +9,13 @@ should follow the network's own characters (Huszár 2015, arXiv 1511.05101).
 """
 
 import dataclasses
+import math
 
 import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.sources import Batch
-from charrnn.errors import require
+from charrnn.errors import require, require_memory
 from charrnn.model.char_model import States
 from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.trainer import Rollout
@@ -40,12 +41,13 @@ class ReplayedRollouts(InputCurriculum):
             super().__post_init__()
             require("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
             require("trainer.batches", self.batches, self.batches >= 1, "at least 1")
-            require("trainer.visits", self.visits, self.visits >= 1, "at least 1")
+            require("trainer.visits", self.visits, 1 <= self.visits < 2**31, "at least 1 and below 2^31")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         length = self.source.batch_at(0, range(1)).inputs.shape[1]
         kept = (self.config.batches, self.source.batch_size, length)
+        require_memory(4 * math.prod(kept), f"trainer.batches={self.config.batches}", "set it lower")
         self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's character
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:

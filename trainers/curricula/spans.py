@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.batches.sources import Batch
+from charrnn.batches.sources import LONGEST, Batch
 from charrnn.errors import require
 from trainers.curricula.schedules import RisingProbability
 from trainers.input_curriculum import InputConfig, InputCurriculum
@@ -33,7 +33,7 @@ class Spans(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            require("trainer.length", self.length, self.length >= 1, "at least 1")
+            require("trainer.length", self.length, 1 <= self.length <= LONGEST, f"from 1 to {LONGEST}")
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """Returns 1 - ε, float32 `[]`. Graph."""

@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn import randomness
-from charrnn.batches.sources import Batch
+from charrnn.batches.sources import LONGEST, Batch
 from charrnn.errors import require
 from trainers.step import coins
 from trainers.trainer import Rollout, Trainer
@@ -55,9 +55,9 @@ class Unlikelihood(Trainer):
 
         def __post_init__(self):
             require("trainer.alpha", self.alpha, 0.0 <= self.alpha < float("inf"), "at least 0")
-            require("trainer.n", self.n, self.n >= 1, "at least 1")
+            require("trainer.n", self.n, 1 <= self.n <= 1000, "from 1 to 1000")
             require("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
-            require("trainer.gold", self.gold, self.gold >= 1, "at least 1")
+            require("trainer.gold", self.gold, 1 <= self.gold <= LONGEST, f"from 1 to {LONGEST}")
 
     def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Returns whole sequences except for their prefixes, bool `[B, T]`. Graph."""
