@@ -158,7 +158,7 @@ class Workers:
             number: the value on this worker.
             remedy: what to do.
         """
-        if self.several and self._means([number]) != [number]:
+        if self.several and self.any(self._means([number]) != [number]):
             raise UserError(f"The workers do not have the same {what} ({number:,} on this one): {remedy}.")
 
     def agreeing_to_stop(self, look: Callable[[], None]) -> Callable[[], None]:
@@ -173,13 +173,17 @@ class Workers:
         def look_at_all() -> None:
             try:
                 look()
-                asked = 0.0
+                asked = False
             except Stopped:
-                asked = 1.0
-            if self._means([asked]) != [0.0]:
+                asked = True
+            if self.any(asked):
                 raise Stopped
 
         return look_at_all
+
+    def any(self, here: bool) -> bool:
+        """Returns whether something holds on any worker, so that all decide alike."""
+        return self._means([float(here)]) != [0.0] if self.several else here
 
     def mean(self, measured: dict[str, float]) -> dict[str, float]:
         """Returns the means of the measurements over all workers, so that all decide alike."""

@@ -221,6 +221,8 @@ def _restore(
     if not workers.is_chief:
         resumed = checkpoints.restore()  # after the chief has removed damaged ones from the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
+    if workers.any(not checkpoints.has_best()):
+        checkpoints.loop_state.best = None  # it was damaged or removed: all save the next evaluation's as the best
     return "" if resumed or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
 
 
