@@ -138,16 +138,22 @@ class Workers:
         self.strategy = strategy
         self.several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         self.is_chief = not self.several or Cluster.from_environment().is_chief
+        self._begun = False  # whether all have come to the first step
         self._sum = tf.function(lambda value: strategy.run(_sum_over_replicas, (value,)), autograph=False)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Raises WorkerLost if the body loses another worker."""
+        """Raises WorkerLost if the body loses another worker.
+
+        Raises UserError instead before the first step, because a mistake that one worker alone finds would recur.
+        """
         try:
             yield
         except _LOST as error:
             if not self.several:
                 raise
+            if not self._begun:
+                raise UserError("Another worker is gone before the first step: its own message says why.") from error
             raise WorkerLost("another worker is gone or cannot be reached") from error
 
     def check_same(self, what: str, number: int, remedy: str) -> None:
@@ -176,7 +182,8 @@ class Workers:
                 asked = False
             except Stopped:
                 asked = True
-            if self.any(asked):
+            stops, self._begun = self.any(asked), True
+            if stops:
                 raise Stopped
 
         return look_at_all
