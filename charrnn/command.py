@@ -171,9 +171,6 @@ def _status(main: Callable, values: flags.FlagValues, argv: list[str], suggest: 
     if "help" not in values:
         flags.DEFINE_boolean("help", False, "Show this help and exit.", short_name="h", flag_values=values)
     values.unparse_flags()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # a stream without an encoding, or a closed one
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         _require_text(argv)
         arguments = _parsed(values, argv)

@@ -10,6 +10,7 @@ from charrnn.model.char_model import PATHS, PRECISIONS
 
 RATE_SCHEDULES = ("constant", "cosine", "linear", "inverse_square_root")
 _MAX_SAMPLE_CHARS = 100_000  # training waits for samples
+_MOST_REPLICAS = 256  # virtual ones, of which each is a device
 _PRECISIONS = (*PRECISIONS, "auto")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -55,8 +56,10 @@ class LoopConfig:
             steps_per_epoch: number of steps.
 
         Raises:
-            UserError: the steps to profile are beyond the end of the run.
+            UserError: the epochs are too many, or the steps to profile are beyond the end of the run.
         """
+        most = f"below 2^31 steps, at {steps_per_epoch:,} an epoch"
+        require("loop.epochs", self.epochs, self.epochs * steps_per_epoch < 2**31 - 1, most)
         steps = max(1, round(self.epochs * steps_per_epoch)) if self.epochs else self.steps
         within = not self.profile or self.profile[1] <= steps
         require("loop.profile", ",".join(map(str, self.profile)), within, f"within the run's {steps:,} steps")
@@ -145,8 +148,10 @@ class RuntimeConfig:
     def __post_init__(self):
         require("--precision", self.precision, self.precision in _PRECISIONS, f"one of {', '.join(_PRECISIONS)}")
         require("--strategy", self.strategy, self.strategy in STRATEGIES, f"one of {', '.join(STRATEGIES)}")
-        require("runtime.virtual_replicas", self.virtual_replicas, self.virtual_replicas >= 0, "at least 0 (0: none)")
-        require("runtime.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "above 0")
+        few = 0 <= self.virtual_replicas <= _MOST_REPLICAS
+        require("runtime.virtual_replicas", self.virtual_replicas, few, f"from 0 to {_MOST_REPLICAS} (0: none)")
+        possible = 0 < self.worker_timeout <= 1e6  # sockets take no longer times
+        require("runtime.worker_timeout", self.worker_timeout, possible, "above 0 and at most 1e6")
         require("runtime.recurrence", self.recurrence, self.recurrence in PATHS, f"one of {', '.join(PATHS)}")
 
 

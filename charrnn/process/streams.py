@@ -47,11 +47,18 @@ class Guarded:
             return False
 
     def write(self, text: str) -> int:
-        """Writes the text or drops it. Returns its number of characters."""
+        """Writes the text or drops it, with "?" for characters that the encoding lacks. Returns its length."""
         with self._noted():
             if not self._failed:
-                self._stream.write(text)
+                self._write(text)
         return len(text)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:  # the stream encodes all of a text before it writes any
+            encoding = self._stream.encoding
+            self._stream.write(text.encode(encoding, "replace").decode(encoding))
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Writes or drops each text of an iterable."""

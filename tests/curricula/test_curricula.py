@@ -65,7 +65,7 @@ def train(trainer, first, end):
     ],
 )
 def test_a_number_of_characters_that_overflows_int32_is_refused(name, field):
-    with pytest.raises(UserError, match=rf"^trainer\.{field}=3000000000 is not possible: it must be from . to 1000000"):
+    with pytest.raises(UserError, match=rf"^trainer\.{field}=3000000000 is not possible: it must be from . to 1000"):
         class_of(name).Config(**{field: 3_000_000_000})
 
 

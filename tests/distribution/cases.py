@@ -3,7 +3,8 @@
     TF_CONFIG=… python -m tests.distribution.cases     # is one of the processes
 
 It prints a JSON object. For each case it has the rows that this process made, the measurements of some steps, the
-weights after them, and the shapes of the tensors that a step reduces and gathers over the processes.
+weights after them, and the shapes of the tensors that a step reduces and gathers over the processes. It also has what
+the processes agree on.
 """
 
 import json
@@ -15,12 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from charrnn.batches.sources import DataConfig, make_source
+from charrnn.errors import UserError
 from charrnn.model.char_model import CharModel
 from charrnn.model.config import ModelConfig
 from trainers.configs import RuntimeConfig
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 from trainers.curricula.self_paced import SelfPaced
-from trainers.distribution.strategies import make_strategy
+from trainers.distribution.cluster import Cluster
+from trainers.distribution.strategies import Workers, make_strategy
 from trainers.trainer import Trainer
 
 BATCH_SIZE, LENGTH, STEPS = 8, 8, 3
@@ -83,8 +86,20 @@ def over_processes(trainer: Trainer) -> dict:
     }
 
 
+def agreed(workers: Workers) -> dict:
+    """Returns what this process learns about the others."""
+    index, refused = Cluster.from_environment().index, []
+    for numbers in ([7, 7, 7, 7], [0, 2, 2, 4]):  # of the second, two are the mean
+        try:
+            workers.check_same("number", numbers[index], "give the same")
+        except UserError:
+            refused.append(numbers)
+    return {"any": [workers.any(index in which) for which in ([], [2])], "refused": refused}
+
+
 if __name__ == "__main__":
-    strategy, found = make_strategy(RuntimeConfig(strategy="multi_worker")), {}
+    strategy = make_strategy(RuntimeConfig(strategy="multi_worker"))
+    found = {"agreed": agreed(Workers(strategy))}
     for case in CASES:
         with strategy.scope():
             worker = make(case)

@@ -1,4 +1,7 @@
-"""Tests that four processes with a quarter of the rows each compute the same as one, and sum the gradients once."""
+"""Tests four processes with a quarter of the rows each.
+
+They compute the same as one, sum the gradients once, and all know what one of them knows.
+"""
 
 import json
 import math
@@ -60,3 +63,8 @@ def test_a_step_sums_the_gradients_once_and_gathers_only_for_a_whole_batch(worke
         assert num_weights <= sizes[-1] < num_weights + 10  # together with the measurements
         assert sizes[:-1] in ([], [1])  # the sum of the weights of the targets
         assert bool(worker[name]["Gather"]) == (name == "whole")  # its loss needs the rows of all processes
+
+
+def test_all_processes_agree_on_what_one_of_them_finds(workers):
+    for worker in workers:
+        assert worker["agreed"] == {"any": [False, True], "refused": [[0, 2, 2, 4]]}

@@ -122,7 +122,8 @@ ARGUMENTS = [
     # Out-of-range and malformed numbers.
     (train(f"--steps={HUGE}"), "a whole number of 64 bits"),
     (train("--steps=2147483648"), "loop.steps=2147483648 is not possible: it must be at least 1 and below 2^31"),
-    (train("--epochs=1e300"), "it must be at least 1 and below 2^31"),
+    (train("--epochs=1e300"), "loop.epochs=1e+300 is not possible: it must be below 2^31 steps, at "),
+    (train("--epochs=1e308"), "loop.epochs=1e+308"),
     (train("--epochs=nan"), "loop.epochs=nan"),
     (train("--set=model.units=1e9"), "model.units=1e9 is not possible: it must be a whole number"),
     (train("--set=model.units=1000000000"), "GB of memory"),
@@ -143,7 +144,26 @@ ARGUMENTS = [
     (of_run("evaluate", "--num_rollouts=2000000000"), "--num_rollouts times --num_chars takes"),
     (of_run("evaluate", f"--num_chars={HUGE}"), "set one of the two lower"),
     (of_run("compare", "--temperatures=1e300"), "--temperatures=1e+300"),
+    (train("--set=runtime.virtual_replicas=1000000000"), "from 0 to 256"),
+    (train("--set=runtime.worker_timeout=1e300"), "above 0 and at most 1e6"),
     (("check", ["--trainer=spans", f"--set=trainer.length={HUGE}"]), "trainer.length"),
+    *(
+        (train(f"--trainer={trainer}", f"--set=trainer.{name}={2**31}"), f"trainer.{name}=2147483648")
+        for trainer, name in [
+            ("distillation", "beginning"),
+            ("open_loop_horizon", "gold"),
+            ("open_loop_horizon", "max_horizon"),
+            ("replayed_rollouts", "visits"),
+            ("spans", "length"),
+            ("two_pass", "passes"),
+            ("unlikelihood", "gold"),
+            ("unlikelihood", "n"),
+        ]
+    ),
+    (
+        train("--trainer=replayed_rollouts", "--set=data.order=windows", f"--set=trainer.batches={2**40}"),
+        "trainer.batches=1099511627776 takes at least",
+    ),
     # Invalid text.
     (train('--set=samples.prompts=["' + "[" * 100_000), "a JSON list"),
     (train('--set=samples.prompts=["\\ud800"]'), "without surrogates"),
@@ -366,7 +386,7 @@ def test_a_run_without_complete_checkpoints_is_refused(call, damaged, name):
 def test_a_process_refuses_broken_utf8_and_writes_to_an_ascii_terminal():
     """Only a new process decodes its arguments and sets up its streams. All commands share this code."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    cases = {b"--prompt=\xff": r"\udcff' is not text", "\N{PERFORMING ARTS}": "'?' belongs to no flag"}
+    cases = {b"--prompt=\xff": r"\udcff' is not text", "\N{PERFORMING ARTS}": r"'\U0001f3ad' belongs to no flag"}
     for argument, said in cases.items():
         line = [sys.executable, "-m", "charrnn.generate", argument]
         done = subprocess.run(line, capture_output=True, env=environment)

@@ -37,6 +37,7 @@ TINY = [
     "--set=samples.num_chars=20",
 ]
 POISONED = """
+import os
 import numpy as np
 from trainers.curricula.scheduled_sampling import ScheduledSampling
 
@@ -45,12 +46,14 @@ class Poisoned(ScheduledSampling):
         super().__init__(*arguments, **named)
         source = self.source._source  # the batches after a gap come from this source
         batch_at = source.batch_at
-        source.batch_at = lambda step: poisoned(batch_at(step)) if step == 14 else batch_at(step)
+        source.batch_at = lambda step: changed(step, batch_at(step))
 
-def poisoned(batch):
-    return batch._replace(weights=batch.weights * np.float32("nan"))
+def changed(step, batch):
+    if step == 1:
+        open(f"{os.path.dirname(__file__)}/begun-{os.getpid()}", "w").close()
+    return batch._replace(weights=batch.weights * np.float32("nan")) if step == 14 else batch
 """
-"""One batch has a non-finite loss: all workers roll back to step 10 and skip it."""
+"""One batch has a non-finite loss: all workers roll back to step 10 and skip it. A file tells that one has begun."""
 STEPS = """
 import os
 from trainers import Report
@@ -164,6 +167,34 @@ def test_signals_are_passed_on_to_all_workers(tmp_path, number):
     assert not (tmp_path / "run").exists()
 
 
+REFUSING = """
+from trainers import Report
+
+class Refusing(Report):
+    def __init__(self, run_dir):
+        raise OSError("no room")
+
+    def scalars(self, step, split, values):
+        pass
+"""
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before_the_model_is_made", "after"])
+def test_a_mistake_that_the_chief_alone_finds_ends_all_workers_as_a_mistake(tmp_path, late):
+    """Otherwise the chief's status 2 would drown in the others' 75, which asks a cluster to start the run again."""
+    for name, text in {"poisoned": POISONED, "steps": STEPS, "refusing": REFUSING}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    run_dir = tmp_path / "run"
+    if not late:
+        run_dir.mkdir()
+        (run_dir / "notes.txt").touch()
+    _, errors = (process := start(tmp_path, f"--run_dir={run_dir}", "--report=refusing:Refusing")).communicate()
+    said = "raised OSError: no room" if late else "is not a run directory"
+    lines = sorted(errors.splitlines(), key=lambda line: said in line)
+    assert process.returncode == command.MISTAKE and len(lines) == 2, errors
+    assert lines[0].startswith("error: Another worker is gone before the first step") and said in lines[1], errors
+
+
 def has_ended(pid):
     """Returns whether a process has ended. A zombie, which its parent did not yet wait for, counts as ended."""
     try:
@@ -188,9 +219,8 @@ def test_a_silent_worker_ends_the_others_and_then_itself(tmp_path, silent):
     run_dir = tmp_path / "run"
     rarely = [f"--set=loop.{name}=1000000" for name in ("log_every", "save_every")]
     process = start(tmp_path, f"--run_dir={run_dir}", "--steps=1000000", *rarely)
-    while not (run_dir / "checkpoints" / "start.index").exists() and process.poll() is None:
+    while len(list(tmp_path.glob("begun-*"))) < 2 and process.poll() is None:
         time.sleep(0.1)
-    time.sleep(3)  # time for some steps
     pids = children(process)
     os.kill(pids[silent], signal.SIGSTOP)
     since = time.monotonic()

@@ -1,17 +1,22 @@
 """Tests how a run is built: overfitting on few batches, refused input, and the state that a curriculum carries over."""
 
+import itertools
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn import run_files
 from charrnn.batches.sources import DataConfig
-from charrnn.batches.texts import Texts
+from charrnn.batches.texts import Texts, load_texts
 from charrnn.errors import UserError
 from charrnn.model.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import OptimizerConfig
 from trainers.experiment import Experiment, override, with_trainer
-from trainers.launch.build import make_trainer, run_experiment
+from trainers.launch.build import is_complete, make_trainer, run_experiment
+from trainers.loop.stopping import Stopped
 from trainers.trainer import Trainer
 
 LETTERS = Vocabulary([chr(0x4E00 + i) for i in range(60)])
@@ -62,6 +67,41 @@ def test_a_curriculum_that_does_not_call_its_parents_constructor_is_refused(tmp_
     with pytest.raises(UserError, match=r"^Mine\.__init__ does not call"):
         run_experiment(with_trainer(Experiment(corpus="plays:9000"), Mine), "mine", str(tmp_path / "run"))
     assert not list(tmp_path.iterdir())
+
+
+SMALL = ["model.units=8", "data.batch_size=4", "data.seq_length=8", "samples.num_chars=0"]
+
+
+def emptied(folder):
+    (folder / "step-1.data-00000-of-00001").write_bytes(b"")
+
+
+@pytest.mark.parametrize("lose", [emptied, shutil.rmtree])
+def test_a_run_whose_best_checkpoint_is_lost_saves_the_next_evaluation_as_the_best(tmp_path, lose):
+    """The weights, and so the losses, hardly change: the next loss is not lower."""
+    still = ["optimizer.learning_rate=1e-30", "loop.evaluate_every=1", "loop.save_every=1"]
+    experiment, best = override(Experiment(corpus="plays:3000"), [*SMALL, *still]), tmp_path / "best"
+    run_experiment(override(experiment, ["loop.steps=2"]), "mine", str(tmp_path))
+    assert run_files.find_checkpoint(str(tmp_path)) == str(best / "step-1")
+    lose(best)
+    run_experiment(override(experiment, ["loop.steps=3"]), "mine", str(tmp_path))
+    assert run_files.find_checkpoint(str(tmp_path)) == str(best / "step-3")
+
+
+def test_a_run_that_was_stopped_in_its_last_evaluation_is_not_complete(tmp_path):
+    experiment = override(Experiment(corpus="plays:3000"), [*SMALL, "loop.steps=2", "loop.steps_per_loop=1"])
+    texts, run_dir = load_texts(experiment.corpus, experiment.data, print), str(tmp_path / "run")
+    looks = itertools.count(1)
+
+    def look():
+        if next(looks) == 3:  # at the start, after the first step, and before the first batch of the evaluation
+            raise Stopped
+
+    complete = [is_complete(experiment, "mine", run_dir, texts)]
+    for _ in range(2):
+        run_experiment(experiment, "mine", run_dir, look=look)
+        complete.append(is_complete(experiment, "mine", run_dir, texts))
+    assert (tmp_path / "run/checkpoints/stopped-2.index").exists() and complete == [False, False, True]
 
 
 class Counting(Trainer):

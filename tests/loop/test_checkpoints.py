@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from charrnn import run_files
 from charrnn.errors import UserError
 from charrnn.files import atomic
 from trainers.loop import checkpoints as checkpoints_module
@@ -124,6 +125,29 @@ def test_the_checkpoint_before_a_damaged_one_is_used_and_then_the_step_is_saved_
     spoil(1), spoil(2)
     with pytest.raises(UserError, match="damaged: step-1, step-2"):
         Checkpoints(str(two_saved.parent), make_trainer(), keep=2).restore()
+
+
+def test_a_damaged_best_checkpoint_is_unlisted_and_then_the_step_is_saved_again(make_trainer, two_saved):
+    run_dir, said = two_saved.parent, []
+    checkpoints = Checkpoints(str(run_dir), make_trainer(), keep=2)
+    checkpoints.restore()
+    checkpoints.save_best(2)
+    path = run_dir / "best" / "step-2.data-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert checkpoints.restore(said.append) is True and not checkpoints.has_best()
+    assert len(said) == 1 and "best/step-2 is damaged" in said[0]
+    assert run_files.find_checkpoint(str(run_dir)) == str(two_saved / "step-2")
+    assert checkpoints.save_best(2) == run_files.find_checkpoint(str(run_dir)) == str(run_dir / "best" / "step-2")
+    assert checkpoints.restore(said.append) is True and checkpoints.has_best() and len(said) == 1
+
+
+def test_a_run_that_starts_again_saves_a_step_whose_checkpoint_was_damaged(make_trainer, tmp_path):
+    checkpoints = Checkpoints(str(tmp_path), make_trainer(), keep=2)
+    checkpoints.save(1)
+    checkpoints.keep_start()  # a kill in the first save, after the list was written, leaves it
+    (tmp_path / "checkpoints" / "step-1.data-00000-of-00001").write_bytes(b"")
+    assert checkpoints.restore() is False
+    assert checkpoints.save(1) and checkpoints.restore() is True
 
 
 def test_damage_of_any_byte_is_noticed_or_harmless(tmp_path):

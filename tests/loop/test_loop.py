@@ -258,6 +258,42 @@ def test_a_run_asked_to_stop_saves_after_the_step_and_resumes_within_the_interva
     assert first == second
 
 
+class Logging(Trainer):
+    """A curriculum that logs the number of its step under a name."""
+
+    logs = "before"
+
+    def loss(self, rollout, batch):
+        loss, extra = super().loss(rollout, batch)
+        return loss, {**extra, self.logs: tf.cast(self.step, tf.float32)}
+
+
+class LoggingMore(Logging):
+    logs = "after"
+
+
+def test_a_curriculum_that_logs_other_names_since_a_stop_logs_the_mean_of_the_steps_that_have_each(
+    make_loop, make_trainer
+):
+    assert make_loop(look=stop_at(3), trainer=make_trainer(Logging))[0].run() is False
+    loop, notes, _, checkpoints = make_loop(trainer=make_trainer(LoggingMore))
+    assert checkpoints.restore()
+    loop.run()
+    (_, first), (_, second) = notes.of("train")
+    assert (first["before"], first["after"]) == (0.5, 2.0)  # steps 0 and 1, and step 2
+    assert second["after"] == 4.0 and "before" not in second
+
+
+def test_an_interval_without_weighted_targets_has_no_loss_and_has_not_diverged(make_loop, make_trainer):
+    trainer = make_trainer()
+    spoilt(trainer, 0.0, 0, 1, 2)
+    loop, notes, _, checkpoints = make_loop(trainer=trainer, save_every=2)
+    assert loop.run() is True and not checkpoints.loop_state.roll_backs
+    (_, without), (_, weighted) = notes.of("train")
+    assert np.isnan([without["nats_per_char"], without["bits_per_char"]]).all() and without["chars_per_sec"] > 0
+    assert 0 < weighted["nats_per_char"] < 5
+
+
 def test_a_run_asked_to_stop_at_the_last_step_finishes(make_loop):
     loop, notes, _, _ = make_loop(steps=3, evaluate_every=100, look=stop_at(4))
     assert loop.run() is True
@@ -341,13 +377,18 @@ def test_an_evaluation_stopped_in_its_midst_is_done_again_and_nothing_is_half_wr
 
 def poisoned(trainer, *steps):
     """Gives the source's batches of these steps NaN weights; returns a list of the steps that are read."""
+    return spoilt(trainer, float("nan"), *steps)
+
+
+def spoilt(trainer, weight, *steps):
+    """Gives the targets of these steps' batches another weight; returns a list of the steps that are read."""
     source, read = trainer.source._source, []  # below the source that skips batches after a roll-back
     batch_at = source.batch_at
 
     def batch(step):
         read.append(step)
         found = batch_at(step)
-        return found._replace(weights=found.weights * np.float32("nan")) if step in steps else found
+        return found._replace(weights=found.weights * np.float32(weight)) if step in steps else found
 
     source.batch_at = batch
     return read

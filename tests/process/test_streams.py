@@ -109,9 +109,23 @@ def test_text_is_written_and_other_attributes_are_the_streams_own(tmp_path):
         assert path.read_bytes() == b"caf\xe9\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "latin-1", "utf-8"])
+def test_characters_that_the_encoding_lacks_are_written_as_question_marks(tmp_path, encoding):
+    """The stream's own way with errors comes first."""
+    with open(tmp_path / "text", "w+", encoding=encoding) as file:
+        print("é─🎭\udcff", file=guard(file), flush=True)
+        file.seek(0)
+        kept = {"cp437": "é─??", "latin-1": "é???", "utf-8": "é─🎭?"}
+        assert file.read() == kept.get(encoding, "????") + "\n"
+        file.reconfigure(errors="ignore")
+        assert guard(file).write("a\udcffb") == 3
+        file.seek(0)
+        assert file.read().endswith("\nab")
+
+
 def test_other_errors_are_not_swallowed():
-    with open(os.devnull, "w", encoding="ascii") as file, pytest.raises(UnicodeEncodeError):
-        guard(file).write("é")
+    with open(os.devnull, "w") as file, pytest.raises(TypeError):
+        guard(file).write(b"bytes")
 
 
 def test_unread_text_ends_the_writing(monkeypatch):

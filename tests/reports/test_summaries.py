@@ -90,6 +90,22 @@ def test_a_resumed_run_removes_later_events_and_a_torn_last_one(tmp_path):
     assert [step for _, step, _ in scalars(tmp_path / "validation")] == [1]
 
 
+def test_a_damaged_event_file_is_cut_before_the_first_damaged_event(tmp_path):
+    """Any flipped byte of the second and third event, and zeros instead of the last bytes."""
+    write_steps(tmp_path, 1, 2, 3)
+    (path,) = (tmp_path / "train").iterdir()
+    whole = path.read_bytes()
+    version, *sizes = (16 + len(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    first, second, third = (version + sum(sizes[: i + 1]) for i in range(3))
+    damages = {i: whole[:i] + bytes([whole[i] ^ 0x10]) + whole[i + 1 :] for i in range(first, third)}
+    damages |= {third - count: whole[:-count] + bytes(count) for count in (13, 60)}
+    for place, content in damages.items():
+        path.write_bytes(content)
+        Summaries(str(tmp_path)).start(3, 3)
+        assert path.read_bytes() == whole[: second if place >= second else first]
+        assert scalars(tmp_path / "train")[-1] == ("x", *((2, 20.0) if place >= second else (1, 10.0)))
+
+
 @pytest.mark.parametrize("name", ["events.out.tfevents.backup", "events.out.tfevents.1700000000.other.1.0.v2", "a.bak"])
 def test_event_files_that_the_run_did_not_write_are_neither_cut_nor_removed(tmp_path, name):
     for folder in (tmp_path, *(tmp_path / split for split in ("train", "validation", "open_loop/own"))):

@@ -41,7 +41,7 @@ class ReplayedRollouts(InputCurriculum):
             super().__post_init__()
             require("trainer.prob", self.prob, 0.0 <= self.prob <= 1.0, "between 0 and 1")
             require("trainer.batches", self.batches, self.batches >= 1, "at least 1")
-            require("trainer.visits", self.visits, self.visits >= 1, "at least 1")
+            require("trainer.visits", self.visits, 1 <= self.visits < 2**31, "at least 1 and below 2^31")
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)

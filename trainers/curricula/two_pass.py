@@ -35,7 +35,7 @@ class TwoPass(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            require("trainer.passes", self.passes, self.passes >= 2, "at least 2")
+            require("trainer.passes", self.passes, 2 <= self.passes <= 100, "from 2 to 100")
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """Returns 1 - ε, float32 `[]`. Graph."""

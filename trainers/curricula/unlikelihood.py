@@ -55,7 +55,7 @@ class Unlikelihood(Trainer):
 
         def __post_init__(self):
             require("trainer.alpha", self.alpha, 0.0 <= self.alpha < float("inf"), "at least 0")
-            check_position("trainer.n", self.n)
+            require("trainer.n", self.n, 1 <= self.n <= 1000, "from 1 to 1000")
             require("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
             check_position("trainer.gold", self.gold)
 

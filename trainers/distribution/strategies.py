@@ -138,16 +138,22 @@ class Workers:
         self.strategy = strategy
         self.several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         self.is_chief = not self.several or Cluster.from_environment().is_chief
+        self._begun = False  # whether all have come to the first step
         self._sum = tf.function(lambda value: strategy.run(_sum_over_replicas, (value,)), autograph=False)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Raises WorkerLost if the body loses another worker."""
+        """Raises WorkerLost if the body loses another worker.
+
+        Raises UserError instead before the first step, because a mistake that one worker alone finds would recur.
+        """
         try:
             yield
         except _LOST as error:
             if not self.several:
                 raise
+            if not self._begun:
+                raise UserError("Another worker is gone before the first step: its own message says why.") from error
             raise WorkerLost("another worker is gone or cannot be reached") from error
 
     def check_same(self, what: str, number: int, remedy: str) -> None:
@@ -158,7 +164,7 @@ class Workers:
             number: the value on this worker.
             remedy: what to do.
         """
-        if self.several and self._means([number]) != [number]:
+        if self.several and self.any(self._means([number]) != [number]):
             raise UserError(f"The workers do not have the same {what} ({number:,} on this one): {remedy}.")
 
     def agreeing_to_stop(self, look: Callable[[], None]) -> Callable[[], None]:
@@ -173,13 +179,18 @@ class Workers:
         def look_at_all() -> None:
             try:
                 look()
-                asked = 0.0
+                asked = False
             except Stopped:
-                asked = 1.0
-            if self._means([asked]) != [0.0]:
+                asked = True
+            stops, self._begun = self.any(asked), True
+            if stops:
                 raise Stopped
 
         return look_at_all
+
+    def any(self, here: bool) -> bool:
+        """Returns whether something holds on any worker, so that all decide alike."""
+        return self._means([float(here)]) != [0.0] if self.several else here
 
     def mean(self, measured: dict[str, float]) -> dict[str, float]:
         """Returns the means of the measurements over all workers, so that all decide alike."""

@@ -159,7 +159,9 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         return False
     listed = run_files.listed_in(directory.file(run_files.NEWEST))
     steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
-    return bool(listed) and not experiment.loop.patience and int(listed[-1].rpartition("-")[2]) >= steps
+    name = os.path.basename(listed[-1]) if listed else ""
+    kind, _, step = name.rpartition("-")  # stopped-N: the evaluation at step N is not done
+    return kind.endswith("step") and not experiment.loop.patience and int(step) >= steps
 
 
 def _make_loop(
@@ -219,6 +221,8 @@ def _restore(
     if not workers.is_chief:
         resumed = checkpoints.restore()  # after the chief has removed damaged ones from the list
     workers.check_same("step", int(trainer.step.numpy()), "--run_dir must be a folder that they share")
+    if workers.any(not checkpoints.has_best()):
+        checkpoints.loop_state.best = None  # it was damaged or removed: all save the next evaluation's as the best
     return "" if resumed or not experiment.init_from else _warm_start(trainer, texts, experiment.init_from)
 
 

@@ -90,7 +90,7 @@ class CheckpointFolder:
             tf.io.gfile.remove(os.path.join(self.path, file))
 
     def mend(self, say: Callable[[str], None]) -> tuple[list[str], list[str]]:
-        """Removes damaged checkpoints from the end of the list.
+        """Removes damaged checkpoints from the end of the list. If none is whole, the list stays; see `unlist`.
 
         Args:
             say: receives a sentence on each.
@@ -104,12 +104,16 @@ class CheckpointFolder:
         kept = list(listed)
         while kept and (damage := self._damage(kept[-1])):
             say(f"The checkpoint {os.path.join(self.path, kept.pop())} is damaged ({damage}) and is not used.")
-        with disk.writing(self._list):
-            if kept and kept != found:
+        if kept and kept != found:
+            with disk.writing(self._list):
                 self._write_list(kept)
-            elif not listed and tf.io.gfile.exists(self._list):
-                tf.io.gfile.remove(self._list)  # TensorFlow's reader fails on an empty list
         return listed, kept
+
+    def unlist(self) -> None:
+        """Removes the list, because TensorFlow's reader fails on an empty one; the files of checkpoints stay."""
+        with disk.writing(self._list):
+            if tf.io.gfile.exists(self._list):
+                tf.io.gfile.remove(self._list)
 
     def _by_name(self) -> list[str]:
         """Returns the names of the checkpoints in the folder, in the order in which they were saved."""

@@ -82,7 +82,8 @@ class Checkpoints:
         Raises:
             UserError: all checkpoints are damaged, or another program wrote the newest.
         """
-        self._best.mend(say)
+        if not self._best.mend(say)[1]:
+            self._best.unlist()
         found, complete = self._newest.mend(say)
         if not complete:
             if found and not self._newest.has(_START):
@@ -90,6 +91,7 @@ class Checkpoints:
                     f"All checkpoints in {self._newest.path} are damaged: {', '.join(found)}. "
                     f"Give the --run_dir of a copy, or a new one to start again."
                 )
+            self._newest.unlist()
             return False
         try:
             self._newest.read(complete[-1], self._restore)
@@ -100,6 +102,10 @@ class Checkpoints:
                 "Give another --run_dir."
             ) from error
         return True
+
+    def has_best(self) -> bool:
+        """Returns whether a best checkpoint is listed."""
+        return bool(self._best.names())
 
     def save(self, step: int) -> str | None:
         """Saves a checkpoint, unless this step was saved already.

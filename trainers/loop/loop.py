@@ -174,13 +174,15 @@ class Loop:
         """Reports the means since the last log."""
         state, trainer = self._state, self._trainer
         rows = state.pending
+        names = dict.fromkeys(name for row in rows for name in row if name not in _SUMMED)
         state.seconds += state.interval_seconds
-        nats, chars, chars_read = (sum(row[name] for row in rows) for name in _SUMMED)
+        nats_per_char = _nats_per_char(rows)
         values = {
-            "nats_per_char": nats / chars,
-            "bits_per_char": metrics.bits_per_char(nats / chars),
-            "chars_per_sec": chars_read / state.interval_seconds,
-            **{name: _mean([row[name] for row in rows]) for name in rows[0] if name not in _SUMMED},
+            "nats_per_char": nats_per_char,
+            "bits_per_char": metrics.bits_per_char(nats_per_char),
+            "chars_per_sec": sum(row["chars_read"] for row in rows) / state.interval_seconds,
+            # A curriculum that was edited before a resume has rows of other names.
+            **{name: _mean([row[name] for row in rows if name in row]) for name in names},
             "own_input_prob": rows[-1]["own_input_prob"],
             "learning_rate": rows[-1]["learning_rate"],
             "skipped_updates": float(trainer.skipped_updates.numpy()),
@@ -236,9 +238,8 @@ class Loop:
     def _check_loss(self) -> None:
         """Raises Diverged if the mean loss since the last log shows it."""
         pending = self._state.pending
-        if pending:
-            nats, chars = (sum(row[name] for row in pending) for name in ("nats", "chars"))
-            check_loss(nats / chars, self._config.explosion, self._trainer.model.vocabulary_size)
+        if any(row["chars"] for row in pending):
+            check_loss(_nats_per_char(pending), self._config.explosion, self._trainer.model.vocabulary_size)
 
     def _roll_back(self, error: Diverged) -> None:
         """Restores the last checkpoint, skips the data since then, and halves the learning rate."""
@@ -258,6 +259,12 @@ class Loop:
             f"{self._config.retries})."
         )
         self._start()
+
+
+def _nats_per_char(rows: list[dict[str, float]]) -> float:
+    """Returns the mean over the targets of all rows; nan if none has a weight."""
+    nats, chars = (sum(row[name] for row in rows) for name in ("nats", "chars"))
+    return nats / chars if chars else math.nan
 
 
 def _mean(values: list[float]) -> float:

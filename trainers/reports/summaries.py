@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.custom_scalar import summary as custom_scalars
 from tensorboard.plugins.hparams import api as hparams
@@ -105,7 +106,7 @@ class _Writer:
         with disk.writing(self._folder):
             self._writer.flush()
             for path in set(self._files.own(self._name)).difference(self._others):  # at most one
-                ends = [end for end, _ in _events(path, self._end)]
+                ends = list(_ends(path, self._end))
                 self._missing, self._end = self._missing - len(ends), max([self._end, *ends])
             if self._missing:
                 raise OSError(f"{self._missing} summaries did not arrive: is the disk full?")
@@ -115,27 +116,31 @@ class _Writer:
         self._writer.close()
 
 
-def _events(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yields (offset of its end, content) of each complete event from the offset `start` on.
+_FRAME = 16
+"""Bytes around an event in a file: its length uint64, the length's checksum uint32, the event's checksum uint32."""
 
-    A file is a sequence of records: length uint64, its checksum uint32, the event, its checksum uint32.
-    """
+
+def _ends(path: str, start: int) -> Iterator[int]:
+    """Yields the offset of the end of each complete event from the offset `start` on."""
     with tf.io.gfile.GFile(path, "rb") as file:
         file.seek(start)
         content = file.read()
     place = 0
-    while (end := place + 16 + int.from_bytes(content[place : place + 8], "little")) <= len(content):
-        yield start + end, content[place + 12 : end - 4]
+    while (end := place + _FRAME + int.from_bytes(content[place : place + 8], "little")) <= len(content):
+        yield start + end
         place = end
 
 
 def _keep_until(path: str, step: int) -> None:
-    """Truncates an event file before the first event of a later step, or the first incomplete one."""
+    """Truncates an event file before the first event of a later step, or the first incomplete or damaged one.
+
+    TensorBoard shows nothing after a damaged event either: its loader verifies the checksums, and stops there.
+    """
     kept = 0
-    for end, event in _events(path):
+    for event in RawEventFileLoader(path).Load():
         if Event.FromString(event).step > step:
             break
-        kept = end
+        kept += _FRAME + len(event)
     if kept < tf.io.gfile.stat(path).length:
         with disk.writing(path), tf.io.gfile.GFile(path, "rb") as file:
             atomic.replace(path, file.read(kept))
