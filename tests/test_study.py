@@ -100,6 +100,16 @@ def test_runs_that_the_printed_commands_trained_are_used(call, tmp_path, monkeyp
     assert call(*asked)[0] == command.DONE
 
 
+def test_a_study_measures_finished_runs_at_the_temperature_it_is_given(call, tmp_path):
+    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
+    losses = []
+    for temperature in (1.0, 3.0, 1.0):
+        assert call(*asked, f"--set=model.temperature={temperature}")[0] == command.DONE
+        arms = json.loads((tmp_path / "study.json").read_text())["arms"]
+        losses.append([arm["seeds"]["0"]["nats_per_char"]["value"] for arm in arms.values()])
+    assert losses[0] == losses[2] and not set(losses[0]) & set(losses[1])
+
+
 def test_a_study_runs_from_python(tmp_path, capsys):
     importlib.import_module("trainers.study")  # the import of the command must not hide the function of this name
     settings = dict(setting.split("=") for setting in SETTINGS.split())

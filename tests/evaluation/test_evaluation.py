@@ -1,6 +1,7 @@
 """Tests the evaluation of a run: its losses, the reference for its text, every kind of data, and missing texts."""
 
 import dataclasses
+import io
 import json
 import os
 
@@ -24,6 +25,8 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation, measures_file, other_systems
 from trainers.experiment import Experiment
+from trainers.launch.build import run_experiment
+from trainers.reports.console import Console
 
 pytestmark = pytest.mark.slow
 
@@ -34,19 +37,22 @@ def silent(line):
     """Ignores a line for the user."""
 
 
+def two_steps(corpus="plays:3000", temperature=1.0, **data):
+    return Experiment(
+        corpus=corpus,
+        model=ModelConfig(units=8, embedding_size=5, temperature=temperature),
+        data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
+        loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
+        samples=SamplesConfig(num_chars=0),
+    )
+
+
 @pytest.fixture
 def make_run(finished, tmp_path):
     """Trains for two steps; returns the run directory."""
 
     def make(corpus="plays:3000", name="run", **data):
-        experiment = Experiment(
-            corpus=corpus,
-            model=ModelConfig(units=8, embedding_size=5),
-            data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
-            loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
-            samples=SamplesConfig(num_chars=0),
-        )
-        return str(finished(experiment, tmp_path / name))
+        return str(finished(two_steps(corpus, **data), tmp_path / name))
 
     return make
 
@@ -177,6 +183,14 @@ def test_stored_measures_are_read_until_others_are_asked_for(make_run):
     with open(path, "w") as file:
         file.write("{torn")
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
+
+
+def test_stored_measures_are_replaced_if_the_temperature_of_the_run_has_changed(make_run):
+    run_dir = make_run()
+    first = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert run_experiment(two_steps(temperature=2.0), "tiny", run_dir, console=Console(io.StringIO()))
+    again = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert again == evaluation.evaluate(run_dir, SHORT, silent, temperatures=[0.9]) != first
 
 
 def test_a_character_that_occurs_only_at_the_end_of_another_text_is_not_unknown(make_run, own_text, tmp_path):

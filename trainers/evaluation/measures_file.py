@@ -19,7 +19,7 @@ from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
 from trainers.run_directory.directory import write_json
 
 _NAME = "measures.json"
-_VERSION = 4  # of the measures; a file of an earlier version is replaced
+_VERSION = 5  # of the measures; a file of an earlier version is replaced
 
 
 def read_or_evaluate(
@@ -47,6 +47,7 @@ def read_or_evaluate(
     how = {
         "version": _VERSION,
         "checkpoint": os.path.basename(run_files.find_checkpoint(run_dir, weights)),
+        "model": run_files.read_config(run_dir).get("model"),  # its temperature may change after the training
         "protocol": dataclasses.asdict(protocol),
         "temperatures": list(temperatures),
         "epsilons": list(epsilons),

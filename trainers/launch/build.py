@@ -18,6 +18,7 @@ from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
 from charrnn.model.char_model import CharModel, choose_path
+from charrnn.model.config import ModelConfig
 from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
 from trainers.distribution import strategies
@@ -140,7 +141,9 @@ def run_experiment(
 
 
 def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -> bool:
-    """Returns whether a run directory has all steps of an experiment. False for a run that may stop early.
+    """Returns whether a run directory has all steps of an experiment, and its temperature.
+
+    False for a run that may stop early.
 
     Args:
         experiment: the experiment.
@@ -157,6 +160,9 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
     settings = {"experiment": name, **experiments.to_dict(experiment), "data": data, "corpus_sha256": texts.sha256}
     if not directory.may_resume("auto", settings, texts.vocabulary, experiment.trainer_class):
         return False
+    model = run_files.read_group(run_dir, run_files.read_config(run_dir), "model", ModelConfig)
+    if model != experiment.model:
+        return False  # only in its temperature, which it has as soon as it resumes
     listed = run_files.listed_in(directory.file(run_files.NEWEST))
     steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
     return bool(listed) and not experiment.loop.patience and int(listed[-1].rpartition("-")[2]) >= steps
