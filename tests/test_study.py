@@ -156,3 +156,14 @@ def test_a_run_of_other_settings_in_the_folder_is_refused(call, tmp_path):
     assert call(*asked)[0] == command.DONE
     status, _, err = call(*asked, "--set=optimizer.clip_norm=0.5")
     assert status == command.MISTAKE and "teacher_forcing-0 belongs to another run: optimizer.clip_norm was 1.0" in err
+
+
+@pytest.mark.parametrize("early_stop", [[], ["--set=loop.patience=9"]], ids=str)
+def test_a_run_of_more_steps_than_the_study_is_refused_before_anything_is_written(call, tmp_path, early_stop):
+    asked = ["--seeds=1", f"--study_dir={tmp_path}", "--nopictures", *early_stop]
+    assert call(*asked, "--trainers=teacher_forcing,spans")[0] == command.DONE
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    status, _, err = call(*asked, "--steps=2", "--trainers=teacher_forcing,two_pass")
+    said = f"{tmp_path}/teacher_forcing-0 has 4 steps, more than --steps=2: give another --study_dir."
+    assert status == command.MISTAKE and said in err
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -152,7 +152,7 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         texts: the experiment's text.
 
     Raises:
-        UserError: the directory belongs to another run, or is damaged.
+        UserError: the directory belongs to another run, has more steps than the experiment, or is damaged.
     """
     directory = RunDirectory(run_dir)
     experiment, _ = precision.resolved(experiment, [run_dir])
@@ -160,12 +160,15 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
     settings = {"experiment": name, **experiments.to_dict(experiment), "data": data, "corpus_sha256": texts.sha256}
     if not directory.may_resume("auto", settings, texts.vocabulary, experiment.trainer_class):
         return False
+    listed = run_files.listed_in(directory.file(run_files.NEWEST))
+    done = int(listed[-1].rpartition("-")[2]) if listed else 0
+    steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
+    if done > steps:
+        raise UserError(f"{run_dir} has {done:,} steps, more than --steps={steps}: give another --study_dir.")
     model = run_files.read_group(run_dir, run_files.read_config(run_dir), "model", ModelConfig)
     if model != experiment.model:
         return False  # only in its temperature, which it has as soon as it resumes
-    listed = run_files.listed_in(directory.file(run_files.NEWEST))
-    steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
-    return bool(listed) and not experiment.loop.patience and int(listed[-1].rpartition("-")[2]) >= steps
+    return done == steps and not experiment.loop.patience
 
 
 def _make_loop(
