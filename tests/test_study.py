@@ -8,7 +8,9 @@ import pytest
 
 import trainers
 from charrnn import command
+from charrnn.text.plays import Plays
 from trainers import run
+from trainers.evaluation import evaluation
 from trainers.loop import stopping
 
 pytestmark = pytest.mark.slow
@@ -167,3 +169,17 @@ def test_a_run_of_more_steps_than_the_study_is_refused_before_anything_is_writte
     said = f"{tmp_path}/teacher_forcing-0 has 4 steps, more than --steps=2: give another --study_dir."
     assert status == command.MISTAKE and said in err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_text_that_changes_during_a_study_is_reported(call, tmp_path, monkeypatch):
+    text, evaluate = tmp_path / "text.txt", evaluation.evaluate
+    text.write_text(Plays().text(12000, seed=1))
+
+    def evaluate_after_a_change(*arguments, **named):
+        text.write_text(Plays().text(12000, seed=2))
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr("trainers.evaluation.evaluation.evaluate", evaluate_after_a_change)
+    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path / 'study'}", "--nopictures"]
+    status, _, err = call(*asked, f"--corpus={text}")
+    assert status == command.MISTAKE and f"{text} has changed during the study: restore it" in err

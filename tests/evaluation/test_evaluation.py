@@ -193,6 +193,19 @@ def test_stored_measures_are_replaced_if_the_temperature_of_the_run_has_changed(
     assert again == evaluation.evaluate(run_dir, SHORT, silent, temperatures=[0.9]) != first
 
 
+def test_measures_on_a_text_that_has_changed_are_reported_as_such_and_not_stored(make_run, own_text):
+    run_dir, right, lines = make_run(str(own_text)), own_text.read_text(), []
+    own_text.write_text("Zebra quiz. " * 800)
+    changed = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9], log=lines.append)
+    assert any(f"is not the text that {run_dir} was trained on" in line for line in lines)
+    assert any("unknown character" in line and "'Z'" in line for line in lines)
+    own_text.write_text(right)
+    first = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert first == evaluation.evaluate(run_dir, SHORT, silent, temperatures=[0.9]) != changed
+    own_text.write_text("Zebra quiz. " * 800)
+    assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
+
+
 def test_a_character_that_occurs_only_at_the_end_of_another_text_is_not_unknown(make_run, own_text, tmp_path):
     run_dir = make_run(str(own_text))
     loaded, other = loading.load(run_dir), tmp_path / "other.txt"

@@ -41,6 +41,7 @@ class Evaluation(NamedTuple):
     report: Report  # its measures include the losses in closed loop
     sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss, at the protocol's epsilon
     frontier: Mapping[tuple[float, float], Point] = MappingProxyType({})  # by temperature and epsilon
+    corpus_sha256: str = ""  # checksum of the text's files
 
 
 def evaluate(
@@ -87,7 +88,8 @@ def evaluate(
     points = frontier(*arguments, validation, protocol, temperatures, cut_offs)
     own = {t: point for (t, epsilon), point in points.items() if epsilon == protocol.epsilon}
     sweep = {temperature: (point.reference_loss, point.reverse_loss) for temperature, point in own.items()}
-    return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), sweep, points)
+    report = Report({**closed, **opened}, curves)
+    return Evaluation(loaded.checkpoint, texts.name, report, sweep, points, texts.sha256)
 
 
 def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[], Iterable[Batch]]]:

@@ -92,7 +92,7 @@ def run(plan: Sequence[Planned], how: How, look: Callable[[], None], say: Callab
         The comparison, without an arm of which a run diverged.
 
     Raises:
-        UserError: a directory belongs to another run, or there is no measure of a name.
+        UserError: a directory belongs to another run, a text has changed, or there is no measure of a name.
         Diverged: the first arm diverged, or all others.
         Stopped: the study was asked to stop; what was done is saved.
     """
@@ -141,6 +141,9 @@ def _measured(planned: Planned, how: How) -> MeasuredRun:
     found = measures_file.read_or_evaluate(
         planned.run_dir, how.protocol, None, how.weights, how.temperatures, how.epsilons
     )
+    if found.corpus_sha256 != planned.texts.sha256:
+        corpus = planned.experiment.corpus
+        raise UserError(f"{corpus} has changed during the study: restore it, or give another --study_dir.")
     for name in how.measures:
         require("--measures", name, name in found.report.measures, f"among {', '.join(found.report.measures)}")
     return MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), found, planned.arm)
