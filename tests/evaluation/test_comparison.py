@@ -87,9 +87,14 @@ def test_runs_with_no_warm_start_or_with_other_bases_are_separate_groups():
 
 
 def test_settings_that_do_not_affect_training_separate_no_runs():
-    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
+    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "save_every": 7, "keep": 9}
     assert len(group_runs([run(0), run(1, loop=loop)])) == 1
     assert len(group_runs([run(0), run(1, loop={"steps": 11})])) == 2
+
+
+def test_runs_that_were_evaluated_at_other_steps_are_separate_groups():
+    runs = [run(0, loop={"evaluate_every": 5}), run(1, loop={"evaluate_every": 7})]
+    assert [group.name for group in group_runs(runs)] == ["evaluate_every=5", "evaluate_every=7"]
 
 
 def test_runs_whose_precision_was_chosen_differently_are_not_a_group():

@@ -20,10 +20,11 @@ from trainers.run_directory.directory import flat
 
 _IGNORED_GROUPS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
 _IGNORED_SETTINGS = """
-    loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
+    loop.log_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
-"""Settings that do not affect what is learnt, except for rounding."""
+"""Settings that do not affect what is learnt, except for rounding. `loop.evaluate_every` does: the best weights and an
+early stop are found at an evaluation, and curricula may change there."""
 ERROR_RATE = 0.05  # family-wise, over all tests of a comparison
 MIN_SEEDS = 3  # of a test
 _POINTS_PER_LINE = 100  # of a curve, between two temperatures
