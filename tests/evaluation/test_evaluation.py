@@ -127,6 +127,16 @@ def test_every_kind_of_run_can_be_measured(make_run, own_text, data):
     assert list(found.sweep) == [0.5] and list(found.frontier) == [(0.5, 0.0)]
 
 
+@pytest.mark.parametrize("corpus", ["plays:3000", "timetable:3000", ""])
+@pytest.mark.parametrize("data", [{}, {"order": "lines"}], ids=str)
+def test_the_names_of_the_measures_are_known_before_the_evaluation(make_run, own_text, corpus, data):
+    run_dir, protocol = make_run(corpus or str(own_text), **data), Protocol(num_rollouts=2, num_chars=110)
+    config = evaluation.read_config(run_dir)
+    texts = load_texts(config["corpus"], DataConfig(**data), silent)
+    names = evaluation.measure_names(texts, DataConfig(**data), protocol)
+    assert names == list(evaluation.evaluate(run_dir, protocol, silent).report.measures)
+
+
 def test_each_cut_off_has_a_point_beside_the_protocols(make_run):
     run_dir, protocol = make_run(), dataclasses.replace(SHORT, epsilon=0.022)
     found = evaluation.evaluate(run_dir, protocol, silent, temperatures=[1.0], epsilons=[0.0, 0.022])

@@ -18,7 +18,7 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
-from charrnn.measures.exact_source import exact_source
+from charrnn.measures.exact_source import exact_source, known_source
 from charrnn.measures.frontier import Point, frontier
 from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Measure, Protocol, Report
@@ -109,6 +109,20 @@ def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[],
             f"{data.seq_length}: give a longer text."
         )
     return passes
+
+
+def measure_names(texts: Texts, data: DataConfig, protocol: Protocol) -> list[str]:
+    """Returns the names of the measures of an evaluation without other systems.
+
+    Args:
+        texts: the text.
+        data: how it is read.
+        protocol: number and length of the rollouts.
+
+    Raises:
+        UserError: the validation text is too short.
+    """
+    return [*closed_loop_passes(texts, data), *open_loop.names(protocol, known_source(texts, data))]
 
 
 def _closed_loop_losses(

@@ -64,7 +64,10 @@ def refuse_mistakes(plan: Sequence[Planned], how: How) -> None:
             raise UserError(f"The arms {twin} and {planned.arm} have the same settings: leave one out.")
     for planned in first.values():
         how.protocol.pieces(planned.texts.validation)
-        evaluation.closed_loop_passes(planned.texts, planned.experiment.data)
+        gaps = ["curve_gap", "union_gap"] if any(how.epsilons) else ["curve_gap"]
+        known = [*evaluation.measure_names(planned.texts, planned.experiment.data, how.protocol), *gaps]
+        for name in how.measures:
+            require("--measures", name, name in known, f"among {', '.join(known)}")
     left = {planned.arm: planned for planned in plan if not planned.is_complete()}
     for planned in left.values():
         build.make_trainer(planned.experiment, planned.texts)
@@ -92,7 +95,7 @@ def run(plan: Sequence[Planned], how: How, look: Callable[[], None], say: Callab
         The comparison, without an arm of which a run diverged.
 
     Raises:
-        UserError: a directory belongs to another run, a text has changed, or there is no measure of a name.
+        UserError: a directory belongs to another run, or a text has changed.
         Diverged: the first arm diverged, or all others.
         Stopped: the study was asked to stop; what was done is saved.
     """
@@ -144,8 +147,6 @@ def _measured(planned: Planned, how: How) -> MeasuredRun:
     if found.corpus_sha256 != planned.texts.sha256:
         corpus = planned.experiment.corpus
         raise UserError(f"{corpus} has changed during the study: restore it, or give another --study_dir.")
-    for name in how.measures:
-        require("--measures", name, name in found.report.measures, f"among {', '.join(found.report.measures)}")
     return MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), found, planned.arm)
 
 
