@@ -57,17 +57,23 @@ class Protocol:
         """The seed of each rollout, `[R]`."""
         return self.seed + np.arange(self.num_rollouts)
 
-    def pieces(self, ids: np.ndarray | Sharded) -> np.ndarray:
-        """Returns pieces of a text `[N]` at equal distances, int64 `[R, W + L]`.
+    def pieces(self, ids: np.ndarray | Sharded, split: str = "validation") -> np.ndarray:
+        """Returns pieces of a text at equal distances, int64 `[R, W + L]`, of the training text `[R, L]`.
+
+        Args:
+            ids: `[N]`.
+            split: "validation", or "training": its pieces stand beside rollouts, without a warm-up.
 
         Raises:
             UserError: the text is shorter than one piece.
         """
-        length = self.warm_up + self.num_chars
+        warm_up = self.warm_up if split == "validation" else 0
+        length = warm_up + self.num_chars
         if len(ids) < length:
+            rollout = f"a rollout of {self.num_chars:,}" + (f" after {warm_up}" if warm_up else "")
             raise UserError(
-                f"The validation text has {len(ids):,} characters, but a rollout of {self.num_chars:,} after "
-                f"{self.warm_up} needs {length:,}: give a smaller --num_chars, or a longer text."
+                f"The {split} text has {len(ids):,} characters, but {rollout} needs {length:,}: give a smaller "
+                "--num_chars, or a longer text."
             )
         starts = np.arange(self.num_rollouts) * (len(ids) - length) // (self.num_rollouts - 1)
         return np.asarray(ids[starts[:, None] + np.arange(length)], np.int64)
@@ -127,7 +133,7 @@ def measure(
         protocol: number and length of the rollouts.
 
     Raises:
-        UserError: the validation text is too short for the protocol.
+        UserError: a text is too short for the protocol.
     """
     pieces = protocol.pieces(validation)
     gold = score(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
@@ -290,8 +296,7 @@ def _of_texts(
     protocol: Protocol,
 ) -> dict[str, Measure]:
     """Measures the rollouts as text. Measures against validation text take training text as the real one."""
-    sized = dataclasses.replace(protocol, warm_up=0)
-    elsewhere = sized.pieces(train)
+    elsewhere = protocol.pieces(train, "training")
     known = frozenset(text_measures.words([vocabulary.decode(train)]))
     valid = [text_measures.valid_words([vocabulary.decode(row) for row in rows], known) for rows in (own, gold)]
     reverse = [text_measures.reverse_loss(rows, validation, vocabulary.size) for rows in (own, elsewhere)]

@@ -156,6 +156,13 @@ def test_a_text_shorter_than_a_window_is_refused(make_run):
         evaluation.evaluate(make_run("plays:3000", targets="last", seq_length=400), SHORT, silent)
 
 
+def test_a_training_text_shorter_than_a_rollout_is_refused_before_the_work_starts(make_run, monkeypatch):
+    run_dir = make_run("plays:1000", validation_fraction=0.6)
+    monkeypatch.setattr(evaluation, "reference_for", None)
+    with pytest.raises(UserError, match="The training text has 400 characters, but a rollout of 450 needs 450: give"):
+        evaluation.evaluate(run_dir, Protocol(2, 450), silent)
+
+
 def test_a_text_that_is_gone_can_be_given_again(make_run, own_text, tmp_path):
     run_dir = make_run(str(own_text))
     before = evaluation.evaluate(run_dir, SHORT, silent)

@@ -30,6 +30,11 @@ def plan(arms=None, settings=(), corpus="plays:12000"):
         ({"arms": {"b": ("spans", {"trainer.length": 8})}}, HOW, "The arms spans and b"),
         ({"settings": ["data.validation_fraction=0"]}, HOW, "The validation text has .* give a smaller --num_chars"),
         (
+            {"settings": ["data.validation_fraction=0.6"], "corpus": "plays:1000"},
+            How(Protocol(2, 450)),
+            "The training text has 400 characters, but a rollout of 450 needs 450: give a smaller --num_chars",
+        ),
+        (
             {"settings": ["data.order=windows", "data.targets=last", "data.seq_length=2000"]},
             HOW,
             "no more than data.seq_length=2000: give a longer text",

@@ -76,8 +76,7 @@ def evaluate(
     loaded, config = loading.load(run_dir, weights), read_config(run_dir)
     data = run_files.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
-    train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
-    protocol.pieces(validation)  # refuses a text that is too short before the work starts
+    train, validation = counted(texts, protocol)
     reference = reference_for(texts, data)
     losses = _closed_loop_losses(loaded.model, texts, data, reference, others)
     closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
@@ -90,6 +89,22 @@ def evaluate(
     sweep = {temperature: (point.reference_loss, point.reverse_loss) for temperature, point in own.items()}
     report = Report({**closed, **opened}, curves)
     return Evaluation(loaded.checkpoint, texts.name, report, sweep, points, texts.sha256)
+
+
+def counted(texts: Texts, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first 10 million ids of the training and of the validation text, from which rollouts are measured.
+
+    Args:
+        texts: the text.
+        protocol: number and length of the rollouts.
+
+    Raises:
+        UserError: a text is too short for the protocol.
+    """
+    train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
+    protocol.pieces(validation)
+    protocol.pieces(train, "training")
+    return train, validation
 
 
 def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[], Iterable[Batch]]]:

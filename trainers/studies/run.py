@@ -63,7 +63,7 @@ def refuse_mistakes(plan: Sequence[Planned], how: How) -> None:
         if twin != planned.arm:
             raise UserError(f"The arms {twin} and {planned.arm} have the same settings: leave one out.")
     for planned in first.values():
-        how.protocol.pieces(planned.texts.validation)
+        evaluation.counted(planned.texts, how.protocol)
         gaps = ["curve_gap", "union_gap"] if any(how.epsilons) else ["curve_gap"]
         known = [*evaluation.measure_names(planned.texts, planned.experiment.data, how.protocol), *gaps]
         for name in how.measures:
