@@ -73,6 +73,17 @@ def test_cut_offs_add_a_table_and_a_gap(call, run_dirs):
     assert "union_gap" not in call(*run_dirs, "--nopictures")[1]
 
 
+def test_lines_on_a_text_that_the_runs_were_not_trained_on_are_printed_once_each(call, run_dirs, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("Zebra quiz. " * 300)
+    status, _, err = call(*run_dirs, f"--text={other}", "--nopictures")
+    lines = err.splitlines()
+    assert status == 0 and len(lines) == len(set(lines))
+    for run_dir in run_dirs:
+        assert f"{other} is not the text that {run_dir} was trained on; it is split in the same way" in lines
+    assert sum("Counted as the unknown character" in line and "'Z'" in line for line in lines) == 1
+
+
 def test_pictures_lie_in_the_first_run_and_in_tensorboard(call, run_dirs):
     pytest.importorskip("matplotlib")
     status, _, err = call(*run_dirs)

@@ -4,11 +4,15 @@ import importlib
 import json
 import shlex
 
+import numpy as np
 import pytest
 
 import trainers
 from charrnn import command
+from charrnn.errors import UserError
+from charrnn.text.plays import Plays
 from trainers import run
+from trainers.evaluation import evaluation
 from trainers.loop import stopping
 
 pytestmark = pytest.mark.slow
@@ -100,11 +104,23 @@ def test_runs_that_the_printed_commands_trained_are_used(call, tmp_path, monkeyp
     assert call(*asked)[0] == command.DONE
 
 
+def test_a_study_measures_finished_runs_at_the_temperature_it_is_given(call, tmp_path):
+    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
+    losses = []
+    for temperature in (1.0, 3.0, 1.0):
+        assert call(*asked, f"--set=model.temperature={temperature}")[0] == command.DONE
+        arms = json.loads((tmp_path / "study.json").read_text())["arms"]
+        losses.append([arm["seeds"]["0"]["nats_per_char"]["value"] for arm in arms.values()])
+    assert losses[0] == losses[2] and not set(losses[0]) & set(losses[1])
+
+
 def test_a_study_runs_from_python(tmp_path, capsys):
     importlib.import_module("trainers.study")  # the import of the command must not hide the function of this name
     settings = dict(setting.split("=") for setting in SETTINGS.split())
     how = {"corpus": "plays:12000", "steps": 4, "set": settings, "num_rollouts": 2, "num_chars": 50, "seeds": 1}
+    how |= {"measures": ["curve_gap"], "temperatures": np.array([0.9, 1], np.float32), "num_rollouts": np.int64(2)}
     study = trainers.study("quickstart", grid={"model.units": [8, 9]}, study_dir=tmp_path, pictures=False, **how)
+    assert "curve_gap" in study.comparison.measures and "nats_per_char" not in study.comparison.measures
     names = ["teacher_forcing,units=8", "teacher_forcing,units=9"]
     assert [group.name for group in study.comparison.groups] == names
     assert study.finding in repr(study) and study.finding in capsys.readouterr().out
@@ -119,6 +135,7 @@ def test_a_study_runs_from_python(tmp_path, capsys):
         (["--trainers=teacher_forcing,spans", "--num_chars=5000"], "a rollout of 5,000 after 100"),
         (["--trainers=teacher_forcing,spans", "--temperatures=0.9"], "--temperatures=0.9"),
         (["--trainers=teacher_forcing,spans", "--weights=step-2"], "--weights=step-2"),
+        (["--trainers=teacher_forcing,spans", "--measures=reference_los"], "--measures=reference_los"),
         (["--arm=spans"], "--arm=spans is not possible"),
         (["--arm=a=spans trainer.length"], "--arm=a=spans trainer.length is not possible"),
         (["--arm=a=distillation trainer.teacher=runs/none"], "runs/none"),
@@ -135,10 +152,22 @@ def test_a_mistake_is_reported_before_the_first_run(call, tmp_path, arguments, s
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_measure_is_reported_with_the_known_ones(call, tmp_path):
-    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
-    status, _, err = call(*asked, "--measures=reference_los")
-    assert status == command.MISTAKE and "--measures=reference_los" in err and "reference_loss, " in err
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"temperatures": ["1"]}, r"temperatures=\['1'\] is not possible: it must be a list of numbers"),
+        ({"epsilons": [None]}, r"epsilons=\[None\] is not possible"),
+        ({"num_chars": "50"}, "num_chars='50' is not possible: it must be a whole number"),
+        ({"num_rollouts": 2.5}, "num_rollouts=2.5 is not possible"),
+        ({"max_minutes": "3"}, "--max_minutes=3 is not possible: it must be a number above 0"),
+        ({"measures": [["js_1"]]}, r"--measures=\['js_1'\] is not possible: it must be among"),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_refused_in_python(tmp_path, wrong, said):
+    with pytest.raises(UserError, match=said):
+        trainers.study("quickstart", ["teacher_forcing", "spans"], study_dir=tmp_path / "study", seeds=1, **wrong)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_of_other_settings_in_the_folder_is_refused(call, tmp_path):
@@ -146,3 +175,28 @@ def test_a_run_of_other_settings_in_the_folder_is_refused(call, tmp_path):
     assert call(*asked)[0] == command.DONE
     status, _, err = call(*asked, "--set=optimizer.clip_norm=0.5")
     assert status == command.MISTAKE and "teacher_forcing-0 belongs to another run: optimizer.clip_norm was 1.0" in err
+
+
+@pytest.mark.parametrize("early_stop", [[], ["--set=loop.patience=9"]], ids=str)
+def test_a_run_of_more_steps_than_the_study_is_refused_before_anything_is_written(call, tmp_path, early_stop):
+    asked = ["--seeds=1", f"--study_dir={tmp_path}", "--nopictures", *early_stop]
+    assert call(*asked, "--trainers=teacher_forcing,spans")[0] == command.DONE
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    status, _, err = call(*asked, "--steps=2", "--trainers=teacher_forcing,two_pass")
+    said = f"{tmp_path}/teacher_forcing-0 has 4 steps, more than --steps=2: give another --study_dir."
+    assert status == command.MISTAKE and said in err
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_text_that_changes_during_a_study_is_reported(call, tmp_path, monkeypatch):
+    text, evaluate = tmp_path / "text.txt", evaluation.evaluate
+    text.write_text(Plays().text(12000, seed=1))
+
+    def evaluate_after_a_change(*arguments, **named):
+        text.write_text(Plays().text(12000, seed=2))
+        return evaluate(*arguments, **named)
+
+    monkeypatch.setattr("trainers.evaluation.evaluation.evaluate", evaluate_after_a_change)
+    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path / 'study'}", "--nopictures"]
+    status, _, err = call(*asked, f"--corpus={text}")
+    assert status == command.MISTAKE and f"{text} has changed during the study: restore it" in err

@@ -68,11 +68,13 @@ def main(run_dirs: list[str]) -> int:
     comparison.group_runs(runs)  # refuses runs that cannot be compared before the work starts
     for run in runs:
         run_files.find_checkpoint(run.path, FLAGS.weights)
+    lines: list[str] = []  # printed later, because a refusal is one line
     for i, run in enumerate(runs):
         print(f"measuring {run.path}", file=sys.stderr)
-        sweep = temperatures, epsilons
-        measured = measures_file.read_or_evaluate(run.path, protocol, FLAGS.text, FLAGS.weights, *sweep)
-        runs[i] = run._replace(evaluation=measured)
+        how = protocol, FLAGS.text, FLAGS.weights, temperatures, epsilons
+        runs[i] = run._replace(evaluation=measures_file.read_or_evaluate(run.path, *how, lines.append))
+    for line in dict.fromkeys(lines):
+        print(line, file=sys.stderr)
     compared = comparison.compare(comparison.with_curve_gaps(runs))
     text = f"{tables.table(compared)}\n\n{tables.sweep_table(compared)}"
     if any(map(comparison.has_cut_offs, compared.groups[0].evaluations)):

@@ -116,7 +116,7 @@ class _Belief(NamedTuple):
     weights: np.ndarray  # float64 [N]
 
 
-def exact_source(texts: Texts, data: DataConfig) -> ExactSource | None:
+def known_source(texts: Texts, data: DataConfig) -> FiniteStateSource | None:
     """Returns the source of a built-in corpus that is read as it is written; None for any other text.
 
     Args:
@@ -124,6 +124,10 @@ def exact_source(texts: Texts, data: DataConfig) -> ExactSource | None:
         data: the settings with which it was read.
     """
     as_written = data.order != "lines" and not data.lowercase and not data.csv_column
-    if texts.entropy_rate is None or not as_written:
-        return None
-    return ExactSource(corpora.source_of(texts.name), texts.vocabulary)
+    return corpora.source_of(texts.name) if texts.entropy_rate is not None and as_written else None
+
+
+def exact_source(texts: Texts, data: DataConfig) -> ExactSource | None:
+    """Returns the `known_source` as a reference; its arguments are the same."""
+    source = known_source(texts, data)
+    return ExactSource(source, texts.vocabulary) if source else None

@@ -19,12 +19,12 @@ import numpy as np
 from charrnn.encoded.array import Sharded
 from charrnn.errors import UserError, check_epsilon, require, require_memory
 from charrnn.generation.decode_loop import OWN
-from charrnn.measures import impossible, text_measures
+from charrnn.measures import impossible, structure, text_measures
 from charrnn.measures.exact_source import ExactSource
 from charrnn.measures.reference import Reference, at_ids
 from charrnn.measures.rollouts import Reader
 from charrnn.measures.scores import SLIPS, Scores, in_parts, score
-from charrnn.measures.structure import Structure
+from charrnn.text.finite_state import FiniteStateSource
 from charrnn.text.plays import Plays
 from charrnn.text.vocabulary import Vocabulary
 
@@ -57,17 +57,23 @@ class Protocol:
         """The seed of each rollout, `[R]`."""
         return self.seed + np.arange(self.num_rollouts)
 
-    def pieces(self, ids: np.ndarray | Sharded) -> np.ndarray:
-        """Returns pieces of a text `[N]` at equal distances, int64 `[R, W + L]`.
+    def pieces(self, ids: np.ndarray | Sharded, split: str = "validation") -> np.ndarray:
+        """Returns pieces of a text at equal distances, int64 `[R, W + L]`, of the training text `[R, L]`.
+
+        Args:
+            ids: `[N]`.
+            split: "validation", or "training": its pieces stand beside rollouts, without a warm-up.
 
         Raises:
             UserError: the text is shorter than one piece.
         """
-        length = self.warm_up + self.num_chars
+        warm_up = self.warm_up if split == "validation" else 0
+        length = warm_up + self.num_chars
         if len(ids) < length:
+            rollout = f"a rollout of {self.num_chars:,}" + (f" after {warm_up}" if warm_up else "")
             raise UserError(
-                f"The validation text has {len(ids):,} characters, but a rollout of {self.num_chars:,} after "
-                f"{self.warm_up} needs {length:,}: give a smaller --num_chars, or a longer text."
+                f"The {split} text has {len(ids):,} characters, but {rollout} needs {length:,}: give a smaller "
+                "--num_chars, or a longer text."
             )
         starts = np.arange(self.num_rollouts) * (len(ids) - length) // (self.num_rollouts - 1)
         return np.asarray(ids[starts[:, None] + np.arange(length)], np.int64)
@@ -127,7 +133,7 @@ def measure(
         protocol: number and length of the rollouts.
 
     Raises:
-        UserError: the validation text is too short for the protocol.
+        UserError: a text is too short for the protocol.
     """
     pieces = protocol.pieces(validation)
     gold = score(reader, reference, pieces, protocol.seeds).after(protocol.warm_up)
@@ -152,6 +158,25 @@ def measure(
         "recovery": _recovery_curve(recoveries),
     }
     return Report({name: found.finite() for name, found in measures.items()}, curves)
+
+
+def names(protocol: Protocol, source: FiniteStateSource | None) -> list[str]:
+    """Returns the names of what `measure` measures.
+
+    Args:
+        protocol: number and length of the rollouts.
+        source: of the text; None: it is not known, so the reference is n-grams.
+    """
+    slips = [f"divergence_open_slip_{slip}" for slip in SLIPS]
+    of_source = ["divergence_open", *slips, "impossible", "first_impossible", "error_after_error"]
+    return [
+        *(f"excess_error_{length}" for length in _excess_lengths(protocol.num_chars)),
+        *"reference_loss reference_loss_drift own_entropy".split(),
+        *(of_source if source else ()),
+        *(f"recovery_{k}" for k in OWN_BEFORE if k <= protocol.num_chars),
+        *"entropy_drift reverse_loss js_1 js_2 js_3 js_4 js_5 copied_20 valid_words repeated_8".split(),
+        *(structure.NAMES if isinstance(source, Plays) else ()),
+    ]
 
 
 def excess_error(own: np.ndarray, gold: np.ndarray) -> tuple[float, float]:
@@ -233,9 +258,13 @@ def recovery_after(reader: Reader, pieces: np.ndarray, protocol: Protocol) -> di
 
 
 def _excess_errors(own: np.ndarray, gold: np.ndarray) -> dict[str, Measure]:
-    lengths = [length for length in EXCESS_AT if length <= own.shape[1]] or [own.shape[1]]
+    lengths = _excess_lengths(own.shape[1])
     found = {length: excess_error(own[:, :length], gold[:, :length]) for length in lengths}
     return {f"excess_error_{length}": Measure(value, 0.0, error) for length, (value, error) in found.items()}
+
+
+def _excess_lengths(num_chars: int) -> list[int]:
+    return [length for length in EXCESS_AT if length <= num_chars] or [num_chars]
 
 
 def _of_choices(own: Scores, gold: Scores, is_exact: bool) -> dict[str, Measure]:
@@ -267,8 +296,7 @@ def _of_texts(
     protocol: Protocol,
 ) -> dict[str, Measure]:
     """Measures the rollouts as text. Measures against validation text take training text as the real one."""
-    sized = dataclasses.replace(protocol, warm_up=0)
-    elsewhere = sized.pieces(train)
+    elsewhere = protocol.pieces(train, "training")
     known = frozenset(text_measures.words([vocabulary.decode(train)]))
     valid = [text_measures.valid_words([vocabulary.decode(row) for row in rows], known) for rows in (own, gold)]
     reverse = [text_measures.reverse_loss(rows, validation, vocabulary.size) for rows in (own, elsewhere)]
@@ -290,8 +318,8 @@ def _of_structure(
     """Measures the rollouts against the laws of `plays`; nothing if the text is another one."""
     if not (isinstance(reference, ExactSource) and isinstance(reference.source, Plays)):
         return {}
-    structure = Structure(reference.source)
-    found, real = (structure.measure([vocabulary.decode(row) for row in rows]) for rows in (own, gold))
+    laws = structure.Structure(reference.source)
+    found, real = (laws.measure([vocabulary.decode(row) for row in rows]) for rows in (own, gold))
     return {name: Measure(value, real[name][0], error) for name, (value, error) in found.items()}
 
 

@@ -45,6 +45,11 @@ class Speeches(NamedTuple):
     verbs: np.ndarray  # [R, 2], verbs directly after a noun: all; those that agree with it
 
 
+_SHARES = {"verbs_agree": "verbs", "speeches_parsed": "speeches", "lines_parsed": "lines"}
+NAMES = (*Speeches._fields[:4], *_SHARES)
+"""The names of what `Structure.measure` measures."""
+
+
 class Structure:
     """The exact laws of the source's structure, and the distance of texts from them.
 
@@ -93,8 +98,7 @@ class Structure:
         """
         counts = self.count(texts)._asdict()
         found = {name: _distance(counts[name], law) for name, law in self.laws.items()}
-        shares = {"verbs_agree": "verbs", "speeches_parsed": "speeches", "lines_parsed": "lines"}
-        return {**found, **{name: _jackknife(_share, counts[field]) for name, field in shares.items()}}
+        return {**found, **{name: _jackknife(_share, counts[field]) for name, field in _SHARES.items()}}
 
     def count(self, texts: Sequence[str]) -> Speeches:
         """Counts what `measure` measures.

@@ -16,7 +16,7 @@ def test_batches_are_visited_in_turn(make_trainer):
 
 
 def test_batches_that_do_not_fit_into_memory_are_refused(make_trainer):
-    with pytest.raises(UserError, match=r"^trainer\.batches=1,000,000,000,000 takes at least 60,000 GB"):
+    with pytest.raises(UserError, match=r"^trainer\.batches=1000000000000 takes at least 60,000 GB"):
         make_trainer(ReplayedRollouts, config=ReplayedRollouts.Config(batches=10**12))
 
 

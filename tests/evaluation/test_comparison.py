@@ -87,9 +87,14 @@ def test_runs_with_no_warm_start_or_with_other_bases_are_separate_groups():
 
 
 def test_settings_that_do_not_affect_training_separate_no_runs():
-    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "evaluate_every": 7, "keep": 9}
+    loop = {"steps_per_loop": 3, "histograms_every": 5, "profile": [1, 2], "save_every": 7, "keep": 9}
     assert len(group_runs([run(0), run(1, loop=loop)])) == 1
     assert len(group_runs([run(0), run(1, loop={"steps": 11})])) == 2
+
+
+def test_runs_that_were_evaluated_at_other_steps_are_separate_groups():
+    runs = [run(0, loop={"evaluate_every": 5}), run(1, loop={"evaluate_every": 7})]
+    assert [group.name for group in group_runs(runs)] == ["evaluate_every=5", "evaluate_every=7"]
 
 
 def test_runs_whose_precision_was_chosen_differently_are_not_a_group():
@@ -168,6 +173,34 @@ def test_runs_with_cut_offs_have_a_gap_to_the_union():
     assert [gap and gap.value for gap in gaps] == [1.0, 1.25, None]
     assert [each.measures["curve_gap"].value for each in with_curve_gaps(runs)[:2]] == [0.0, 0.25]
     assert "union_gap" not in with_curve_gaps([run(0), run(0, OTHER)])[1].measures
+
+
+def test_gaps_are_tested_over_the_common_seeds_if_a_later_group_has_more():
+    firsts = [with_cut_off(run(seed), 0.1 * seed) for seed in range(3)]
+    others = [with_cut_off(run(seed, OTHER), 0.1 * seed + 0.25 + 0.01 * seed) for seed in range(4)]
+    compared = compare(with_curve_gaps([*firsts, *others]))
+    for name, mean in {"curve_gap": 0.26, "union_gap": 0.26}.items():
+        assert name in compared.measures
+        difference = compared.differences["Ramp", name]
+        assert difference.num_seeds == 3 and difference.mean == pytest.approx(mean)
+    lines = table(compared).splitlines()
+    assert "- over the seeds of the first group only: curve_gap, union_gap" in lines
+    assert any("curve_gap" in line and "0.2600 ± 0.0100" in line for line in lines)
+    cells = [line.split("|")[3].split(",")[-1].strip() for line in frontier_table(compared.groups).splitlines()[2:]]
+    assert cells[1::2] == ["+1.2600", "+0.2600"]  # at temperature 1
+
+
+def test_gaps_are_left_out_with_a_line_if_a_group_has_no_seed_of_the_first():
+    runs = [with_cut_off(run(0)), with_cut_off(run(1, OTHER)), with_cut_off(run(2, OTHER))]
+    compared = compare(with_curve_gaps(runs))
+    assert compared.measures == ["a"]
+    assert "- left out, because some run has no value: curve_gap, union_gap" in table(compared).splitlines()
+    assert all(line.split("|")[3].strip().endswith("–") for line in frontier_table(compared.groups).splitlines()[2:])
+
+
+def test_a_measure_without_a_value_in_a_seed_of_one_group_is_left_out():
+    firsts, others = [run(0, values={"a": 1.0, "b": 1.0})], [run(0, OTHER, {"a": 1.0, "b": 1.0})]
+    assert compare([*firsts, *others, run(1, OTHER, {"a": 1.0, "b": None})]).measures == ["a"]
 
 
 def test_the_table_of_the_frontier_has_means_over_seeds():

@@ -1,6 +1,7 @@
 """Tests the evaluation of a run: its losses, the reference for its text, every kind of data, and missing texts."""
 
 import dataclasses
+import io
 import json
 import os
 
@@ -24,6 +25,8 @@ from charrnn.text.vocabulary import Vocabulary
 from trainers.configs import LoopConfig, SamplesConfig
 from trainers.evaluation import evaluation, measures_file, other_systems
 from trainers.experiment import Experiment
+from trainers.launch.build import run_experiment
+from trainers.reports.console import Console
 
 pytestmark = pytest.mark.slow
 
@@ -34,19 +37,22 @@ def silent(line):
     """Ignores a line for the user."""
 
 
+def two_steps(corpus="plays:3000", temperature=1.0, **data):
+    return Experiment(
+        corpus=corpus,
+        model=ModelConfig(units=8, embedding_size=5, temperature=temperature),
+        data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
+        loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
+        samples=SamplesConfig(num_chars=0),
+    )
+
+
 @pytest.fixture
 def make_run(finished, tmp_path):
     """Trains for two steps; returns the run directory."""
 
     def make(corpus="plays:3000", name="run", **data):
-        experiment = Experiment(
-            corpus=corpus,
-            model=ModelConfig(units=8, embedding_size=5),
-            data=DataConfig(**{"seq_length": 20, "batch_size": 4, **data}),
-            loop=LoopConfig(steps=2, evaluate_every=1, save_every=1),
-            samples=SamplesConfig(num_chars=0),
-        )
-        return str(finished(experiment, tmp_path / name))
+        return str(finished(two_steps(corpus, **data), tmp_path / name))
 
     return make
 
@@ -121,6 +127,16 @@ def test_every_kind_of_run_can_be_measured(make_run, own_text, data):
     assert list(found.sweep) == [0.5] and list(found.frontier) == [(0.5, 0.0)]
 
 
+@pytest.mark.parametrize("corpus", ["plays:3000", "timetable:3000", ""])
+@pytest.mark.parametrize("data", [{}, {"order": "lines"}], ids=str)
+def test_the_names_of_the_measures_are_known_before_the_evaluation(make_run, own_text, corpus, data):
+    run_dir, protocol = make_run(corpus or str(own_text), **data), Protocol(num_rollouts=2, num_chars=110)
+    config = evaluation.read_config(run_dir)
+    texts = load_texts(config["corpus"], DataConfig(**data), silent)
+    names = evaluation.measure_names(texts, DataConfig(**data), protocol)
+    assert names == list(evaluation.evaluate(run_dir, protocol, silent).report.measures)
+
+
 def test_each_cut_off_has_a_point_beside_the_protocols(make_run):
     run_dir, protocol = make_run(), dataclasses.replace(SHORT, epsilon=0.022)
     found = evaluation.evaluate(run_dir, protocol, silent, temperatures=[1.0], epsilons=[0.0, 0.022])
@@ -138,6 +154,13 @@ def test_each_cut_off_has_a_point_beside_the_protocols(make_run):
 def test_a_text_shorter_than_a_window_is_refused(make_run):
     with pytest.raises(UserError, match=r"has 301 characters, no more than data.seq_length=400: give a longer"):
         evaluation.evaluate(make_run("plays:3000", targets="last", seq_length=400), SHORT, silent)
+
+
+def test_a_training_text_shorter_than_a_rollout_is_refused_before_the_work_starts(make_run, monkeypatch):
+    run_dir = make_run("plays:1000", validation_fraction=0.6)
+    monkeypatch.setattr(evaluation, "reference_for", None)
+    with pytest.raises(UserError, match="The training text has 400 characters, but a rollout of 450 needs 450: give"):
+        evaluation.evaluate(run_dir, Protocol(2, 450), silent)
 
 
 def test_a_text_that_is_gone_can_be_given_again(make_run, own_text, tmp_path):
@@ -176,6 +199,27 @@ def test_stored_measures_are_read_until_others_are_asked_for(make_run):
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.8]).sweep.keys() == {0.8}
     with open(path, "w") as file:
         file.write("{torn")
+    assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
+
+
+def test_stored_measures_are_replaced_if_the_temperature_of_the_run_has_changed(make_run):
+    run_dir = make_run()
+    first = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert run_experiment(two_steps(temperature=2.0), "tiny", run_dir, console=Console(io.StringIO()))
+    again = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert again == evaluation.evaluate(run_dir, SHORT, silent, temperatures=[0.9]) != first
+
+
+def test_measures_on_a_text_that_has_changed_are_reported_as_such_and_not_stored(make_run, own_text):
+    run_dir, right, lines = make_run(str(own_text)), own_text.read_text(), []
+    own_text.write_text("Zebra quiz. " * 800)
+    changed = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9], log=lines.append)
+    assert any(f"is not the text that {run_dir} was trained on" in line for line in lines)
+    assert any("unknown character" in line and "'Z'" in line for line in lines)
+    own_text.write_text(right)
+    first = measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9])
+    assert first == evaluation.evaluate(run_dir, SHORT, silent, temperatures=[0.9]) != changed
+    own_text.write_text("Zebra quiz. " * 800)
     assert measures_file.read_or_evaluate(run_dir, SHORT, None, "best", [0.9]) == first
 
 

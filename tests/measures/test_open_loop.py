@@ -36,6 +36,13 @@ def test_pieces_lie_at_equal_distances():
         Protocol(num_rollouts=3, num_chars=50, warm_up=10).pieces(np.arange(59))
 
 
+def test_pieces_of_training_text_have_no_warm_up():
+    protocol = Protocol(num_rollouts=3, num_chars=50, warm_up=10)
+    assert protocol.pieces(np.arange(150), "training")[:, [0, -1]].tolist() == [[0, 49], [50, 99], [100, 149]]
+    with pytest.raises(UserError, match="The training text has 49 characters, but a rollout of 50 needs 50: give"):
+        protocol.pieces(np.arange(49), "training")
+
+
 @pytest.mark.parametrize(
     "wrong", [{"num_rollouts": 1}, {"num_chars": 49}, {"seed": -1}, {"seed": 2**31 - 5}, {"epsilon": 1.0}]
 )

@@ -1,7 +1,9 @@
 """Tests the arms and the runs of a study, and the commands that train them."""
 
+import gc
 import json
 import shlex
+import weakref
 
 import pytest
 
@@ -116,6 +118,23 @@ def test_mistakes_are_refused(make, said):
 def test_a_plan_takes_an_experiment_object():
     mine = Experiment(corpus="plays:9000")
     assert make_plan(mine, make_arms(["teacher_forcing"]), 1, "s")[0].experiment == mine
+
+
+def test_the_runs_of_a_plan_share_a_text_and_the_next_plan_reads_it_again(tmp_path):
+    text = tmp_path / "text.txt"
+
+    def plan_of(content):
+        text.write_text(content)
+        return make_plan("quickstart", make_arms(["teacher_forcing", "spans"]), 2, str(tmp_path), corpus=str(text))
+
+    first = plan_of("To be, or not to be. " * 50)
+    assert all(planned.texts is first[0].texts for planned in first)
+    second = plan_of("That is the question. " * 50)
+    assert second[0].texts.sha256 != first[0].texts.sha256
+    ids = weakref.ref(first[0].texts.train)
+    del first
+    gc.collect()
+    assert ids() is None
 
 
 @pytest.mark.parametrize("begun", ["float32", "mixed_bfloat16", "mixed_float16"])

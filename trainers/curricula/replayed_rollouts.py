@@ -47,7 +47,7 @@ class ReplayedRollouts(InputCurriculum):
         super().__init__(*arguments, **named)
         length = self.source.batch_at(0, range(1)).inputs.shape[1]
         kept = (self.config.batches, self.source.batch_size, length)
-        require_memory(4 * math.prod(kept), f"trainer.batches={self.config.batches:,}", "set it lower")
+        require_memory(4 * math.prod(kept), f"trainer.batches={self.config.batches}", "set it lower")
         self.kept = self.new_variable(tf.fill(kept, -1), "kept")  # -1: the text's character
 
     def batch_at(self, step: int, rows: range | None = None) -> Batch:

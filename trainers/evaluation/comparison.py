@@ -20,10 +20,11 @@ from trainers.run_directory.directory import flat
 
 _IGNORED_GROUPS = ("experiment", "corpus", "seed", "init_from", "samples", "versions", "command")
 _IGNORED_SETTINGS = """
-    loop.log_every loop.evaluate_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
+    loop.log_every loop.save_every loop.keep loop.steps_per_loop loop.histograms_every loop.profile
     runtime.strategy runtime.virtual_replicas runtime.worker_timeout optimizer.accumulate
 """.split()
-"""Settings that do not affect what is learnt, except for rounding."""
+"""Settings that do not affect what is learnt, except for rounding. `loop.evaluate_every` does: the best weights and an
+early stop are found at an evaluation, and curricula may change there."""
 ERROR_RATE = 0.05  # family-wise, over all tests of a comparison
 MIN_SEEDS = 3  # of a test
 _POINTS_PER_LINE = 100  # of a curve, between two temperatures
@@ -78,8 +79,12 @@ class Group(NamedTuple):
 
     def values(self, measure: str) -> list[float]:
         """Returns the values of a measure, one per run that has one."""
-        values = (run.measures[measure].value for run in self.runs.values())
-        return [value for value in values if value is not None]
+        return list(self.by_seed(measure).values())
+
+    def by_seed(self, measure: str) -> dict[int, float]:
+        """Returns the values of a measure by seed, of the runs that have one."""
+        found = {seed: run.measures[measure].value for seed, run in self.runs.items() if measure in run.measures}
+        return {seed: value for seed, value in found.items() if value is not None}
 
 
 class Difference(NamedTuple):
@@ -106,21 +111,29 @@ def compare(runs: Sequence[MeasuredRun], measures: Sequence[str] = ()) -> Compar
 
     Args:
         runs: measured runs.
-        measures: names of measures; empty: all that every run has. With more tests, a difference must be larger to be
-            accepted.
+        measures: names of measures; empty: all that every run has. A gap to the first group's curves needs no value
+            for a seed that this group does not have. With more tests, a difference must be larger to be accepted.
 
     Raises:
         UserError: two runs have the same settings and seed.
     """
     groups = group_runs(runs)
-    known = [{name for name, measure in run.measures.items() if measure.value is not None} for run in runs]
-    measures = [name for name in measures or runs[0].measures if all(name in names for names in known)]
+    measures = [name for name in measures or runs[0].measures if _is_measured(groups, name)]
     found = {}
     for name in measures:
         found.update(_differences(groups, name))
     accepted = statistics.holm({key: difference.p for key, difference in found.items()}, ERROR_RATE)
     found = {key: difference._replace(beyond_noise=key in accepted) for key, difference in found.items()}
     return Comparison(groups, measures, found)
+
+
+def _is_measured(groups: Sequence[Group], measure: str) -> bool:
+    """Returns whether all runs have a value, except those without a first run of their seed, which have no gap."""
+
+    def needed(group):
+        return {seed for seed, run in group.runs.items() if seed in groups[0].runs or measure in run.measures}
+
+    return all(needed(group) and group.by_seed(measure).keys() >= needed(group) for group in groups)
 
 
 def group_runs(runs: Sequence[MeasuredRun]) -> list[Group]:
@@ -271,7 +284,7 @@ def union_gap(point: tuple[float, float], frontier: Mapping[tuple[float, float],
 
 def _differences(groups: Sequence[Group], measure: str) -> dict[tuple[str, str], Difference]:
     """Returns the differences by (group, measure)."""
-    first, *others = (dict(zip(group.runs, group.values(measure), strict=True)) for group in groups)
+    first, *others = (group.by_seed(measure) for group in groups)
     found = {}
     for group, other in zip(groups[1:], others, strict=True):
         paired = [other[seed] - first[seed] for seed in first if seed in other]

@@ -18,7 +18,7 @@ from charrnn.files import paths
 from charrnn.generation import loading
 from charrnn.generation.loading import Loaded
 from charrnn.measures import open_loop
-from charrnn.measures.exact_source import exact_source
+from charrnn.measures.exact_source import exact_source, known_source
 from charrnn.measures.frontier import Point, frontier
 from charrnn.measures.ngrams import KneserNey
 from charrnn.measures.open_loop import Measure, Protocol, Report
@@ -41,6 +41,7 @@ class Evaluation(NamedTuple):
     report: Report  # its measures include the losses in closed loop
     sweep: dict[float, tuple[float, float]]  # temperature -> reference loss, reverse loss, at the protocol's epsilon
     frontier: Mapping[tuple[float, float], Point] = MappingProxyType({})  # by temperature and epsilon
+    corpus_sha256: str = ""  # checksum of the text's files
 
 
 def evaluate(
@@ -75,8 +76,7 @@ def evaluate(
     loaded, config = loading.load(run_dir, weights), read_config(run_dir)
     data = run_files.read_group(run_dir, config, "data", DataConfig)
     texts = _texts(run_dir, config, data, text, loaded, log)
-    train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
-    protocol.pieces(validation)  # refuses a text that is too short before the work starts
+    train, validation = counted(texts, protocol)
     reference = reference_for(texts, data)
     losses = _closed_loop_losses(loaded.model, texts, data, reference, others)
     closed = {name: Measure(loss, None).finite() for name, loss in losses.items()}
@@ -87,7 +87,24 @@ def evaluate(
     points = frontier(*arguments, validation, protocol, temperatures, cut_offs)
     own = {t: point for (t, epsilon), point in points.items() if epsilon == protocol.epsilon}
     sweep = {temperature: (point.reference_loss, point.reverse_loss) for temperature, point in own.items()}
-    return Evaluation(loaded.checkpoint, texts.name, Report({**closed, **opened}, curves), sweep, points)
+    report = Report({**closed, **opened}, curves)
+    return Evaluation(loaded.checkpoint, texts.name, report, sweep, points, texts.sha256)
+
+
+def counted(texts: Texts, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first 10 million ids of the training and of the validation text, from which rollouts are measured.
+
+    Args:
+        texts: the text.
+        protocol: number and length of the rollouts.
+
+    Raises:
+        UserError: a text is too short for the protocol.
+    """
+    train, validation = (np.asarray(ids[:_MAX_COUNTED_CHARS]) for ids in (texts.train, texts.validation))
+    protocol.pieces(validation)
+    protocol.pieces(train, "training")
+    return train, validation
 
 
 def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[], Iterable[Batch]]]:
@@ -107,6 +124,20 @@ def closed_loop_passes(texts: Texts, data: DataConfig) -> dict[str, Callable[[],
             f"{data.seq_length}: give a longer text."
         )
     return passes
+
+
+def measure_names(texts: Texts, data: DataConfig, protocol: Protocol) -> list[str]:
+    """Returns the names of the measures of an evaluation without other systems.
+
+    Args:
+        texts: the text.
+        data: how it is read.
+        protocol: number and length of the rollouts.
+
+    Raises:
+        UserError: the validation text is too short.
+    """
+    return [*closed_loop_passes(texts, data), *open_loop.names(protocol, known_source(texts, data))]
 
 
 def _closed_loop_losses(

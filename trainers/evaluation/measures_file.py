@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ from trainers.reports.summaries import OPEN_LOOP, open_loop_folder, writing_to
 from trainers.run_directory.directory import write_json
 
 _NAME = "measures.json"
-_VERSION = 4  # of the measures; a file of an earlier version is replaced
+_VERSION = 5  # of the measures; a file of an earlier version is replaced
 
 
 def read_or_evaluate(
@@ -29,10 +29,12 @@ def read_or_evaluate(
     weights: str,
     temperatures: Sequence[float],
     epsilons: Sequence[float] = (),
+    log: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Reads the evaluation of a run from its directory; if there is none, evaluates the run and writes it.
 
-    The arguments are those of `evaluation.evaluate`. With a `text`, nothing is read or written.
+    The arguments are those of `evaluation.evaluate`. With a `text`, nothing is read or written. If the run's text has
+    changed since the training, nothing is written.
 
     Returns:
         The measurements.
@@ -41,12 +43,14 @@ def read_or_evaluate(
         UserError: there is no such run, or its directory cannot be written to.
     """
     if text:
-        return evaluation.evaluate(run_dir, protocol, _ignore, text, weights, temperatures, epsilons=epsilons)
+        return evaluation.evaluate(run_dir, protocol, log, text, weights, temperatures, epsilons=epsilons)
     run_dir = paths.given(run_dir)
     path = os.path.join(run_dir, OPEN_LOOP, _NAME)
+    config = run_files.read_config(run_dir)
     how = {
         "version": _VERSION,
         "checkpoint": os.path.basename(run_files.find_checkpoint(run_dir, weights)),
+        "model": config.get("model"),  # its temperature may change after the training
         "protocol": dataclasses.asdict(protocol),
         "temperatures": list(temperatures),
         "epsilons": list(epsilons),
@@ -55,16 +59,14 @@ def read_or_evaluate(
     if found:
         return found
     outputs.require_folder(run_dir, "copy the run to a writable folder")
-    evaluated = evaluation.evaluate(run_dir, protocol, _ignore, None, weights, temperatures, epsilons=epsilons)
+    evaluated = evaluation.evaluate(run_dir, protocol, log, None, weights, temperatures, epsilons=epsilons)
     how["checkpoint"] = os.path.basename(evaluated.checkpoint)  # a run that saves meanwhile may have a newer one
+    if evaluated.corpus_sha256 != config["corpus_sha256"]:
+        return evaluated
     open_loop_folder(run_dir)
     with writing_to(os.path.dirname(path)):
         write_json(path, {"how": how, "evaluation": _to_json(evaluated)})
     return evaluated
-
-
-def _ignore(line: str) -> None:
-    """Takes a line for the user."""
 
 
 def _read(path: str, how: dict) -> Evaluation | None:
@@ -94,7 +96,8 @@ def _from_json(content: dict) -> Evaluation:
     frontier = {}
     for temperature, epsilon, *point in map(_floats, content["frontier"]):
         frontier[temperature, epsilon] = Point(*point)
-    return Evaluation(content["checkpoint"], content["corpus"], Report(measures, curves), sweep, frontier)
+    report = Report(measures, curves)
+    return Evaluation(content["checkpoint"], content["corpus"], report, sweep, frontier, content["corpus_sha256"])
 
 
 def _floats(column: list) -> list:

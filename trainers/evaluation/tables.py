@@ -1,17 +1,17 @@
 """Tables of a comparison, in Markdown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from charrnn.measures.frontier import Point
 from trainers.evaluation.comparison import (
     ERROR_RATE,
     MIN_SEEDS,
     Comparison,
     Difference,
     Group,
-    MeasuredRun,
     union_gap,
 )
 
@@ -25,7 +25,7 @@ def table(comparison: Comparison) -> str:
         row = [name, _real(first, name), *(_spread(g.values(name)) for g in groups)]
         rows.append(row + [_shown(comparison.differences.get((group.name, name))) for group in others])
     seeds = [f"- {group.name}: seeds {', '.join(map(str, sorted(group.runs)))}{_bases(group)}" for group in groups]
-    return "\n".join([*_aligned(rows), "", *seeds, *_left_out(comparison), "", _tested(comparison)])
+    return "\n".join([*_aligned(rows), "", *seeds, *_partly_measured(comparison), "", _tested(comparison)])
 
 
 def by_group(comparison: Comparison) -> str:
@@ -67,8 +67,8 @@ def sweep_table(comparison: Comparison) -> str:
 def frontier_table(groups: Sequence[Group]) -> str:
     """Returns a table of quality and diversity by cut-off and temperature, means over seeds.
 
-    A cell has reference loss, own entropy, reverse loss, and `union_gap` to the first group's run of the same seed, or
-    to the run itself in a group without that seed.
+    A cell has reference loss, own entropy, reverse loss, and `union_gap` to the first group's run of the same seed,
+    over the seeds that both have.
 
     Args:
         groups: groups of runs with the same temperatures and cut-offs.
@@ -79,8 +79,9 @@ def frontier_table(groups: Sequence[Group]) -> str:
     for temperature, epsilon in sorted(first.evaluations[0].frontier, key=lambda pair: pair[::-1]):
         cells = []
         for group in groups:
-            points = [_with_gap(run, first, (temperature, epsilon)) for run in group.runs.values()]
-            *losses, gap = np.mean(points, axis=0)
+            points = {seed: run.evaluation.frontier[temperature, epsilon] for seed, run in group.runs.items()}
+            gap = _mean_gap(points, first)
+            losses = np.mean(list(points.values()), axis=0)
             cells.append(", ".join([*map(_point, losses), f"{gap:+.4f}" if math.isfinite(gap) else "–"]))
         rows.append([f"{epsilon:g}, {temperature:g}", *cells])
     return "\n".join(_aligned(rows))
@@ -106,17 +107,24 @@ def cut_off_table(groups: Sequence[Group]) -> str:
     return "\n".join(_aligned(rows))
 
 
-def _with_gap(run: MeasuredRun, first: Group, pair: tuple[float, float]) -> tuple[float, ...]:
-    point = run.evaluation.frontier[pair]
-    base = first.runs.get(run.seed, run).evaluation.frontier
-    return *point, union_gap((point.reference_loss, point.reverse_loss), base)
+def _mean_gap(points: Mapping[int, Point], first: Group) -> float:
+    """Returns the mean of `union_gap` over the seeds that the first group has too; nan without such a seed."""
+    gaps = [
+        union_gap((point.reference_loss, point.reverse_loss), first.runs[seed].evaluation.frontier)
+        for seed, point in points.items()
+        if seed in first.runs
+    ]
+    return float(np.mean(gaps)) if gaps else math.nan
 
 
-def _left_out(comparison: Comparison) -> list[str]:
-    """Returns a line on the measures that are not in the table because some run has no value."""
-    runs = [run for group in comparison.groups for run in group.runs.values()]
-    names = dict.fromkeys(name for run in runs for name, measure in run.measures.items() if measure.value is None)
-    return [f"- left out, because some run has no value: {', '.join(names)}"] if names else []
+def _partly_measured(comparison: Comparison) -> list[str]:
+    """Returns lines on the measures that only some runs have a value of."""
+    groups = comparison.groups
+    names = dict.fromkeys(name for group in groups for run in group.runs.values() for name in run.measures)
+    partly = [name for name in names if any(len(group.values(name)) < len(group.runs) for group in groups)]
+    common, absent = ([n for n in partly if (n in comparison.measures) == is_in] for is_in in (True, False))
+    lines = {"over the seeds of the first group only": common, "left out, because some run has no value": absent}
+    return [f"- {line}: {', '.join(found)}" for line, found in lines.items() if found]
 
 
 def _bases(group: Group) -> str:

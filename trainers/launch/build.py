@@ -18,6 +18,7 @@ from charrnn.encoded.reader import fingerprint
 from charrnn.errors import UserError, require, require_memory
 from charrnn.files import paths
 from charrnn.model.char_model import CharModel, choose_path
+from charrnn.model.config import ModelConfig
 from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
 from trainers.distribution import strategies
@@ -140,7 +141,9 @@ def run_experiment(
 
 
 def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -> bool:
-    """Returns whether a run directory has all steps of an experiment. False for a run that may stop early.
+    """Returns whether a run directory has all steps of an experiment, and its temperature.
+
+    False for a run that may stop early.
 
     Args:
         experiment: the experiment.
@@ -149,7 +152,7 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         texts: the experiment's text.
 
     Raises:
-        UserError: the directory belongs to another run, or is damaged.
+        UserError: the directory belongs to another run, has more steps than the experiment, or is damaged.
     """
     directory = RunDirectory(run_dir)
     experiment, _ = precision.resolved(experiment, [run_dir])
@@ -159,9 +162,15 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         return False
     listed = run_files.listed_in(directory.file(run_files.NEWEST))
     steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
-    name = os.path.basename(listed[-1]) if listed else ""
-    kind, _, step = name.rpartition("-")  # stopped-N: the evaluation at step N is not done
-    return kind.endswith("step") and not experiment.loop.patience and int(step) >= steps
+    kind, _, step = os.path.basename(listed[-1]).rpartition("-") if listed else ("", "", "")
+    done = int(step) if kind else 0
+    if done > steps:
+        raise UserError(f"{run_dir} has {done:,} steps, more than --steps={steps}: give another --study_dir.")
+    model = run_files.read_group(run_dir, run_files.read_config(run_dir), "model", ModelConfig)
+    if model != experiment.model:
+        return False  # only in its temperature, which it has as soon as it resumes
+    whole = kind.endswith("step")  # stopped-N: the evaluation at step N is not done
+    return whole and done == steps and not experiment.loop.patience
 
 
 def _make_loop(

@@ -7,6 +7,7 @@
 
 import contextlib
 import math
+import numbers
 import signal
 import threading
 import time
@@ -36,7 +37,8 @@ class Stop:
 
     def __init__(self, max_minutes: float | None = None, clock: Callable[[], float] = time.monotonic):
         if max_minutes is not None:
-            require("--max_minutes", max_minutes, 0 < max_minutes < math.inf, "above 0")
+            right = isinstance(max_minutes, numbers.Real) and 0 < max_minutes < math.inf
+            require("--max_minutes", max_minutes, right, "a number above 0")
         self._clock, self._end = clock, math.inf if max_minutes is None else clock() + 60 * max_minutes
         self._signalled = self._looked = False
         self._second: dict[int, object] = {}  # what a second signal does, by number

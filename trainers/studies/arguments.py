@@ -1,5 +1,6 @@
 """Checks the arguments of `trainers.study`, which come from Python as they are."""
 
+import numbers
 from collections.abc import Iterable, Mapping
 
 from charrnn.errors import UserError
@@ -18,6 +19,21 @@ def listed(name: str, given: object) -> list:
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise UserError(f"{name}={given!r} is not possible: it must be a list.")
     return list(given)
+
+
+def listed_numbers(name: str, given: object) -> list[float]:
+    """Returns the entries of an argument that is a list of numbers; for the arguments and the error see `listed`."""
+    found = listed(name, given)
+    if not all(isinstance(each, numbers.Real) for each in found):
+        raise UserError(f"{name}={given!r} is not possible: it must be a list of numbers.")
+    return list(map(float, found))
+
+
+def whole(name: str, given: object) -> int:
+    """Returns an argument that is a whole number; for the arguments and the error see `listed`."""
+    if not isinstance(given, numbers.Integral):
+        raise UserError(f"{name}={given!r} is not possible: it must be a whole number.")
+    return int(given)
 
 
 def mapped(name: str, given: object, such_as: str) -> dict:

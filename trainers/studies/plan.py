@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from charrnn.batches.sources import DataConfig
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trainers.trainer import Trainer
 
 MAX_SEEDS = 1000
+_MOST_TEXTS = 8  # of a plan, in memory
 _SETTINGS = '{"trainer.max_prob": 0.25}'
 _SUCH_AS = f'{{"coin": ("scheduled_sampling", {_SETTINGS})}}'
 
@@ -48,6 +49,7 @@ class Planned(NamedTuple):
     name: str  # of the experiment
     run_dir: str
     arguments: tuple[str, ...]  # of trainers.run, without --run_dir
+    load: Callable[[str, DataConfig], Texts]  # reads a text, once for all runs of the plan
 
     @property
     def command(self) -> str:
@@ -57,16 +59,11 @@ class Planned(NamedTuple):
     @property
     def texts(self) -> Texts:
         """Its text."""
-        return _texts(self.experiment.corpus, self.experiment.data)
+        return self.load(self.experiment.corpus, self.experiment.data)
 
     def is_complete(self) -> bool:
         """Returns whether the run directory has all steps of this run; raises UserError if it has another run's."""
         return build.is_complete(self.experiment, self.name, self.run_dir, self.texts)
-
-
-@functools.lru_cache(maxsize=8)
-def _texts(corpus: str, data: DataConfig) -> Texts:
-    return load_texts(corpus, data, lambda line: None)
 
 
 def make_arms(
@@ -163,6 +160,7 @@ def make_plan(
     name = experiment if isinstance(experiment, str) else "custom"
     options = {key: value for key, value in (("corpus", corpus), ("steps", steps)) if value is not None}
     known = {arm.name: _settable(arm) for arm in arms}
+    load = functools.lru_cache(_MOST_TEXTS)(functools.partial(load_texts, log=lambda line: None))
     plan = []
     for seed, arm in itertools.product(range(seeds), arms):
         given = [*(text for text in settings if _is_for(text, arm.name, known)), *arm.settings]
@@ -170,7 +168,7 @@ def make_plan(
         flags = {"experiment": name, "trainer": _trainer_flag(resolved), "seed": seed, **options}
         arguments = [f"--{flag}={value}" for flag, value in flags.items()] + [f"--set={text}" for text in given]
         run_dir = os.path.join(paths.given(study_dir), f"{_folder(arm.name)}-{seed}")
-        plan.append(Planned(arm.name, resolved, name, run_dir, tuple(arguments)))
+        plan.append(Planned(arm.name, resolved, name, run_dir, tuple(arguments), load))
     return _with_one_precision(plan)
 
 

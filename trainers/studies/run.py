@@ -63,8 +63,11 @@ def refuse_mistakes(plan: Sequence[Planned], how: How) -> None:
         if twin != planned.arm:
             raise UserError(f"The arms {twin} and {planned.arm} have the same settings: leave one out.")
     for planned in first.values():
-        how.protocol.pieces(planned.texts.validation)
-        evaluation.closed_loop_passes(planned.texts, planned.experiment.data)
+        evaluation.counted(planned.texts, how.protocol)
+        gaps = ["curve_gap", "union_gap"] if any(how.epsilons) else ["curve_gap"]
+        known = [*evaluation.measure_names(planned.texts, planned.experiment.data, how.protocol), *gaps]
+        for name in how.measures:
+            require("--measures", name, name in known, f"among {', '.join(known)}")
     left = {planned.arm: planned for planned in plan if not planned.is_complete()}
     for planned in left.values():
         build.make_trainer(planned.experiment, planned.texts)
@@ -92,7 +95,7 @@ def run(plan: Sequence[Planned], how: How, look: Callable[[], None], say: Callab
         The comparison, without an arm of which a run diverged.
 
     Raises:
-        UserError: a directory belongs to another run, or there is no measure of a name.
+        UserError: a directory belongs to another run, or a text has changed.
         Diverged: the first arm diverged, or all others.
         Stopped: the study was asked to stop; what was done is saved.
     """
@@ -141,8 +144,9 @@ def _measured(planned: Planned, how: How) -> MeasuredRun:
     found = measures_file.read_or_evaluate(
         planned.run_dir, how.protocol, None, how.weights, how.temperatures, how.epsilons
     )
-    for name in how.measures:
-        require("--measures", name, name in found.report.measures, f"among {', '.join(found.report.measures)}")
+    if found.corpus_sha256 != planned.texts.sha256:
+        corpus = planned.experiment.corpus
+        raise UserError(f"{corpus} has changed during the study: restore it, or give another --study_dir.")
     return MeasuredRun(planned.run_dir, run_files.read_config(planned.run_dir), found, planned.arm)
 
 

@@ -99,15 +99,19 @@ def study(
     from charrnn.measures.open_loop import Protocol
     from trainers.launch.resolve import settings_of
     from trainers.loop.stopping import Stop, Stopped
-    from trainers.studies.arguments import listed
+    from trainers.studies.arguments import listed, listed_numbers, whole
     from trainers.studies.plan import make_arms, make_plan
     from trainers.studies.run import How
 
     folder = study_dir_of(experiment, study_dir)
     plan = make_plan(experiment, make_arms(trainers, arms, grid), seeds, folder, settings_of(set or {}), corpus, steps)
-    given = {"temperatures": temperatures, "epsilons": epsilons, "measures": measures}
-    lists = {name: tuple(listed(name, values)) for name, values in given.items()}
-    how = How(Protocol(num_rollouts, num_chars), weights=weights, **lists)
+    how = How(
+        Protocol(whole("num_rollouts", num_rollouts), whole("num_chars", num_chars)),
+        tuple(listed_numbers("temperatures", temperatures)),
+        tuple(listed_numbers("epsilons", epsilons)),
+        weights,
+        tuple(listed("measures", measures)),
+    )
     stop = Stop(max_minutes)
     with streams.guarded():
         try:
