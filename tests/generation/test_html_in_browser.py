@@ -211,6 +211,18 @@ def test_a_page_with_reduced_motion_offers_no_pause(browser, open_page):
     browser.wait("return page.write.writing.ids.length == 1000 && !page.write.isRunning")
 
 
+@pytest.mark.parametrize("view, button", [("write", "#start"), ("read", "#read-form button")])
+def test_an_error_in_the_computation_is_shown(browser, open_page, view, button):
+    open_page()
+    browser.click(f"#tab-{view}")
+    browser.run("page.network.advance = null")
+    browser.click(button)
+    browser.wait("return !byId('needs').hidden")
+    assert "An error stopped the page (TypeError: this.network.advance is not a function)" in text_of(browser, "#needs")
+    assert text_of(browser, "#pause") == "Resume" and not browser.run("return page.write.isRunning")
+    assert "not a function" in str(browser.log("browser"))
+
+
 def test_the_arrow_keys_and_the_pointer_choose_the_character_whose_prediction_is_shown(browser, read):
     model = read()
     ids = LETTERS.encode(TEXT)

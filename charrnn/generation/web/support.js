@@ -24,6 +24,9 @@ var missing = [];
   window.onerror = function (message) {
     say("An error stopped the page (" + message + "): reload it, or open it in a current browser.");
   };
+  window.onunhandledrejection = function (event) {
+    window.onerror(event.reason); // of an async function
+  };
   if (missing.length) {
     say("This browser lacks what the page needs (" + missing.join(", ") + "): open it in a current one.");
   }

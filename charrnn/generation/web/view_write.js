@@ -97,9 +97,12 @@ class WriteView {
       writing.step(filters);
       return !writing.ended && (!writing.hasReadPrompt || left > 0);
     };
-    await inSlices(step, () => this.show(), () => run === this.run);
+    try {
+      await inSlices(step, () => this.show(), () => run === this.run);
+    } finally {
+      if (run === this.run) this.setRunning(false);
+    }
     if (run !== this.run) return;
-    this.setRunning(false);
     const rate = (writing.ids.length - before) / ((performance.now() - begin) / 1000);
     const unit = this.vocabulary.isBytes ? "bytes" : "characters";
     byId("rate").textContent = count > 1 ? `${Math.round(rate)} ${unit} a second` : "";
