@@ -82,15 +82,15 @@ class Checkpoints:
         Raises:
             UserError: all checkpoints are damaged, or another program wrote the newest.
         """
+        found, complete = self._newest.mend(say)
+        if found and not complete and not self._newest.has(_START):
+            raise UserError(
+                f"All checkpoints in {self._newest.path} are damaged: {', '.join(found)}. "
+                f"Give the --run_dir of a copy, or a new one to start again."
+            )
         if not self._best.mend(say)[1]:
             self._best.unlist()
-        found, complete = self._newest.mend(say)
         if not complete:
-            if found and not self._newest.has(_START):
-                raise UserError(
-                    f"All checkpoints in {self._newest.path} are damaged: {', '.join(found)}. "
-                    f"Give the --run_dir of a copy, or a new one to start again."
-                )
             self._newest.unlist()
             return False
         try:

@@ -57,8 +57,10 @@ class Stored:
         if batch is None:
             raise ValueError("A stored teacher knows the text only: give the batch.")
         # On a GPU, a gather from an unknown place would return zeros.
-        tf.debugging.assert_non_negative(batch.places, "A stored teacher needs the places of the rows in the text.")
-        places = batch.places[:, None] + tf.range(tf.shape(ids, tf.int64)[1])
+        unknown = "A stored teacher needs the places of the rows in the text."
+        with tf.control_dependencies([tf.debugging.assert_non_negative(batch.places, unknown)]):
+            rows = tf.identity(batch.places)
+        places = rows[:, None] + tf.range(tf.shape(ids, tf.int64)[1])
         return tf.cast(tf.gather(self._log_probs, places), tf.float32), state
 
 
