@@ -61,7 +61,7 @@ def check_epsilon(name: str, value: float) -> None:
     require(name, value, 0 <= value < 1, "at least 0 (0: all characters) and below 1")
 
 
-def check_position(name: str, value: int, least: int = 1) -> None:
+def check_row_chars(name: str, value: int, least: int = 1) -> None:
     """Raises UserError for a number of characters in a row that is below `least` or above LONGEST_ROW.
 
     A larger number would overflow int32, in which the graphs count positions.

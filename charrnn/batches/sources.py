@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.encoded.array import Sharded
-from charrnn.errors import UserError, check_position, require
+from charrnn.errors import UserError, check_row_chars, require
 from charrnn.text import decoding, dialects
 from charrnn.text.reading import Reading
 
@@ -54,7 +54,7 @@ class DataConfig:
     overfit_batches: int = 0  # number of batches to train on, as a check that the model can overfit; 0: all
 
     def __post_init__(self):
-        check_position("data.seq_length", self.seq_length)
+        check_row_chars("data.seq_length", self.seq_length)
         require("data.batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         require("data.order", self.order, self.order in SOURCES, f"one of {', '.join(SOURCES)}")
         reset, streams = self.reset_probability, self.order == "streams"

@@ -209,7 +209,7 @@ def _require_known(spec: str, corpus: reader.Encoded, parts: Parts, log: Log) ->
     known, stop = (_places(corpus.ids, corpus.settings.of_documents, each)[0].stop for each in (corpus.parts, parts))
     blocks = (np.asarray(corpus.ids[i : min(i + _BLOCK, stop)]) for i in range(known, stop, _BLOCK))
     unknown = sum(int((block == corpus.vocabulary.unknown_id).sum()) for block in blocks)
-    made = " ".join(each for each in _as_settings(corpus.parts) if each not in _as_settings(parts))
+    made = " ".join(each for each in _split_settings(corpus.parts) if each not in _split_settings(parts))
     if unknown:
         raise UserError(
             f"{spec} was encoded with {made}, and its vocabulary lacks {unknown:,} characters of this run's training "
@@ -218,7 +218,7 @@ def _require_known(spec: str, corpus: reader.Encoded, parts: Parts, log: Log) ->
     log(f"{spec} was encoded with {made}, and its vocabulary comes from that training part")
 
 
-def _as_settings(parts: Parts) -> list[str]:
+def _split_settings(parts: Parts) -> list[str]:
     order = "lines" if parts.by_documents else "windows"
     fractions = (f"data.{name}={float(getattr(parts, name))}" for name in ("validation_fraction", "test_fraction"))
     return [f"data.order={order}", *fractions]

@@ -162,8 +162,8 @@ class Serving:
         _require(tf.reduce_all(lengths > 0), "A prompt is empty: give at least one character.")
         possible = (temperature == 0) | ((temperature >= COOLEST) & (temperature <= HOTTEST))
         _require(tf.reduce_all(possible), f"temperature must be {_TEMPERATURES}, not", temperature)
-        enough = (num_chars >= 0) & (num_chars <= _MOST_CHARS)
-        with tf.control_dependencies([_require(enough, f"num_chars must be from 0 to {_MOST_CHARS}, not", num_chars)]):
+        right = (num_chars >= 0) & (num_chars <= _MOST_CHARS)
+        with tf.control_dependencies([_require(right, f"num_chars must be from 0 to {_MOST_CHARS}, not", num_chars)]):
             num_chars = tf.identity(num_chars)
 
         def call(forced, position, count, state, logits):

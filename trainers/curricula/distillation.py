@@ -22,7 +22,7 @@ import tensorflow as tf
 from charrnn import metrics, randomness
 from charrnn.batches.sources import Batch, DataConfig
 from charrnn.batches.texts import Texts
-from charrnn.errors import UserError, check_position, require
+from charrnn.errors import UserError, check_row_chars, require
 from charrnn.measures.exact_source import exact_source
 from trainers.input_curriculum import has_strayed
 from trainers.step import coins
@@ -69,7 +69,7 @@ class Distillation(Trainer):
             require("trainer.beta", self.beta, 0 < self.beta < 1, "above 0 and below 1")
             require("trainer.soft_share", self.soft_share, 0 <= self.soft_share <= 1, "from 0 to 1")
             require("trainer.own_share", self.own_share, 0 <= self.own_share <= 1, "from 0 to 1")
-            check_position("trainer.beginning", self.beginning)
+            check_row_chars("trainer.beginning", self.beginning)
             right = self.after_mistake in ("teacher", "nothing")
             require("trainer.after_mistake", self.after_mistake, right, "teacher or nothing")
             runs = self.teacher not in ("source", "average", "ngram")

@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from charrnn.batches.sources import Batch
-from charrnn.errors import check_position, require
+from charrnn.errors import check_row_chars, require
 from trainers.input_curriculum import InputConfig, InputCurriculum
 
 
@@ -32,9 +32,9 @@ class OpenLoopHorizon(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            check_position("trainer.gold", self.gold)
+            check_row_chars("trainer.gold", self.gold)
             require("trainer.grow_every", self.grow_every, self.grow_every >= 1, "at least 1")
-            check_position("trainer.max_horizon", self.max_horizon, least=0)
+            check_row_chars("trainer.max_horizon", self.max_horizon, least=0)
 
     def horizon(self, step: tf.Tensor) -> tf.Tensor:
         """Returns H, int32 `[]`. Eager or graph."""

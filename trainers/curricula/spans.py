@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.sources import Batch
-from charrnn.errors import check_position
+from charrnn.errors import check_row_chars
 from trainers.curricula.schedules import RisingProbability
 from trainers.input_curriculum import InputConfig, InputCurriculum
 from trainers.step import coins
@@ -33,7 +33,7 @@ class Spans(InputCurriculum):
 
         def __post_init__(self):
             super().__post_init__()
-            check_position("trainer.length", self.length)
+            check_row_chars("trainer.length", self.length)
 
     def own_input_prob(self, step: tf.Tensor) -> tf.Tensor:
         """Returns 1 - ε, float32 `[]`. Graph."""

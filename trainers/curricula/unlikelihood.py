@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from charrnn import randomness
 from charrnn.batches.sources import Batch
-from charrnn.errors import check_position, require
+from charrnn.errors import check_row_chars, require
 from trainers.step import coins
 from trainers.trainer import Rollout, Trainer
 
@@ -57,7 +57,7 @@ class Unlikelihood(Trainer):
             require("trainer.alpha", self.alpha, 0.0 <= self.alpha < float("inf"), "at least 0")
             require("trainer.n", self.n, 1 <= self.n <= 1000, "from 1 to 1000")
             require("trainer.rollout_share", self.rollout_share, 0.0 <= self.rollout_share <= 1.0, "between 0 and 1")
-            check_position("trainer.gold", self.gold)
+            check_row_chars("trainer.gold", self.gold)
 
     def own_inputs(self, step: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Returns whole sequences except for their prefixes, bool `[B, T]`. Graph."""
