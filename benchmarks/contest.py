@@ -20,6 +20,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from charrnn.errors import UserError
+
 Turn = Callable[[int], dict[str, float]]
 Medians = dict[str, dict[str, float]]
 """Contestant -> median of each measurement; "peak_mb" is the peak memory of its process."""
@@ -31,6 +33,7 @@ class Entry(NamedTuple):
     target: str  # module:function
     options: dict
     needs: str = "tensorflow"  # package without which the contestant is left out
+    folder: str | None = None  # another checkout, whose code it runs
 
 
 def run(entries: Mapping[str, Entry], turns: int, seconds: float) -> Medians:
@@ -53,6 +56,12 @@ def run(entries: Mapping[str, Entry], turns: int, seconds: float) -> Medians:
     return {name: _medians(each) for name, each in measured.items()}
 
 
+def require_checkout(folder: str | None) -> None:
+    """Raises UserError if the value of --earlier is given, and is not the folder of a checkout."""
+    if folder is not None and not os.path.isdir(os.path.join(folder, "charrnn")):
+        raise UserError(f"--earlier={folder} has no folder charrnn: give the folder of a checkout.")
+
+
 def _medians(turns: list[dict[str, float]]) -> dict[str, float]:
     medians = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
     return {**medians, "peak_mb": max(turn["peak_mb"] for turn in turns)}
@@ -70,6 +79,7 @@ class _Contestant:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            cwd=entry.folder,  # where `python -m` looks first
         )
         self._rounds = 2
 

@@ -7,6 +7,8 @@ import time
 
 from benchmarks.contest import Turn
 
+_RESTRICTIONS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "XLA_FLAGS")
+
 
 def describe() -> str:
     """Returns the CPU, the package versions, and what restricts the CPU's instructions."""
@@ -14,7 +16,7 @@ def describe() -> str:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     packages = [name for name in ("tensorflow", "keras", "torch", "jax") if importlib.util.find_spec(name)]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    restricted = [f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA",) if name in os.environ]
+    restricted = [f"{name}={os.environ[name]}" for name in _RESTRICTIONS if name in os.environ]
     return "; ".join([f"{os.cpu_count()} cores of {models[0] if models else 'an unknown CPU'}", versions, *restricted])
 
 

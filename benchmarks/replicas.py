@@ -12,10 +12,9 @@ import sys
 
 from absl import flags
 
-from benchmarks import machine
+from benchmarks import contest, machine
 from benchmarks.pages import Figures, Page, require_nothing
 from charrnn import command
-from charrnn.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Batches, and draws, for each number of workers.", lower_bound=1, flag_values=FLAGS)
@@ -32,10 +31,9 @@ def main(beside: list[str]) -> int:
     """Runs the command. Returns the exit status."""
     require_nothing(beside)
     page, figures = Page(FLAGS.page, "benchmarks.replicas"), Figures(FLAGS.json)
+    contest.require_checkout(FLAGS.earlier)
     checkouts = {"now": os.getcwd()}
     if FLAGS.earlier is not None:
-        if not os.path.isdir(os.path.join(FLAGS.earlier, "charrnn")):
-            raise UserError(f"--earlier={FLAGS.earlier} has no folder charrnn: give the folder of a checkout.")
         checkouts["earlier"] = FLAGS.earlier
     counts = [*(count for count in (1, 2, 16, 128) if count < FLAGS.most), FLAGS.most]
     measured: dict[str, dict[int, dict[str, float]]] = {name: {} for name in checkouts}

@@ -12,6 +12,10 @@ keeps the rows of models that an earlier call measured on the same machine, so t
     python -m benchmarks.train_step --curricula --seconds=3 --page=docs/notes/study.md
 
 compares curricula with teacher forcing instead, for the tutorial's model, in six minutes.
+
+    python -m benchmarks.train_step --match="1024" --earlier=FOLDER
+
+measures another checkout beside this one: its closed and its open loop have columns of their own.
 """
 
 import functools
@@ -35,6 +39,7 @@ _string("experiment", help="Measure only this experiment, with the given setting
 _string("match", default="", help="Measure only the models whose label contains this.")
 command.path_flag("json", None, "JSON file for the figures.", FLAGS)
 command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
+command.path_flag("earlier", None, "Folder of another checkout, to be measured beside this one.", FLAGS)
 flags.DEFINE_boolean("curricula", False, "Compare curricula with teacher forcing instead.", flag_values=FLAGS)
 flags.DEFINE_integer("turns", 5, "Turns per contestant.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("seconds", 4, "Approximate seconds per turn.", lower_bound=0, flag_values=FLAGS)
@@ -64,6 +69,7 @@ MODELS = {
 
 _HALF = ["trainer.schedule=constant", "trainer.max_prob=0.5"]
 BASELINE = "teacher_forcing"
+_EARLIER = ("earlier closed loop", "earlier open loop")
 
 
 class Cost(NamedTuple):
@@ -100,6 +106,7 @@ def main(settings: list[str]) -> int:
     """Runs the command; `settings` have the form group.field=value. Returns the exit status."""
     if FLAGS.curricula:
         return _main_of_curricula(settings)
+    contest.require_checkout(FLAGS.earlier)
     records = _kept(settings)
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     chosen = list(_chosen(settings))
@@ -166,7 +173,9 @@ def table(records: list[dict]) -> str:
         "| model | closed loop, s | open loop | Keras | Keras float32 | PyTorch float32 | JAX | matmuls alone | "
         "outside the step | peak memory, of Keras's |"
     )
-    lines = [head, "|---" * 10 + "|"]
+    earlier = [name for name in _EARLIER if any(name in record["measured"] for record in records)]
+    head += "".join(f" {name} |" for name in earlier)
+    lines = [head, "|---" * head.count(" |") + "|"]
     for record in records:
         measured = record["measured"]
         closed = measured["closed loop"]
@@ -178,6 +187,7 @@ def table(records: list[dict]) -> str:
             *(times.get(name, "–") for name in ("open loop", "keras", "keras float32", "torch", "jax", "matmuls")),
             f"{1 - closed['step_seconds'] / closed['seconds']:.1%}",
             f"{closed['peak_mb'] / measured['keras']['peak_mb']:.2f} ×",
+            *(times.get(name, "–") for name in earlier),
         ]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
@@ -206,6 +216,8 @@ def _measure(experiment: str, settings: list[str]) -> contest.Medians:
     }
     if plain != settings:
         entries["keras float32"] = Entry("benchmarks.keras_peer:fit", {**options, "settings": plain})
+    if FLAGS.earlier is not None:
+        entries |= {name: entries[name.removeprefix("earlier ")]._replace(folder=FLAGS.earlier) for name in _EARLIER}
     return contest.run(entries, FLAGS.turns, FLAGS.seconds)
 
 

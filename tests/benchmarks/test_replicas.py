@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from benchmarks import replicas
+from benchmarks import replicas, train_step
 from charrnn import command
 
 
@@ -38,7 +38,8 @@ def test_growth_is_computed_from_two_workers_on():
     assert lines[-1] == "From 2 to 1,024 workers: 1.50 × the time, 1.50 × the memory."
 
 
-def test_a_folder_that_is_no_checkout_is_refused(tmp_path, capsys):
-    arguments = ["replicas", f"--earlier={tmp_path}"]
-    assert command.run(replicas.main, replicas.FLAGS, arguments) == command.MISTAKE
+@pytest.mark.parametrize("benchmark", [replicas, train_step])
+def test_a_folder_that_is_no_checkout_is_refused(benchmark, tmp_path, capsys):
+    arguments = ["benchmark", f"--earlier={tmp_path}"]
+    assert command.run(benchmark.main, benchmark.FLAGS, arguments) == command.MISTAKE
     assert "has no folder charrnn" in capsys.readouterr().err
