@@ -18,6 +18,7 @@ from charrnn.errors import UserError, nearest
 from charrnn.files import paths, systems
 
 _MOST_FILES = 10_000  # of a folder, searched for a hint
+_MOST_JOINED = 16  # parts of a list with commas that are tried as one name, besides all that remain
 
 CORPUS, PLAN = "corpus.json", "plan.json"
 """Files of an encoded corpus: the first once it is finished, the second while it is being written."""
@@ -117,7 +118,8 @@ def _of_commas(spec: str, names: Sequence[str], registered: Callable[[str], str 
     found: list[str] = []
     parts = spec.split(",")
     while parts:
-        joined = ((number, ",".join(parts[:number])) for number in range(len(parts), 0, -1))
+        numbers = sorted({len(parts), *range(1, min(len(parts), _MOST_JOINED) + 1)}, reverse=True)
+        joined = ((number, ",".join(parts[:number])) for number in numbers)
         tried = ((number, _matches(one, registered) or _matches(one.strip(), registered)) for number, one in joined)
         number, files = next((one for one in tried if one[1]), (0, []))
         if not number:

@@ -56,6 +56,27 @@ def test_names_with_commas_are_taken_literally(here):
     assert "'d.txt'" in refusal("c.txt,d.txt") and "JSON list" in refusal("c.txt,d.txt")
 
 
+def test_a_name_of_many_commas_is_found_alone_and_at_the_end_of_a_list(here):
+    """Longer names between other files are found in a JSON list only: the search would take a minute."""
+    name = ",".join(map(str, range(30)))
+    write(here, name, "b.txt", "1,2,3")
+    assert found(name) == [name]
+    assert found(f"b.txt,{name}") == ["b.txt", name]
+    assert found(f"b.txt,1,2,3,{name}") == ["b.txt", "1,2,3", name]
+
+
+def test_a_long_list_looks_for_few_names_at_each_place(here):
+    looked_up = []
+    with pytest.raises(UserError):
+        own_files.find(",".join(map(str, range(300))), [], looked_up.append)
+    assert 0 < len(looked_up) <= 2 * (own_files._MOST_JOINED + 1)
+    files = [f"{number}.txt" for number in range(300)]
+    write(here, *files)
+    looked_up.clear()
+    assert own_files.find(",".join(files), [], looked_up.append) == files
+    assert len(looked_up) <= 2 * len(files) * (own_files._MOST_JOINED + 1)
+
+
 def test_an_existing_file_named_like_a_list_or_a_glob_is_taken_literally(here):
     write(here, '["b.txt"]', "b.txt", "[b].txt", "x*")
     assert found('["b.txt"]') == ['["b.txt"]']
