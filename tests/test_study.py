@@ -177,6 +177,14 @@ def test_a_run_of_other_settings_in_the_folder_is_refused(call, tmp_path):
     assert status == command.MISTAKE and "teacher_forcing-0 belongs to another run: optimizer.clip_norm was 1.0" in err
 
 
+def test_a_run_that_was_evaluated_at_other_steps_is_refused(call, tmp_path):
+    """It may have other best weights, and a curriculum may change at an evaluation."""
+    asked = ["--trainers=teacher_forcing,spans", "--seeds=1", f"--study_dir={tmp_path}", "--nopictures"]
+    assert call(*asked, "--set=loop.evaluate_every=2")[0] == command.DONE
+    status, _, err = call(*asked, "--set=loop.evaluate_every=1")
+    assert status == command.MISTAKE and "-0 has loop.evaluate_every=2, not loop.evaluate_every=1: give" in err
+
+
 @pytest.mark.parametrize("early_stop", [[], ["--set=loop.patience=9"]], ids=str)
 def test_a_run_of_more_steps_than_the_study_is_refused_before_anything_is_written(call, tmp_path, early_stop):
     asked = ["--seeds=1", f"--study_dir={tmp_path}", "--nopictures", *early_stop]

@@ -21,6 +21,7 @@ from charrnn.model.char_model import CharModel, choose_path
 from charrnn.model.config import ModelConfig
 from charrnn.text.chunks import END_OF_TEXT
 from trainers import experiment as experiments
+from trainers.configs import LoopConfig
 from trainers.distribution import strategies
 from trainers.distribution.strategies import Workers
 from trainers.experiment import Experiment
@@ -152,7 +153,8 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
         texts: the experiment's text.
 
     Raises:
-        UserError: the directory belongs to another run, has more steps than the experiment, or is damaged.
+        UserError: the directory belongs to another run, has more steps than the experiment, began with other
+            evaluations or early stops, or is damaged.
     """
     directory = RunDirectory(run_dir)
     experiment, _ = precision.resolved(experiment, [run_dir])
@@ -161,16 +163,28 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
     if not directory.may_resume("auto", settings, texts.vocabulary, experiment.trainer_class):
         return False
     listed = run_files.listed_in(directory.file(run_files.NEWEST))
-    steps = experiment.loop.in_steps(make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch).steps
+    loop = _same_loop(run_dir, experiment, make_source(texts.train, experiment.data, experiment.seed).steps_per_epoch)
     kind, _, step = os.path.basename(listed[-1]).rpartition("-") if listed else ("", "", "")
     done = int(step) if kind else 0
-    if done > steps:
-        raise UserError(f"{run_dir} has {done:,} steps, more than --steps={steps}: give another --study_dir.")
+    if done > loop.steps:
+        raise UserError(f"{run_dir} has {done:,} steps, more than --steps={loop.steps}: give another --study_dir.")
     model = run_files.read_group(run_dir, run_files.read_config(run_dir), "model", ModelConfig)
     if model != experiment.model:
         return False  # only in its temperature, which it has as soon as it resumes
     whole = kind.endswith("step")  # stopped-N: the evaluation at step N is not done
-    return whole and done == steps and not experiment.loop.patience
+    return whole and done == loop.steps and not loop.patience
+
+
+def _same_loop(run_dir: str, experiment: Experiment, steps_per_epoch: int) -> LoopConfig:
+    """Returns the experiment's loop in steps; raises UserError if the run began with other evaluations or stops."""
+    loop = experiment.loop.in_steps(steps_per_epoch)
+    config = run_files.read_config(run_dir)
+    begun = run_files.read_group(run_dir, config, "loop", LoopConfig).in_steps(steps_per_epoch)
+    for name in ("evaluate_every", "patience", "min_delta"):
+        old, new = (f"loop.{name}={getattr(each, name)}" for each in (begun, loop))
+        if old != new:
+            raise UserError(f"{run_dir} has {old}, not {new}: give --set={old}, or another --study_dir.")
+    return loop
 
 
 def _make_loop(
