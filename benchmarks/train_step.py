@@ -57,6 +57,7 @@ MODELS = {
     "LSTM 128, T 60, batch 128": (_SMALL, []),
     "LSTM 128, T 60, batch 128 bfloat16": (_SMALL, [_BFLOAT16]),
     "ag_news_lstm": ("ag_news_lstm", []),
+    "ag_news_lstm XLA": ("ag_news_lstm", [_XLA]),
     "linux_lstm": ("linux_lstm", []),
     "quickstart": ("quickstart", []),
     "GRU 2048": (_TUTORIAL, ["model.units=2048"]),

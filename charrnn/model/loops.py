@@ -29,6 +29,8 @@ from charrnn.model.weights import Layer, Network
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
 _CROWDED = 4096  # columns whose rows collide in the cache of some processors: the transpose takes half the time there
 
+_FEW_NUMBERS, _SEVERAL = 4096, 4  # numbers of a state up to which 4 steps share a round of the loop
+
 Arrays = tuple[tf.TensorArray, ...]
 
 
@@ -147,8 +149,37 @@ def open_loop_of_group(
     histories = tuple(map(History.start, network.layers, states, [num_steps] * len(states)))
     states = tuple(states)
     start = (tf.constant(0), states, tf.zeros_like(network.predict(states)), array(num_steps, text[0]), histories)
-    _, _, _, fed, histories = tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)
+    _, _, _, fed, histories = repeated(body, start, num_steps, states[0])
     return fed.stack(), histories
+
+
+def repeated(body: Callable, start: tuple, num_steps: int | tf.Tensor, state: State) -> tuple:
+    """Calls `body` once for each time step.
+
+    Args:
+        body: takes the loop's variables, and returns their new values.
+        start: the variables before the first step.
+        num_steps: the number of steps.
+        state: of one layer. If it is small, its operations take no longer than the work of `tf.while_loop` itself, so
+            several steps share a round of the loop.
+
+    Returns:
+        The variables after the last step.
+    """
+    numbers = state[0].shape.num_elements()
+    small = isinstance(num_steps, int) and numbers is not None and numbers <= _FEW_NUMBERS
+    in_a_round = _SEVERAL if small else 1
+
+    def steps(count: int, variables: tuple) -> tuple:
+        for _ in range(count):
+            variables = body(*variables)
+        return variables
+
+    rounds = num_steps // in_a_round
+    variables = tf.while_loop(
+        lambda *_: True, lambda *variables: steps(in_a_round, variables), start, maximum_iterations=rounds
+    )
+    return steps(num_steps % in_a_round, variables) if small else variables
 
 
 def length(steps: tf.Tensor) -> int | tf.Tensor:
@@ -175,7 +206,7 @@ def _forward(
         return t + 1, state, history.write(t, state, saved)
 
     start = (tf.constant(0), tuple(state), History.start(layer, state, num_steps))
-    return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
+    return repeated(body, start, num_steps, state)[-1]
 
 
 def _backward(
@@ -190,7 +221,7 @@ def _backward(
 
     arrays = gradient_arrays(layer, d_outputs, num_steps)
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
-    _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
+    _, d_start, arrays = repeated(body, start, num_steps, d_last)
     return [array.stack() for array in arrays], d_start
 
 

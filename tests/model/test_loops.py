@@ -1,5 +1,6 @@
 """Tests the loops against the cells' equations in NumPy and against numerical gradients, in float64."""
 
+import functools
 from unittest import mock
 
 import numpy as np
@@ -105,6 +106,27 @@ def test_replay_of_a_history_gives_the_values_and_gradients_of_the_loop(cell):
         np.testing.assert_array_equal(run, replayed)
 
 
+@pytest.mark.parametrize(("numbers", "traced"), [(4096, 4 + 3), (4097, 1)])
+def test_steps_of_a_small_state_share_rounds_of_the_loop(numbers, traced):
+    state, calls = (tf.zeros([1, numbers]),), []
+
+    def body(t, total):
+        calls.append(t)
+        return t + 1, 2 * total + t
+
+    def run(num_steps):
+        return loops.repeated(body, (tf.constant(0), tf.constant(1)), num_steps, state)
+
+    for num_steps in (1, 4, 11):
+        expected = functools.reduce(lambda total, t: 2 * total + t, range(num_steps), 1)
+        calls.clear()
+        assert list(map(int, tf.function(lambda n=num_steps: run(n))())) == [num_steps, expected]
+        assert num_steps != 11 or len(calls) == traced
+        assert list(map(int, run(num_steps))) == [num_steps, expected]
+        unknown = tf.function(run, input_signature=[tf.TensorSpec([], tf.int32)])
+        assert list(map(int, unknown(num_steps))) == [num_steps, expected]
+
+
 @pytest.mark.parametrize("cell", cells.CELLS.values())
 def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(cell, groups):
     """This is the reason for the hand-written backward pass: no weight gradient is summed step by step."""
@@ -122,7 +144,8 @@ def test_backward_has_one_matmul_a_step_and_one_weight_gradient_after_the_loop(c
     functions = {function.signature.name: function for function in graph.library.function}
     bodies = [functions[node.attr["body"].func.name] for node in graph.node if node.op in ("While", "StatelessWhile")]
     count = [sum(node.op == "MatMul" for node in body.node_def) for body in bodies]
-    assert count == [1, 1] * groups  # forward: state times kernel; backward: gradient times kernel transposed
+    # Forward: state times kernel; backward: gradient times kernel transposed. The four steps share a round of the loop.
+    assert count == [T, T] * groups
     after_the_loop = sum(node.op == "MatMul" for node in graph.node)
     assert after_the_loop == len(layer.recurrent) * groups  # the kernel's gradient, and a GRU's bias gradient
 
