@@ -149,19 +149,19 @@ def open_loop_of_group(
     histories = tuple(map(History.start, network.layers, states, [num_steps] * len(states)))
     states = tuple(states)
     start = (tf.constant(0), states, tf.zeros_like(network.predict(states)), array(num_steps, text[0]), histories)
-    _, _, _, fed, histories = repeated(body, start, num_steps, states[0])
+    _, _, _, fed, histories = _repeated(body, start, num_steps, states[0])
     return fed.stack(), histories
 
 
-def repeated(body: Callable, start: tuple, num_steps: int | tf.Tensor, state: State) -> tuple:
+def _repeated(body: Callable, start: tuple, num_steps: int | tf.Tensor, state: State) -> tuple:
     """Calls `body` once for each time step.
 
     Args:
         body: takes the loop's variables, and returns their new values.
         start: the variables before the first step.
         num_steps: the number of steps.
-        state: of one layer. If it is small, its operations take no longer than the work of `tf.while_loop` itself, so
-            several steps share a round of the loop.
+        state: of one layer. If it is small, the operations of a step take no longer than the work of `tf.while_loop`
+            itself, so several steps share a round of the loop. Closed loops, with fewer operations, gain nothing by it.
 
     Returns:
         The variables after the last step.
@@ -206,7 +206,7 @@ def _forward(
         return t + 1, state, history.write(t, state, saved)
 
     start = (tf.constant(0), tuple(state), History.start(layer, state, num_steps))
-    return repeated(body, start, num_steps, state)[-1]
+    return tf.while_loop(lambda t, *_: t < num_steps, body, start, maximum_iterations=num_steps)[-1]
 
 
 def _backward(
@@ -221,7 +221,7 @@ def _backward(
 
     arrays = gradient_arrays(layer, d_outputs, num_steps)
     start = (tf.convert_to_tensor(num_steps - 1), tuple(d_last), arrays)
-    _, d_start, arrays = repeated(body, start, num_steps, d_last)
+    _, d_start, arrays = tf.while_loop(lambda t, *_: t >= 0, body, start, maximum_iterations=num_steps)
     return [array.stack() for array in arrays], d_start
 
 
