@@ -41,12 +41,8 @@ class Purpose(enum.IntEnum):
 
 def seed_for(seed: int | tf.Tensor, purpose: Purpose, step: int | tf.Tensor) -> tf.Tensor:
     """Returns the seed for TensorFlow's stateless random functions, int32 `[2]`. Eager or graph."""
-    return fold_in(tf.stack([tf.cast(seed, tf.int32), int(purpose)]), tf.cast(step, tf.int32))
-
-
-def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """Returns a seed int32 `[2]` for each number and each seed int32 `[2]`. Eager or graph."""
-    return tf.random.experimental.stateless_fold_in(seed, number, _PHILOX)
+    fold = tf.random.experimental.stateless_fold_in
+    return fold(tf.stack([tf.cast(seed, tf.int32), int(purpose)]), tf.cast(step, tf.int32))
 
 
 @contextlib.contextmanager
@@ -113,9 +109,10 @@ def draw(shape: Shape, seed: tf.Tensor, starts: tf.Tensor | None = None) -> tf.T
 def _key_and_counter(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns Philox's key and first counter for a seed, uint64 `[1]` and `[2]`.
 
-    They are those of `tf.random.stateless_uniform`. The operation that computes them, StatelessRandomGetKeyCounter, has
-    others with XLA.
+    They are those of `tf.random.stateless_uniform`. The operation that computes them has others with XLA.
     """
+    if tf.executing_eagerly():
+        return tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     constant = tf.constant([0x02461E293EC8F720], tf.uint64)  # of TensorFlow's core/kernels/stateless_random_ops.cc
     mixed = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=[4], key=constant, counter=tf.cast(seed, tf.uint64), dtype=tf.uint32, alg=_PHILOX

@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -140,9 +141,7 @@ class Streams:
         """Returns the batch of a step, or the rows with these indices. Eager, pure."""
         rows = range(self.batch_size) if rows is None else rows
         epoch, index = divmod(step, self.steps_per_epoch)
-        slack = len(self._ids) - 1 - self._config.batch_size * self._row_length
-        seed = randomness.seed_for(self._seed, randomness.Purpose.STREAMS, epoch)
-        shift = tf.random.stateless_uniform([], seed, 0, slack + 1, tf.int64).numpy()
+        shift = _shift(self._seed, epoch, len(self._ids) - self._config.batch_size * self._row_length)
         streams = np.arange(rows.start, rows.stop, dtype=np.int64) * self._row_length
         batch = cut(self._ids, shift + streams + index * self._config.seq_length, self._config.seq_length)
         return batch._replace(continues=self._continues(step, rows))
@@ -239,8 +238,19 @@ def last_only(batch: Batch) -> Batch:
 def _shuffled(seed: int, epoch: int, first: int, rows: range, count: int) -> np.ndarray:
     """Returns the numbers of rows in the epoch's permutation of `count`, int64 `[B]`; row 0 is at position `first`."""
     places = tf.range(first + rows.start, first + rows.stop, dtype=tf.int64)  # there may be billions
-    epoch_seed = randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch)
-    return tf.random.experimental.index_shuffle(places, epoch_seed, count - 1).numpy()
+    return tf.random.experimental.index_shuffle(places, _shuffling_seed(seed, epoch), count - 1).numpy()
+
+
+@functools.lru_cache(maxsize=4)  # eager operations take longer than to cut a batch
+def _shuffling_seed(seed: int, epoch: int) -> np.ndarray:
+    return randomness.seed_for(seed, randomness.Purpose.WINDOWS, epoch).numpy()
+
+
+@functools.lru_cache(maxsize=4)
+def _shift(seed: int, epoch: int, count: int) -> int:
+    """Returns by how many characters the borders of an epoch are moved, less than `count`."""
+    epoch_seed = randomness.seed_for(seed, randomness.Purpose.STREAMS, epoch)
+    return int(tf.random.stateless_uniform([], epoch_seed, 0, count, tf.int64))
 
 
 def cut(ids: np.ndarray | Sharded, starts: np.ndarray, length: int) -> Batch:

@@ -66,7 +66,7 @@ def draw(
 
 def part(key: Key, number: int) -> Key:
     """Returns the key of the mask with this number."""
-    return randomness.fold_in(key, number)
+    return tf.random.experimental.stateless_fold_in(key, number)
 
 
 def dropout(key: Key, shape: list[int], rate: float) -> tf.Tensor:

@@ -158,11 +158,13 @@ class BaseTrainer(tf.Module):
         Returns:
             The measurements of each update, as `train_step` returns them.
         """
-        return outside_of_scope(lambda: self._train_steps([_tensors(batch) for batch in batches]))
+        return outside_of_scope(lambda: self._train_steps(batches))
 
-    def _train_steps(self, tensors: list[Batch]) -> list[dict[str, float]]:
-        names = tuple(self._compiled.one.get_concrete_function(tensors[0]).structured_outputs)
-        stacked = Batch(*map(tf.stack, zip(*tensors, strict=True)))
+    def _train_steps(self, batches: Sequence[Batch]) -> list[dict[str, float]]:
+        first = _tensors(batches[0])
+        names = tuple(self._compiled.one.get_concrete_function(first).structured_outputs)
+        fields = map(np.stack, zip(*map(_arrays, batches), strict=True))  # TensorFlow takes longer for small arrays
+        stacked = Batch(*map(tf.convert_to_tensor, fields, [field.dtype for field in first]))
         any_number = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), stacked)
         measured = self._compiled.several.get_concrete_function(any_number, names)(stacked, names)
         by_step = zip(*(values.numpy().tolist() for values in measured.values()), strict=True)
@@ -196,9 +198,14 @@ class BaseTrainer(tf.Module):
 
 
 def _tensors(batch: Batch) -> Batch:
-    """The batch as tensors, with `continues` and `places` of each row: bool and int64 `[B]`."""
+    """Returns the batch as tensors, with `continues` and `places` of each row."""
+    return Batch(*map(tf.convert_to_tensor, _arrays(batch)))
+
+
+def _arrays(batch: Batch) -> Batch:
+    """Returns the batch with `continues` and `places` of each row: bool and int64 `[B]`."""
     num_rows = len(batch.inputs)
     continues, places = np.broadcast_to(batch.continues, num_rows), np.asarray(batch.places, np.int64)
     # A curriculum that returns other rows than the source's may have left their places as they were.
     places = np.broadcast_to(places if places.shape in ((), (num_rows,)) else -1, num_rows)
-    return Batch(*map(tf.convert_to_tensor, batch._replace(continues=continues, places=places)))
+    return batch._replace(continues=continues, places=places)
