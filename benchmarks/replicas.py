@@ -1,12 +1,13 @@
 """Measures what a worker of many spends on its batch and noise: python -m benchmarks.replicas [--page=PAGE].
 
 A batch has 64 rows of 100 characters for each worker; noise is one number for each character and each of 66 ids. The
-last worker is measured, in a process of its own. With --earlier=FOLDER another checkout is measured too. Run it on an
-otherwise idle machine.
+last worker is measured, in processes of its own, and medians are printed: a process may be half as fast as the next one
+throughout. With --earlier=FOLDER another checkout is measured too. Run it on an otherwise idle machine.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from charrnn import command
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("turns", 30, "Batches, and draws, for each number of workers.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("processes", 5, "Processes for each number of workers.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("most", 1024, "Largest number of workers.", lower_bound=2, flag_values=FLAGS)
 command.path_flag("earlier", None, "Folder of another checkout, to be measured beside this one.", FLAGS)
 command.path_flag("page", None, "Markdown page in which to replace the table between the marks.", FLAGS)
@@ -38,8 +40,12 @@ def main(beside: list[str]) -> int:
     counts = [*(count for count in (1, 2, 16, 128) if count < FLAGS.most), FLAGS.most]
     measured: dict[str, dict[int, dict[str, float]]] = {name: {} for name in checkouts}
     for count in counts:
-        for name, folder in checkouts.items():
-            measured[name][count] = _measure(folder, count, FLAGS.turns)
+        found: dict[str, list] = {name: [] for name in checkouts}
+        for _ in range(FLAGS.processes):
+            for name, folder in checkouts.items():
+                found[name].append(_measure(folder, count, FLAGS.turns))
+        for name, each in found.items():
+            measured[name][count] = {key: statistics.median(one[key] for one in each) for key in each[0]}
     text = "\n\n".join([f"{machine.describe()}.", *(table(name, rows) for name, rows in measured.items())])
     print(text)
     figures.put({"machine": machine.describe(), "measured": measured})

@@ -15,7 +15,7 @@ def test_the_table_has_a_row_for_each_number_of_workers(tmp_path, capsys):
     page.write_text("<!-- made by benchmarks.replicas: begin -->\n<!-- made by benchmarks.replicas: end -->\n")
     earlier = tmp_path / "earlier"
     shutil.copytree(os.path.join(os.getcwd(), "charrnn"), earlier / "charrnn")
-    arguments = ["replicas", "--turns=1", "--most=2", f"--earlier={earlier}", f"--page={page}"]
+    arguments = ["replicas", "--turns=1", "--processes=2", "--most=2", f"--earlier={earlier}", f"--page={page}"]
     assert command.run(replicas.main, replicas.FLAGS, arguments) == command.DONE
     lines = page.read_text().splitlines()
     for name in ("now", "earlier"):
