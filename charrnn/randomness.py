@@ -1,7 +1,6 @@
 """Stateless randomness: each random number is a function of (seed, purpose, step), so there is no state to save.
 
-If several replicas or gradient accumulation split a batch, a row's random numbers do not depend on the split, and only
-the rows of a part are drawn:
+If several replicas or gradient accumulation split a batch, a row's random numbers do not depend on the split:
 
     with part_of_batch(index, count):
         uniform([rows // count, length], seed)      # these rows of uniform([rows, length], seed)
@@ -20,6 +19,8 @@ Shape: TypeAlias = "Sequence[int | tf.Tensor] | tf.Tensor"
 
 _PHILOX = tf.random.Algorithm.PHILOX.value
 """The algorithm on all devices, also with XLA, where TensorFlow's default takes 15 times as long on a CPU."""
+
+_FEW_PARTS = 2  # up to which the loop takes longer than the numbers of the other parts
 
 _part: contextvars.ContextVar = contextvars.ContextVar("part", default=(0, 1))
 
@@ -63,8 +64,8 @@ def part_of_batch(index: int | tf.Tensor, count: int) -> Iterator[None]:
 def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
     """Returns uniform numbers in [0, 1), float32. Eager or graph; XLA generates other numbers.
 
-    Only the rows of this part are drawn. They are a run of the stream of `seed`, one for each index of the axes before
-    the batch axis.
+    With many parts, only the rows of this one are drawn. They are runs of the stream of `seed`, one for each index of
+    the axes before the batch axis, and a loop draws them.
 
     Args:
         shape: the result's shape, in which the batch axis counts the rows of this part.
@@ -72,8 +73,8 @@ def uniform(shape: Shape, seed: tf.Tensor, rows: int = 0) -> tf.Tensor:
         rows: the batch axis.
     """
     index, count = _part.get()
-    if count == 1:
-        return draw(shape, seed)
+    if count <= _FEW_PARTS:
+        return of_whole_batch(lambda whole: draw(whole, seed), shape, rows)
     sizes = tf.unstack(tf.cast(tf.convert_to_tensor(shape), tf.int64))
     runs, length = _product(sizes[:rows]), _product(sizes[rows:])
     starts = (tf.range(runs, dtype=tf.int64) * count + tf.cast(index, tf.int64)) * length

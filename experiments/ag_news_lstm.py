@@ -1,6 +1,7 @@
 """Headlines of AG News: a small LSTM writes titles, one document per sequence.
 
-    python -m trainers.run --experiment=ag_news_lstm        # on a CPU, --xla saves a third of the time
+    python -m trainers.run --experiment=ag_news_lstm
+    python -m trainers.run --experiment=ag_news_lstm --xla      # on a CPU, half to two thirds of the time
 
 One-hot input, LSTM 128, RMSprop, batch 8, an end-of-text character after each title, masked padding on the right. It
 makes the 60,000 updates of the original's four epochs, 15,000 each on the whole AG News. After each 15,000 it samples

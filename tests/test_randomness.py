@@ -63,7 +63,8 @@ def test_gumbel_noise_is_finite_at_both_ends_of_uniform(monkeypatch):
 
 @pytest.mark.parametrize("how", ["eager", "graph", "XLA"])
 @pytest.mark.parametrize("width", [1, 3, 4, 5])  # a row may begin at any of the four numbers of a counter value
-def test_parts_of_a_batch_have_its_rows(how, width):
+@pytest.mark.parametrize("count", [2, 3])  # few parts draw all rows and take theirs, many draw theirs only
+def test_parts_of_a_batch_have_its_rows(how, width, count):
     seed = tf.constant([1, 2])
 
     def drawn(index, count):
@@ -72,9 +73,10 @@ def test_parts_of_a_batch_have_its_rows(how, width):
 
     drawn = drawn if how == "eager" else tf.function(drawn, jit_compile=how == "XLA")
     whole, noise = (numbers.numpy() for numbers in drawn(tf.constant(0), 1))
-    parts = [drawn(tf.constant(index), 3) for index in range(3)]
+    parts = [drawn(tf.constant(index), count) for index in range(count)]
     np.testing.assert_array_equal(np.concatenate([numbers for numbers, _ in parts]), whole)
-    np.testing.assert_array_equal(np.concatenate([numbers for _, numbers in parts], 1), noise)
+    # The logarithm of an array's last numbers, which do not fill a vector register, is rounded otherwise.
+    np.testing.assert_allclose(np.concatenate([numbers for _, numbers in parts], 1), noise, rtol=2**-22, atol=2**-22)
     assert len(np.unique(whole)) == whole.size  # other numbers in each part
     if how != "XLA":
         np.testing.assert_array_equal(uniform((6, width), seed), whole)  # outside of `part_of_batch` nothing changes

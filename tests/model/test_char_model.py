@@ -341,7 +341,7 @@ def test_path_is_chosen_by_request_then_xla_then_device(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled", [None, False, True], ids=["eager", "graph", "xla"])
 def test_rows_in_two_groups_give_the_results_of_one_group(make_model, relative_error, monkeypatch, compiled):
-    """The closed loop equals one group up to rounding, and the open loop equals the closed loop bit for bit."""
+    """The closed loop equals one group up to rounding, and the open loop the closed loop, without XLA bit for bit."""
     model, ids = make_model(cell="lstm"), random_ids(rows=4)
     state, own = random_state(model, rows=4), tf.zeros((4, T), tf.bool)
 
@@ -359,6 +359,9 @@ def test_rows_in_two_groups_give_the_results_of_one_group(make_model, relative_e
     closed, opened, fed = call()
     assert relative_error(closed, one_group) < rounding.MODEL
     np.testing.assert_array_equal(fed, ids)
+    if compiled:
+        assert relative_error(opened, closed) < rounding.MODEL
+        return
     for a, b in zip(tf.nest.flatten(closed), tf.nest.flatten(opened), strict=True):
         np.testing.assert_array_equal(a, b)
 
