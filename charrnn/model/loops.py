@@ -29,7 +29,7 @@ from charrnn.model.weights import Layer, Network
 _ONE_HOT_LIMIT = 1024  # table rows up to which one dense matmul beats a scattered sum for the table's gradient
 _CROWDED = 4096  # columns whose rows collide in the cache of some processors: the transpose takes half the time there
 
-_FEW_NUMBERS, _SEVERAL = 4096, 4  # numbers of a state up to which 4 steps share a round of the loop
+_SMALL_STATE, _STEPS_A_ROUND = 4096, 4  # up to so many numbers in a state, so many steps share a round of the loop
 
 Arrays = tuple[tf.TensorArray, ...]
 
@@ -167,8 +167,8 @@ def _repeated(body: Callable, start: tuple, num_steps: int | tf.Tensor, state: S
         The variables after the last step.
     """
     numbers = state[0].shape.num_elements()
-    small = isinstance(num_steps, int) and numbers is not None and numbers <= _FEW_NUMBERS
-    in_a_round = _SEVERAL if small else 1
+    small = isinstance(num_steps, int) and numbers is not None and numbers <= _SMALL_STATE
+    in_a_round = _STEPS_A_ROUND if small else 1
 
     def steps(count: int, variables: tuple) -> tuple:
         for _ in range(count):

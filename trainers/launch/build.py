@@ -178,11 +178,11 @@ def is_complete(experiment: Experiment, name: str, run_dir: str, texts: Texts) -
 def _same_loop(run_dir: str, experiment: Experiment, steps_per_epoch: int) -> LoopConfig:
     """Returns the experiment's loop in steps; raises UserError if the run began with other evaluations or stops."""
     loop = experiment.loop.in_steps(steps_per_epoch)
-    begun = run_files.read_setting(run_dir, run_files.read_config(run_dir), dict, "loop")
+    stored = run_files.read_setting(run_dir, run_files.read_config(run_dir), dict, "loop")
+    begun = dataclasses.asdict(LoopConfig()) | stored
+    begun["evaluate_every"] = begun["evaluate_every"] or steps_per_epoch
     for name in ("evaluate_every", "patience", "min_delta"):
-        value = begun.get(name, getattr(LoopConfig(), name))
-        value = value or steps_per_epoch if name == "evaluate_every" else value
-        old, new = f"loop.{name}={value}", f"loop.{name}={getattr(loop, name)}"
+        old, new = f"loop.{name}={begun[name]}", f"loop.{name}={getattr(loop, name)}"
         if old != new:
             raise UserError(f"{run_dir} has {old}, not {new}: give --set={old}, or another --study_dir.")
     return loop
