@@ -58,8 +58,9 @@ def run(entries: Mapping[str, Entry], turns: int, seconds: float) -> Medians:
 
 def require_checkout(folder: str | None) -> None:
     """Raises UserError if the value of --earlier is given, and is not the folder of a checkout."""
-    if folder is not None and not os.path.isdir(os.path.join(folder, "charrnn")):
-        raise UserError(f"--earlier={folder} has no folder charrnn: give the folder of a checkout.")
+    for name in () if folder is None else ("charrnn", "benchmarks"):  # without one, this checkout's would be measured
+        if not os.path.isdir(os.path.join(folder, name)):
+            raise UserError(f"--earlier={folder} has no folder {name}: give the folder of a checkout.")
 
 
 def _medians(turns: list[dict[str, float]]) -> dict[str, float]:

@@ -105,9 +105,11 @@ CURRICULA = {
 
 def main(settings: list[str]) -> int:
     """Runs the command; `settings` have the form group.field=value. Returns the exit status."""
-    if FLAGS.curricula:
-        return _main_of_curricula(settings)
     contest.require_checkout(FLAGS.earlier)
+    if FLAGS.curricula:
+        if FLAGS.earlier is not None:
+            raise UserError("--earlier compares models, not curricula: leave out --curricula.")
+        return _main_of_curricula(settings)
     records = _kept(settings)
     page, figures = Page(FLAGS.page, "benchmarks.train_step"), Figures(FLAGS.json)
     chosen = list(_chosen(settings))

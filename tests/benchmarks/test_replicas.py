@@ -15,6 +15,7 @@ def test_the_table_has_a_row_for_each_number_of_workers(tmp_path, capsys):
     page.write_text("<!-- made by benchmarks.replicas: begin -->\n<!-- made by benchmarks.replicas: end -->\n")
     earlier = tmp_path / "earlier"
     shutil.copytree(os.path.join(os.getcwd(), "charrnn"), earlier / "charrnn")
+    (earlier / "benchmarks").mkdir()
     arguments = ["replicas", "--turns=1", "--processes=2", "--most=2", f"--earlier={earlier}", f"--page={page}"]
     assert command.run(replicas.main, replicas.FLAGS, arguments) == command.DONE
     lines = page.read_text().splitlines()
@@ -39,7 +40,15 @@ def test_growth_is_computed_from_two_workers_on():
 
 
 @pytest.mark.parametrize("benchmark", [replicas, train_step])
-def test_a_folder_that_is_no_checkout_is_refused(benchmark, tmp_path, capsys):
-    arguments = ["benchmark", f"--earlier={tmp_path}"]
-    assert command.run(benchmark.main, benchmark.FLAGS, arguments) == command.MISTAKE
-    assert "has no folder charrnn" in capsys.readouterr().err
+@pytest.mark.parametrize("missing", ["charrnn", "benchmarks"])
+def test_a_folder_that_is_no_checkout_is_refused(benchmark, missing, tmp_path, capsys):
+    for name in {"charrnn", "benchmarks"} - {missing}:
+        (tmp_path / name).mkdir()
+    assert command.run(benchmark.main, benchmark.FLAGS, ["benchmark", f"--earlier={tmp_path}"]) == command.MISTAKE
+    assert f"has no folder {missing}" in capsys.readouterr().err
+
+
+def test_another_checkout_is_refused_beside_curricula(capsys):
+    arguments = ["train_step", "--curricula", "--earlier=."]
+    assert command.run(train_step.main, train_step.FLAGS, arguments) == command.MISTAKE
+    assert "leave out --curricula" in capsys.readouterr().err
